@@ -96,26 +96,26 @@ for (const [name, open] of Object.entries(CHANNEL_TARGETS)) {
       run: (account, host, live, signal) => run(account, sabotaged(host), live, signal),
       ...(receive && { handleWebhook: (account, request, host) => receive(account, request, sabotaged(host)) }),
     };
-    const rig = await openTestHost(channel, target.config);
+    const testHost = await openTestHost(channel, target.config);
     t.after(async () => {
-      await rig.close();
+      await testHost.close();
       await target.close();
     });
-    await rig.state("ready");
+    await testHost.state("ready");
     broken.alive = true;
-    await Promise.resolve(target.say("first", rig)).catch((err: unknown) => assert.match(String(err), /what reads the socket failed/));
-    await rig.until(() => !broken.alive, "the callback that throws");
+    await Promise.resolve(target.say("first", testHost)).catch((err: unknown) => assert.match(String(err), /what reads the socket failed/));
+    await testHost.until(() => !broken.alive, "the callback that throws");
     broken.timer = true;
-    await rig.state("ready");
-    const arrived = (): boolean => rig.events.some((event) => event.text.includes("again"));
+    await testHost.state("ready");
+    const arrived = (): boolean => testHost.events.some((event) => event.text.includes("again"));
     for (let said = 0; said < 100 && !arrived(); said++) {
-      await rig.state("ready");
-      await target.say(`again ${said}`, rig);
+      await testHost.state("ready");
+      await target.say(`again ${said}`, testHost);
       // Platforms without message history may lose what is sent while the account reconnects.
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assert.ok(arrived(), "the account goes on");
-    assert.notEqual(rig.host.status()[0]!.state, "terminal");
+    assert.notEqual(testHost.host.status()[0]!.state, "terminal");
   });
 }
 
@@ -129,18 +129,18 @@ test("a decoder that throws skips its line, which is kept as unreadable", async 
       return decodeIrcMessage(line, facts);
     },
   });
-  const rig = await openTestHost(irc as Channel, target.config);
+  const testHost = await openTestHost(irc as Channel, target.config);
   t.after(async () => {
-    await rig.close();
+    await testHost.close();
     await target.close();
   });
-  await rig.state("ready");
-  await target.say("a bomb", rig);
-  await target.say("after it", rig);
-  await rig.until(() => rig.events.length === 1, "the next message");
-  const kept = rig.others.find((event) => event.kind === "unreadable");
+  await testHost.state("ready");
+  await target.say("a bomb", testHost);
+  await target.say("after it", testHost);
+  await testHost.until(() => testHost.events.length === 1, "the next message");
+  const kept = testHost.others.find((event) => event.kind === "unreadable");
   assert.ok(kept?.kind === "unreadable" && /Invalid escape/.test(kept.cause));
   const again = irc.redecode!(kept.raw, 0);
   assert.ok(again?.kind === "message" && again.text === "a bomb" && again.eventId === kept.eventId);
-  assert.equal(rig.host.status()[0]!.reconnects, 0, "the connection is kept");
+  assert.equal(testHost.host.status()[0]!.reconnects, 0, "the connection is kept");
 });

@@ -24,28 +24,28 @@ const LINES = 5;
 const blocker = fileURLToPath(new URL("./block-event-loop.ts", import.meta.url));
 
 /** One gateway whose account is isolated, or not, and whose main thread can be blocked. */
-async function open(id: string, stage: PlatformHarness, { isolate = true, blockMs = BLOCK_MS } = {}): Promise<ScenarioRun> {
-  return ScenarioRun.open(id, withWorker(stage, isolate), OPEN, {
+async function open(id: string, platform: PlatformHarness, { isolate = true, blockMs = BLOCK_MS } = {}): Promise<ScenarioRun> {
+  return ScenarioRun.open(id, withWorker(platform, isolate), OPEN, {
     queueMode: "followup",
     env: { NODE_OPTIONS: `--import=${blocker}`, BLOCK_MAIN_MS: String(blockMs) },
   });
 }
 
-async function block(play: ScenarioRun): Promise<void> {
-  process.kill(play.gateway.pid, "SIGUSR2");
-  await until("a blocked main thread", () => play.gateway.output().includes(BLOCKED));
+async function block(run: ScenarioRun): Promise<void> {
+  process.kill(run.gateway.pid, "SIGUSR2");
+  await until("a blocked main thread", () => run.gateway.output().includes(BLOCKED));
 }
 
-const isBlocked = (play: ScenarioRun): boolean => !play.gateway.output().includes(RELEASED);
+const isBlocked = (run: ScenarioRun): boolean => !run.gateway.output().includes(RELEASED);
 
-const seen = ({ platform: stage }: ScenarioRun): ConnectionCounts => stage.connectionCounts?.() ?? { changes: 0, acknowledged: null };
+const seen = ({ platform }: ScenarioRun): ConnectionCounts => platform.connectionCounts?.() ?? { changes: 0, acknowledged: null };
 
 /** Sends a line and waits until the platform has its acknowledgement. */
-async function sayAndWait(play: ScenarioRun, text: string): Promise<void> {
-  const { platform: stage } = play;
-  const before = seen(play).acknowledged;
-  const said = Promise.resolve(stage.sendMessage(stage.users[0], "direct", text));
-  if (before !== null) await until(`the acknowledgement of "${text}"`, () => seen(play).acknowledged! > before, ACK_MS);
+async function sayAndWait(run: ScenarioRun, text: string): Promise<void> {
+  const { platform } = run;
+  const before = seen(run).acknowledged;
+  const said = Promise.resolve(platform.sendMessage(platform.users[0], "direct", text));
+  if (before !== null) await until(`the acknowledgement of "${text}"`, () => seen(run).acknowledged! > before, ACK_MS);
   await said;
 }
 
@@ -73,64 +73,64 @@ describe("isolated accounts", { concurrency: 4 }, () => {
     const skip = skipped(id, module);
 
     test(`scenario 35: ${id}: a main loop that is blocked for 30 s loses no connection`, { skip, timeout: 180_000 }, async () => {
-      const play = await open(id, await module.open({ impatient: true }));
+      const run = await open(id, await module.open({ impatient: true }));
       try {
-        await sayAndWait(play, "before it");
-        await play.untilAnswered(/You said: before it/);
-        await play.untilIdle();
-        const { changes } = seen(play);
-        await block(play);
+        await sayAndWait(run, "before it");
+        await run.untilAnswered(/You said: before it/);
+        await run.untilIdle();
+        const { changes } = seen(run);
+        await block(run);
         for (let line = 1; line <= LINES; line++) {
-          await sayAndWait(play, `line ${line} of those`);
+          await sayAndWait(run, `line ${line} of those`);
           await new Promise((resolve) => setTimeout(resolve, BLOCK_MS / (LINES + 3)));
         }
-        assert.ok(isBlocked(play), "all of it was acknowledged while the main thread was blocked");
-        await until("a main thread that goes on", () => !isBlocked(play), BLOCK_MS);
-        await play.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
-        await play.untilIdle();
-        assert.equal(seen(play).changes, changes, "the connection is the same");
+        assert.ok(isBlocked(run), "all of it was acknowledged while the main thread was blocked");
+        await until("a main thread that goes on", () => !isBlocked(run), BLOCK_MS);
+        await run.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
+        await run.untilIdle();
+        assert.equal(seen(run).changes, changes, "the connection is the same");
         for (let line = 1; line <= LINES; line++)
-          assert.equal(play.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+          assert.equal(run.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
       } finally {
-        await play.close();
+        await run.close();
       }
     });
 
     test(`${id}: without isolate an acknowledgement waits for the main thread`, { skip, timeout: 180_000 }, async (context) => {
-      const play = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
-      const { platform: stage } = play;
+      const run = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
+      const { platform } = run;
       try {
-        const before = seen(play).acknowledged;
+        const before = seen(run).acknowledged;
         if (before === null) return context.skip("this platform asks for no acknowledgement");
-        await block(play);
-        void stage.sendMessage(stage.users[0], "direct", "said meanwhile");
+        await block(run);
+        void platform.sendMessage(platform.users[0], "direct", "said meanwhile");
         await until("a main thread that goes on", async () => {
-          const { acknowledged: taken } = seen(play);
+          const { acknowledged: taken } = seen(run);
           // The gateway writes that it goes on before it acknowledges; here the acknowledgement can be read first.
           await settled();
-          return isBlocked(play) ? void assert.equal(taken, before) : true;
+          return isBlocked(run) ? void assert.equal(taken, before) : true;
         });
-        await play.untilAnswered(/You said: said meanwhile/);
+        await run.untilAnswered(/You said: said meanwhile/);
       } finally {
-        await play.close();
+        await run.close();
       }
     });
 
     test(`${id}: kill -9 with events that only the thread has stored: all are answered, once`, { skip, timeout: 180_000 }, async () => {
-      const play = await open(id, await module.open());
+      const run = await open(id, await module.open());
       try {
-        await block(play);
-        for (let line = 1; line <= LINES; line++) await sayAndWait(play, `line ${line} of those`);
-        await until("all of them in the spool", () => spooled(play) >= LINES, ACK_MS);
-        assert.ok(isBlocked(play), "the main thread has not seen them");
-        await play.kill();
-        await play.start();
-        await play.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
-        await play.untilIdle();
+        await block(run);
+        for (let line = 1; line <= LINES; line++) await sayAndWait(run, `line ${line} of those`);
+        await until("all of them in the spool", () => spooled(run) >= LINES, ACK_MS);
+        assert.ok(isBlocked(run), "the main thread has not seen them");
+        await run.kill();
+        await run.start();
+        await run.untilAnswered(new RegExp(`You said: line ${LINES} of those`));
+        await run.untilIdle();
         for (let line = 1; line <= LINES; line++)
-          assert.equal(play.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
+          assert.equal(run.countAnswers(new RegExp(`said: line ${line} of those`)), 1, `line ${line}`);
       } finally {
-        await play.close();
+        await run.close();
       }
     });
   }

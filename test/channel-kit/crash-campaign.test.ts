@@ -45,6 +45,6 @@ test("the sums of all homes are printed, and a home that fails is a fault of its
   ]);
 });
 
-test("a channel without a stage cannot be killed, and the campaign says so", async () => {
-  assert.deepEqual(await missingPrerequisites(["telegram", "nope"]), ["nope: it has no stage in test/channel-kit/stages/"]);
+test("a channel without a platform harness cannot be killed, and the campaign reports it", async () => {
+  assert.deepEqual(await missingPrerequisites(["telegram", "nope"]), ["nope: it has no platform harness in test/channel-kit/harnesses/"]);
 });

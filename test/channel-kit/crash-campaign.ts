@@ -75,7 +75,9 @@ export async function runCrashCampaign(options: Options): Promise<{ passed: numb
 export async function missingPrerequisites(ids: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
     ids.map(async (id) => {
-      const skip = Object.hasOwn(HARNESSES, id) ? (await HARNESSES[id]!()).skip : "it has no stage in test/channel-kit/stages/";
+      const skip = Object.hasOwn(HARNESSES, id)
+        ? (await HARNESSES[id]!()).skip
+        : "it has no platform harness in test/channel-kit/harnesses/";
       return skip === false ? [] : [`${id}: ${skip}`];
     }),
   );

@@ -47,70 +47,70 @@ function byMarker<T>(all: readonly T[], textOf: (one: T) => string): Map<string,
   return found;
 }
 
-const answeredBy = (play: ScenarioRun): Map<string, unknown[]> => byMarker(play.platform.botMessages(), ({ text }) => text);
+const answeredBy = (run: ScenarioRun): Map<string, unknown[]> => byMarker(run.platform.botMessages(), ({ text }) => text);
 
 /** Kills the gateway at random moments while people write to it, then lets everything come to an end and compares. */
 export async function crashChannel(id: string, kills: number, seed: number, options: Options = {}): Promise<CrashSummary> {
   const { main, onKill, keep } = options;
   const module = await HARNESSES[id]!();
   const random = new SeededRandom(seed);
-  const stage = await module.open();
-  const play = await ScenarioRun.open(id, stage, POLICY, { queueMode: "followup", ...(main && { main }) });
+  const platform = await module.open();
+  const run = await ScenarioRun.open(id, platform, POLICY, { queueMode: "followup", ...(main && { main }) });
   const said: SentMessage[] = [];
   // What people wrote and the platform has not taken yet: a platform that pushes tries until the gateway is back.
   const pending: Promise<void>[] = [];
   try {
     for (let kill = 0; kill < kills; kill++) {
       // Most lives get as far as a connection, so that turns are hit and not only starts.
-      if (kill > 0) await (random.chance(0.75) ? play.start() : play.startProcess());
-      pending.push(...(await live(play, random, said, module.rooms)));
-      await play.kill();
+      if (kill > 0) await (random.chance(0.75) ? run.start() : run.startProcess());
+      pending.push(...(await live(run, random, said, module.rooms)));
+      await run.kill();
       onKill?.();
     }
-    await play.start();
+    await run.start();
     await Promise.all(pending);
-    await play.settleAndStop();
-    const summary = compare(play, said, kills, module);
-    if (keep && summary.violations.length > 0) cpSync(play.home, join(keep, `${id}-${seed}`), { recursive: true });
+    await run.settleAndStop();
+    const summary = compare(run, said, kills, module);
+    if (keep && summary.violations.length > 0) cpSync(run.home, join(keep, `${id}-${seed}`), { recursive: true });
     return summary;
   } finally {
-    await play.close();
+    await run.close();
   }
 }
 
 /** One life with traffic, cut off at a random moment. Resolves to the messages that are still being sent. */
-async function live(play: ScenarioRun, random: SeededRandom, said: SentMessage[], rooms: boolean): Promise<Promise<void>[]> {
+async function live(run: ScenarioRun, random: SeededRandom, said: SentMessage[], rooms: boolean): Promise<Promise<void>[]> {
   const saying: Promise<void>[] = [];
   const end = Date.now() + random.int(0, 1_600);
   while (Date.now() < end) {
-    const heard = answeredBy(play);
+    const heard = answeredBy(run);
     const open = said.filter(({ marker, at }) => Date.now() - at < PATIENCE_MS && !heard.has(marker)).length;
-    if (open < OPEN_LIMIT) saying.push(say(play, random, said, rooms));
+    if (open < OPEN_LIMIT) saying.push(say(run, random, said, rooms));
     await sleep(random.int(5, 150));
   }
   return saying;
 }
 
-async function say(play: ScenarioRun, random: SeededRandom, said: SentMessage[], rooms: boolean): Promise<void> {
+async function say(run: ScenarioRun, random: SeededRandom, said: SentMessage[], rooms: boolean): Promise<void> {
   const entry: SentMessage = { marker: `k${said.length}x`, at: Date.now(), taken: false };
   said.push(entry);
-  const person: PlatformUser = random.pick(play.platform.users);
+  const person: PlatformUser = random.pick(run.platform.users);
   const where = rooms && random.chance(0.4) ? "room" : "direct";
-  await play.platform.sendMessage(person, where, `${random.chance(0.4) ? "slow:15 one two three four five " : "hello "}${entry.marker}`, {
+  await run.platform.sendMessage(person, where, `${random.chance(0.4) ? "slow:15 one two three four five " : "hello "}${entry.marker}`, {
     mention: true,
   });
   entry.taken = true;
 }
 
 function compare(
-  play: ScenarioRun,
+  run: ScenarioRun,
   said: readonly SentMessage[],
   kills: number,
   { storesOffline: keeps, inapplicable: without }: HarnessModule,
 ): CrashSummary {
   // Where nothing is sent, a notice is in the transcript: there must be one for each dead letter.
-  let notices = without?.outbox === undefined ? 0 : play.countAnswers(/dead letter for the operator/);
-  const db = new DatabaseSync(join(stateDir(play.home), "gateway", "gateway.db"), { readOnly: true });
+  let notices = without?.outbox === undefined ? 0 : run.countAnswers(/dead letter for the operator/);
+  const db = new DatabaseSync(join(stateDir(run.home), "gateway", "gateway.db"), { readOnly: true });
   const faults: string[] = [];
   let stored = 0;
   let heard = 0;
@@ -119,7 +119,7 @@ function compare(
   try {
     const rows = byMarker(db.prepare("SELECT run_id, payload, state FROM inbox").all() as Row[], ({ payload }) => payload);
     const parts = Map.groupBy(db.prepare("SELECT run_id, state FROM outbox").all() as PartRow[], (part) => part.run_id);
-    const answers = answeredBy(play);
+    const answers = answeredBy(run);
     for (const { marker, taken } of said) {
       const mine = rows.get(marker) ?? [];
       const seen = answers.get(marker)?.length ?? 0;

@@ -8,7 +8,7 @@ import type { PlatformHarness } from "./platform-harness.ts";
 
 async function open(more: object): Promise<{ server: DiscordServer; it: ScenarioRun }> {
   const server = await DiscordServer.start();
-  const stage: PlatformHarness = {
+  const platform: PlatformHarness = {
     secrets: [],
     invalidSetting: { key: "token", value: "", message: /token/, isSecret: false },
     users: [
@@ -20,7 +20,7 @@ async function open(more: object): Promise<{ server: DiscordServer; it: Scenario
     botMessages: () => server.sent().map(({ content }) => ({ where: "room", to: ROOM, text: content })),
     close: () => server.close(),
   };
-  return { server, it: await ScenarioRun.open("discord", stage, { room: null }) };
+  return { server, it: await ScenarioRun.open("discord", platform, { room: null }) };
 }
 
 test("a slash command is answered in its own place", async () => {

@@ -23,17 +23,17 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
   const { open, skip, inapplicable: without = {} } = await HARNESSES[id]!();
   const { capabilities: abilities } = await describeChannel(id);
   type Work = (it: ScenarioRun, ann: PlatformUser) => Promise<void>;
-  const play = (work: Work, policy = OPEN, stage: () => Promise<PlatformHarness> = open): Promise<void> =>
-    runScenario(id, stage, policy, work, { queueMode: "followup" });
+  const run = (work: Work, policy = OPEN, platform: () => Promise<PlatformHarness> = open): Promise<void> =>
+    runScenario(id, platform, policy, work, { queueMode: "followup" });
 
   describe(id, { skip, concurrency: 2 }, () => {
     test(named(18), async (t) => {
-      const stage = await open({ behindMs: 3 * DAY_MS });
-      if (!stage.openHistoryGap) {
-        await stage.close();
+      const platform = await open({ behindMs: 3 * DAY_MS });
+      if (!platform.openHistoryGap) {
+        await platform.close();
         return t.skip(without.history ?? "there is no history to be read");
       }
-      await play(
+      await run(
         async (it, ann) => {
           await it.platform.sendMessage(ann, "direct", "before the gap");
           await it.untilAnswered(/before the gap/);
@@ -48,12 +48,12 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
           assert.deepEqual(texts(it), ["You said: before the gap", "You said: fresh in the gap", "You said: after the gap"]);
         },
         OPEN,
-        async () => stage,
+        async () => platform,
       );
     });
 
     test(named(24), { skip: without.outbox ?? false }, () =>
-      play(async (it, ann) => {
+      run(async (it, ann) => {
         const answers = ["the first", "the second", "the third"];
         const asked = it.platform.failSends!("limit", answers.length);
         for (const text of answers) await it.platform.sendMessage(ann, "direct", text);
@@ -70,7 +70,7 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
 
     if (abilities.edit)
       test(named(24, ", and previews become them"), { skip: without.previews ?? false }, () =>
-        play(
+        run(
           async (it, ann) => {
             const long = `slow:150 ${Array.from({ length: 30 }, (_, at) => `word${at}`).join(" ")}`;
             await it.platform.sendMessage(ann, "direct", long);
@@ -89,7 +89,7 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
       );
 
     test(named(25), { skip: without.outbox ?? false }, () =>
-      play(async (it, ann) => {
+      run(async (it, ann) => {
         const refused = it.platform.failSends!("before", 2);
         await it.platform.sendMessage(ann, "direct", "it is tried again");
         await it.untilAnswered(/it is tried again/);
@@ -120,7 +120,7 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
 
     if (scenario(26).applies(abilities))
       test(named(26), { skip: without.refusals ?? false }, () =>
-        play(async (it, ann) => {
+        run(async (it, ann) => {
           const newest = () => it.platform.botMessages().at(-1)!;
           await it.platform.sendMessage(ann, "direct", "a **loud** word and `code`");
           await it.untilAnswered(/loud/);
@@ -137,12 +137,12 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
       );
 
     test(named(32), async (t) => {
-      const stage = await open();
-      if (!stage.echoBotMessage && !stage.sendAsOtherBot) {
-        await stage.close();
+      const platform = await open();
+      if (!platform.echoBotMessage && !platform.sendAsOtherBot) {
+        await platform.close();
         return t.skip(without.bots ?? "neither comes in here");
       }
-      await play(
+      await run(
         async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "a word of a person");
           await it.untilAnswered(/a word of a person/);
@@ -155,12 +155,12 @@ export async function defineFaultInjectionTests(id: string): Promise<void> {
           assert.equal(it.platform.botMessages().length, 2);
         },
         OPEN_WITHOUT_MENTION,
-        async () => stage,
+        async () => platform,
       );
     });
 
     test(named(32, ": a bot that is let in gets no answers beyond its budget, and people do"), { skip: without.bots ?? false }, () =>
-      play(async (it, ann) => {
+      run(async (it, ann) => {
         await it.kill();
         const botLoopProtection = { maxEventsPerWindow: BUDGET, windowSeconds: 600, cooldownSeconds: 600 };
         it.writeConfig(OPEN_WITHOUT_MENTION, { allowBots: true, botLoopProtection });

@@ -39,8 +39,8 @@ export async function defineFeatureTests(id: string): Promise<void> {
   const { open, skip, rooms, inapplicable: without = {} } = await HARNESSES[id]!();
   const { capabilities: abilities } = await describeChannel(id);
   const applies = (number: number): boolean => scenario(number).applies(abilities);
-  const play = (
-    work: (play: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>,
+  const run = (
+    work: (run: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>,
     policy = OPEN,
     more: ScenarioOptions = {},
   ): Promise<void> => runScenario(id, open, policy, work, { queueMode: "followup", ...more });
@@ -50,7 +50,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
       "scenario 1: bad configuration is refused with its path, and secrets are masked in the status",
       { skip: without.config ?? false },
       () =>
-        play(async (it) => {
+        run(async (it) => {
           const { secrets, invalidSetting: wrong } = it.platform;
           const ask = (method: string, params: object = {}) => it.operator.request<Record<string, unknown>>(method, params);
           const shown = async (): Promise<string> =>
@@ -74,7 +74,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (rooms)
       test("scenario 6: mention by entity, by pattern and by reply", () =>
-        play(
+        run(
           async (it, ann) => {
             await it.platform.sendMessage(ann, "room", "called by entity", { mention: true });
             await it.untilAnswered(/called by entity/);
@@ -95,7 +95,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (abilities.media.in)
       test(covers(["media in"], "scenario 28: a picture reaches the model"), () =>
-        play(async (it, ann) => {
+        run(async (it, ann) => {
           await it.platform.sendMessage(ann, "direct", "look at this", { file: picture });
           await it.untilAnswered(/look at this/);
           assert.match(JSON.stringify(it.model.requests().at(-1)!.messages), /"image_url"/, "the model sees it");
@@ -107,7 +107,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
         "scenario 28: a file that is too large or incomplete is reported, a stalled download delays no other sender",
         { skip: without.downloads ?? false },
         () =>
-          play(async (it, ann, bob) => {
+          run(async (it, ann, bob) => {
             await it.platform.sendMessage(ann, "direct", "and this?", { file: file("large.zip", { claimedSizeBytes: 30 * 1024 * 1024 }) });
             await it.untilAnswered(/large\.zip.*could not be fetched: it has 30\.0 MiB/);
             await it.platform.sendMessage(ann, "direct", "perhaps this", { file: file("broken.zip") });
@@ -128,7 +128,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
         "scenario 28: a download that stalls is given up, and the message is answered without it",
         { skip: without.downloads ?? (process.env["CHANNEL_KIT"] === undefined && "it takes a minute: npm run channel-kit plays it") },
         () =>
-          play(async (it, ann) => {
+          run(async (it, ann) => {
             await it.platform.sendMessage(ann, "direct", "do you have it?", { file: file("stalled.zip") });
             await until("the end of the patience", () => it.countAnswers(/stalled\.zip.*could not be fetched/) > 0, 90_000);
           }),
@@ -136,7 +136,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (abilities.media.out)
       test(covers(["media out"], "scenario 28: a file that an answer names arrives with it"), () =>
-        play(
+        run(
           async (it, ann) => {
             const workspace = join(stateDir(it.home), "workspace");
             mkdirSync(workspace, { recursive: true });
@@ -160,7 +160,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
           "scenario 29: an edit changes a waiting message, and becomes a note for the next turn once the message was read",
         ),
         () =>
-          play(async (it, ann) => {
+          run(async (it, ann) => {
             await it.platform.sendMessage(ann, "direct", "the first words");
             await it.untilAnswered(/the first words/);
             await it.platform.editMessage!(ann, "the better words");
@@ -182,7 +182,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
           "scenario 29: a deleted waiting message is never run, and the next turn gets a note if it was already read",
         ),
         () =>
-          play(async (it, ann) => {
+          run(async (it, ann) => {
             await it.platform.sendMessage(ann, "direct", "an old secret");
             await it.untilAnswered(/an old secret/);
             await it.platform.deleteMessage!(ann);
@@ -200,7 +200,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (abilities.events.includes("reaction"))
       test(covers(["event reaction"], "scenario 29: a reaction to an answer is a note for the next turn, and runs nothing"), () =>
-        play(async (it, ann) => {
+        run(async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "rate this", { mention: true });
           await it.untilAnswered(/rate this/);
           await it.untilIdle();
@@ -219,7 +219,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
       test(
         covers(["buttons", "event interaction"], "scenario 30: buttons: the right person, the wrong one, twice, expired, after a restart"),
         () =>
-          play(
+          run(
             async (it, ann, bob) => {
               const chosen = /This session uses /;
               const first = await offer(it, ann, 1);
@@ -257,7 +257,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
         covers(["edit"], "scenario 31: preview, then final: one message remains, also after a crash with the preview on screen"),
         (t) => {
           if (without.previews !== undefined) return t.skip(without.previews);
-          return play(
+          return run(
             async (it, ann) => {
               const answers = (): string[] => it.platform.botMessages().map(({ text }) => text);
               await it.platform.sendMessage(ann, "direct", "slow:250 one two three four five six seven eight nine ten");
@@ -283,7 +283,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
 
     if (applies(33))
       test(covers(["event migration"], "scenario 33: a room changes its id, and keeps its session and its rules"), () =>
-        play(async (it, ann) => {
+        run(async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "said before", { mention: true });
           await it.untilAnswered(/said before/);
           await it.platform.migrateRoom!();
@@ -299,7 +299,7 @@ export async function defineFeatureTests(id: string): Promise<void> {
       );
 
     test("scenario 34: a failing event becomes a dead letter, its lane continues, an operator retries it", () =>
-      play(async (it, ann) => {
+      run(async (it, ann) => {
         await it.kill();
         await it.start("run-started:1");
         const said = Promise.resolve(it.platform.sendMessage(ann, "direct", "a poison"));
@@ -325,14 +325,14 @@ export async function defineFeatureTests(id: string): Promise<void> {
       }));
 
     test("scenario 34: what cannot be read is kept for the operator, and what comes after it is answered", async (t) => {
-      const stage = await open();
-      if (!stage.sendMalformed) {
-        await stage.close();
+      const platform = await open();
+      if (!platform.sendMalformed) {
+        await platform.close();
         return t.skip("this platform refuses or ignores what cannot be read");
       }
       await runScenario(
         id,
-        async () => stage,
+        async () => platform,
         OPEN,
         async (it, ann) => {
           await it.platform.sendMalformed!();

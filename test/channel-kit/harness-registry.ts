@@ -9,7 +9,7 @@ async function inWorkerIfRequested(module: Promise<HarnessModule>): Promise<Harn
   return { ...plain, open: async (options) => withWorker(await plain.open(options), true) };
 }
 
-/** Loads the stage of one channel. A channel without one has no tests with the whole process, and the kit says so. */
+/** Loads the platform harness of one channel. A channel without one has no tests with the whole process, and the kit says so. */
 export const HARNESSES: Readonly<Record<string, () => Promise<HarnessModule>>> = {
   discord: () => inWorkerIfRequested(import("./harnesses/discord.ts")),
   irc: () => inWorkerIfRequested(import("./harnesses/irc.ts")),

@@ -31,7 +31,7 @@ export type ScenarioPolicy = {
   /** Answers are shown while they are written. */
   preview?: boolean;
 };
-/** What a stage makes the block of its channel of; the rest of the policy is for the whole configuration. */
+/** The part of a policy from which a harness makes the configuration of its channel; the rest is for the whole configuration. */
 export type ChannelPolicy = Omit<ScenarioPolicy, "mentionPatterns">;
 
 /** How often the bot has connected or gone; how many events it has said it has, null where the platform does not ask. Both only grow. */
@@ -127,7 +127,7 @@ export const sumCounters =
   () =>
     counts.reduce((sum, count) => sum + count(), 0);
 
-/** The stage with its account in a thread of its own, or not. */
-export function withWorker(stage: PlatformHarness, isolate: boolean): PlatformHarness {
-  return { ...stage, config: (policy) => ({ ...stage.config(policy), isolate }) };
+/** The harness with its account isolated, or not. */
+export function withWorker(platform: PlatformHarness, isolate: boolean): PlatformHarness {
+  return { ...platform, config: (policy) => ({ ...platform.config(policy), isolate }) };
 }

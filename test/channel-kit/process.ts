@@ -1,4 +1,4 @@
-// The scenarios that need the whole process: policies, lanes, restarts. Every channel that has a stage plays them.
+// The scenarios that need the whole process: policies, lanes, restarts. They run for every channel with a platform harness.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { contextOf } from "../model-server.ts";
@@ -21,14 +21,14 @@ export async function defineProcessTests(id: string): Promise<void> {
     inapplicable: without = {},
     crashPoints: marks = { committed: "committed", sent: "part-sent" },
   } = await HARNESSES[id]!();
-  const play = (policy: ScenarioPolicy, work: (play: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>): Promise<void> =>
+  const run = (policy: ScenarioPolicy, work: (run: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>): Promise<void> =>
     runScenario(id, open, policy, work);
   describe(id, { skip }, () => {
     test(
       "scenario 3: an unknown sender gets a pairing code once, is approved, and is then answered",
       { skip: without.policy ?? false },
       () =>
-        play({ dmPolicy: "pairing", room: null }, async (it, ann) => {
+        run({ dmPolicy: "pairing", room: null }, async (it, ann) => {
           await it.platform.sendMessage(ann, "direct", "a secret plan");
           await it.untilAnswered(/pairing approve/);
           await it.platform.sendMessage(ann, "direct", "are you there?");
@@ -49,7 +49,7 @@ export async function defineProcessTests(id: string): Promise<void> {
     );
 
     test("scenario 4: allowlist, open and disabled direct messages", { skip: without.policy ?? false }, () =>
-      play({ dmPolicy: "disabled", room: null }, async (it, ann, bob) => {
+      run({ dmPolicy: "disabled", room: null }, async (it, ann, bob) => {
         await it.kill();
         it.writeConfig({ dmPolicy: "allowlist", allowFrom: [ann.id], room: null });
         await it.start();
@@ -74,7 +74,7 @@ export async function defineProcessTests(id: string): Promise<void> {
 
     if (rooms) {
       test("scenario 5: room gate, sender gate and mention gate", () =>
-        play({ dmPolicy: "open", allowFrom: ["*"], room: null }, async (it, ann, bob) => {
+        run({ dmPolicy: "open", allowFrom: ["*"], room: null }, async (it, ann, bob) => {
           await it.platform.sendMessage(ann, "room", "in a closed room", { mention: true });
           await it.platform.sendMessage(ann, "direct", "marker one");
           await it.untilAnswered(/marker one/);
@@ -93,7 +93,7 @@ export async function defineProcessTests(id: string): Promise<void> {
         }));
 
       test("scenario 7: pending history is injected and bounded", () =>
-        play({ ...OPEN, historyLimit: 2 }, async (it, ann, bob) => {
+        run({ ...OPEN, historyLimit: 2 }, async (it, ann, bob) => {
           for (const word of ["first", "second", "third"]) await it.platform.sendMessage(bob, "room", `${word} line`);
           await it.platform.sendMessage(ann, "room", "what did they say", { mention: true });
           await it.untilAnswered(/what did they say/);
@@ -106,7 +106,7 @@ export async function defineProcessTests(id: string): Promise<void> {
 
     if (threads) {
       test("scenario 8: a thread has its own session and is answered in the thread", () =>
-        play(OPEN, async (it, ann) => {
+        run(OPEN, async (it, ann) => {
           await it.platform.sendMessage(ann, "room", "said in the room", { mention: true });
           await it.untilAnswered(/said in the room/);
           await it.platform.sendMessage(ann, "thread", "said in the thread", { mention: true });
@@ -117,7 +117,7 @@ export async function defineProcessTests(id: string): Promise<void> {
     }
 
     test("scenario 9: two chats at once, one of them slow", () =>
-      play(OPEN, async (it, ann, bob) => {
+      run(OPEN, async (it, ann, bob) => {
         await it.platform.sendMessage(ann, "direct", "slow:1200 one two three four five six");
         await until("the slow turn", () => it.model.requests().length > 0);
         await it.platform.sendMessage(bob, "direct", "quick one");
@@ -127,7 +127,7 @@ export async function defineProcessTests(id: string): Promise<void> {
       }));
 
     test("scenario 11: /stop overtakes", () =>
-      play(OPEN, async (it, ann) => {
+      run(OPEN, async (it, ann) => {
         await it.platform.sendMessage(ann, "direct", "hang");
         await until("the turn", () => it.model.requests().length > 0);
         await it.platform.sendMessage(ann, "direct", "/stop");
@@ -137,7 +137,7 @@ export async function defineProcessTests(id: string): Promise<void> {
       }));
 
     test("scenario 13: a crash after the commit: the message is handled after the restart", () =>
-      play(OPEN, async (it, ann) => {
+      run(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("run-started:1");
         await it.sendIntoCrash(ann, "survive this");
@@ -147,7 +147,7 @@ export async function defineProcessTests(id: string): Promise<void> {
       }));
 
     test("scenario 14: a crash after the send: no duplicate, or reported as unknown", () =>
-      play(OPEN, async (it, ann) => {
+      run(OPEN, async (it, ann) => {
         await it.kill();
         await it.start(`${marks.sent}:1`);
         await it.sendIntoCrash(ann, "heard once");
@@ -159,7 +159,7 @@ export async function defineProcessTests(id: string): Promise<void> {
       }));
 
     test("scenario 15: a crash within a reply of several parts: it continues at the right part", { skip: without.parts ?? false }, () =>
-      play(OPEN, async (it, ann) => {
+      run(OPEN, async (it, ann) => {
         await it.kill();
         await it.start("part-attempting:2");
         await it.sendIntoCrash(ann, "long:3000");
@@ -174,19 +174,19 @@ export async function defineProcessTests(id: string): Promise<void> {
     );
 
     test("scenarios 12 and 16: a repeated delivery is recognized, also after a crash before the acknowledgement", async (t) => {
-      const stage = await open();
-      if (!stage.redeliver) {
-        await stage.close();
+      const platform = await open();
+      if (!platform.redeliver) {
+        await platform.close();
         return t.skip("this platform never repeats an event");
       }
-      const it = await ScenarioRun.open(id, stage, OPEN);
+      const it = await ScenarioRun.open(id, platform, OPEN);
       try {
         await it.kill();
         await it.start(`${marks.committed}:1`);
-        await it.sendIntoCrash(stage.users[0], "only once");
+        await it.sendIntoCrash(platform.users[0], "only once");
         await it.untilAnswered(/You said: only once/);
-        await stage.redeliver();
-        await stage.sendMessage(stage.users[0], "direct", "the next one");
+        await platform.redeliver();
+        await platform.sendMessage(platform.users[0], "direct", "the next one");
         await it.untilAnswered(/You said: the next one/);
         await it.untilIdle();
         assert.equal(it.countAnswers(/only once/), 1);

@@ -62,7 +62,7 @@ async function kill(victims: readonly string[]): Promise<void> {
   process.exitCode = failed > 0 ? 1 : 0;
 }
 
-/** Tests that are about every channel with a stage. */
+/** Tests that are about every channel with a platform harness. */
 const COMMON = ["test/channel-kit/channel-worker.test.ts"];
 
 /** All files of the kit that are about one channel. */
@@ -73,7 +73,7 @@ function filesOf(id: string): string[] {
   return [...globSync(own, { cwd: root }).toSorted(), ...common].map((name) => `${root}${name}`);
 }
 
-async function play(id: string): Promise<{ verdicts: TestResult[]; passed: number; failed: number }> {
+async function runFiles(id: string): Promise<{ verdicts: TestResult[]; passed: number; failed: number }> {
   process.env["CHANNEL_KIT"] = id;
   const verdicts: TestResult[] = [];
   for await (const { type, data } of run({ files: filesOf(id), concurrency: 2, timeout: 900_000 })) {
@@ -88,12 +88,12 @@ async function play(id: string): Promise<{ verdicts: TestResult[]; passed: numbe
   return { verdicts, passed: verdicts.filter((each) => each.passed && each.skipped === undefined).length, failed };
 }
 
-async function playOrRead(id: string): ReturnType<typeof play> {
+async function runOrRead(id: string): ReturnType<typeof runFiles> {
   const { results, write } = values;
-  if (results === undefined) return play(id);
+  if (results === undefined) return runFiles(id);
   const file = join(results, `${id}.json`);
-  if (write && existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Awaited<ReturnType<typeof play>>;
-  const result = await play(id);
+  if (write && existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Awaited<ReturnType<typeof runFiles>>;
+  const result = await runFiles(id);
   if (result.failed > 0) return result;
   mkdirSync(results, { recursive: true });
   writeFileSync(file, JSON.stringify(result));
@@ -105,7 +105,7 @@ let failed = 0;
 const played: ChannelReport[] = [];
 for (const id of ids) {
   const channel = await describeChannel(id);
-  const result = await playOrRead(id);
+  const result = await runOrRead(id);
   const missing = uncoveredCapabilities(channel.capabilities, result.verdicts);
   for (const ability of missing) console.log(`  ✗ ${id}: the ability "${ability}" is declared, and no test proves it`);
   passed += result.passed;

@@ -33,14 +33,14 @@ export async function runScenario(
   id: string,
   open: () => Promise<PlatformHarness>,
   policy: ScenarioPolicy,
-  work: (play: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>,
+  work: (run: ScenarioRun, ann: PlatformUser, bob: PlatformUser) => Promise<void>,
   options: ScenarioOptions = {},
 ): Promise<void> {
-  const play = await ScenarioRun.open(id, await open(), policy, options);
+  const run = await ScenarioRun.open(id, await open(), policy, options);
   try {
-    await work(play, ...play.platform.users);
+    await work(run, ...run.platform.users);
   } finally {
-    await play.close();
+    await run.close();
   }
 }
 
@@ -74,14 +74,14 @@ export class ScenarioRun {
     return this.#operator;
   }
 
-  static async open(id: string, stage: PlatformHarness, policy: ScenarioPolicy, options: ScenarioOptions = {}): Promise<ScenarioRun> {
-    const play = new ScenarioRun(id, stage, await startModelServer(), options);
+  static async open(id: string, platform: PlatformHarness, policy: ScenarioPolicy, options: ScenarioOptions = {}): Promise<ScenarioRun> {
+    const run = new ScenarioRun(id, platform, await startModelServer(), options);
     try {
-      play.writeConfig(policy);
-      await play.start();
-      return play;
+      run.writeConfig(policy);
+      await run.start();
+      return run;
     } catch (err) {
-      await play.close();
+      await run.close();
       throw err;
     }
   }

@@ -110,8 +110,8 @@ async function refreshed(at: SlackServer, times: number, graceMs: number): Promi
 
 test("at a refresh our client has no moment without a socket; the official one is measured beside it", async (context) => {
   const [one, two] = [await SlackServer.start(), await SlackServer.start()];
-  const rig = await openTestHost(createSlackChannel({ timings: { ...SLACK_TIMINGS, lingerMs: 100 } }) as Channel, one.config());
-  await rig.state("ready");
+  const testHost = await openTestHost(createSlackChannel({ timings: { ...SLACK_TIMINGS, lingerMs: 100 } }) as Channel, one.config());
+  await testHost.state("ready");
   const official = client(two);
   let connects = 0;
   official.on("connected", () => connects++);
@@ -125,7 +125,7 @@ test("at a refresh our client has no moment without a socket; the official one i
   // Left while it is still connecting, it would reject a promise of its own half a minute later.
   await until("the official client to know that it is connected again", () => connects === 2);
   await official.disconnect();
-  await rig.close();
+  await testHost.close();
   await Promise.all([one.close(), two.close()]);
 });
 

@@ -29,9 +29,9 @@ export type ChannelTarget = {
   /** What the platform sends for a message of a person: the shape from which odd events are made. */
   sample(text: string): Json;
   /** Sends one event, whatever it is. Resolves when the platform has sent it. */
-  push(event: unknown, rig: TestHost): void | Promise<void>;
+  push(event: unknown, testHost: TestHost): void | Promise<void>;
   /** A person says something in a direct conversation. */
-  say(text: string, rig: TestHost): void | Promise<void>;
+  say(text: string, testHost: TestHost): void | Promise<void>;
   /** Events that the channel has not told the platform to have arrived; null where the platform is not told. */
   unacknowledged(): number | null;
   close(): Promise<void>;
@@ -175,18 +175,18 @@ const webhookSample = (text: string): Json => ({
 async function webhook(clock: Clock): Promise<ChannelTarget> {
   const peer = await new WebhookPeer().start();
   let count = 0;
-  const push = async (event: unknown, rig: TestHost): Promise<void> => {
+  const push = async (event: unknown, testHost: TestHost): Promise<void> => {
     const body = JSON.stringify(event) ?? "null";
     const headers = peer.sign(`e-${++count}`, body);
     const request = { method: "POST", path: "/", query: "", headers, body: Buffer.from(body) };
-    await rig.host.receive(asId("webhook"), asId<AccountId>("default"), request);
+    await testHost.host.receive(asId("webhook"), asId<AccountId>("default"), request);
   };
   return {
     channel: createWebhookChannel({ clock }) as Channel,
     config: { secret: peer.secret, outboundUrl: peer.url },
     sample: webhookSample,
     push,
-    say: (text, rig) => push(webhookSample(text), rig),
+    say: (text, testHost) => push(webhookSample(text), testHost),
     unacknowledged: () => null,
     close: () => peer.close(),
   };

@@ -89,32 +89,32 @@ export async function fuzzChannel(name: string, events: number, seed: number): P
   const random: Random = (below) => (below <= 0 ? 0 : (state = (state * 48_271) % 2_147_483_647) % below);
   const faults: string[] = [];
   const target = await CHANNEL_TARGETS[name]!(systemClock);
-  const rig = await openTestHost(
+  const testHost = await openTestHost(
     watched(target.channel, (err) => faults.push(`a callback threw: ${err instanceof Error ? err.stack : String(err)}`)),
     target.config,
   );
   let pushed = 0;
   try {
-    await rig.state("ready");
+    await testHost.state("ready");
     while (pushed < events && faults.length === 0) {
       for (let i = 0; i < ROUND && pushed < events; i++, pushed++)
-        await Promise.resolve(target.push(oddEvent(target, random), rig)).catch((err: unknown) =>
+        await Promise.resolve(target.push(oddEvent(target, random), testHost)).catch((err: unknown) =>
           faults.push(`a request was not answered: ${String(err)}`),
         );
-      await expectMessage(target, rig, `marker ${pushed}`);
+      await expectMessage(target, testHost, `marker ${pushed}`);
     }
-    await expectNothingAcknowledged(target, rig, faults);
-    const { state: link, cause } = rig.host.status()[0]!;
+    await expectNothingAcknowledged(target, testHost, faults);
+    const { state: link, cause } = testHost.host.status()[0]!;
     if (link !== "ready") faults.push(`the account is ${link}: ${cause}`);
     if (({} as Json)["polluted"] !== undefined) faults.push("a prototype was changed");
   } catch (err) {
     faults.push(String(err));
   } finally {
-    await rig.close();
+    await testHost.close();
     await target.close();
   }
   const stored: Record<string, number> = {};
-  for (const { kind } of [...rig.events, ...rig.others]) stored[kind] = (stored[kind] ?? 0) + 1;
+  for (const { kind } of [...testHost.events, ...testHost.others]) stored[kind] = (stored[kind] ?? 0) + 1;
   return { channel: name, pushed, stored, faults };
 }
 
@@ -135,22 +135,25 @@ function watched(channel: Channel, onFailure: (err: unknown) => void): Channel {
   };
 }
 
-async function expectMessage(target: ChannelTarget, rig: TestHost, text: string): Promise<void> {
-  await target.say(text, rig);
-  await rig.until(() => rig.events.some((event) => event.text.endsWith(text)), `"${text}" after odd events`);
+async function expectMessage(target: ChannelTarget, testHost: TestHost, text: string): Promise<void> {
+  await target.say(text, testHost);
+  await testHost.until(() => testHost.events.some((event) => event.text.endsWith(text)), `"${text}" after odd events`);
 }
 
 /** While nothing can be stored, nothing is acknowledged to the platform. */
-async function expectNothingAcknowledged(target: ChannelTarget, rig: TestHost, faults: string[]): Promise<void> {
+async function expectNothingAcknowledged(target: ChannelTarget, testHost: TestHost, faults: string[]): Promise<void> {
   if (target.unacknowledged() === null) return;
-  await rig.until(() => target.unacknowledged() === 0, "the acknowledgements");
-  rig.failures.admit = new Error("disk full");
-  await target.say("while the disk is full", rig);
-  await rig.state("degraded");
+  await testHost.until(() => target.unacknowledged() === 0, "the acknowledgements");
+  testHost.failures.admit = new Error("disk full");
+  await target.say("while the disk is full", testHost);
+  await testHost.state("degraded");
   if (target.unacknowledged() !== 1) faults.push("an event was acknowledged that is not stored");
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.some(({ text }) => text.endsWith("while the disk is full")), "the message after the disk was full");
-  await rig.state("ready");
+  testHost.failures.admit = null;
+  await testHost.until(
+    () => testHost.events.some(({ text }) => text.endsWith("while the disk is full")),
+    "the message after the disk was full",
+  );
+  await testHost.state("ready");
 }
 
 export const FUZZED_CHANNELS = Object.keys(CHANNEL_TARGETS);

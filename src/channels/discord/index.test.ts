@@ -13,17 +13,17 @@ import { createDiscordChannel } from "./index.ts";
 const timings = { ...DISCORD_TIMINGS, reidentifyMs: 10, cursorMs: 20, storeRetryMs: 20 };
 const discord = createDiscordChannel({ timings }) as Channel;
 
-type Scene = { server: DiscordServer; rig: TestHost };
+type Scene = { server: DiscordServer; testHost: TestHost };
 
 async function open(t: TestContext, options?: ConstructorParameters<typeof DiscordServer>[0], config: object = {}): Promise<Scene> {
   const server = await DiscordServer.start(options);
-  const rig = await openTestHost(discord, server.config(config));
+  const testHost = await openTestHost(discord, server.config(config));
   t.after(async () => {
-    await rig.close();
+    await testHost.close();
     await server.close();
   });
-  await rig.state("ready");
-  return { server, rig };
+  await testHost.state("ready");
+  return { server, testHost };
 }
 
 const room = { kind: "channel", id: ROOM } as const;
@@ -41,12 +41,12 @@ function refusal(result: SendResult): Extract<SendResult, { state: "refused" }> 
 }
 
 test("a message says who, where, and whether we were called", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("<@9000000000000000001> hello <@123>", { mentions: [{ id: "123", username: "bob" }] });
   server.push("in private", { channel_id: DIRECT });
   server.push("in the thread", { channel_id: THREAD });
-  await rig.until(() => rig.events.length === 3, "three messages");
-  const [first, direct, thread] = rig.events;
+  await testHost.until(() => testHost.events.length === 3, "three messages");
+  const [first, direct, thread] = testHost.events;
   assert.equal(first!.text, "hello @bob");
   assert.deepEqual(first!.chat, { kind: "channel", id: ROOM, title: "general" });
   assert.equal(first!.guildId, GUILD);
@@ -57,28 +57,28 @@ test("a message says who, where, and whether we were called", async (t) => {
 });
 
 test("the bot's own role calls it, also after a session was resumed", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push(`<@&${OWN_ROLE}> hello`, { mention_roles: [OWN_ROLE] });
   server.push("<@&5000000000000000001> hello", { mention_roles: ["5000000000000000001"] });
-  await rig.until(() => rig.events.length === 2, "two messages");
+  await testHost.until(() => testHost.events.length === 2, "two messages");
   assert.deepEqual(
-    rig.events.map(({ text, mentionsSelf }) => [text, mentionsSelf]),
+    testHost.events.map(({ text, mentionsSelf }) => [text, mentionsSelf]),
     [
       ["hello", true],
       ["<@&5000000000000000001> hello", false],
     ],
   );
-  const { channel, account } = rig.host.status()[0]!;
-  await rig.host.stop(channel, account);
-  await rig.host.start(channel, account);
+  const { channel, account } = testHost.host.status()[0]!;
+  await testHost.host.stop(channel, account);
+  await testHost.host.start(channel, account);
   server.push(`<@&${OWN_ROLE}> again`);
-  await rig.until(() => rig.events.length === 3, "a message of the resumed session");
-  assert.deepEqual([rig.events[2]!.text, rig.events[2]!.mentionsSelf, server.logins.at(-1)!["op"]], ["again", true, 6]);
+  await testHost.until(() => testHost.events.length === 3, "a message of the resumed session");
+  assert.deepEqual([testHost.events[2]!.text, testHost.events[2]!.mentionsSelf, server.logins.at(-1)!["op"]], ["again", true, 6]);
 });
 
 test("our own messages and those of the platform start nothing; a reply to us says so", async (t) => {
-  const { server, rig } = await open(t);
-  const sent = await rig.send(room, "mine");
+  const { server, testHost } = await open(t);
+  const sent = await testHost.send(room, "mine");
   assert.ok(sent.state === "sent");
   server.push("", { type: 7 });
   server.push("yes", {
@@ -86,65 +86,65 @@ test("our own messages and those of the platform start nothing; a reply to us sa
     message_reference: { message_id: sent.ids[0], channel_id: ROOM },
     referenced_message: { id: sent.ids[0], content: "mine", author: { id: "9000000000000000001" } },
   });
-  await rig.until(() => rig.events.length === 1, "the reply");
-  assert.deepEqual(rig.events[0]!.replyTo, { id: sent.ids[0], text: "mine", sender: { id: "9000000000000000001" }, isSelf: true });
+  await testHost.until(() => testHost.events.length === 1, "the reply");
+  assert.deepEqual(testHost.events[0]!.replyTo, { id: sent.ids[0], text: "mine", sender: { id: "9000000000000000001" }, isSelf: true });
 });
 
 test("what comes while the position alone is being stored is handled at once, not with the event after it", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("before");
-  await rig.until(() => rig.events.length === 1, "a first message");
+  await testHost.until(() => testHost.events.length === 1, "a first message");
   const stored = Promise.withResolvers<void>();
-  rig.stalled.until = stored.promise;
-  await rig.send(room, "mine");
-  await rig.until(() => rig.stalled.waiting === 1, "the position behind our own message to be stored");
+  testHost.stalled.until = stored.promise;
+  await testHost.send(room, "mine");
+  await testHost.until(() => testHost.stalled.waiting === 1, "the position behind our own message to be stored");
   server.push("just then");
   await settled();
-  rig.stalled.until = null;
+  testHost.stalled.until = null;
   stored.resolve();
-  await rig.until(() => rig.events.length === 2, "the message");
+  await testHost.until(() => testHost.events.length === 2, "the message");
 });
 
 test("nothing that is not stored is reported as received, and it comes again after a crash", async (t) => {
   const server = await DiscordServer.start({ heartbeatMs: 100 });
-  const rig = await openTestHost(discord, server.config());
+  const testHost = await openTestHost(discord, server.config());
   t.after(async () => {
-    await rig.close();
+    await testHost.close();
     await server.close();
   });
-  await rig.state("ready");
+  await testHost.state("ready");
   server.push("one");
-  await rig.until(() => rig.events.length === 1 && server.acked.at(-1) === 3, "the first to be reported");
-  rig.failures.admit = new Error("disk full");
+  await testHost.until(() => testHost.events.length === 1 && server.acked.at(-1) === 3, "the first to be reported");
+  testHost.failures.admit = new Error("disk full");
   server.push("two");
-  await rig.state("degraded");
+  await testHost.state("degraded");
   const beats = server.acked.length;
-  await rig.until(() => server.acked.length > beats + 3, "more heartbeats");
+  await testHost.until(() => server.acked.length > beats + 3, "more heartbeats");
   assert.equal(Math.max(...server.acked.map(Number)), 3);
   // The connection goes while nothing can be stored: the session is resumed behind the last thing that was.
   server.drop("close");
-  await rig.until(() => server.logins.length === 2, "the resume");
+  await testHost.until(() => server.logins.length === 2, "the resume");
   assert.deepEqual([server.logins[1]!["op"], server.logins[1]!["seq"]], [6, 3]);
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.length === 2, "the second");
-  await rig.until(() => server.acked.at(-1)! > 3, "the second to be reported");
+  testHost.failures.admit = null;
+  await testHost.until(() => testHost.events.length === 2, "the second");
+  await testHost.until(() => server.acked.at(-1)! > 3, "the second to be reported");
   assert.deepEqual(
-    rig.events.map(({ text }) => text),
+    testHost.events.map(({ text }) => text),
     ["one", "two"],
   );
 });
 
 test("a stop keeps the session: the next start resumes it and gets the messages in between", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("before");
-  await rig.until(() => rig.events.length === 1, "the first");
-  const { channel, account } = rig.host.status()[0]!;
-  await rig.host.stop(channel, account);
+  await testHost.until(() => testHost.events.length === 1, "the first");
+  const { channel, account } = testHost.host.status()[0]!;
+  await testHost.host.stop(channel, account);
   assert.ok(!server.closes.includes(1000) && !server.closes.includes(1001));
   server.push("meanwhile");
-  await rig.host.start(channel, account);
-  await rig.until(() => rig.events.length === 2, "the second");
-  assert.deepEqual([rig.events[1]!.text, rig.events[1]!.origin], ["meanwhile", "live"]);
+  await testHost.host.start(channel, account);
+  await testHost.until(() => testHost.events.length === 2, "the second");
+  assert.deepEqual([testHost.events[1]!.text, testHost.events[1]!.origin], ["meanwhile", "live"]);
   assert.deepEqual(
     server.logins.map(({ op }) => op),
     [2, 6],
@@ -152,20 +152,20 @@ test("a stop keeps the session: the next start resumes it and gets the messages 
 });
 
 test("a refused resume: a new session, and the gap is read from the history of the known conversations", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("known");
   server.push("known thread", { channel_id: THREAD });
   server.push("known person", { channel_id: DIRECT });
-  await rig.until(() => rig.events.length === 3, "the first messages");
+  await testHost.until(() => testHost.events.length === 3, "the first messages");
   for (let i = 0; i < 130; i++) server.push(`gap ${i}`, { quiet: true });
   server.push("gap in the thread", { quiet: true, channel_id: THREAD });
   server.push("gap in private", { quiet: true, channel_id: DIRECT });
   server.endSessions();
-  await rig.until(() => rig.events.length === 135, "the gap");
-  await rig.state("ready");
+  await testHost.until(() => testHost.events.length === 135, "the gap");
+  await testHost.state("ready");
   server.push("after");
-  await rig.until(() => rig.events.length === 136, "the message after it");
-  const gap = rig.events.slice(3, 135);
+  await testHost.until(() => testHost.events.length === 136, "the message after it");
+  const gap = testHost.events.slice(3, 135);
   assert.ok(gap.every(({ origin }) => origin === "backfill"));
   assert.deepEqual(
     gap.filter(({ chat, thread }) => chat.id === ROOM && !thread).map(({ text }) => text),
@@ -173,20 +173,20 @@ test("a refused resume: a new session, and the gap is read from the history of t
   );
   assert.deepEqual(gap.find(({ text }) => text === "gap in the thread")!.thread, { id: THREAD });
   assert.equal(gap.find(({ text }) => text === "gap in private")!.chat.id, ALICE);
-  assert.equal(rig.events[135]!.origin, "live");
+  assert.equal(testHost.events[135]!.origin, "live");
 });
 
 test("a resume that is refused leads to a new session on the same connection, behind the gap", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("known");
-  await rig.until(() => rig.events.length === 1, "the first");
+  await testHost.until(() => testHost.events.length === 1, "the first");
   server.push("in the gap", { quiet: true });
   server.endSessions("quietly");
-  await rig.until(() => rig.events.length === 2, "the gap");
+  await testHost.until(() => testHost.events.length === 2, "the gap");
   server.push("after");
-  await rig.until(() => rig.events.length === 3, "all");
+  await testHost.until(() => testHost.events.length === 3, "all");
   assert.deepEqual(
-    rig.events.map(({ text, origin }) => [text, origin]),
+    testHost.events.map(({ text, origin }) => [text, origin]),
     [
       ["known", "live"],
       ["in the gap", "backfill"],
@@ -197,134 +197,134 @@ test("a resume that is refused leads to a new session on the same connection, be
     server.logins.map(({ op }) => op),
     [2, 6, 2],
   );
-  assert.equal(rig.host.status()[0]!.reconnects, 1, "one connection for both");
+  assert.equal(testHost.host.status()[0]!.reconnects, 1, "one connection for both");
 });
 
 test("while the gap is read, no number of the old session is reported in the new one", async (t) => {
-  const { server, rig } = await open(t, { heartbeatMs: 100 });
+  const { server, testHost } = await open(t, { heartbeatMs: 100 });
   for (let i = 0; i < 50; i++) server.push(String(i));
-  await rig.until(() => server.acked.at(-1) === 52, "all to be reported");
+  await testHost.until(() => server.acked.at(-1) === 52, "all to be reported");
   server.fail("history", { status: 503, body: {} }, 2);
   server.endSessions("quietly");
-  await rig.until(() => server.logins.length === 3, "the new session");
+  await testHost.until(() => server.logins.length === 3, "the new session");
   const from = server.acked.length;
-  await rig.until(() => server.acked.length > from + 3, "heartbeats");
+  await testHost.until(() => server.acked.length > from + 3, "heartbeats");
   assert.deepEqual([...new Set(server.acked.slice(from))], [null]);
-  await rig.until(() => server.acked.at(-1) === 2, "the new session to be stored");
+  await testHost.until(() => server.acked.at(-1) === 2, "the new session to be stored");
 });
 
 test("a session that Discord wants resumed once more is resumed", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.say({ op: 9, d: true });
-  await rig.until(() => server.logins.length === 2, "the resume");
+  await testHost.until(() => server.logins.length === 2, "the resume");
   server.push("later");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
   assert.equal(server.logins[1]!["op"], 6);
 });
 
 test("Discord may ask for a heartbeat", async (t) => {
-  const { server, rig } = await open(t, { heartbeatMs: 60_000 });
+  const { server, testHost } = await open(t, { heartbeatMs: 60_000 });
   server.say({ op: 1, d: null });
-  await rig.until(() => server.acked.length === 1, "the heartbeat");
+  await testHost.until(() => server.acked.length === 1, "the heartbeat");
 });
 
 test("a place for resuming that is gone is replaced by the general one", async (t) => {
-  const { server, rig } = await open(t, { resumeUrl: "ws://127.0.0.1:9" });
+  const { server, testHost } = await open(t, { resumeUrl: "ws://127.0.0.1:9" });
   server.drop("close");
   server.push("meanwhile");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
   assert.equal(server.logins[1]!["op"], 6);
 });
 
 test("no new session is asked for when none is left today", async (t) => {
   const server = await DiscordServer.start({ starts: 0 });
-  const rig = await openTestHost(discord, server.config());
+  const testHost = await openTestHost(discord, server.config());
   t.after(async () => {
-    await rig.close();
+    await testHost.close();
     await server.close();
   });
-  const status = await rig.state("backoff");
+  const status = await testHost.state("backoff");
   assert.match(status.cause!, /sessions/);
   assert.ok(status.retryAt! - Date.now() > 50_000);
   assert.equal(server.logins.length, 0);
 });
 
 test("more events than can wait end the connection, and none is lost", async (t) => {
-  const { server, rig } = await open(t);
-  rig.failures.admit = new Error("disk full");
+  const { server, testHost } = await open(t);
+  testHost.failures.admit = new Error("disk full");
   const count = DISCORD_LIMITS.pendingFrames + 500;
   for (let i = 0; i < count; i++) server.push(String(i));
-  await rig.until(() => server.closes.length > 0, "the end of the connection");
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.length === count, "all of them");
+  await testHost.until(() => server.closes.length > 0, "the end of the connection");
+  testHost.failures.admit = null;
+  await testHost.until(() => testHost.events.length === count, "all of them");
   assert.equal(server.logins[1]!["op"], 6);
-  assert.ok(rig.events.every(({ text }, index) => text === String(index)));
+  assert.ok(testHost.events.every(({ text }, index) => text === String(index)));
 });
 
 test("the gap is not skipped when the history cannot be read at that moment", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.push("known");
-  await rig.until(() => rig.events.length === 1, "the first");
+  await testHost.until(() => testHost.events.length === 1, "the first");
   server.push("in the gap", { quiet: true });
   server.fail("history", "close-before", 2);
   server.endSessions();
-  await rig.until(() => rig.events.length === 2, "the gap");
-  assert.equal(rig.events[1]!.text, "in the gap");
+  await testHost.until(() => testHost.events.length === 2, "the gap");
+  assert.equal(testHost.events[1]!.text, "in the gap");
 });
 
 test("a request to reconnect is followed and resumed", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.say({ op: 7, d: null });
-  await rig.until(() => server.logins.length === 2, "the resume");
+  await testHost.until(() => server.logins.length === 2, "the resume");
   assert.equal(server.logins[1]!["op"], 6);
-  await rig.state("ready");
+  await testHost.state("ready");
 });
 
 test("nonsense from the gateway ends nothing", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   for (const nonsense of ["{", "[]", "null", { op: 0, s: "x", t: "MESSAGE_CREATE" }, { op: 99, d: {} }]) server.say(nonsense);
   server.dispatch("MESSAGE_CREATE", { id: "x", channel_id: ROOM });
   server.dispatch("MESSAGE_CREATE", { id: "1", channel_id: "../../x", author: { id: "2" } });
   server.dispatch("NO_SUCH_EVENT", { a: 1 });
   server.push("still here");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
   assert.deepEqual(
-    rig.others.map(({ kind }) => kind),
+    testHost.others.map(({ kind }) => kind),
     ["unreadable", "unreadable"],
   );
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
 });
 
 test("a burst of 3,000 messages is stored in order", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   for (let i = 0; i < 3_000; i++) server.push(String(i));
-  await rig.until(() => rig.events.length === 3_000, "all of them");
+  await testHost.until(() => testHost.events.length === 3_000, "all of them");
   assert.deepEqual(
-    rig.events.map(({ text }) => text),
+    testHost.events.map(({ text }) => text),
     Array.from({ length: 3_000 }, (_, i) => String(i)),
   );
 });
 
 test("a revoked token is terminal, names the fix and is not retried", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.revoke();
-  const status = await rig.state("terminal");
+  const status = await testHost.state("terminal");
   assert.match(status.fix!, /developer portal/);
-  assert.equal(JSON.stringify(rig.states).includes("secret-of-the-bot"), false);
+  assert.equal(JSON.stringify(testHost.states).includes("secret-of-the-bot"), false);
 });
 
 test("a token that only the HTTP API refuses is terminal as well", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.revoke("quietly");
-  assert.equal(refusal(await rig.send(room, "x")).retryable, true);
-  await rig.state("terminal");
+  assert.equal(refusal(await testHost.send(room, "x")).retryable, true);
+  await testHost.state("terminal");
 });
 
 test("a part that is cancelled while it waits for a limit was not sent", async (t) => {
-  const { server, rig } = await open(t, { limit: { messages: 1, windowMs: 4_000 } });
-  assert.equal((await rig.send(room, "1")).state, "sent");
+  const { server, testHost } = await open(t, { limit: { messages: 1, windowMs: 4_000 } });
+  assert.equal((await testHost.send(room, "1")).state, "sent");
   const abort = new AbortController();
-  const waiting = rig.send(room, "2", abort.signal);
+  const waiting = testHost.send(room, "2", abort.signal);
   abort.abort(new Error("stopping"));
   assert.equal(refusal(await waiting).retryable, true);
   assert.equal(server.sent().length, 1);
@@ -333,20 +333,20 @@ test("a part that is cancelled while it waits for a limit was not sent", async (
 test("a missing intent is terminal and names it", async (t) => {
   const server = await DiscordServer.start({ noContent: true });
   t.after(() => server.close());
-  const rig = await openTestHost(discord, server.config());
-  const status = await rig.state("terminal");
+  const testHost = await openTestHost(discord, server.config());
+  const status = await testHost.state("terminal");
   assert.match(status.fix!, /Message Content Intent/);
-  await rig.close();
+  await testHost.close();
   const modest = await openTestHost(discord, server.config({ intents: { messageContent: false } }));
   await modest.state("ready");
   await modest.close();
 });
 
 test("a repeated part is one message", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.fail("send", "close-after");
-  await assert.rejects(rig.link().send(part("k", "once"), never));
-  const again = await rig.link().send(part("k", "once"), never);
+  await assert.rejects(testHost.link().send(part("k", "once"), never));
+  const again = await testHost.link().send(part("k", "once"), never);
   assert.equal(again.state, "sent");
   assert.deepEqual(
     server.sent().map(({ content }) => content),
@@ -355,79 +355,79 @@ test("a repeated part is one message", async (t) => {
 });
 
 test("a part that had arrived is recognized after a restart, when Discord has forgotten its key", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.fail("send", "close-after");
-  await assert.rejects(rig.link().send(part("k", "once"), never));
-  const { channel, account } = rig.host.status()[0]!;
-  await rig.host.stop(channel, account);
+  await assert.rejects(testHost.link().send(part("k", "once"), never));
+  const { channel, account } = testHost.host.status()[0]!;
+  await testHost.host.stop(channel, account);
   server.forgetNonces();
-  await rig.host.start(channel, account);
-  await rig.state("ready");
-  const again = await rig.link().send(part("k", "once"), never);
+  await testHost.host.start(channel, account);
+  await testHost.state("ready");
+  const again = await testHost.link().send(part("k", "once"), never);
   assert.deepEqual(again, { state: "sent", ids: [server.sent()[0]!.id] });
   assert.equal(server.sent().length, 1);
 });
 
 test("a failed send is unknown, or refused when certainly nothing was sent", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.fail("send", { status: 502, body: {} });
-  await assert.rejects(rig.send(room, "x"), /502/);
+  await assert.rejects(testHost.send(room, "x"), /502/);
   server.fail("send", "close-before");
-  await assert.rejects(rig.send(room, "x"));
+  await assert.rejects(testHost.send(room, "x"));
   server.fail("send", { status: 403, body: { code: 50013, message: "Missing Permissions" } });
-  const missing = refusal(await rig.send(room, "x"));
+  const missing = refusal(await testHost.send(room, "x"));
   assert.deepEqual([missing.retryable, /Send Messages/.test(missing.reason)], [false, true]);
   server.fail("send", { status: 403, body: { code: 50007, message: "Cannot send messages to this user" } });
-  assert.equal(refusal(await rig.send({ kind: "direct", id: ALICE }, "x")).retryable, false);
-  const nowhere = refusal(await rig.send({ kind: "channel", id: "1" }, "x"));
+  assert.equal(refusal(await testHost.send({ kind: "direct", id: ALICE }, "x")).retryable, false);
+  const nowhere = refusal(await testHost.send({ kind: "channel", id: "1" }, "x"));
   assert.deepEqual([nowhere.retryable, /no longer exists/.test(nowhere.reason)], [false, true]);
-  assert.equal(refusal(await rig.send({ kind: "channel", id: "../1" }, "x")).retryable, false);
-  assert.equal(refusal(await rig.send(room, "  ")).retryable, false);
+  assert.equal(refusal(await testHost.send({ kind: "channel", id: "../1" }, "x")).retryable, false);
+  assert.equal(refusal(await testHost.send(room, "  ")).retryable, false);
   assert.deepEqual(server.sent(), []);
 });
 
 test("a limit is refused with its time; a global one pauses the account", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.fail("send", { status: 429, body: { retry_after: 0.03, global: false } });
-  const one = refusal(await rig.send(room, "x"));
+  const one = refusal(await testHost.send(room, "x"));
   assert.deepEqual([one.retryable, one.retryAfterMs, one.pauses], [true, 30, "conversation"]);
   server.fail("send", { status: 429, body: { retry_after: 60, global: true } });
-  assert.deepEqual(refusal(await rig.send(room, "x")).pauses, "account");
+  assert.deepEqual(refusal(await testHost.send(room, "x")).pauses, "account");
   const calls = server.calls.length;
-  const held = refusal(await rig.send({ kind: "channel", id: THREAD }, "x"));
+  const held = refusal(await testHost.send({ kind: "channel", id: THREAD }, "x"));
   assert.equal(held.pauses, "account");
   assert.ok(held.retryAfterMs! > 50_000);
   assert.equal(server.calls.length, calls, "nothing is asked while all is paused");
-  assert.equal(rig.host.status()[0]!.rateLimits, 2);
+  assert.equal(testHost.host.status()[0]!.rateLimits, 2);
 });
 
 test("a bucket that is used up is waited for, so that Discord need not refuse", async (t) => {
-  const { server, rig } = await open(t, { limit: { messages: 2, windowMs: 150 } });
-  for (const text of ["1", "2", "3", "4", "5"]) assert.equal((await rig.send(room, text)).state, "sent");
+  const { server, testHost } = await open(t, { limit: { messages: 2, windowMs: 150 } });
+  for (const text of ["1", "2", "3", "4", "5"]) assert.equal((await testHost.send(room, text)).state, "sent");
   assert.deepEqual(
     server.sent().map(({ content }) => content),
     ["1", "2", "3", "4", "5"],
   );
-  assert.equal(rig.host.status()[0]!.rateLimits, 0);
+  assert.equal(testHost.host.status()[0]!.rateLimits, 0);
 });
 
 test("sent messages mention no one, and a reply quotes its message", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   const question = server.push("?");
-  await rig.link().send(part("r", "@everyone", { target: target({ replyTo: asId(question.id) }) }), never);
+  await testHost.link().send(part("r", "@everyone", { target: target({ replyTo: asId(question.id) }) }), never);
   const [sent] = server.sent();
   assert.deepEqual(sent!["allowed_mentions"], { parse: [], replied_user: true });
   assert.deepEqual(sent!["message_reference"], { message_id: question.id, fail_if_not_exists: false });
   server.fail("send", { status: 400, body: { code: 50035, message: "Invalid Form Body" } });
-  const again = await rig.link().send(part("r2", "x", { target: target({ replyTo: asId(question.id) }) }), never);
+  const again = await testHost.link().send(part("r2", "x", { target: target({ replyTo: asId(question.id) }) }), never);
   assert.equal(again.state, "sent");
   assert.equal(server.sent()[1]!["message_reference"], undefined);
 });
 
 test("a direct message opens its conversation; a thread is answered in the thread", async (t) => {
-  const { server, rig } = await open(t);
-  assert.equal((await rig.send({ kind: "direct", id: ALICE }, "hi")).state, "sent");
-  await rig.link().send(part("t", "there", { target: target({ thread: THREAD }) }), never);
+  const { server, testHost } = await open(t);
+  assert.equal((await testHost.send({ kind: "direct", id: ALICE }, "hi")).state, "sent");
+  await testHost.link().send(part("t", "there", { target: target({ thread: THREAD }) }), never);
   assert.deepEqual(
     server.sent().map((message) => message.channel_id),
     [DIRECT, THREAD],
@@ -435,14 +435,14 @@ test("a direct message opens its conversation; a thread is answered in the threa
 });
 
 test("edits, deletions and reactions of people come in", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   const message = server.push("first");
   server.pushEdit(message, "second");
   server.pushReaction(message.id, "👍", true);
   server.pushReaction(message.id, "👍", false);
   server.pushDelete(message);
-  await rig.until(() => rig.others.length === 4, "four events");
-  const [edit, added, removed, gone] = rig.others;
+  await testHost.until(() => testHost.others.length === 4, "four events");
+  const [edit, added, removed, gone] = testHost.others;
   assert.ok(edit?.kind === "edit" && edit.text === "second" && edit.message === message.id);
   assert.ok(added?.kind === "reaction" && added.added && added.emoji === "👍" && added.sender.id === ALICE);
   assert.ok(removed?.kind === "reaction" && !removed.added);
@@ -450,22 +450,22 @@ test("edits, deletions and reactions of people come in", async (t) => {
 });
 
 test("a resumed session repeats its events, and each counts once", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   const message = server.push("x");
   server.pushReaction(message.id, "👍", true);
-  await rig.until(() => rig.others.length === 1, "the reaction");
+  await testHost.until(() => testHost.others.length === 1, "the reaction");
   const [login] = server.logins;
   assert.equal(login!["op"], 2);
   server.drop("close");
-  await rig.until(() => server.logins.length === 2, "the resume");
+  await testHost.until(() => server.logins.length === 2, "the resume");
   server.push("y");
-  await rig.until(() => rig.events.length === 2, "the next message");
-  assert.deepEqual([rig.events.length, rig.others.length], [2, 1]);
+  await testHost.until(() => testHost.events.length === 2, "the next message");
+  assert.deepEqual([testHost.events.length, testHost.others.length], [2, 1]);
 });
 
 test(covers(["reactions"], "our own messages can be edited, removed, pinned and reacted to"), async (t) => {
-  const { server, rig } = await open(t);
-  const link = rig.link();
+  const { server, testHost } = await open(t);
+  const link = testHost.link();
   const sent = await link.send(part("b", "choose", { buttons: [[{ text: "Yes", token: "tok_1" }]] }), never);
   assert.ok(sent.state === "sent");
   const id = sent.ids[0]!;
@@ -492,25 +492,25 @@ test(covers(["reactions"], "our own messages can be edited, removed, pinned and 
 });
 
 test(covers(["typing", "polls"], "typing, threads and polls"), async (t) => {
-  const { server, rig } = await open(t);
-  await rig.link().typing!(target());
+  const { server, testHost } = await open(t);
+  await testHost.link().typing!(target());
   server.fail("typing", { status: 403, body: { code: 50013, message: "Missing Permissions" } });
-  await rig.link().typing!(target());
-  assert.equal(await rig.link().openThread!(target(), "Plans"), THREAD);
+  await testHost.link().typing!(target());
+  assert.equal(await testHost.link().openThread!(target(), "Plans"), THREAD);
   assert.equal(server.threads[0]!["name"], "Plans");
-  const poll = await rig.link().poll!(target(), { question: "Tea?", options: ["yes", "no"], multiple: false });
+  const poll = await testHost.link().poll!(target(), { question: "Tea?", options: ["yes", "no"], multiple: false });
   assert.equal(poll.state, "sent");
   assert.match(JSON.stringify(server.sent()[0]!["poll"]), /Tea\?/);
 });
 
 test("files come in and go out", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   const bytes = Buffer.from("picture");
   server.pushFile("a.png", "image/png", bytes);
-  await rig.until(() => rig.events.length === 1, "the file");
-  const [ref] = rig.events[0]!.media;
+  await testHost.until(() => testHost.events.length === 1, "the file");
+  const [ref] = testHost.events[0]!.media;
   assert.deepEqual([ref!.kind, ref!.name, ref!.mimeType, ref!.sizeBytes], ["image", "a.png", "image/png", 7]);
-  const { download } = rig.link();
+  const { download } = testHost.link();
   assert.deepEqual(Buffer.from(await download!(ref!, 100, never)), bytes);
   await assert.rejects(download!(ref!, 3, never), /larger/);
   await assert.rejects(download!({ ...ref!, sizeBytes: null }, 3, never), /larger/);
@@ -520,28 +520,28 @@ test("files come in and go out", async (t) => {
   assert.deepEqual(Buffer.from(await download!(ref!, 100, never)), bytes, "an address that has expired is renewed");
   assert.ok(server.calls.filter(({ path }) => path.startsWith("/attachments/")).every(({ path }) => path.endsWith("refresh-urls")));
   const media = { kind: "file", name: "b.txt", mimeType: "text/plain", sizeBytes: 5, read: async () => Buffer.from("hello") } as const;
-  assert.equal((await rig.link().send(part("f", "see", { media }), never)).state, "sent");
+  assert.equal((await testHost.link().send(part("f", "see", { media }), never)).state, "sent");
   const [sent] = server.sent();
   const [file] = sent!["files"] as { name: string; data: Uint8Array }[];
   assert.deepEqual([sent!.content, file!.name, Buffer.from(file!.data).toString()], ["see", "b.txt", "hello"]);
 });
 
 test(covers(["commands"], "a slash command is stored before it is acknowledged, and the answer replaces its placeholder"), async (t) => {
-  const { server, rig } = await open(t);
-  rig.failures.admit = new Error("disk full");
+  const { server, testHost } = await open(t);
+  testHost.failures.admit = new Error("disk full");
   server.pushCommand("status", "all");
-  await rig.state("degraded");
+  await testHost.state("degraded");
   assert.ok(!server.calls.some(({ path }) => path.endsWith("/callback")));
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.length === 1, "the command");
-  const [event] = rig.events;
+  testHost.failures.admit = null;
+  await testHost.until(() => testHost.events.length === 1, "the command");
+  const [event] = testHost.events;
   assert.deepEqual([event!.text, event!.mentionsSelf, event!.chat.id], ["/status all", true, ROOM]);
-  await rig.until(() => server.sent().length === 1, "the sign");
+  await testHost.until(() => server.sent().length === 1, "the sign");
   const via = { target: target({ via: event!.via! }) };
   server.fail("original", "close-before");
-  assert.equal(refusal(await rig.link().send(part("c1", "it works", via), never)).retryable, true);
-  const first = await rig.link().send(part("c1", "it works", via), never);
-  const second = await rig.link().send(part("c2", "really", via), never);
+  assert.equal(refusal(await testHost.link().send(part("c1", "it works", via), never)).retryable, true);
+  const first = await testHost.link().send(part("c1", "it works", via), never);
+  const second = await testHost.link().send(part("c2", "really", via), never);
   assert.ok(first.state === "sent" && second.state === "sent");
   assert.deepEqual(
     server.sent().map(({ content }) => content),
@@ -551,14 +551,14 @@ test(covers(["commands"], "a slash command is stored before it is acknowledged, 
 });
 
 test("the answer to a command whose token is old, or which Discord has forgotten, is a message", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.pushCommand("status", "", Date.now() - 16 * 60_000);
-  await rig.until(() => rig.events.length === 1, "the command");
-  assert.equal(rig.events[0]!.text, "/status");
-  const old = part("o", "late", { target: target({ via: rig.events[0]!.via! }) });
-  assert.equal((await rig.link().send(old, never)).state, "sent");
+  await testHost.until(() => testHost.events.length === 1, "the command");
+  assert.equal(testHost.events[0]!.text, "/status");
+  const old = part("o", "late", { target: target({ via: testHost.events[0]!.via! }) });
+  assert.equal((await testHost.link().send(old, never)).state, "sent");
   const unknown = part("u", "lost", { target: target({ via: `${server.id()}:no-such-token` }) });
-  assert.equal((await rig.link().send(unknown, never)).state, "sent");
+  assert.equal((await testHost.link().send(unknown, never)).state, "sent");
   assert.deepEqual(
     server.sent().map(({ content }) => content),
     ["late", "lost"],
@@ -566,33 +566,33 @@ test("the answer to a command whose token is old, or which Discord has forgotten
 });
 
 test("an earlier attempt with an unknown outcome to answer a command is recognized", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   server.pushCommand("status", "");
-  await rig.until(() => rig.events.length === 1 && server.sent().length === 1, "the command");
-  const answer = part("c", "done", { target: target({ via: rig.events[0]!.via! }) });
-  assert.equal((await rig.link().send(answer, never)).state, "sent");
+  await testHost.until(() => testHost.events.length === 1 && server.sent().length === 1, "the command");
+  const answer = part("c", "done", { target: target({ via: testHost.events[0]!.via! }) });
+  assert.equal((await testHost.link().send(answer, never)).state, "sent");
   // Another process, which does not remember.
-  const { channel, account } = rig.host.status()[0]!;
-  await rig.host.stop(channel, account);
-  await rig.host.start(channel, account);
-  await rig.state("ready");
-  assert.equal((await rig.link().send(answer, never)).state, "sent");
+  const { channel, account } = testHost.host.status()[0]!;
+  await testHost.host.stop(channel, account);
+  await testHost.host.start(channel, account);
+  await testHost.state("ready");
+  assert.equal((await testHost.link().send(answer, never)).state, "sent");
   assert.equal(server.sent().length, 1);
 });
 
 test("a press is stored, then confirmed", async (t) => {
-  const { server, rig } = await open(t);
+  const { server, testHost } = await open(t);
   const { token } = server.pushPress("123", "tok_1");
-  await rig.until(() => rig.others.length === 1, "the press");
-  const [press] = rig.others;
+  await testHost.until(() => testHost.others.length === 1, "the press");
+  const [press] = testHost.others;
   assert.ok(press?.kind === "interaction" && press.token === "tok_1" && press.message === "123" && press.sender.id === ALICE);
   const confirmed = (): boolean => server.calls.some(({ path, body }) => path.endsWith(`${token}/callback`) && body["type"] === 6);
-  await rig.until(confirmed, "the confirmation");
+  await testHost.until(confirmed, "the confirmation");
 });
 
 test("slash commands are registered once, and only when they differ", async (t) => {
-  const { server, rig } = await open(t);
-  await rig.until(() => server.commands.length === 1, "the commands");
+  const { server, testHost } = await open(t);
+  await testHost.until(() => server.commands.length === 1, "the commands");
   assert.equal(server.commands[0]!["name"], "status");
   const again = await openTestHost(discord, server.config());
   await again.state("ready");

@@ -40,7 +40,7 @@ test("SASL over verified-by-fingerprint TLS, tags, and ids of the server", { ski
     }),
     certificate!,
   );
-  const rig = await openTestHost(irc, {
+  const testHost = await openTestHost(irc, {
     ...base,
     port: server.port,
     tls: true,
@@ -48,18 +48,18 @@ test("SASL over verified-by-fingerprint TLS, tags, and ids of the server", { ski
     channels: ["#a"],
     sasl: { password: "pw" },
   });
-  await rig.state("ready");
-  await rig.until(() => server.lines.includes("JOIN #a"), "the join");
+  await testHost.state("ready");
+  await testHost.until(() => server.lines.includes("JOIN #a"), "the join");
   assert.ok(server.lines.includes(`AUTHENTICATE ${Buffer.from("bot\0bot\0pw").toString("base64")}`));
   for (const socket of server.sockets) socket.write("@msgid=in1;account=Alice :al!a@h PRIVMSG bot :hello\r\n");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
   assert.deepEqual(
-    [rig.events[0]!.eventId, rig.events[0]!.sender.id, rig.events[0]!.sender.aliases],
+    [testHost.events[0]!.eventId, testHost.events[0]!.sender.id, testHost.events[0]!.sender.aliases],
     ["m:in1", "account:alice", ["al!a@h"]],
   );
-  assert.deepEqual(await rig.send(rig.events[0]!.chat, "one\ntwo"), { state: "sent", ids: ["m:out1", "m:out2"] });
-  assert.equal(rig.events.length, 1, "our own echo is not a message");
-  await rig.close();
+  assert.deepEqual(await testHost.send(testHost.events[0]!.chat, "one\ntwo"), { state: "sent", ids: ["m:out1", "m:out2"] });
+  assert.equal(testHost.events.length, 1, "our own echo is not a message");
+  await testHost.close();
   await server.close();
 });
 
@@ -97,23 +97,23 @@ for (const [name, on, answer, state, cause] of ENDINGS) {
         return line.startsWith(on) || line === "CAP END";
       }),
     );
-    const rig = await openTestHost(irc, { ...base, port: server.port, sasl: { username: "b", password: "pw" } });
-    const status = await rig.state(state);
+    const testHost = await openTestHost(irc, { ...base, port: server.port, sasl: { username: "b", password: "pw" } });
+    const status = await testHost.state(state);
     assert.match(status.cause!, cause);
     assert.equal(status.fix !== null, state === "terminal");
-    await rig.close();
+    await testHost.close();
     await server.close();
   });
 }
 
 test("a killed client comes back", async () => {
   const server = await startScriptedIrc(modern());
-  const rig = await openTestHost(irc, { ...base, port: server.port });
-  await rig.state("ready");
+  const testHost = await openTestHost(irc, { ...base, port: server.port });
+  await testHost.state("ready");
   for (const socket of server.sockets) socket.end(":op!o@h KILL bot :test\r\nERROR :Closing Link: Killed (op)\r\n");
-  assert.match((await rig.state("backoff")).cause!, /Killed/);
-  await rig.state("ready");
-  await rig.close();
+  assert.match((await testHost.state("backoff")).cause!, /Killed/);
+  await testHost.state("ready");
+  await testHost.close();
   await server.close();
 });
 
@@ -124,20 +124,20 @@ test("a connection that dies after the bytes were written leaves the part unknow
       else modern().on(line, say, socket);
     },
   });
-  const rig = await openTestHost(irc, { ...base, port: server.port, channels: ["#a"] });
-  await rig.until(() => server.lines.includes("JOIN #a"), "the join");
-  await rig.state("ready");
-  const link = rig.link();
-  assert.equal((await rig.send({ kind: "group", id: "#a" }, "fine")).state, "sent");
-  const unknown = rig.send({ kind: "group", id: "#a" }, "die");
-  const behind = rig.send({ kind: "group", id: "#a" }, "behind");
+  const testHost = await openTestHost(irc, { ...base, port: server.port, channels: ["#a"] });
+  await testHost.until(() => server.lines.includes("JOIN #a"), "the join");
+  await testHost.state("ready");
+  const link = testHost.link();
+  assert.equal((await testHost.send({ kind: "group", id: "#a" }, "fine")).state, "sent");
+  const unknown = testHost.send({ kind: "group", id: "#a" }, "die");
+  const behind = testHost.send({ kind: "group", id: "#a" }, "behind");
   await assert.rejects(unknown);
   const refused = await behind;
   assert.ok(refused.state === "refused" && refused.retryable, JSON.stringify(refused));
   assert.ok(!server.lines.some((line) => line.includes("behind")));
   const stale = await link.send({} as never, new AbortController().signal);
   assert.equal(stale.state, "refused");
-  await rig.close();
+  await testHost.close();
   await server.close();
 });
 
@@ -148,19 +148,19 @@ test("a server that takes no message at the moment refuses it, and it is tried a
       return line.startsWith("PRIVMSG");
     }),
   );
-  const rig = await openTestHost(irc, { ...base, port: server.port, channels: ["#a"] });
-  await rig.until(() => server.lines.includes("JOIN #a"), "the join");
-  await rig.state("ready");
-  const refused = await rig.send({ kind: "group", id: "#a" }, "hello");
+  const testHost = await openTestHost(irc, { ...base, port: server.port, channels: ["#a"] });
+  await testHost.until(() => server.lines.includes("JOIN #a"), "the join");
+  await testHost.state("ready");
+  const refused = await testHost.send({ kind: "group", id: "#a" }, "hello");
   assert.ok(refused.state === "refused" && refused.retryable && refused.retryAfterMs! > 0, JSON.stringify(refused));
-  await rig.close();
+  await testHost.close();
   await server.close();
 });
 
 test("lines that are too long, not UTF-8 or nonsense do not end the connection", async () => {
   const server = await startScriptedIrc(modern());
-  const rig = await openTestHost(irc, { ...base, port: server.port });
-  await rig.state("ready");
+  const testHost = await openTestHost(irc, { ...base, port: server.port });
+  await testHost.state("ready");
   for (const socket of server.sockets) {
     socket.write(`:al!a@h PRIVMSG bot :${"x".repeat(60_000)}`);
     socket.write(" still the same line\r\n\r\n:::\r\n@\r\n:a\r\n");
@@ -168,23 +168,23 @@ test("lines that are too long, not UTF-8 or nonsense do not end the connection",
     socket.write(":al!a@h PRIVMSG bot :spl");
     socket.write("it\n");
   }
-  await rig.until(() => rig.events.length === 2, "two messages");
+  await testHost.until(() => testHost.events.length === 2, "two messages");
   assert.deepEqual(
-    rig.events.map((event) => event.text),
+    testHost.events.map((event) => event.text),
     ["café", "split"],
   );
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
-  await rig.close();
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
+  await testHost.close();
   await server.close();
 });
 
 test("NickServ is asked once the bot has its nick, and only NickServ receives the password", async () => {
   const server = await startScriptedIrc(modern(undefined, ""));
-  const rig = await openTestHost(irc, { ...base, port: server.port, nickserv: { password: "s3cret", service: "NickServ" } });
-  await rig.until(() => server.lines.some((line) => line === "PRIVMSG NickServ :IDENTIFY s3cret"), "the login");
+  const testHost = await openTestHost(irc, { ...base, port: server.port, nickserv: { password: "s3cret", service: "NickServ" } });
+  await testHost.until(() => server.lines.some((line) => line === "PRIVMSG NickServ :IDENTIFY s3cret"), "the login");
   assert.equal(server.lines.filter((line) => line.includes("s3cret")).length, 1);
-  assert.ok(!JSON.stringify(rig.states).includes("s3cret"));
-  await rig.close();
+  assert.ok(!JSON.stringify(testHost.states).includes("s3cret"));
+  await testHost.close();
   await server.close();
 });
 
@@ -207,13 +207,13 @@ for (const [name, answers] of [
       }, "message-tags"),
     );
     const quick = createIrcChannel({ timings: { ...IRC_TIMINGS, answerMs: 50 } }) as Channel;
-    const rig = await openTestHost(quick, { ...base, port: server.port, channels: ["#a"] });
-    await rig.state("ready");
-    const [direct, room] = await Promise.all([rig.send(ANN, "private"), rig.send(ROOM, "public")]);
+    const testHost = await openTestHost(quick, { ...base, port: server.port, channels: ["#a"] });
+    await testHost.state("ready");
+    const [direct, room] = await Promise.all([testHost.send(ANN, "private"), testHost.send(ROOM, "public")]);
     assert.ok(direct.state === "refused" && direct.retryable && /does not say who ann is/.test(direct.reason), JSON.stringify(direct));
     assert.equal(room.state, "sent");
     assert.equal(server.lines.filter((line) => line.startsWith("PRIVMSG ann")).length, 0);
-    await rig.close();
+    await testHost.close();
     await server.close();
   });
 }
@@ -232,12 +232,12 @@ test("WHOIS says who holds a nick where USERHOST does not, and a late answer is 
     }, "message-tags"),
   );
   const quick = createIrcChannel({ timings: { ...IRC_TIMINGS, answerMs: 50 } }) as Channel;
-  const rig = await openTestHost(quick, { ...base, port: server.port });
-  await rig.state("ready");
-  assert.equal((await rig.send(ANN, "hello")).state, "sent");
-  const bob = await rig.send({ kind: "direct", id: "bob!b@h" }, "hello");
+  const testHost = await openTestHost(quick, { ...base, port: server.port });
+  await testHost.state("ready");
+  assert.equal((await testHost.send(ANN, "hello")).state, "sent");
+  const bob = await testHost.send({ kind: "direct", id: "bob!b@h" }, "hello");
   assert.ok(bob.state === "refused" && /bob is not online/.test(bob.reason));
-  await rig.close();
+  await testHost.close();
   await server.close();
 });
 
@@ -252,15 +252,15 @@ test("a room with a key is joined with it, and an unanswered JOIN is repeated", 
     }),
   );
   const quick = createIrcChannel({ timings: { ...IRC_TIMINGS, answerMs: 50, rejoinMs: 20 } }) as Channel;
-  const rig = await openTestHost(quick, {
+  const testHost = await openTestHost(quick, {
     ...base,
     port: server.port,
     channels: ["#one sesame", "#Two", "#silent"],
     groups: { "#two": { key: "sesame" } },
   });
-  await rig.until(() => joins === 2 && rig.host.status()[0]!.state === "ready", "the second JOIN");
+  await testHost.until(() => joins === 2 && testHost.host.status()[0]!.state === "ready", "the second JOIN");
   assert.ok(server.lines.includes("JOIN #one sesame") && server.lines.includes("JOIN #Two sesame"));
-  assert.equal(JSON.stringify(rig.states).includes("sesame"), false);
-  await rig.close();
+  assert.equal(JSON.stringify(testHost.states).includes("sesame"), false);
+  await testHost.close();
   await server.close();
 });

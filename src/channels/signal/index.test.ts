@@ -26,28 +26,28 @@ const KINDS = ["external-native", "container"] as const;
 
 async function scene(
   kind: (typeof KINDS)[number],
-  run: (rig: TestHost, server: SignalServer) => Promise<void>,
+  run: (testHost: TestHost, server: SignalServer) => Promise<void>,
   more: object,
 ): Promise<void> {
   const server = await SignalServer.start();
   server.keepAliveMs = server.pingMs = 200;
-  const rig = await openTestHost(channel, { ...server.config(NUMBER, kind), ...more });
+  const testHost = await openTestHost(channel, { ...server.config(NUMBER, kind), ...more });
   try {
-    await rig.state("ready");
-    await run(rig, server);
+    await testHost.state("ready");
+    await run(testHost, server);
   } finally {
-    await rig.close();
+    await testHost.close();
     await server.close();
   }
 }
 
 /** Over the daemon and over the container. */
-function play(
+function testWithServer(
   name: string,
-  run: (rig: TestHost, server: SignalServer, kind: (typeof KINDS)[number]) => Promise<void>,
+  run: (testHost: TestHost, server: SignalServer, kind: (typeof KINDS)[number]) => Promise<void>,
   more: object = {},
 ): void {
-  for (const kind of KINDS) test(`${kind}: ${name}`, () => scene(kind, (rig, server) => run(rig, server, kind), more));
+  for (const kind of KINDS) test(`${kind}: ${name}`, () => scene(kind, (testHost, server) => run(testHost, server, kind), more));
 }
 
 const target = (chat: { kind: "direct" | "group"; id: string } = ada, more: Partial<ReplyTarget> = {}): ReplyTarget => ({
@@ -69,92 +69,92 @@ const ids = (result: { state: string; ids?: readonly MessageId[] }): readonly Me
   assert.equal(result.state, "sent", inspect(result));
   return result.ids!;
 };
-const texts = (rig: TestHost): readonly string[] => rig.events.map((event) => event.text);
+const texts = (testHost: TestHost): readonly string[] => testHost.events.map((event) => event.text);
 
-play("what cannot be stored is kept until it can, in order, and nothing more is read meanwhile", async (rig, server) => {
-  rig.failures.admit = new Error("disk full");
+testWithServer("what cannot be stored is kept until it can, in order, and nothing more is read meanwhile", async (testHost, server) => {
+  testHost.failures.admit = new Error("disk full");
   server.say("one");
   server.say("two");
-  assert.match((await rig.state("degraded")).cause!, /disk full/);
+  assert.match((await testHost.state("degraded")).cause!, /disk full/);
   server.say("three");
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.length === 3, "three messages");
-  assert.deepEqual(texts(rig), ["one", "two", "three"]);
-  await rig.state("ready");
+  testHost.failures.admit = null;
+  await testHost.until(() => testHost.events.length === 3, "three messages");
+  assert.deepEqual(texts(testHost), ["one", "two", "three"]);
+  await testHost.state("ready");
 });
 
-play("a notification that comes twice is one message", async (rig, server) => {
+testWithServer("a notification that comes twice is one message", async (testHost, server) => {
   const envelope = server.envelope(ADA, { dataMessage: { timestamp: 1_700_000_000_001, message: "once" } });
   server.push(envelope);
   server.push(envelope);
   server.say("next");
-  await rig.until(() => rig.events.length === 2, "two messages");
-  assert.deepEqual(texts(rig), ["once", "next"]);
+  await testHost.until(() => testHost.events.length === 2, "two messages");
+  assert.deepEqual(texts(testHost), ["once", "next"]);
 });
 
-play("messages that arrive while no client listens are delivered later", async (rig, server) => {
+testWithServer("messages that arrive while no client listens are delivered later", async (testHost, server) => {
   server.drop("close");
-  await rig.until(() => server.listening() === 0, "the loss");
+  await testHost.until(() => server.listening() === 0, "the loss");
   server.say("while away");
   server.heal();
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
 });
 
-play("a burst of 5,000 messages is read in order", async (rig, server) => {
+testWithServer("a burst of 5,000 messages is read in order", async (testHost, server) => {
   for (let i = 0; i < 5_000; i++) server.say(`n${i}`);
-  await rig.until(() => rig.events.length === 5_000, "all of them");
-  assert.ok(texts(rig).every((text, i) => text === `n${i}`));
+  await testHost.until(() => testHost.events.length === 5_000, "all of them");
+  assert.ok(texts(testHost).every((text, i) => text === `n${i}`));
 });
 
-play("nonsense ends nothing (scenario 39)", async (rig, server) => {
+testWithServer("nonsense ends nothing (scenario 39)", async (testHost, server) => {
   for (const nonsense of [{}, { account: NUMBER }, { account: NUMBER, envelope: [] }, { account: NUMBER, envelope: { dataMessage: 5 } }])
     server.pushRaw(nonsense as Record<string, unknown>);
   server.push({ dataMessage: { message: "no sender" } });
   server.say("sense");
-  await rig.until(() => rig.events.length === 1, "the message");
-  assert.ok(rig.others.every((event) => event.kind === "unreadable"));
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
+  await testHost.until(() => testHost.events.length === 1, "the message");
+  assert.ok(testHost.others.every((event) => event.kind === "unreadable"));
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
 });
 
-play("a text is sent with its styles, to a person and to a group", async (rig, server) => {
-  const [id] = ids(await rig.link().send(part("**bold** and `code`"), signal));
-  ids(await rig.link().send(part("hi all", { target: target(room) }), signal));
+testWithServer("a text is sent with its styles, to a person and to a group", async (testHost, server) => {
+  const [id] = ids(await testHost.link().send(part("**bold** and `code`"), signal));
+  ids(await testHost.link().send(part("hi all", { target: target(room) }), signal));
   const [first, second] = server.shown();
   assert.deepEqual([first!.to, first!.text, first!.styles.map(({ style }) => style)], [ADA.uuid, "bold and code", ["BOLD", "MONOSPACE"]]);
   assert.equal(String(first!.at), id);
   assert.deepEqual([second!.to, second!.text], [GROUP, "hi all"]);
 });
 
-play("a reply quotes the message with its text, also one of someone in a group", async (rig, server) => {
+testWithServer("a reply quotes the message with its text, also one of someone in a group", async (testHost, server) => {
   const at = server.say("what is it?", { from: BOB, group: true });
-  await rig.until(() => rig.events.length === 1, "the question");
-  const { message } = rig.events[0]!;
-  ids(await rig.link().send(part("this", { target: target(room, { replyTo: message }) }), signal));
+  await testHost.until(() => testHost.events.length === 1, "the question");
+  const { message } = testHost.events[0]!;
+  ids(await testHost.link().send(part("this", { target: target(room, { replyTo: message }) }), signal));
   assert.deepEqual(server.shown()[0]!.quote, { at, author: BOB.uuid, text: "what is it?" });
 });
 
-play("a sent message is edited, and goes by its first time", async (rig, server) => {
-  const [id] = ids(await rig.link().send(part("one"), signal));
-  assert.deepEqual(ids(await rig.link().edit!(id!, part("**two**"), signal)), [id]);
-  assert.deepEqual(ids(await rig.link().edit!(id!, part("three"), signal)), [id]);
+testWithServer("a sent message is edited, and goes by its first time", async (testHost, server) => {
+  const [id] = ids(await testHost.link().send(part("one"), signal));
+  assert.deepEqual(ids(await testHost.link().edit!(id!, part("**two**"), signal)), [id]);
+  assert.deepEqual(ids(await testHost.link().edit!(id!, part("three"), signal)), [id]);
   assert.deepEqual(
     server.shown().map(({ text, edits }) => [text, edits]),
     [["three", 2]],
   );
-  assert.equal((await rig.link().edit!(`1@uuid:${ADA.uuid}` as MessageId, part("x"), signal)).state, "refused");
+  assert.equal((await testHost.link().edit!(`1@uuid:${ADA.uuid}` as MessageId, part("x"), signal)).state, "refused");
 });
 
-play(
+testWithServer(
   covers(["reactions"], "reactions of the bot name the message's author, in a group and when only its time is known"),
-  async (rig, server) => {
+  async (testHost, server) => {
     const at = server.say("hi", { from: BOB, group: true });
     const direct = server.say("hello");
-    await rig.until(() => rig.events.length === 2, "the messages");
-    await rig.link().react!(target(room), rig.events[0]!.message, "👀", true);
-    await rig.link().react!(target(room), rig.events[0]!.message, "👀", false);
-    await rig.link().react!(target(), String(direct) as MessageId, "👍", true);
-    const own = ids(await rig.link().send(part("mine"), signal))[0]!;
-    await rig.link().react!(target(), own, "❤", true);
+    await testHost.until(() => testHost.events.length === 2, "the messages");
+    await testHost.link().react!(target(room), testHost.events[0]!.message, "👀", true);
+    await testHost.link().react!(target(room), testHost.events[0]!.message, "👀", false);
+    await testHost.link().react!(target(), String(direct) as MessageId, "👍", true);
+    const own = ids(await testHost.link().send(part("mine"), signal))[0]!;
+    await testHost.link().react!(target(), own, "❤", true);
     const seen = server.reactions.map((each) => [each["emoji"], each["remove"], each["targetTimestamp"], each["targetAuthor"]]);
     assert.deepEqual(seen, [
       ["👀", false, at, BOB.uuid],
@@ -165,31 +165,31 @@ play(
   },
 );
 
-play("own messages are deleted, those of others are not", async (rig, server) => {
-  const [id] = ids(await rig.link().send(part("oops"), signal));
-  await rig.link().remove!(target(), id!);
+testWithServer("own messages are deleted, those of others are not", async (testHost, server) => {
+  const [id] = ids(await testHost.link().send(part("oops"), signal));
+  await testHost.link().remove!(target(), id!);
   assert.deepEqual(server.sent(), []);
-  await assert.rejects(rig.link().remove!(target(), `5@uuid:${ADA.uuid}` as MessageId), /our own/);
+  await assert.rejects(testHost.link().remove!(target(), `5@uuid:${ADA.uuid}` as MessageId), /our own/);
 });
 
-play(covers(["polls"], "a message is pinned and released, and a poll is opened, in a group"), async (rig, server) => {
-  const [id] = ids(await rig.link().send(part("rules", { target: target(room) }), signal));
-  await rig.link().pin!(target(room), id!, true);
+testWithServer(covers(["polls"], "a message is pinned and released, and a poll is opened, in a group"), async (testHost, server) => {
+  const [id] = ids(await testHost.link().send(part("rules", { target: target(room) }), signal));
+  await testHost.link().pin!(target(room), id!, true);
   assert.equal(server.shown()[0]!.pinned, true);
-  await rig.link().pin!(target(room), id!, false);
+  await testHost.link().pin!(target(room), id!, false);
   assert.equal(server.shown()[0]!.pinned, false);
-  ids(await rig.link().poll!(target(room), { question: "Tea?", options: ["yes", "no"], multiple: false }));
+  ids(await testHost.link().poll!(target(room), { question: "Tea?", options: ["yes", "no"], multiple: false }));
   assert.deepEqual(server.of("sendPollCreate")[0]!["option"], ["yes", "no"]);
 });
 
-play(covers(["typing"], "the typing sign is shown, and its failure is nothing"), async (rig, server) => {
-  await rig.link().typing!(target());
+testWithServer(covers(["typing"], "the typing sign is shown, and its failure is nothing"), async (testHost, server) => {
+  await testHost.link().typing!(target());
   server.fail("sendTyping", "close-before");
-  await rig.link().typing!(target());
+  await testHost.link().typing!(target());
   assert.equal(server.of("sendTyping").length, 2);
 });
 
-play("events: edit, deletion and reaction of a person", async (rig, server) => {
+testWithServer("events: edit, deletion and reaction of a person", async (testHost, server) => {
   const at = server.say("one");
   server.push(server.envelope(ADA, { editMessage: { targetSentTimestamp: at, dataMessage: { timestamp: at + 5, message: "two" } } }));
   server.push(
@@ -198,10 +198,10 @@ play("events: edit, deletion and reaction of a person", async (rig, server) => {
     }),
   );
   server.push(server.envelope(ADA, { dataMessage: { timestamp: at + 7, remoteDelete: { timestamp: at } } }));
-  await rig.until(() => rig.others.length === 3, "three events");
-  const { message } = rig.events[0]!;
+  await testHost.until(() => testHost.others.length === 3, "three events");
+  const { message } = testHost.events[0]!;
   assert.deepEqual(
-    rig.others.map((event) => [event.kind, "message" in event && event.message]),
+    testHost.others.map((event) => [event.kind, "message" in event && event.message]),
     [
       ["edit", message],
       ["reaction", "7"],
@@ -210,32 +210,32 @@ play("events: edit, deletion and reaction of a person", async (rig, server) => {
   );
 });
 
-play("a file in is fetched, up to its limit", async (rig, server) => {
+testWithServer("a file in is fetched, up to its limit", async (testHost, server) => {
   const bytes = Buffer.from("a picture, so to say");
   server.say("look", { attachments: [server.addFile(bytes)] });
   server.say("", { from: BOB, group: true, attachments: [server.addFile(bytes, "application/pdf", "b.pdf")] });
-  await rig.until(() => rig.events.length === 2, "the messages");
-  for (const { media } of rig.events) {
-    assert.deepEqual(Buffer.from(await rig.link().download!(media[0]!, 1_000, signal)), bytes);
-    await assert.rejects(rig.link().download!({ ...media[0]!, sizeBytes: null }, 5, signal), /larger/);
-    await assert.rejects(rig.link().download!(media[0]!, 5, signal), /larger/);
+  await testHost.until(() => testHost.events.length === 2, "the messages");
+  for (const { media } of testHost.events) {
+    assert.deepEqual(Buffer.from(await testHost.link().download!(media[0]!, 1_000, signal)), bytes);
+    await assert.rejects(testHost.link().download!({ ...media[0]!, sizeBytes: null }, 5, signal), /larger/);
+    await assert.rejects(testHost.link().download!(media[0]!, 5, signal), /larger/);
   }
-  const [ref] = rig.events[0]!.media;
-  await assert.rejects(rig.link().download!({ ...ref!, url: "signal:id=none&recipient=x" }, 1_000, signal));
-  await assert.rejects(rig.link().download!({ ...ref!, url: "http://127.0.0.1/x" }, 1_000, signal), /does not come from Signal/);
+  const [ref] = testHost.events[0]!.media;
+  await assert.rejects(testHost.link().download!({ ...ref!, url: "signal:id=none&recipient=x" }, 1_000, signal));
+  await assert.rejects(testHost.link().download!({ ...ref!, url: "http://127.0.0.1/x" }, 1_000, signal), /does not come from Signal/);
 });
 
-play("a file out arrives with its name, type and caption", async (rig, server) => {
-  ids(await rig.link().send(part("the *plan*", { media: file("file", "application/pdf", "content", "pl;an, ü.pdf") }), signal));
+testWithServer("a file out arrives with its name, type and caption", async (testHost, server) => {
+  ids(await testHost.link().send(part("the *plan*", { media: file("file", "application/pdf", "content", "pl;an, ü.pdf") }), signal));
   const [{ text, files }] = server.shown() as [ReturnType<SignalServer["shown"]>[number]];
   assert.deepEqual(
     [text, files[0]!.name, files[0]!.mimeType, files[0]!.bytes.toString()],
     ["the plan", "pl_an_ ü.pdf", "application/pdf", "content"],
   );
   const large = { ...file("file", "text/plain"), sizeBytes: SIGNAL_LIMITS.uploadBytes + 1 };
-  assert.equal((await rig.link().send(part("", { media: large }), signal)).state, "refused");
+  assert.equal((await testHost.link().send(part("", { media: large }), signal)).state, "refused");
   const gone = { ...file("file", "text/plain"), read: () => Promise.reject(new Error("no such file")) };
-  assert.equal((await rig.link().send(part("", { media: gone }), signal)).state, "refused");
+  assert.equal((await testHost.link().send(part("", { media: gone }), signal)).state, "refused");
 });
 
 const rateLimit: Failure = {
@@ -247,17 +247,17 @@ const rateLimit: Failure = {
 test("a rate limit is a refusal with its time; a captcha is named", () =>
   scene(
     "external-native",
-    async (rig, server) => {
+    async (testHost, server) => {
       server.fail("send", rateLimit);
-      const first = await rig.link().send(part("x"), signal);
+      const first = await testHost.link().send(part("x"), signal);
       assert.ok(first.state === "refused" && first.retryable && first.retryAfterMs === 7_000, inspect(first));
       server.fail("send", { ...rateLimit, results: [{ type: "RATE_LIMIT_FAILURE", token: "t" }] });
-      const second = await rig.link().send(part("x"), signal);
+      const second = await testHost.link().send(part("x"), signal);
       assert.ok(
         second.state === "refused" && second.retryAfterMs === SIGNAL_LIMITS.retryMs && /captcha/.test(second.reason),
         inspect(second),
       );
-      assert.equal(rig.host.status()[0]!.rateLimits, 2);
+      assert.equal(testHost.host.status()[0]!.rateLimits, 2);
       assert.deepEqual(server.sent(), []);
     },
     {},
@@ -266,15 +266,15 @@ test("a rate limit is a refusal with its time; a captcha is named", () =>
 test("a rate limit of the container is a refusal, too", () =>
   scene(
     "container",
-    async (rig, server) => {
+    async (testHost, server) => {
       server.fail("send", rateLimit);
-      const result = await rig.link().send(part("x"), signal);
+      const result = await testHost.link().send(part("x"), signal);
       assert.ok(result.state === "refused" && result.retryable && result.retryAfterMs === SIGNAL_LIMITS.retryMs, inspect(result));
     },
     {},
   ));
 
-play("what Signal certainly has not sent is refused", async (rig, server) => {
+testWithServer("what Signal certainly has not sent is refused", async (testHost, server) => {
   const refusals: Failure[] = [
     { code: -1, message: "Failed to send message: Unregistered user", results: [{ type: "UNREGISTERED_FAILURE" }] },
     { code: -4, message: "Failed to send message due to untrusted identities", results: [{ type: "IDENTITY_FAILURE" }] },
@@ -282,15 +282,15 @@ play("what Signal certainly has not sent is refused", async (rig, server) => {
   ];
   for (const refusal of refusals) {
     server.fail("send", refusal);
-    const result = await rig.link().send(part("x"), signal);
+    const result = await testHost.link().send(part("x"), signal);
     assert.ok(result.state === "refused" && !result.retryable, inspect(result));
   }
-  assert.equal((await rig.link().send(part(" "), signal)).state, "refused");
-  assert.equal((await rig.link().send(part("x"), AbortSignal.abort())).state, "refused");
+  assert.equal((await testHost.link().send(part(" "), signal)).state, "refused");
+  assert.equal((await testHost.link().send(part("x"), AbortSignal.abort())).state, "refused");
   assert.deepEqual(server.sent(), []);
 });
 
-play("what may have left is unknown, and never sent again", async (rig, server) => {
+testWithServer("what may have left is unknown, and never sent again", async (testHost, server) => {
   const failures: Failure[] = [
     "close-after",
     "close-before",
@@ -300,7 +300,7 @@ play("what may have left is unknown, and never sent again", async (rig, server) 
   ];
   for (const failure of failures) {
     server.fail("send", failure);
-    await assert.rejects(rig.link().send(part("x"), signal), (err) => err instanceof Error, inspect(failure));
+    await assert.rejects(testHost.link().send(part("x"), signal), (err) => err instanceof Error, inspect(failure));
   }
   assert.equal(server.shown().length, 1, "only what was closed after it took effect");
 });
@@ -308,13 +308,13 @@ play("what may have left is unknown, and never sent again", async (rig, server) 
 test("a failure before a byte has left is tried again", () =>
   scene(
     "external-native",
-    async (rig, server) => {
+    async (testHost, server) => {
       server.fail("send", { code: -32_603, message: "Failed to send message: chat.signal.org (UnknownHostException)" });
-      const result = await rig.link().send(part("x"), signal);
+      const result = await testHost.link().send(part("x"), signal);
       assert.ok(result.state === "refused" && result.retryable, inspect(result));
-      const link = rig.link();
+      const link = testHost.link();
       await server.close();
-      await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+      await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
       const away = await link.send(part("x"), signal);
       assert.ok(away.state === "refused" && away.retryable, inspect(away));
     },
@@ -324,19 +324,19 @@ test("a failure before a byte has left is tried again", () =>
 test("styles that are not read fall back to plain text (scenario 26)", () =>
   scene(
     "external-native",
-    async (rig, server) => {
+    async (testHost, server) => {
       server.fail("send", { code: -1, message: "Invalid style: BOLD" });
-      ids(await rig.link().send(part("**x**"), signal));
+      ids(await testHost.link().send(part("**x**"), signal));
       assert.deepEqual([server.shown()[0]!.text, server.shown()[0]!.styles], ["x", []]);
     },
     {},
   ));
 
-play("an unlinked device is terminal and names the fix", async (rig, server) => {
+testWithServer("an unlinked device is terminal and names the fix", async (testHost, server) => {
   server.unlink();
   server.drop("close");
   server.heal();
-  const { cause, fix } = await rig.state("terminal");
+  const { cause, fix } = await testHost.state("terminal");
   assert.match(cause!, /has no account/);
   assert.match(fix!, /channels login signal/);
 });
@@ -344,20 +344,20 @@ play("an unlinked device is terminal and names the fix", async (rig, server) => 
 test("a daemon for another number is terminal: it would be deaf", async () => {
   const server = await SignalServer.start();
   server.only = OTHER_NUMBER;
-  const rig = await openTestHost(channel, server.config());
-  await rig.state("ready");
+  const testHost = await openTestHost(channel, server.config());
+  await testHost.state("ready");
   server.say("hi", {}, OTHER_NUMBER);
-  assert.match((await rig.state("terminal")).cause!, new RegExp(`serves \\${OTHER_NUMBER}`));
-  await rig.close();
+  assert.match((await testHost.state("terminal")).cause!, new RegExp(`serves \\${OTHER_NUMBER}`));
+  await testHost.close();
   await server.close();
 });
 
 test("a container in another mode is terminal", async () => {
   const server = await SignalServer.start();
   server.mode = "normal";
-  const rig = await openTestHost(channel, server.config(NUMBER, "container"));
-  assert.match((await rig.state("terminal")).fix!, /MODE=json-rpc/);
-  await rig.close();
+  const testHost = await openTestHost(channel, server.config(NUMBER, "container"));
+  assert.match((await testHost.state("terminal")).fix!, /MODE=json-rpc/);
+  await testHost.close();
   await server.close();
 });
 
@@ -440,24 +440,24 @@ const isAlive = (pid: number): boolean => {
 test("a signal-cli of ours is started, used and ended with the connection", { skip }, () =>
   withProgram({}, async (config, dir) => {
     process.env["SECRET_OF_THE_GATEWAY"] = "x";
-    const rig = await openTestHost(channel, config);
-    await rig.state("ready");
-    await rig.until(() => rig.events.length === 1, "the message");
-    ids(await rig.link().send(part("hi"), signal));
+    const testHost = await openTestHost(channel, config);
+    await testHost.state("ready");
+    await testHost.until(() => testHost.events.length === 1, "the message");
+    ids(await testHost.link().send(part("hi"), signal));
     const { args, pid, env } = startedIn(dir);
     assert.ok(args.includes("on-connection") && args.includes(NUMBER), args.join(" "));
     assert.ok(!env.includes("SECRET_OF_THE_GATEWAY"));
-    await rig.close();
+    await testHost.close();
     assert.equal(isAlive(pid), false);
   }),
 );
 
 test("a signal-cli that does not want to end is killed", { skip }, () =>
   withProgram({ ignoresTerm: true }, async (config, dir) => {
-    const rig = await openTestHost(channel, config);
-    await rig.state("ready");
+    const testHost = await openTestHost(channel, config);
+    await testHost.state("ready");
     const { pid } = startedIn(dir);
-    await rig.close();
+    await testHost.close();
     assert.equal(isAlive(pid), false);
   }),
 );
@@ -467,8 +467,8 @@ test("a signal-cli of ours does not outlive a gateway that is killed", { skip },
     const code = `
       import { openTestHost } from ${JSON.stringify(new URL("../../../test/channel-kit/test-host.ts", import.meta.url).href)};
       import { createSignalChannel } from ${JSON.stringify(new URL("index.ts", import.meta.url).href)};
-      const rig = await openTestHost(createSignalChannel(), ${JSON.stringify(config)});
-      await rig.state("ready");
+      const testHost = await openTestHost(createSignalChannel(), ${JSON.stringify(config)});
+      await testHost.state("ready");
       console.log("ready");`;
     const gateway = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
     await once(gateway.stdout, "data");
@@ -482,14 +482,14 @@ test("a signal-cli of ours does not outlive a gateway that is killed", { skip },
 
 test("a signal-cli that dies is started again", { skip }, () =>
   withProgram({}, async (config, dir) => {
-    const rig = await openTestHost(channel, config);
-    await rig.state("ready");
+    const testHost = await openTestHost(channel, config);
+    await testHost.state("ready");
     const { pid } = startedIn(dir);
     process.kill(pid, "SIGKILL");
-    await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
-    await rig.state("ready");
+    await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
+    await testHost.state("ready");
     assert.notEqual(startedIn(dir).pid, pid);
-    await rig.close();
+    await testHost.close();
   }),
 );
 
@@ -501,15 +501,15 @@ test("an account reports why signal-cli does not run, and the fix", { skip }, as
   ];
   for (const [stage, state, cause] of table)
     await withProgram(stage, async (config) => {
-      const rig = await openTestHost(channel, config);
-      assert.match((await rig.state(state)).cause!, cause);
-      await rig.close();
+      const testHost = await openTestHost(channel, config);
+      assert.match((await testHost.state(state)).cause!, cause);
+      await testHost.close();
     });
-  const rig = await openTestHost(channel, { account: NUMBER, transport: { cliPath: "/nowhere/signal-cli" } });
-  const { cause, fix } = await rig.state("terminal");
+  const testHost = await openTestHost(channel, { account: NUMBER, transport: { cliPath: "/nowhere/signal-cli" } });
+  const { cause, fix } = await testHost.state("terminal");
   assert.match(cause!, /cannot be started/);
   assert.match(fix!, /Install signal-cli/);
-  await rig.close();
+  await testHost.close();
 });
 
 test("a signal-cli of ours links a phone", { skip }, () =>

@@ -23,18 +23,18 @@ const signal = new AbortController().signal;
 const dm = { kind: "direct" as const, id: DM };
 const room = { kind: "channel" as const, id: ROOM };
 
-async function scene(more: object, run: (rig: TestHost, server: SlackServer) => Promise<void>): Promise<void> {
+async function scene(more: object, run: (testHost: TestHost, server: SlackServer) => Promise<void>): Promise<void> {
   const server = await SlackServer.start();
-  const rig = await openTestHost(createSlackChannel({ timings }) as Channel, { ...server.config(), ...more });
+  const testHost = await openTestHost(createSlackChannel({ timings }) as Channel, { ...server.config(), ...more });
   try {
-    await rig.state("ready");
-    await run(rig, server);
+    await testHost.state("ready");
+    await run(testHost, server);
   } finally {
-    await rig.close();
+    await testHost.close();
     await server.close();
   }
 }
-const play = (name: string, run: (rig: TestHost, server: SlackServer) => Promise<void>, more: object = {}): void =>
+const testWithServer = (name: string, run: (testHost: TestHost, server: SlackServer) => Promise<void>, more: object = {}): void =>
   void test(name, () => scene(more, run));
 
 const target = (chat: { kind: "direct" | "channel"; id: string }, more: Partial<ReplyTarget> = {}): ReplyTarget => ({
@@ -56,170 +56,170 @@ const ids = (result: { state: string; ids?: readonly MessageId[] }): readonly Me
   assert.equal(result.state, "sent", inspect(result));
   return result.ids!;
 };
-const texts = (rig: TestHost): readonly string[] => rig.events.map((event) => event.text);
+const texts = (testHost: TestHost): readonly string[] => testHost.events.map((event) => event.text);
 
-play("nothing is acknowledged before it is stored, and the order stays", async (rig, server) => {
-  rig.failures.admit = new Error("disk full");
+testWithServer("nothing is acknowledged before it is stored, and the order stays", async (testHost, server) => {
+  testHost.failures.admit = new Error("disk full");
   const first = server.say("one");
   const second = server.say("two");
-  assert.match((await rig.state("degraded")).cause!, /disk full/);
+  assert.match((await testHost.state("degraded")).cause!, /disk full/);
   assert.deepEqual(server.acked(), []);
-  rig.failures.admit = null;
-  await rig.until(() => server.acked().length === 2, "the acknowledgements");
+  testHost.failures.admit = null;
+  await testHost.until(() => server.acked().length === 2, "the acknowledgements");
   assert.deepEqual(server.acked(), [first, second]);
-  assert.deepEqual(texts(rig), ["one", "two"]);
-  await rig.state("ready");
+  assert.deepEqual(texts(testHost), ["one", "two"]);
+  await testHost.state("ready");
 });
 
-play("an envelope that comes again is acknowledged again, and is one message", async (rig, server) => {
-  rig.failures.admit = new Error("disk full");
+testWithServer("an envelope that comes again is acknowledged again, and is one message", async (testHost, server) => {
+  testHost.failures.admit = new Error("disk full");
   server.say("one");
-  await rig.state("degraded");
+  await testHost.state("degraded");
   server.redeliver();
-  rig.failures.admit = null;
-  await rig.until(() => server.waiting() === 0, "the acknowledgement");
+  testHost.failures.admit = null;
+  await testHost.until(() => server.waiting() === 0, "the acknowledgement");
   server.say("two");
-  await rig.until(() => rig.events.length === 2, "two messages");
-  assert.deepEqual(texts(rig), ["one", "two"]);
+  await testHost.until(() => testHost.events.length === 2, "two messages");
+  assert.deepEqual(texts(testHost), ["one", "two"]);
 });
 
-play("a mention that comes as message and as app_mention is one message", async (rig, server) => {
+testWithServer("a mention that comes as message and as app_mention is one message", async (testHost, server) => {
   const said = server.message({ channel: ROOM, channel_type: "channel", text: `<@${BOT_USER}> hi` });
   server.event(said);
   server.event({ ...said, type: "app_mention", channel_type: undefined });
-  await rig.until(() => server.waiting() === 0, "both acknowledgements");
+  await testHost.until(() => server.waiting() === 0, "both acknowledgements");
   assert.deepEqual(
-    rig.events.map(({ text, mentionsSelf, chat, teamId }) => [text, mentionsSelf, chat.kind, teamId]),
+    testHost.events.map(({ text, mentionsSelf, chat, teamId }) => [text, mentionsSelf, chat.kind, teamId]),
     [["hi", true, "channel", TEAM]],
   );
 });
 
 for (const reason of ["refresh_requested", "warning"]) {
-  play(`a refresh (${reason}) leaves no moment without a socket, and loses nothing`, async (rig, server) => {
+  testWithServer(`a refresh (${reason}) leaves no moment without a socket, and loses nothing`, async (testHost, server) => {
     for (let round = 1; round <= 3; round++) {
       // The old socket ends as soon as we have left it: the time only has to be long enough on a busy machine.
       server.refresh(5_000, reason);
       for (let i = 0; i < 20; i++) server.say(`${round}.${i}`);
-      await rig.until(() => server.welcomed === round + 1 && server.sockets() === 1, "the other socket");
+      await testHost.until(() => server.welcomed === round + 1 && server.sockets() === 1, "the other socket");
     }
-    await rig.until(() => rig.events.length === 60 && server.waiting() === 0, "all");
-    assert.equal(new Set(texts(rig)).size, 60);
+    await testHost.until(() => testHost.events.length === 60 && server.waiting() === 0, "all");
+    assert.equal(new Set(texts(testHost)).size, 60);
     assert.deepEqual(server.gaps, []);
     assert.equal(server.most, 2);
-    assert.equal(rig.host.status()[0]!.reconnects, 0);
+    assert.equal(testHost.host.status()[0]!.reconnects, 0);
   });
 }
 
 test("a socket is replaced before its announced end", async () => {
   const server = await SlackServer.start();
   server.lifetime = 0.3;
-  const rig = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
-  await rig.until(() => server.of("apps.connections.open").length >= 3, "two replacements");
+  const testHost = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
+  await testHost.until(() => server.of("apps.connections.open").length >= 3, "two replacements");
   assert.deepEqual(server.gaps, []);
-  await rig.close();
+  await testHost.close();
   await server.close();
 });
 
-play("while the next socket cannot be opened the present one works", async (rig, server) => {
+testWithServer("while the next socket cannot be opened the present one works", async (testHost, server) => {
   server.fail("apps.connections.open", { status: 500 }, 3);
   server.refresh(2_000);
   server.say("meanwhile");
-  await rig.until(() => rig.events.length === 1, "the message");
-  await rig.until(() => server.most === 2, "the other socket");
+  await testHost.until(() => testHost.events.length === 1, "the message");
+  await testHost.until(() => server.most === 2, "the other socket");
   assert.deepEqual(server.gaps, []);
 });
 
-play("after a lost connection, missed messages are read from the history once and in order", async (rig, server) => {
+testWithServer("after a lost connection, missed messages are read from the history once and in order", async (testHost, server) => {
   const root = server.message({ channel: ROOM, channel_type: "channel", text: "root" });
   server.event(root);
   server.say("before");
   server.event(server.message({ channel: ROOM, channel_type: "channel", text: "in thread", thread_ts: root["ts"] }));
-  await rig.until(() => rig.events.length === 3, "three");
+  await testHost.until(() => testHost.events.length === 3, "three");
   server.drop("close");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
   for (const text of ["m1", "m2"]) server.message({ text });
   server.message({ channel: ROOM, channel_type: "channel", text: "more in thread", thread_ts: root["ts"] });
   server.heal();
   server.say("m3");
-  await rig.until(() => rig.events.length === 7, "the gap");
+  await testHost.until(() => testHost.events.length === 7, "the gap");
   server.say("m4");
-  await rig.until(() => rig.events.length === 8, "live again");
-  const gap = rig.events.slice(3, 7);
+  await testHost.until(() => testHost.events.length === 8, "live again");
+  const gap = testHost.events.slice(3, 7);
   assert.deepEqual(gap.map(({ text }) => text).toSorted(), ["m1", "m2", "m3", "more in thread"]);
   assert.ok(gap.every(({ origin }) => origin === "backfill"));
   assert.deepEqual(
-    texts(rig).filter((text) => /^m\d/.test(text)),
+    texts(testHost).filter((text) => /^m\d/.test(text)),
     ["m1", "m2", "m3", "m4"],
   );
-  assert.equal(rig.events.find(({ text }) => text === "more in thread")!.thread!.id, root["ts"]);
+  assert.equal(testHost.events.find(({ text }) => text === "more in thread")!.thread!.id, root["ts"]);
 });
 
-play("a conversation that cannot be read after a gap stops nothing", async (rig, server) => {
+testWithServer("a conversation that cannot be read after a gap stops nothing", async (testHost, server) => {
   server.say("before");
-  await rig.until(() => rig.events.length === 1, "one");
+  await testHost.until(() => testHost.events.length === 1, "one");
   server.fail("conversations.history", { error: "missing_scope", needed: "im:history" });
   server.drop("close");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
   server.heal();
-  await rig.state("ready");
+  await testHost.state("ready");
   server.say("after");
-  await rig.until(() => rig.events.length === 2, "two");
+  await testHost.until(() => testHost.events.length === 2, "two");
 });
 
-play("a slow history: the time that Slack asks for is waited", async (rig, server) => {
+testWithServer("a slow history: the time that Slack asks for is waited", async (testHost, server) => {
   server.say("before");
-  await rig.until(() => rig.events.length === 1, "one");
+  await testHost.until(() => testHost.events.length === 1, "one");
   server.fail("conversations.history", { status: 429, retryAfter: 0.05 });
   server.drop("close");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
   server.message({ text: "missed" });
   server.heal();
-  await rig.until(() => rig.events.length === 2, "two");
-  assert.equal(rig.host.status()[0]!.rateLimits, 1);
+  await testHost.until(() => testHost.events.length === 2, "two");
+  assert.equal(testHost.host.status()[0]!.rateLimits, 1);
 });
 
-play("a silent connection is noticed", async (rig, server) => {
+testWithServer("a silent connection is noticed", async (testHost, server) => {
   server.drop("silent");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the silence to be noticed");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the silence to be noticed");
   server.heal();
-  await rig.state("ready");
+  await testHost.state("ready");
   server.say("after");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
 });
 
-play("a quiet connection is kept as long as pings arrive", async (rig, server) => {
+testWithServer("a quiet connection is kept as long as pings arrive", async (testHost, server) => {
   const began = performance.now();
-  await rig.until(() => performance.now() - began > 1_200, "twice the time of silence");
+  await testHost.until(() => performance.now() - began > 1_200, "twice the time of silence");
   assert.equal(server.of("apps.connections.open").length, 1);
 });
 
-play("a revoked token is terminal, with a fix", async (rig, server) => {
+testWithServer("a revoked token is terminal, with a fix", async (testHost, server) => {
   server.revoke();
-  const result = await rig.send(dm, "x");
+  const result = await testHost.send(dm, "x");
   assert.ok(result.state === "refused" && result.retryable);
-  assert.match((await rig.state("terminal")).fix!, /botToken/);
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
+  assert.match((await testHost.state("terminal")).fix!, /botToken/);
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
 });
-play("Socket Mode that is switched off is terminal, with a fix", async (rig, server) => {
+testWithServer("Socket Mode that is switched off is terminal, with a fix", async (testHost, server) => {
   server.refresh(50, "link_disabled");
-  assert.match((await rig.state("terminal")).fix!, /appToken/);
+  assert.match((await testHost.state("terminal")).fix!, /appToken/);
 });
 
-play("nonsense ends nothing", async (rig, server) => {
+testWithServer("nonsense ends nothing", async (testHost, server) => {
   server.raw("no json");
   server.raw("[1]");
   server.raw('{"type":"new_kind"}');
   server.event({ type: "message", channel: "../x", ts: "1.1", user: ADA, text: "x" });
   server.event({ type: "channel_rename", channel: {} });
   server.say("sense");
-  await rig.until(() => rig.events.length === 1 && server.waiting() === 0, "the message");
+  await testHost.until(() => testHost.events.length === 1 && server.waiting() === 0, "the message");
   assert.deepEqual(
-    rig.others.map(({ kind }) => kind),
+    testHost.others.map(({ kind }) => kind),
     ["unreadable", "unreadable"],
   );
 });
 
-play(covers(["commands"], "edits, deletions, reactions, presses, commands"), async (rig, server) => {
+testWithServer(covers(["commands"], "edits, deletions, reactions, presses, commands"), async (testHost, server) => {
   const ts = "1700000000.000100";
   const change = { type: "message", channel: DM, channel_type: "im", ts: "1700000001.000100" };
   const message = { type: "message", user: ADA, ts, text: "better", edited: { user: ADA, ts: "1700000001.000000" } };
@@ -238,57 +238,59 @@ play(covers(["commands"], "edits, deletions, reactions, presses, commands"), asy
   });
   const command = { user_id: ADA, user_name: "ada", channel_id: ROOM, channel_name: "room", trigger_id: "t2" };
   server.envelope("slash_commands", { ...command, command: "/status", text: "now", response_url: `${server.url}/respond` });
-  await rig.until(() => server.waiting() === 0, "all acknowledged");
+  await testHost.until(() => server.waiting() === 0, "all acknowledged");
   assert.deepEqual(
-    rig.others.map(({ kind }) => kind),
+    testHost.others.map(({ kind }) => kind),
     ["edit", "delete", "reaction", "reaction", "interaction"],
   );
-  const [said] = rig.events;
+  const [said] = testHost.events;
   assert.deepEqual([said!.text, said!.mentionsSelf, said!.via], ["/status now", true, `${server.url}/respond`]);
   server.fail("chat.postMessage", { error: "not_in_channel" });
-  ids(await rig.link().send(part("fine", { target: target(room, { via: said!.via! }) }), signal));
+  ids(await testHost.link().send(part("fine", { target: target(room, { via: said!.via! }) }), signal));
   assert.deepEqual(server.responses, [{ response_type: "in_channel", text: "fine" }]);
 });
 
-play(covers(["reactions"], "threads, buttons, edits, reactions, pins, deletions"), async (rig, server) => {
+testWithServer(covers(["reactions"], "threads, buttons, edits, reactions, pins, deletions"), async (testHost, server) => {
   const buttons = [[{ text: "Yes", token: "tok_1" }], [{ text: "No", token: "tok_2" }]];
-  const [id] = ids(await rig.link().send(part("**hi** <you>", { target: target(room, { thread: "1700000000.000100" }), buttons }), signal));
+  const [id] = ids(
+    await testHost.link().send(part("**hi** <you>", { target: target(room, { thread: "1700000000.000100" }), buttons }), signal),
+  );
   const [shown] = server.shown();
   assert.deepEqual([shown!.text, shown!.thread, shown!.channel], ["*hi* &lt;you&gt;", "1700000000.000100", ROOM]);
   assert.equal((shown!.blocks as { type: string }[]).map(({ type }) => type).join(), "section,actions,actions");
   const at = target(room);
-  ids(await rig.link().edit!(id!, part("new", { target: at }), signal));
+  ids(await testHost.link().edit!(id!, part("new", { target: at }), signal));
   assert.deepEqual([server.sent(), server.shown()[0]!.blocks], [["new"], []], "the buttons have gone");
-  for (const emoji of ["👀", ":party_blob:"]) await rig.link().react!(at, id!, emoji, true);
-  await rig.link().react!(at, id!, "👀", true);
+  for (const emoji of ["👀", ":party_blob:"]) await testHost.link().react!(at, id!, emoji, true);
+  await testHost.link().react!(at, id!, "👀", true);
   assert.deepEqual(server.shown()[0]!.reactions, ["eyes", "party_blob"]);
-  await rig.link().react!(at, id!, "👀", false);
-  await rig.link().react!(at, id!, "👀", false);
-  await assert.rejects(rig.link().react!(at, id!, "🪿", true), /write it as :name:/);
-  await rig.link().pin!(at, id!, true);
-  assert.equal(await rig.link().openThread!(at, "t", id!), id);
-  await rig.link().remove!(at, id!);
-  await rig.link().remove!(at, id!);
+  await testHost.link().react!(at, id!, "👀", false);
+  await testHost.link().react!(at, id!, "👀", false);
+  await assert.rejects(testHost.link().react!(at, id!, "🪿", true), /write it as :name:/);
+  await testHost.link().pin!(at, id!, true);
+  assert.equal(await testHost.link().openThread!(at, "t", id!), id);
+  await testHost.link().remove!(at, id!);
+  await testHost.link().remove!(at, id!);
   assert.deepEqual(server.sent(), []);
-  const gone = await rig.link().edit!(id!, part("x", { target: at }), signal);
+  const gone = await testHost.link().edit!(id!, part("x", { target: at }), signal);
   assert.ok(gone.state === "refused" && gone.notFound && !gone.retryable);
 });
 
-play("blocks, and then markup, that Slack cannot read are left out, in sends and in edits", async (rig, server) => {
+testWithServer("blocks, and then markup, that Slack cannot read are left out, in sends and in edits", async (testHost, server) => {
   const buttons = [[{ text: "Yes", token: "tok" }]];
   server.fail("chat.postMessage", { error: "invalid_blocks" }, 2);
-  const [id] = ids(await rig.link().send(part("**b** [a](https://a.example)", { buttons }), signal));
+  const [id] = ids(await testHost.link().send(part("**b** [a](https://a.example)", { buttons }), signal));
   assert.deepEqual(server.sent(), ["b a (https://a.example)"]);
   server.fail("chat.update", { error: "invalid_blocks" });
-  ids(await rig.link().edit!(id!, part("**b**", { buttons }), signal));
+  ids(await testHost.link().edit!(id!, part("**b**", { buttons }), signal));
   assert.deepEqual(server.sent(), ["*b*"]);
 });
 
-play("a temporary refusal has a delay, a permanent one has a fix", async (rig, server) => {
+testWithServer("a temporary refusal has a delay, a permanent one has a fix", async (testHost, server) => {
   server.fail("chat.postMessage", { status: 429, retryAfter: 3 });
-  const limited = await rig.send(dm, "x");
+  const limited = await testHost.send(dm, "x");
   assert.deepEqual(limited.state === "refused" && [limited.retryable, limited.retryAfterMs], [true, 3_000]);
-  assert.equal(rig.host.status()[0]!.rateLimits, 1);
+  assert.equal(testHost.host.status()[0]!.rateLimits, 1);
   for (const [error, fix] of [
     ["missing_scope", /chat:write.*install the app again/],
     ["not_in_channel", /invite/],
@@ -297,15 +299,15 @@ play("a temporary refusal has a delay, a permanent one has a fix", async (rig, s
     ["msg_too_long", /textChunkLimit/],
   ] as const) {
     server.fail("chat.postMessage", { error, needed: "chat:write" });
-    const result = await rig.send(dm, "x");
+    const result = await testHost.send(dm, "x");
     assert.ok(result.state === "refused" && !result.retryable && fix.test(result.reason), inspect(result));
   }
-  const empty = await rig.send(dm, " \n");
+  const empty = await testHost.send(dm, " \n");
   assert.ok(empty.state === "refused" && !empty.retryable);
   assert.deepEqual(server.sent(), []);
 });
 
-play("an unknown outcome is determined by searching the conversation for the key", async (rig, server) => {
+testWithServer("an unknown outcome is determined by searching the conversation for the key", async (testHost, server) => {
   for (const [how, arrived] of [
     ["close-before", false],
     ["close-after", true],
@@ -315,80 +317,83 @@ play("an unknown outcome is determined by searching the conversation for the key
     for (const place of [target(dm), target(room, { thread: "1700000000.000100" })]) {
       server.fail("chat.postMessage", how);
       const asked = part("x", { target: place });
-      await assert.rejects(rig.link().send(asked, signal), (err) => err instanceof Error && !/xox|https?:/.test(err.message));
-      const found = await rig.link().lookup!(asked);
+      await assert.rejects(testHost.link().send(asked, signal), (err) => err instanceof Error && !/xox|https?:/.test(err.message));
+      const found = await testHost.link().lookup!(asked);
       assert.deepEqual(found, arrived ? [server.shown().at(-1)!.ts] : null);
     }
   }
   server.fail("chat.postMessage", "hang");
-  await assert.rejects(rig.send(dm, "x", AbortSignal.timeout(100)));
-  await assert.rejects(rig.link().lookup!(part("", { media: file("file", "text/plain") })), /whether a file/);
+  await assert.rejects(testHost.send(dm, "x", AbortSignal.timeout(100)));
+  await assert.rejects(testHost.link().lookup!(part("", { media: file("file", "text/plain") })), /whether a file/);
 });
 
-play("a key is found behind hundreds of later messages, and is not taken from someone else", async (rig, server) => {
+testWithServer("a key is found behind hundreds of later messages, and is not taken from someone else", async (testHost, server) => {
   const asked = part("x");
-  const found = ids(await rig.link().send(asked, signal));
+  const found = ids(await testHost.link().send(asked, signal));
   for (let i = 0; i < 450; i++) server.message({ text: `m${i}` });
-  assert.deepEqual(await rig.link().lookup!(asked), found);
-  assert.equal(await rig.link().lookup!(part("another")), null);
+  assert.deepEqual(await testHost.link().lookup!(asked), found);
+  assert.equal(await testHost.link().lookup!(part("another")), null);
 });
 
-play("a part that an earlier process has sent is found; that it cannot be known is told apart from not yet", async (rig, server) => {
-  const [asked, other] = [part("once"), part("once", { target: target(room) })];
-  const found = ids(await rig.link().send(asked, signal));
-  ids(await rig.link().send(part("again"), signal));
-  assert.equal(server.of("conversations.history").length, 0, "nothing is asked for what is sent for the first time");
-  const next = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
-  await next.state("ready");
-  server.fail("conversations.history", { status: 503 });
-  await assert.rejects(next.link().lookup!(asked), (err) => !(err instanceof UnknownOutcomeError));
-  assert.deepEqual(await next.link().lookup!(asked), found);
-  server.fail("conversations.history", { error: "missing_scope", needed: "channels:history" });
-  await assert.rejects(next.link().lookup!(other), UnknownOutcomeError);
-  await assert.rejects(next.link().lookup!(part("", { media: file("file", "text/plain") })), UnknownOutcomeError);
-  assert.deepEqual(server.sent(), ["once", "again"]);
-  await next.close();
-});
+testWithServer(
+  "a part that an earlier process has sent is found; that it cannot be known is told apart from not yet",
+  async (testHost, server) => {
+    const [asked, other] = [part("once"), part("once", { target: target(room) })];
+    const found = ids(await testHost.link().send(asked, signal));
+    ids(await testHost.link().send(part("again"), signal));
+    assert.equal(server.of("conversations.history").length, 0, "nothing is asked for what is sent for the first time");
+    const next = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
+    await next.state("ready");
+    server.fail("conversations.history", { status: 503 });
+    await assert.rejects(next.link().lookup!(asked), (err) => !(err instanceof UnknownOutcomeError));
+    assert.deepEqual(await next.link().lookup!(asked), found);
+    server.fail("conversations.history", { error: "missing_scope", needed: "channels:history" });
+    await assert.rejects(next.link().lookup!(other), UnknownOutcomeError);
+    await assert.rejects(next.link().lookup!(part("", { media: file("file", "text/plain") })), UnknownOutcomeError);
+    assert.deepEqual(server.sent(), ["once", "again"]);
+    await next.close();
+  },
+);
 
-play("no connection at all: certainly not sent", async (rig, server) => {
-  const link = rig.link();
+testWithServer("no connection at all: certainly not sent", async (testHost, server) => {
+  const link = testHost.link();
   await server.close();
   await link.send(part("x"), signal).catch(() => undefined);
   const again = await link.send(part("x"), signal);
   assert.ok(again.state === "refused" && again.retryable, inspect(again));
 });
 
-play("files go out in three steps, with their text", async (rig, server) => {
-  const [id] = ids(await rig.link().send(part("**cap**", { media: file("file", "text/plain", "content", "a/b.txt") }), signal));
+testWithServer("files go out in three steps, with their text", async (testHost, server) => {
+  const [id] = ids(await testHost.link().send(part("**cap**", { media: file("file", "text/plain", "content", "a/b.txt") }), signal));
   assert.equal(server.uploaded(id!)?.toString(), "content");
   const [shown] = server.shown();
   assert.deepEqual([shown!.file, shown!.text], ["a_b.txt", "*cap*"]);
   server.fail("files.completeUploadExternal", { status: 502 });
-  await assert.rejects(rig.link().send(part("", { media: file("file", "text/plain") }), signal));
+  await assert.rejects(testHost.link().send(part("", { media: file("file", "text/plain") }), signal));
   server.fail("files.getUploadURLExternal", { error: "missing_scope", needed: "files:write" });
-  const refused = await rig.link().send(part("", { media: file("file", "text/plain") }), signal);
+  const refused = await testHost.link().send(part("", { media: file("file", "text/plain") }), signal);
   assert.ok(refused.state === "refused" && !refused.retryable && refused.reason.includes("files:write"));
 });
 
-play("files come in with the token, only from Slack, and no larger than asked", async (rig, server) => {
+testWithServer("files come in with the token, only from Slack, and no larger than asked", async (testHost, server) => {
   const given = server.addFile(Buffer.from("picture"), "p.png", "image/png");
   server.say("look", { subtype: "file_share", files: [given] });
-  await rig.until(() => rig.events.length === 1, "the message");
-  const [ref] = rig.events[0]!.media;
+  await testHost.until(() => testHost.events.length === 1, "the message");
+  const [ref] = testHost.events[0]!.media;
   assert.deepEqual([ref!.kind, ref!.name, ref!.sizeBytes], ["image", "p.png", 7]);
-  assert.equal(Buffer.from(await rig.link().download!(ref!, 100, signal)).toString(), "picture");
-  await assert.rejects(rig.link().download!(ref!, 3, signal), /larger/);
-  await assert.rejects(rig.link().download!({ ...ref!, sizeBytes: null }, 3, signal), /larger/);
+  assert.equal(Buffer.from(await testHost.link().download!(ref!, 100, signal)).toString(), "picture");
+  await assert.rejects(testHost.link().download!(ref!, 3, signal), /larger/);
+  await assert.rejects(testHost.link().download!({ ...ref!, sizeBytes: null }, 3, signal), /larger/);
   for (const url of ["https://evil.example/f", "https://files.slack.com.evil.example/f", "https://files.slack.com@evil.example/f"])
-    await assert.rejects(rig.link().download!({ ...ref!, url }, 100, signal), /does not (?:come from|belong to) Slack/);
+    await assert.rejects(testHost.link().download!({ ...ref!, url }, 100, signal), /does not (?:come from|belong to) Slack/);
 });
 
 test("pushed requests: signature, challenge, and 200 only when it is stored", async () => {
   const server = await SlackServer.start();
   const channel = createSlackChannel({ timings }) as Channel;
   const config = { mode: "http", signingSecret: SIGNING, botToken: BOT_TOKEN, apiRoot: `${server.url}/api` };
-  const rig = await openTestHost(channel, config);
-  await rig.state("ready");
+  const testHost = await openTestHost(channel, config);
+  await testHost.state("ready");
   const push = (text: string, more: { at?: number; secret?: string; method?: string } = {}) => {
     const at = String(more.at ?? Math.floor(Date.now() / 1_000));
     const signature = `v0=${createHmac("sha256", more.secret ?? SIGNING)
@@ -396,7 +401,7 @@ test("pushed requests: signature, challenge, and 200 only when it is stored", as
       .digest("hex")}`;
     const headers = { "x-slack-request-timestamp": at, "x-slack-signature": signature };
     const request = { method: more.method ?? "POST", path: "/", query: "", headers, body: Buffer.from(text) };
-    return rig.host.receive(channel.id, asId("default"), request);
+    return testHost.host.receive(channel.id, asId("default"), request);
   };
   const event = JSON.stringify({ type: "event_callback", team_id: TEAM, event_id: "Ev1", event: server.message({ text: "one" }) });
   assert.equal((await push(event, { secret: "wrong-secret" })).status, 401);
@@ -404,34 +409,34 @@ test("pushed requests: signature, challenge, and 200 only when it is stored", as
   assert.equal((await push(event, { method: "GET" })).status, 405);
   const challenge = await push(JSON.stringify({ type: "url_verification", challenge: "c1" }));
   assert.deepEqual([challenge.status, challenge.body], [200, "c1"]);
-  rig.failures.admit = new Error("disk full");
+  testHost.failures.admit = new Error("disk full");
   assert.equal((await push(event)).status, 503);
-  rig.failures.admit = null;
+  testHost.failures.admit = null;
   assert.equal((await push(event)).status, 200);
   assert.equal((await push(event)).status, 200);
   const form = { command: "/openclaw", text: "do it", user_id: ADA, channel_id: DM, channel_name: "directmessage", trigger_id: "t1" };
   assert.equal((await push(new URLSearchParams(form).toString())).status, 200);
   assert.equal((await push("garbage")).status, 200);
-  assert.deepEqual(texts(rig), ["one", "do it"]);
+  assert.deepEqual(texts(testHost), ["one", "do it"]);
   assert.deepEqual(
-    rig.others.map(({ kind }) => kind),
+    testHost.others.map(({ kind }) => kind),
     ["unreadable"],
   );
   server.revoke();
-  await rig.state("terminal");
-  await rig.close();
+  await testHost.state("terminal");
+  await testHost.close();
   await server.close();
 });
 
 test("a rate-limited connections.open is retried after Retry-After", async () => {
   const server = await SlackServer.start();
   server.fail("apps.connections.open", { status: 429, retryAfter: 0.6 });
-  const rig = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
-  const { retryAt, since } = await rig.state("backoff");
+  const testHost = await openTestHost(createSlackChannel({ timings }) as Channel, server.config());
+  const { retryAt, since } = await testHost.state("backoff");
   assert.ok(retryAt! - since >= 590);
-  await rig.state("ready");
+  await testHost.state("ready");
   assert.equal((await createSlackChannel().verify(parsed(server), signal)).name, "robot");
-  await rig.close();
+  await testHost.close();
   await server.close();
 });
 

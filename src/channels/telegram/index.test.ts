@@ -28,20 +28,20 @@ const HTML_ERROR = { status: 400, description: "Bad Request: can't parse entitie
 
 async function scene(
   more: object,
-  run: (rig: TestHost, server: TelegramServer) => Promise<void>,
+  run: (testHost: TestHost, server: TelegramServer) => Promise<void>,
   channel: Channel = createTelegramChannel({ timings }) as Channel,
 ): Promise<void> {
   const server = await TelegramServer.start();
-  const rig = await openTestHost(channel, { ...server.config(), ...more });
+  const testHost = await openTestHost(channel, { ...server.config(), ...more });
   try {
-    await rig.state("ready");
-    await run(rig, server);
+    await testHost.state("ready");
+    await run(testHost, server);
   } finally {
-    await rig.close();
+    await testHost.close();
     await server.close();
   }
 }
-const play = (name: string, run: (rig: TestHost, server: TelegramServer) => Promise<void>, more: object = {}): void =>
+const testWithServer = (name: string, run: (testHost: TestHost, server: TelegramServer) => Promise<void>, more: object = {}): void =>
   void test(name, () => scene(more, run));
 
 const target = (chat: { kind: "direct" | "group"; id: string }, more: Partial<ReplyTarget> = {}): ReplyTarget => ({
@@ -64,112 +64,112 @@ const ids = (result: { state: string; ids?: readonly MessageId[] }): readonly Me
   return result.ids!;
 };
 
-play("messages are stored in order, and confirmed only after that", async (rig, server) => {
-  rig.failures.admit = new Error("disk full");
+testWithServer("messages are stored in order, and confirmed only after that", async (testHost, server) => {
+  testHost.failures.admit = new Error("disk full");
   const first = server.say("one")!;
-  assert.match((await rig.state("degraded")).cause!, /disk full/);
+  assert.match((await testHost.state("degraded")).cause!, /disk full/);
   const second = server.say("two")!;
   const polls = server.of("getUpdates").length;
-  await rig.until(() => rig.states.length > 2, "another attempt");
+  await testHost.until(() => testHost.states.length > 2, "another attempt");
   assert.equal(server.of("getUpdates").length, polls, "no poll while nothing can be stored");
   assert.deepEqual(server.acked(), []);
-  rig.failures.admit = null;
-  await rig.until(() => rig.events.length === 2, "both");
-  await rig.state("ready");
-  await rig.until(() => server.acked().length === 2, "the confirmation");
+  testHost.failures.admit = null;
+  await testHost.until(() => testHost.events.length === 2, "both");
+  await testHost.state("ready");
+  await testHost.until(() => server.acked().length === 2, "the confirmation");
   assert.deepEqual(server.acked(), [first, second]);
   assert.deepEqual(
-    rig.events.map((event) => event.text),
+    testHost.events.map((event) => event.text),
     ["one", "two"],
   );
 });
 
 test("a burst of 5,000 messages: none is lost, and no offset is ever above what was stored", async () => {
   const stored = new Set<number>();
-  await scene({}, async (rig, server) => {
+  await scene({}, async (testHost, server) => {
     for (let i = 0; i < 5_000; i++) server.say(`n${i}`);
-    await rig.until(() => rig.events.length === 5_000, "all");
+    await testHost.until(() => testHost.events.length === 5_000, "all");
     assert.deepEqual(
-      rig.events.map((event) => event.text),
+      testHost.events.map((event) => event.text),
       Array.from({ length: 5_000 }, (_, i) => `n${i}`),
     );
-    for (const event of rig.events) stored.add(Number(event.eventId.split(":")[1]));
-    await rig.until(() => server.waiting() === 0, "the confirmation");
+    for (const event of testHost.events) stored.add(Number(event.eventId.split(":")[1]));
+    await testHost.until(() => server.waiting() === 0, "the confirmation");
     for (const { params } of server.of("getUpdates"))
       assert.ok(params["offset"] === undefined || stored.has(Number(params["offset"]) - 1), `offset ${String(params["offset"])}`);
   });
 });
 
-play("a repeated update is one message; restarted update ids are read", async (rig, server) => {
+testWithServer("a repeated update is one message; restarted update ids are read", async (testHost, server) => {
   server.say("one");
-  await rig.until(() => rig.events.length === 1, "one");
+  await testHost.until(() => testHost.events.length === 1, "one");
   // The connection is lost after the update was given and stored: the next poll confirms it.
   server.drop("close");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
   server.say("two");
   server.heal();
-  await rig.until(() => rig.events.length === 2, "two");
-  assert.equal(new Set(rig.events.map((event) => event.eventId)).size, 2);
+  await testHost.until(() => testHost.events.length === 2, "two");
+  assert.equal(new Set(testHost.events.map((event) => event.eventId)).size, 2);
 });
 
-play("a poll that hangs is given up, and the next connection reads on", async (rig, server) => {
+testWithServer("a poll that hangs is given up, and the next connection reads on", async (testHost, server) => {
   server.drop("silent");
   server.say("meanwhile");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the silence to be noticed");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the silence to be noticed");
   server.heal();
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
 });
 
-play("a second program is named, polls become rare, sending works, and it goes on by itself", async (rig, server) => {
+testWithServer("a second program is named, polls become rare, sending works, and it goes on by itself", async (testHost, server) => {
   server.fail("getUpdates", { status: 409, description: "Conflict: terminated by other getUpdates request" }, 3);
-  await rig.until(() => server.polled(), "a poll");
+  await testHost.until(() => server.polled(), "a poll");
   server.takeOver();
-  assert.match((await rig.state("degraded")).cause!, /another program/);
-  assert.equal((await rig.send(ada, "still here")).state, "sent");
+  assert.match((await testHost.state("degraded")).cause!, /another program/);
+  assert.equal((await testHost.send(ada, "still here")).state, "sent");
   server.say("after");
-  await rig.until(() => rig.events.length === 1, "the message");
-  await rig.state("ready");
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
+  await testHost.until(() => testHost.events.length === 1, "the message");
+  await testHost.state("ready");
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
 });
 
-play("a webhook that someone sets is named and removed", async (rig, server) => {
-  await rig.until(() => server.polled(), "a poll");
+testWithServer("a webhook that someone sets is named and removed", async (testHost, server) => {
+  await testHost.until(() => server.polled(), "a poll");
   await fetch(`${server.url}/bot${TOKEN}/setWebhook?url=https://other.example`);
-  assert.match((await rig.state("degraded")).cause!, /webhook/);
-  await rig.state("ready");
+  assert.match((await testHost.state("degraded")).cause!, /webhook/);
+  await testHost.state("ready");
   assert.equal(server.hook().url, "");
 });
 
-play("a revoked token ends the account with a fix", async (rig, server) => {
-  await rig.until(() => server.polled(), "a poll");
+testWithServer("a revoked token ends the account with a fix", async (testHost, server) => {
+  await testHost.until(() => server.polled(), "a poll");
   server.revoke();
-  const status = await rig.state("terminal");
+  const status = await testHost.state("terminal");
   assert.match(status.fix!, /BotFather/);
   const calls = server.calls.length;
   assert.equal(status.reconnects, 0);
   assert.equal(server.calls.length, calls);
 });
 
-play("a revoked token is noticed by a send as well, and the part can be sent later", async (rig, server) => {
+testWithServer("a revoked token is noticed by a send as well, and the part can be sent later", async (testHost, server) => {
   server.fail("sendMessage", { status: 401, description: "Unauthorized" });
-  const result = await rig.send(ada, "x");
+  const result = await testHost.send(ada, "x");
   assert.ok(result.state === "refused" && result.retryable);
-  await rig.state("terminal");
+  await testHost.state("terminal");
 });
 
-play("rate-limited polling waits for retry_after", async (rig, server) => {
+testWithServer("rate-limited polling waits for retry_after", async (testHost, server) => {
   server.fail("getUpdates", { status: 429, description: "Too Many Requests", parameters: { retry_after: 0.05 } });
   server.say("x");
-  await rig.until(() => rig.events.length === 1, "the message");
-  await rig.until(() => server.polled(), "a poll");
-  assert.equal(rig.host.status()[0]!.reconnects, 0);
+  await testHost.until(() => testHost.events.length === 1, "the message");
+  await testHost.until(() => server.polled(), "a poll");
+  assert.equal(testHost.host.status()[0]!.reconnects, 0);
 });
 
 test("the menu of commands is filled once, and the bot's name is known", async () => {
   const channel = createTelegramChannel({ timings }) as Channel;
   for (const wanted of [1, 0]) {
-    const run = async (rig: TestHost, server: TelegramServer): Promise<void> => {
-      await rig.until(() => server.polled() && server.of("setMyCommands").length === wanted, "a poll, and the menu");
+    const run = async (testHost: TestHost, server: TelegramServer): Promise<void> => {
+      await testHost.until(() => server.polled() && server.of("setMyCommands").length === wanted, "a poll, and the menu");
       if (wanted > 0) assert.deepEqual(server.commands(), [{ command: "status", description: "Show the session." }]);
     };
     await scene({}, run, channel);
@@ -178,57 +178,57 @@ test("the menu of commands is filled once, and the bot's name is known", async (
   assert.equal(channel.isAddressed!({ botId: "1001" }, "hey @test_bots"), false);
 });
 
-play(covers(["commands"], "commands come back as text"), async (rig, server) => {
+testWithServer(covers(["commands"], "commands come back as text"), async (testHost, server) => {
   server.sayInRoom("/status@Test_Bot", { entities: [{ type: "bot_command", offset: 0, length: 16 }] });
-  await rig.until(() => rig.events.length === 1, "the command");
-  assert.deepEqual([rig.events[0]!.text, rig.events[0]!.mentionsSelf], ["/status", true]);
+  await testHost.until(() => testHost.events.length === 1, "the command");
+  assert.deepEqual([testHost.events[0]!.text, testHost.events[0]!.mentionsSelf], ["/status", true]);
 });
 
-play("edits, reactions, presses and moves", async (rig, server) => {
+testWithServer("edits, reactions, presses and moves", async (testHost, server) => {
   const chat = { id: -5, type: "group", title: "R" };
-  await rig.until(() => server.polled(), "the wish for reactions");
+  await testHost.until(() => server.polled(), "the wish for reactions");
   const base = { chat, message_id: 3, date: 100, from: PERSON };
   server.push({ edited_message: { ...base, edit_date: 101, text: "better" } });
   server.push({ message_reaction: { ...base, user: PERSON, old_reaction: [], new_reaction: [{ type: "emoji", emoji: "👍" }] } });
   server.push({ callback_query: { id: "q1", from: PERSON, data: "tok", message: base } });
   server.push({ message: { ...base, migrate_to_chat_id: -1005 } });
   server.push({ message: { ...base, chat: { id: -1005, type: "supergroup", title: "R" }, migrate_from_chat_id: -5 } });
-  await rig.until(() => rig.others.length === 4, "four events");
+  await testHost.until(() => testHost.others.length === 4, "four events");
   assert.deepEqual(
-    rig.others.map((event) => event.kind),
+    testHost.others.map((event) => event.kind),
     ["edit", "reaction", "interaction", "migration"],
   );
-  await rig.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation of the press");
+  await testHost.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation of the press");
   assert.equal(server.of("answerCallbackQuery")[0]!.params["callback_query_id"], "q1");
 });
 
-play("a press is not confirmed before it is stored", async (rig, server) => {
-  rig.failures.admit = new Error("disk full");
+testWithServer("a press is not confirmed before it is stored", async (testHost, server) => {
+  testHost.failures.admit = new Error("disk full");
   server.push({
     callback_query: { id: "q2", from: PERSON, data: "tok", message: { chat: { id: 7, type: "private" }, message_id: 3, date: 1 } },
   });
-  await rig.state("degraded");
+  await testHost.state("degraded");
   assert.equal(server.of("answerCallbackQuery").length, 0);
-  rig.failures.admit = null;
-  await rig.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation");
+  testHost.failures.admit = null;
+  await testHost.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation");
 });
 
-play("nonsense is kept and confirmed like every other update", async (rig, server) => {
+testWithServer("nonsense is kept and confirmed like every other update", async (testHost, server) => {
   server.push({ message: { text: 5 } });
   server.push({ message: "nonsense" });
   server.say("sense");
-  await rig.until(() => rig.events.length === 1, "the message");
+  await testHost.until(() => testHost.events.length === 1, "the message");
   assert.deepEqual(
-    rig.others.map((event) => event.kind),
+    testHost.others.map((event) => event.kind),
     ["unreadable", "unreadable"],
   );
-  await rig.until(() => server.waiting() === 0, "the confirmation");
+  await testHost.until(() => server.waiting() === 0, "the confirmation");
 });
 
-play("markup, topics, buttons", async (rig, server) => {
+testWithServer("markup, topics, buttons", async (testHost, server) => {
   const buttons = [[{ text: "Yes", token: "tok_1" }], [{ text: "No", token: "tok_2" }]];
-  ids(await rig.link().send(part("**hi** <you>", { target: target(room, { thread: "42" }), buttons }), signal));
-  ids(await rig.link().send(part("general", { target: target(room, { thread: "1" }) }), signal));
+  ids(await testHost.link().send(part("**hi** <you>", { target: target(room, { thread: "42" }), buttons }), signal));
+  ids(await testHost.link().send(part("general", { target: target(room, { thread: "1" }) }), signal));
   const [first, second] = server.shown();
   assert.deepEqual([first!.text, first!.thread, first!.chat], ["hi <you>", 42, "-1001234"]);
   assert.deepEqual(first!.markup, {
@@ -237,9 +237,9 @@ play("markup, topics, buttons", async (rig, server) => {
   assert.equal(second!.thread, undefined);
 });
 
-play("an answer to a message", async (rig, server) => {
+testWithServer("an answer to a message", async (testHost, server) => {
   for (const replyTo of ["11", "not-a-number"])
-    ids(await rig.link().send(part("a", { target: target(ada, { replyTo: asId<MessageId>(replyTo) }) }), signal));
+    ids(await testHost.link().send(part("a", { target: target(ada, { replyTo: asId<MessageId>(replyTo) }) }), signal));
   assert.deepEqual(
     server.shown().map(({ reply }) => reply),
     [11, undefined],
@@ -254,34 +254,34 @@ play("an answer to a message", async (rig, server) => {
   );
 });
 
-play("markup that Telegram cannot read is sent without, in sends, edits and captions", async (rig, server) => {
+testWithServer("markup that Telegram cannot read is sent without, in sends, edits and captions", async (testHost, server) => {
   server.fail("sendMessage", HTML_ERROR);
-  const [id] = ids(await rig.send(ada, "**bold** [a](https://a.example)"));
+  const [id] = ids(await testHost.send(ada, "**bold** [a](https://a.example)"));
   assert.deepEqual(server.sent(), ["bold a (https://a.example)"]);
   server.fail("editMessageText", HTML_ERROR);
-  ids(await rig.link().edit!(id!, part("*new*"), signal));
+  ids(await testHost.link().edit!(id!, part("*new*"), signal));
   server.fail("sendPhoto", HTML_ERROR);
-  ids(await rig.link().send(part("**cap**", { media: file("image", "image/png") }), signal));
+  ids(await testHost.link().send(part("**cap**", { media: file("image", "image/png") }), signal));
   assert.deepEqual(server.sent(), ["new", "cap"]);
 });
 
-play("edits: same text, gone, and a text under a file", async (rig, server) => {
-  const [id] = ids(await rig.send(ada, "one"));
-  assert.deepEqual(ids(await rig.link().edit!(id!, part("two"), signal)), [id]);
-  assert.deepEqual(ids(await rig.link().edit!(id!, part("two"), signal)), [id], "not modified is as good");
+testWithServer("edits: same text, gone, and a text under a file", async (testHost, server) => {
+  const [id] = ids(await testHost.send(ada, "one"));
+  assert.deepEqual(ids(await testHost.link().edit!(id!, part("two"), signal)), [id]);
+  assert.deepEqual(ids(await testHost.link().edit!(id!, part("two"), signal)), [id], "not modified is as good");
   assert.deepEqual(server.sent(), ["two"]);
-  const gone = await rig.link().edit!(asId<MessageId>("1"), part("x"), signal);
+  const gone = await testHost.link().edit!(asId<MessageId>("1"), part("x"), signal);
   assert.ok(gone.state === "refused" && gone.notFound && !gone.retryable);
-  const [pictured] = ids(await rig.link().send(part("cap", { media: file("image", "image/png") }), signal));
-  ids(await rig.link().edit!(pictured!, part("new cap"), signal));
+  const [pictured] = ids(await testHost.link().send(part("cap", { media: file("image", "image/png") }), signal));
+  ids(await testHost.link().edit!(pictured!, part("new cap"), signal));
   assert.deepEqual(server.sent(), ["two", "new cap"]);
 });
 
-play("refusals: for now, for good, and with the time to wait", async (rig, server) => {
+testWithServer("refusals: for now, for good, and with the time to wait", async (testHost, server) => {
   server.fail("sendMessage", { status: 429, description: "Too Many Requests: retry after 3", parameters: { retry_after: 3 } });
-  const limited = await rig.send(ada, "x");
+  const limited = await testHost.send(ada, "x");
   assert.deepEqual(limited.state === "refused" && [limited.retryable, limited.retryAfterMs], [true, 3_000]);
-  assert.equal(rig.host.status()[0]!.rateLimits, 1);
+  assert.equal(testHost.host.status()[0]!.rateLimits, 1);
   for (const [status, description] of [
     [403, "Forbidden: bot was blocked by the user"],
     [400, "Bad Request: chat not found"],
@@ -289,56 +289,62 @@ play("refusals: for now, for good, and with the time to wait", async (rig, serve
     [413, "Request Entity Too Large"],
   ] as const) {
     server.fail("sendMessage", { status, description });
-    const result = await rig.send(ada, "x");
+    const result = await testHost.send(ada, "x");
     assert.ok(result.state === "refused" && !result.retryable && result.reason.includes(description), description);
   }
-  const empty = await rig.send(ada, " \n```\n```");
+  const empty = await testHost.send(ada, " \n```\n```");
   assert.ok(empty.state === "refused" && !empty.retryable);
   assert.deepEqual(server.sent(), []);
 });
 
-play("the outcome is unknown after a broken connection, a server error or a timeout", async (rig, server) => {
+testWithServer("the outcome is unknown after a broken connection, a server error or a timeout", async (testHost, server) => {
   for (const how of ["close-before", "close-after", { status: 502, description: "Bad Gateway" }] as const) {
     server.fail("sendMessage", how);
-    await assert.rejects(rig.send(ada, "x"), (err) => err instanceof Error && !err.message.includes("AAtest"));
+    await assert.rejects(testHost.send(ada, "x"), (err) => err instanceof Error && !err.message.includes("AAtest"));
   }
   server.fail("sendMessage", "hang");
-  await assert.rejects(rig.send(ada, "x", AbortSignal.timeout(100)));
+  await assert.rejects(testHost.send(ada, "x", AbortSignal.timeout(100)));
   assert.deepEqual(server.sent(), ["x", "x"], "two of them were shown, and none was repeated");
 });
 
-play("something in front of Telegram says no: the token is not blamed, and the part can be sent later", async (rig, server) => {
-  server.fail("getUpdates", { status: 401, page: "<h1>Sign in to the hotel</h1>" });
-  server.fail("sendMessage", { status: 403, page: "<h1>Sign in to the hotel</h1>" });
-  const result = await rig.send(ada, "x");
-  assert.ok(result.state === "refused" && result.retryable);
-  server.say("x");
-  await rig.until(() => rig.events.length === 1 && rig.host.status()[0]!.reconnects > 0, "the message, and the refused poll");
-  await rig.state("ready");
-  assert.ok(rig.states.every(({ state }) => state !== "terminal"));
-});
+testWithServer(
+  "something in front of Telegram says no: the token is not blamed, and the part can be sent later",
+  async (testHost, server) => {
+    server.fail("getUpdates", { status: 401, page: "<h1>Sign in to the hotel</h1>" });
+    server.fail("sendMessage", { status: 403, page: "<h1>Sign in to the hotel</h1>" });
+    const result = await testHost.send(ada, "x");
+    assert.ok(result.state === "refused" && result.retryable);
+    server.say("x");
+    await testHost.until(
+      () => testHost.events.length === 1 && testHost.host.status()[0]!.reconnects > 0,
+      "the message, and the refused poll",
+    );
+    await testHost.state("ready");
+    assert.ok(testHost.states.every(({ state }) => state !== "terminal"));
+  },
+);
 
-play("an album is one message, also when its pictures come one by one, and crosses nothing else", async (rig, server) => {
-  await rig.until(() => server.polled(), "a poll");
+testWithServer("an album is one message, also when its pictures come one by one, and crosses nothing else", async (testHost, server) => {
+  await testHost.until(() => server.polled(), "a poll");
   const photo = (): object[] => [{ file_id: server.addFile(Buffer.from("p")), width: 1, height: 1, file_size: 1 }];
   const first = server.say("", { text: undefined, caption: "holiday", media_group_id: "g1", photo: photo() });
-  await rig.until(() => server.of("getUpdates").length > 0 && !server.polled(), "the first picture to be read");
+  await testHost.until(() => server.of("getUpdates").length > 0 && !server.polled(), "the first picture to be read");
   server.say("", { text: undefined, media_group_id: "g1", photo: photo() });
   server.say("between");
   server.say("", { text: undefined, media_group_id: "g1", photo: photo() });
-  await rig.until(() => rig.events.length === 2, "two messages");
+  await testHost.until(() => testHost.events.length === 2, "two messages");
   assert.deepEqual(
-    rig.events.map(({ text, media, eventId }) => [text, media.length, eventId]),
+    testHost.events.map(({ text, media, eventId }) => [text, media.length, eventId]),
     [
       ["holiday", 3, `1001:${first}`],
       ["between", 0, `1001:${first! + 2}`],
     ],
   );
-  await rig.until(() => server.waiting() === 0, "the confirmation");
+  await testHost.until(() => server.waiting() === 0, "the confirmation");
 });
 
-play("no connection at all: certainly not sent", async (rig, server) => {
-  const link = rig.link();
+testWithServer("no connection at all: certainly not sent", async (testHost, server) => {
+  const link = testHost.link();
   await server.close();
   const result = await link.send(part("x"), signal).catch((err: unknown) => err);
   // The open socket may be tried first: its outcome is unknown. A new one is refused.
@@ -346,22 +352,22 @@ play("no connection at all: certainly not sent", async (rig, server) => {
   assert.ok(again.state === "refused" && again.retryable, inspect([result, again]));
 });
 
-play("a migrated group: the part goes to the new id, and the migration is admitted", async (rig, server) => {
+testWithServer("a migrated group: the part goes to the new id, and the migration is admitted", async (testHost, server) => {
   server.upgrade(-1001234, -100777);
-  ids(await rig.send(room, "one"));
-  ids(await rig.send(room, "two"));
+  ids(await testHost.send(room, "one"));
+  ids(await testHost.send(room, "two"));
   assert.deepEqual(
     server.shown().map(({ chat }) => chat),
     ["-100777", "-100777"],
   );
   assert.deepEqual(
-    rig.others.map((event) => event.kind === "migration" && [event.from, event.to]),
+    testHost.others.map((event) => event.kind === "migration" && [event.from, event.to]),
     [["-1001234", "-100777"]],
   );
   assert.equal(server.of("sendMessage").length, 3);
 });
 
-play("files out, each by the method that shows it", async (rig, server) => {
+testWithServer("files out, each by the method that shows it", async (testHost, server) => {
   const cases = [
     ["image", "image/png", "sendPhoto"],
     ["image", "image/gif", "sendAnimation"],
@@ -372,7 +378,7 @@ play("files out, each by the method that shows it", async (rig, server) => {
     ["file", "text/plain", "sendDocument"],
   ] as const;
   for (const [kind, mimeType, method] of cases) {
-    ids(await rig.link().send(part(mimeType, { media: file(kind, mimeType, mimeType, 'na"me/x') }), signal));
+    ids(await testHost.link().send(part(mimeType, { media: file(kind, mimeType, mimeType, 'na"me/x') }), signal));
     const call = server.calls.at(-1)!;
     assert.deepEqual(
       [call.method, call.file?.bytes.toString(), call.file?.name, call.params["caption"]],
@@ -381,77 +387,80 @@ play("files out, each by the method that shows it", async (rig, server) => {
   }
 });
 
-play("a picture that Telegram cannot show goes as a document; one that is too large is refused", async (rig, server) => {
-  ids(await rig.link().send(part("", { media: file("image", "image/png", "HUGE") }), signal));
+testWithServer("a picture that Telegram cannot show goes as a document; one that is too large is refused", async (testHost, server) => {
+  ids(await testHost.link().send(part("", { media: file("image", "image/png", "HUGE") }), signal));
   assert.equal(server.calls.at(-1)!.method, "sendDocument");
   const big = { ...file("file", "text/plain"), sizeBytes: 60 * 1_048_576 };
   const unreadable = { ...file("file", "text/plain"), read: async () => Promise.reject(new Error("no such file")) };
   for (const media of [big, unreadable]) {
-    const result = await rig.link().send(part("", { media }), signal);
+    const result = await testHost.link().send(part("", { media }), signal);
     assert.ok(result.state === "refused" && !result.retryable);
   }
   assert.equal(server.shown().length, 1);
 });
 
-play("a caption that is too long follows its file, and half a part is never called sent", async (rig, server) => {
+testWithServer("a caption that is too long follows its file, and half a part is never called sent", async (testHost, server) => {
   const text = "word ".repeat(300).trim();
   const buttons = [[{ text: "Ok", token: "t" }]];
-  assert.equal(ids(await rig.link().send(part(text, { media: file("image", "image/png"), buttons }), signal)).length, 2);
+  assert.equal(ids(await testHost.link().send(part(text, { media: file("image", "image/png"), buttons }), signal)).length, 2);
   const [picture, below] = server.shown();
   assert.deepEqual([picture!.text, picture!.markup, below!.text], ["", undefined, text]);
   assert.ok(below!.markup);
   server.fail("sendMessage", { status: 429, description: "Too Many Requests", parameters: { retry_after: 1 } });
-  await assert.rejects(rig.link().send(part(text, { media: file("image", "image/png") }), signal), /the file was sent/);
+  await assert.rejects(testHost.link().send(part(text, { media: file("image", "image/png") }), signal), /the file was sent/);
 });
 
-play("files in: fetched with the token, which no reference holds", async (rig, server) => {
+testWithServer("files in: fetched with the token, which no reference holds", async (testHost, server) => {
   const file_id = server.addFile(Buffer.from("picture"));
   server.say("look", { text: undefined, caption: "look", photo: [{ file_id, width: 1, height: 1, file_size: 7 }] });
-  await rig.until(() => rig.events.length === 1, "the picture");
-  const [ref] = rig.events[0]!.media;
+  await testHost.until(() => testHost.events.length === 1, "the picture");
+  const [ref] = testHost.events[0]!.media;
   assert.ok(ref && !JSON.stringify(ref).includes("AAtest"));
-  assert.equal(Buffer.from(await rig.link().download!(ref, 100, signal)).toString(), "picture");
-  await assert.rejects(rig.link().download!(ref, 3, signal), /larger than 3 bytes/);
-  await assert.rejects(rig.link().download!({ ...ref, sizeBytes: null }, 3, signal), /larger than 3 bytes/);
-  await assert.rejects(rig.link().download!({ ...ref, url: "telegram-file:nope" }, 100, signal), /wrong file_id/);
-  await assert.rejects(rig.link().download!({ ...ref, url: "https://evil.example/" }, 100, signal), /does not come from Telegram/);
+  assert.equal(Buffer.from(await testHost.link().download!(ref, 100, signal)).toString(), "picture");
+  await assert.rejects(testHost.link().download!(ref, 3, signal), /larger than 3 bytes/);
+  await assert.rejects(testHost.link().download!({ ...ref, sizeBytes: null }, 3, signal), /larger than 3 bytes/);
+  await assert.rejects(testHost.link().download!({ ...ref, url: "telegram-file:nope" }, 100, signal), /wrong file_id/);
+  await assert.rejects(testHost.link().download!({ ...ref, url: "https://evil.example/" }, 100, signal), /does not come from Telegram/);
   server.addFile(Buffer.from("x"), "../../secret");
-  await assert.rejects(rig.link().download!({ ...ref, url: "telegram-file:file-2" }, 100, signal), /path of the file/);
+  await assert.rejects(testHost.link().download!({ ...ref, url: "telegram-file:file-2" }, 100, signal), /path of the file/);
 });
 
-play(covers(["typing", "reactions", "polls"], "typing, reactions, removing, pinning, topics, polls"), async (rig, server) => {
-  const link = rig.link();
-  await link.typing!(target(room, { thread: "1" }));
-  assert.deepEqual(server.of("sendChatAction")[0]!.params, { chat_id: -1_001_234, action: "typing", message_thread_id: 1 });
-  server.fail("sendChatAction", { status: 403, description: "Forbidden" });
-  await link.typing!(target(ada));
-  const [id] = ids(await rig.send(ada, "x"));
-  await link.react!(target(ada), id!, "❤️", true);
-  assert.deepEqual(server.shown()[0]!.reaction, [{ type: "emoji", emoji: "❤" }]);
-  await link.react!(target(ada), id!, "❤️", false);
-  assert.deepEqual(server.shown()[0]!.reaction, []);
-  server.fail("setMessageReaction", { status: 400, description: "Bad Request: REACTION_INVALID" });
-  await assert.rejects(link.react!(target(ada), id!, "🦞", true), /REACTION_INVALID/);
-  await link.pin!(target(ada), id!, true);
-  await link.pin!(target(ada), id!, false);
-  assert.match(await link.openThread!(target(room), "Topic"), /^\d+$/);
-  ids(await link.poll!(target(room), { question: "Tea?", options: ["yes", "no"], multiple: true }));
-  assert.deepEqual(server.of("sendPoll")[0]!.params["options"], [{ text: "yes" }, { text: "no" }]);
-  await link.remove!(target(ada), id!);
-  await link.remove!(target(ada), id!);
-  assert.ok(!server.sent().includes("x"));
-});
+testWithServer(
+  covers(["typing", "reactions", "polls"], "typing, reactions, removing, pinning, topics, polls"),
+  async (testHost, server) => {
+    const link = testHost.link();
+    await link.typing!(target(room, { thread: "1" }));
+    assert.deepEqual(server.of("sendChatAction")[0]!.params, { chat_id: -1_001_234, action: "typing", message_thread_id: 1 });
+    server.fail("sendChatAction", { status: 403, description: "Forbidden" });
+    await link.typing!(target(ada));
+    const [id] = ids(await testHost.send(ada, "x"));
+    await link.react!(target(ada), id!, "❤️", true);
+    assert.deepEqual(server.shown()[0]!.reaction, [{ type: "emoji", emoji: "❤" }]);
+    await link.react!(target(ada), id!, "❤️", false);
+    assert.deepEqual(server.shown()[0]!.reaction, []);
+    server.fail("setMessageReaction", { status: 400, description: "Bad Request: REACTION_INVALID" });
+    await assert.rejects(link.react!(target(ada), id!, "🦞", true), /REACTION_INVALID/);
+    await link.pin!(target(ada), id!, true);
+    await link.pin!(target(ada), id!, false);
+    assert.match(await link.openThread!(target(room), "Topic"), /^\d+$/);
+    ids(await link.poll!(target(room), { question: "Tea?", options: ["yes", "no"], multiple: true }));
+    assert.deepEqual(server.of("sendPoll")[0]!.params["options"], [{ text: "yes" }, { text: "no" }]);
+    await link.remove!(target(ada), id!);
+    await link.remove!(target(ada), id!);
+    assert.ok(!server.sent().includes("x"));
+  },
+);
 
 test("another bot under the same account starts from its own first update", async () => {
-  await scene({}, async (rig, server) => {
+  await scene({}, async (testHost, server) => {
     server.say("one");
-    await rig.until(() => rig.events.length === 1, "one");
+    await testHost.until(() => testHost.events.length === 1, "one");
     server.renumber(10);
     server.push({ message: server.message({ text: "two" }) }, OTHER_TOKEN);
-    const { channel, account } = rig.host.status()[0]!;
-    await rig.apply([{ channel, account, enabled: true, config: server.config(OTHER_TOKEN) }]);
-    await rig.until(() => rig.events.length === 2, "the message of the other bot");
-    assert.match(rig.events[1]!.eventId, /^1002:/);
+    const { channel, account } = testHost.host.status()[0]!;
+    await testHost.apply([{ channel, account, enabled: true, config: server.config(OTHER_TOKEN) }]);
+    await testHost.until(() => testHost.events.length === 2, "the message of the other bot");
+    assert.match(testHost.events[1]!.eventId, /^1002:/);
   });
 });
 
@@ -467,18 +476,18 @@ test("update ids that restart after a quiet week are read", async () => {
       )(setTimeout(fn, ms)),
   };
   const server = await TelegramServer.start();
-  const rig = await openTestHost(createTelegramChannel({ timings, clock }) as Channel, server.config());
-  await rig.state("ready");
+  const testHost = await openTestHost(createTelegramChannel({ timings, clock }) as Channel, server.config());
+  await testHost.state("ready");
   server.say("one");
-  await rig.until(() => server.acked().length === 1 && server.polled(), "the first message");
+  await testHost.until(() => server.acked().length === 1 && server.polled(), "the first message");
   now += 7 * 86_400_000;
   server.drop("close");
-  await rig.until(() => rig.host.status()[0]!.reconnects > 0, "the loss");
+  await testHost.until(() => testHost.host.status()[0]!.reconnects > 0, "the loss");
   server.heal();
   server.renumber(3);
   server.say("two");
-  await rig.until(() => rig.events.length === 2, "the message with the lower number");
-  await rig.close();
+  await testHost.until(() => testHost.events.length === 2, "the message with the lower number");
+  await testHost.close();
   await server.close();
 });
 
@@ -498,50 +507,50 @@ test("verify names the bot, or says what is wrong without the token", async () =
 
 const SECRET = "0123456789abcdef-secret";
 const hooked = { webhookUrl: "https://gateway.example/hook", webhookSecret: SECRET };
-play(
+testWithServer(
   "webhook: registered with its secret, checked, and answered 200 only after the message is stored",
-  async (rig, server) => {
+  async (testHost, server) => {
     assert.equal(server.hook().url, hooked.webhookUrl);
     assert.equal(server.hook().secret, SECRET);
     assert.equal(server.of("setWebhook")[0]!.params["max_connections"], 1);
-    const { channel, account } = rig.host.status()[0]!;
+    const { channel, account } = testHost.host.status()[0]!;
     const push = async (body: string, secret: string | null = SECRET, method = "POST"): Promise<number> => {
       const headers = secret === null ? {} : { "x-telegram-bot-api-secret-token": secret };
-      return (await rig.host.receive(channel, account, { method, path: "/", query: "", headers, body: Buffer.from(body) })).status;
+      return (await testHost.host.receive(channel, account, { method, path: "/", query: "", headers, body: Buffer.from(body) })).status;
     };
     const update = JSON.stringify({ update_id: 5, message: server.message({ text: "pushed" }) });
     assert.deepEqual([await push(update, null), await push(update, "wrong"), await push(update, SECRET, "GET")], [401, 401, 405]);
-    assert.equal(rig.events.length, 0);
-    rig.failures.admit = new Error("disk full");
+    assert.equal(testHost.events.length, 0);
+    testHost.failures.admit = new Error("disk full");
     assert.equal(await push(update), 503);
-    rig.failures.admit = null;
+    testHost.failures.admit = null;
     assert.deepEqual([await push(update), await push(update)], [200, 200]);
     assert.deepEqual(
-      rig.events.map((event) => event.text),
+      testHost.events.map((event) => event.text),
       ["pushed"],
     );
     assert.equal(await push("{nonsense"), 200);
-    assert.equal(rig.others[0]!.kind, "unreadable");
+    assert.equal(testHost.others[0]!.kind, "unreadable");
     assert.equal(
       await push(JSON.stringify({ update_id: 6, callback_query: { id: "q", from: PERSON, data: "t", message: server.message({}) } })),
       200,
     );
-    await rig.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation");
-    assert.equal((await rig.send(ada, "out")).state, "sent");
+    await testHost.until(() => server.of("answerCallbackQuery").length === 1, "the confirmation");
+    assert.equal((await testHost.send(ada, "out")).state, "sent");
   },
   hooked,
 );
 
-play(
+testWithServer(
   "webhook: what Telegram says about it is shown, a changed one is set again, a revoked token is terminal",
-  async (rig, server) => {
+  async (testHost, server) => {
     Object.assign(server.hook(), { lastErrorDate: Math.floor(Date.now() / 1_000) + 60, lastErrorMessage: "Connection refused" });
-    assert.match((await rig.state("degraded")).cause!, /Connection refused/);
-    await rig.state("ready");
+    assert.match((await testHost.state("degraded")).cause!, /Connection refused/);
+    await testHost.state("ready");
     server.hook().url = "https://other.example";
-    await rig.until(() => server.hook().url === hooked.webhookUrl, "the webhook to be set again");
+    await testHost.until(() => server.hook().url === hooked.webhookUrl, "the webhook to be set again");
     server.revoke();
-    await rig.state("terminal");
+    await testHost.state("terminal");
   },
   hooked,
 );

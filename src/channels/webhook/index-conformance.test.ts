@@ -14,19 +14,19 @@ async function openStage(): Promise<ConformancePlatform> {
   const peer = await new WebhookPeer().start();
   peer.secrets.push(OTHER_SECRET);
   let pushed = 0;
-  const receive = (rig: TestHost, body: string): ReturnType<TestHost["host"]["receive"]> => {
+  const receive = (testHost: TestHost, body: string): ReturnType<TestHost["host"]["receive"]> => {
     const headers = peer.sign(`in-${++pushed}`, body);
     const request = { method: "POST", path: "/channels/webhook", query: "", headers, body: Buffer.from(body) };
-    return rig.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), request);
+    return testHost.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), request);
   };
   return {
     config: { secret: peer.secret, outboundUrl: peer.url },
     otherConfig: { secret: OTHER_SECRET, outboundUrl: peer.url },
     refusedConfig: null,
     chat,
-    push: (text, rig) => void receive(rig, JSON.stringify({ type: "message", chat, sender: { id: chat.id }, text })),
+    push: (text, testHost) => void receive(testHost, JSON.stringify({ type: "message", chat, sender: { id: chat.id }, text })),
     sent: () => peer.messages.map(({ text }) => text),
-    async sendMalformed(rig) {
+    async sendMalformed(testHost) {
       for (const body of [
         "",
         "{",
@@ -38,7 +38,7 @@ async function openStage(): Promise<ConformancePlatform> {
         '{"type":"new_kind"}',
         '{"type":"message","chat":"../x"}',
       ])
-        assert.equal((await receive(rig, body)).status, 400, body);
+        assert.equal((await receive(testHost, body)).status, 400, body);
     },
     close: () => peer.close(),
   };

@@ -12,10 +12,10 @@ const channel = createWebhookChannel();
 const direct = { kind: "direct" as const, id: "u1" };
 const target: ReplyTarget = { channel: asId("webhook"), account: asId("default"), chat: { kind: "direct", id: asId("u1") } };
 let peer: WebhookPeer;
-let rig: TestHost;
+let testHost: TestHost;
 
 const push = (body: string, headers: Record<string, string>): Promise<WebhookResponse> =>
-  rig.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), {
+  testHost.host.receive(asId<ChannelId>("webhook"), asId<AccountId>("default"), {
     method: "POST",
     path: "/channels/webhook",
     query: "",
@@ -26,39 +26,39 @@ const hello = JSON.stringify({ type: "message", chat: direct, sender: { id: "u1"
 
 before(async () => {
   peer = await new WebhookPeer().start();
-  rig = await openTestHost(channel as Channel, { secret: peer.secret, outboundUrl: peer.url });
-  await rig.state("ready");
+  testHost = await openTestHost(channel as Channel, { secret: peer.secret, outboundUrl: peer.url });
+  await testHost.state("ready");
 });
 after(async () => {
-  await rig.close();
+  await testHost.close();
   await peer.close();
 });
 beforeEach(() => {
   peer.messages.splice(0);
   peer.events.splice(0);
-  rig.failures.admit = null;
+  testHost.failures.admit = null;
 });
 
 describe("what comes in", () => {
   test("is stored, then answered with 200; the same id again is a repeat", async () => {
-    const before = rig.events.length;
+    const before = testHost.events.length;
     assert.equal((await push(hello, peer.sign("in-1", hello))).status, 200);
     assert.equal((await push(hello, peer.sign("in-1", hello))).status, 200);
-    assert.equal(rig.events.length, before + 1);
-    assert.equal(rig.events.at(-1)!.eventId, "in-1");
+    assert.equal(testHost.events.length, before + 1);
+    assert.equal(testHost.events.at(-1)!.eventId, "in-1");
   });
   test("is not answered with 200 when it could not be stored", async () => {
-    rig.failures.admit = new Error("disk full");
+    testHost.failures.admit = new Error("disk full");
     await assert.rejects(push(hello, peer.sign("in-2", hello)));
-    rig.failures.admit = null;
+    testHost.failures.admit = null;
     assert.equal((await push(hello, peer.sign("in-2", hello))).status, 200);
   });
   test("is refused when it is forged or old, and nothing is stored", async () => {
-    const before = rig.events.length;
+    const before = testHost.events.length;
     assert.equal((await push(hello, { ...peer.sign("in-3", hello), "x-webhook-signature": "v2=00" })).status, 401);
     assert.equal((await push(hello, peer.sign("in-3", hello, Date.now() - 301_000))).status, 401);
     assert.equal((await push(hello, {})).status, 401);
-    assert.equal(rig.events.length, before);
+    assert.equal(testHost.events.length, before);
   });
   test("says which field is wrong", async () => {
     const body = '{"type":"message"}';
@@ -79,13 +79,13 @@ describe("what comes in", () => {
       assert.equal((await push(body, peer.sign(`other-${event.type}`, body))).status, 200);
     }
     assert.deepEqual(
-      rig.others.map((each) => each.kind),
+      testHost.others.map((each) => each.kind),
       ["edit", "delete", "reaction", "interaction"],
     );
   });
 });
 
-const send = (text: string) => rig.send(direct, text);
+const send = (text: string) => testHost.send(direct, text);
 const ref = (url: string) => ({ kind: "file" as const, name: "f", mimeType: "a/b", sizeBytes: 5, url });
 
 describe("an outgoing message", () => {
@@ -95,10 +95,10 @@ describe("an outgoing message", () => {
     assert.equal(peer.messages[0]!.text, "**hi** 🦞");
   });
   test("429 and 503 are refused until Retry-After", async () => {
-    const before = rig.host.status()[0]!.rateLimits;
+    const before = testHost.host.status()[0]!.rateLimits;
     peer.fail(429, 1, { "retry-after": "2" });
     assert.deepEqual(await send("x"), { state: "refused", retryable: true, reason: "the peer answered 429", retryAfterMs: 2_000 });
-    assert.equal(rig.host.status()[0]!.rateLimits, before + 1);
+    assert.equal(testHost.host.status()[0]!.rateLimits, before + 1);
   });
   test("other 4xx are refused for good", async () => {
     peer.fail(422);
@@ -113,8 +113,8 @@ describe("an outgoing message", () => {
   test("a repetition with the same key is one message", async () => {
     const part = { key: "same", target, text: "once" };
     peer.fail("cut-after");
-    await assert.rejects(rig.link().send(part, new AbortController().signal));
-    assert.equal((await rig.link().send(part, new AbortController().signal)).state, "sent");
+    await assert.rejects(testHost.link().send(part, new AbortController().signal));
+    assert.equal((await testHost.link().send(part, new AbortController().signal)).state, "sent");
     assert.deepEqual(
       peer.messages.map((each) => each.text),
       ["once"],
@@ -130,22 +130,22 @@ describe("an outgoing message", () => {
     assert.ok(sent.state === "sent");
     const [id] = sent.ids as [MessageId];
     const signal = new AbortController().signal;
-    assert.equal((await rig.link().edit!(id, { key: "k", target, text: "second" }, signal)).state, "sent");
+    assert.equal((await testHost.link().edit!(id, { key: "k", target, text: "second" }, signal)).state, "sent");
     assert.equal(peer.messages[0]!.text, "second");
-    await rig.link().remove!(target, id);
+    await testHost.link().remove!(target, id);
     assert.equal(peer.messages.length, 0);
-    const gone = await rig.link().edit!(id, { key: "k", target, text: "third" }, signal);
+    const gone = await testHost.link().edit!(id, { key: "k", target, text: "third" }, signal);
     assert.ok(gone.state === "refused" && gone.notFound);
   });
   test(covers(["typing", "reactions"], "files, buttons, reactions and typing"), async () => {
     const media = { kind: "file" as const, name: "a.txt", mimeType: "text/plain", sizeBytes: 2, read: async () => Buffer.from("hi") };
-    await rig
+    await testHost
       .link()
       .send({ key: "file", target, text: "see", media, buttons: [[{ text: "Yes", token: "t1" }]] }, new AbortController().signal);
     assert.deepEqual(peer.messages[0]!.files, ["a.txt:hi"]);
     assert.deepEqual(peer.events[0]!["buttons"], [[{ text: "Yes", token: "t1" }]]);
-    await rig.link().react!(target, asId("m1"), "👍", true);
-    await rig.link().typing!(target);
+    await testHost.link().react!(target, asId("m1"), "👍", true);
+    await testHost.link().typing!(target);
     assert.deepEqual(
       peer.events.slice(1).map((each) => each["type"]),
       ["reaction", "typing"],
@@ -155,9 +155,9 @@ describe("an outgoing message", () => {
     peer.files.set("/f", Buffer.from("12345"));
     const { origin } = new URL(peer.url);
     const signal = new AbortController().signal;
-    assert.equal(Buffer.from(await rig.link().download!(ref(`${origin}/f`), 10, signal)).toString(), "12345");
-    await assert.rejects(rig.link().download!(ref(`${origin}/f`), 4, signal), /larger/);
-    await assert.rejects(rig.link().download!(ref("http://169.254.169.254/x"), 10, signal), /origin/);
+    assert.equal(Buffer.from(await testHost.link().download!(ref(`${origin}/f`), 10, signal)).toString(), "12345");
+    await assert.rejects(testHost.link().download!(ref(`${origin}/f`), 4, signal), /larger/);
+    await assert.rejects(testHost.link().download!(ref("http://169.254.169.254/x"), 10, signal), /origin/);
   });
 });
 
@@ -193,7 +193,7 @@ test("the clock of the channel is the one it is given", async () => {
 test("a request that the gateway itself signed is refused", async () => {
   const forged = JSON.stringify({ type: "delete", chat: direct, message: "m1" });
   peer.events.splice(0);
-  await rig.link().remove!(target, asId<MessageId>("m1")).catch(() => undefined);
+  await testHost.link().remove!(target, asId<MessageId>("m1")).catch(() => undefined);
   const own = peer.requests.at(-1)!;
   assert.equal(own.body.includes('"delete"'), true);
   assert.equal((await push(own.body, own.headers)).status, 401);
