@@ -210,7 +210,7 @@ for (const [name, answers] of [
     const testHost = await openTestHost(quick, { ...base, port: server.port, channels: ["#a"] });
     await testHost.state("ready");
     const [direct, room] = await Promise.all([testHost.send(ANN, "private"), testHost.send(ROOM, "public")]);
-    assert.ok(direct.state === "refused" && direct.retryable && /does not say who ann is/.test(direct.reason), JSON.stringify(direct));
+    assert.ok(direct.state === "refused" && direct.retryable && /did not confirm who ann is/.test(direct.reason), JSON.stringify(direct));
     assert.equal(room.state, "sent");
     assert.equal(server.lines.filter((line) => line.startsWith("PRIVMSG ann")).length, 0);
     await testHost.close();
