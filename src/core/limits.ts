@@ -108,6 +108,12 @@ export const LIMITS = {
   imageBytes: 6_291_456,
   /** Characters of transcript pages in the cache of encoded pages; the least recently used are dropped first. */
   historyCacheBytes: 2_097_152,
+  /** Bytes of encoded answers that are kept for the next request; the least recently used are dropped first. */
+  answerCacheBytes: 8_388_608,
+  /** Characters of encoded session rows that are kept for the next list; the least recently used are dropped first. */
+  sessionRowCacheChars: 4_194_304,
+  /** A request with longer params is answered without the cache. */
+  cachedParamsChars: 1_024,
   /** Clients that `presence` lists, newest first; further ones are not listed. */
   presenceRows: 100,
   /** Presence changes are combined for this long with few clients, and up to the maximum with many. */

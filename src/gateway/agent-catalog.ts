@@ -36,6 +36,7 @@ export class AgentCatalog {
   readonly #derived = new Map<string, Derived>();
   /** The local servers of which `#derived` was made. */
   #servers: readonly LocalServer[];
+  #version: object = {};
 
   constructor(config: Config, deps: AgentCatalogDeps) {
     this.#config = config;
@@ -131,11 +132,21 @@ export class AgentCatalog {
     return resolveAgent(this.#config, agentId, this.#deps.stateDir);
   }
 
+  /** Another object whenever what is derived may be different. */
+  get version(): object {
+    this.#dropOutdated();
+    return this.#version;
+  }
+
+  #dropOutdated(): void {
+    if (this.#servers === this.#deps.local.servers) return;
+    this.#servers = this.#deps.local.servers;
+    this.#version = {};
+    this.#derived.clear();
+  }
+
   #derivedFor(agentId: string): Derived {
-    if (this.#servers !== this.#deps.local.servers) {
-      this.#servers = this.#deps.local.servers;
-      this.#derived.clear();
-    }
+    this.#dropOutdated();
     const known = this.#derived.get(agentId);
     if (known) return known;
     const inputs = this.modelInputs(agentId);

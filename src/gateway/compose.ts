@@ -4,6 +4,7 @@ import type { GatewayOptions } from "../cli/invocation.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
 import { randomBytes } from "node:crypto";
+import { AnswerCache } from "../methods/answer-cache.ts";
 import { toDeviceRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
 import { Presence } from "../methods/presence.ts";
@@ -68,7 +69,8 @@ export function composeGateway(input: ComposeInput) {
     guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   );
   const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, runtime, prompt });
-  const shared = { ...base, ...storage, running, local, directory, hub, auth, endpoint, identityKey, media, runtime, messaging };
+  const answers = new AnswerCache(base.metrics);
+  const shared = { ...base, ...storage, running, local, directory, hub, auth, endpoint, identityKey, media, runtime, messaging, answers };
   const reports = composeReports({ ...shared, prompt });
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
   const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
@@ -110,6 +112,7 @@ type Shared = GatewayBase &
     media: MediaStore;
     runtime: AgentRuntime;
     messaging: Messaging;
+    answers: AnswerCache;
   };
 
 /** What the gateway says about itself: health, presence, events. */
@@ -141,7 +144,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -157,7 +160,10 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     supervisor: messaging.supervisor,
     health,
     log,
-    onApplied: ({ hash }) => announcements.configChanged(paths.config, hash),
+    onApplied: ({ hash }) => {
+      answers.clear();
+      announcements.configChanged(paths.config, hash);
+    },
     onChecked: healthReport.invalidate,
   });
 }

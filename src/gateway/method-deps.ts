@@ -6,6 +6,7 @@ import { createWorkspaceDir, ensureWorkspace } from "../agents/system-prompt.ts"
 import type { Auth } from "../auth/open.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
 import { asId, type AgentId } from "../core/ids.ts";
+import type { AnswerCache } from "../methods/answer-cache.ts";
 import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/chat-context.ts";
 import type { ConfigDeps } from "../methods/config-edit.ts";
 import type { healthMethods } from "../methods/health.ts";
@@ -33,6 +34,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     runtime: AgentRuntime;
     hub: Hub;
+    answers: AnswerCache;
   };
 
 /** What all methods need. */
@@ -58,6 +60,7 @@ export function chatDeps({ running, directory, messaging, ...rest }: ChatFamilyD
     ...rest,
     turns: messaging.turns,
     settings: (agentId) => running.agents.settings(agentId),
+    configuration: () => running.agents.version,
     newId: randomUUID,
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),

@@ -22,6 +22,7 @@ import { toThinkingLevel } from "../core/thinking.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
+import type { AnswerCache } from "./answer-cache.ts";
 import { splitModel, toSessionRow, toThinkingLevels, type RowOptions, type SessionFacts } from "./wire-rows.ts";
 
 /** What methods do with messages, lanes, runs and transcripts. */
@@ -44,6 +45,10 @@ export type ChatDeps = {
   runtime: Pick<AgentRuntime, "forget" | "compact">;
   settings: (agentId: AgentId) => AgentSettings;
   hub: Hub;
+  /** Encoded answers of all methods. */
+  answers: AnswerCache;
+  /** Stands for settings, models and agents: another object whenever they may be others. */
+  configuration: () => object;
   clock: Clock;
   newId: () => string;
   defaultAgent: () => AgentId;

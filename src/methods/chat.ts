@@ -2,13 +2,13 @@ import { chatMedia } from "./chat-media.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { RawJson } from "../protocol/frames.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { storeAttachments } from "./attachments.ts";
 import { contextOfSend, guardOfSend } from "./chat-send-context.ts";
 import { chatDefaults, operatorSubmission, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
-import { truncateTexts, toPage, toMessageRow } from "./wire-rows.ts";
+import { statusExpiry, truncateTexts, toPage, toMessageRow } from "./wire-rows.ts";
 import { HistoryPageCache } from "./history-pages.ts";
 import { inputReceipts, pendingInputs } from "./pending-inputs.ts";
 import { requireShortId } from "./session-list.ts";
@@ -64,6 +64,27 @@ export function chatMethods(deps: ChatMethodsDeps) {
 function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams, caller: Caller): unknown {
   const { key } = resolveKey(deps, keyOf(deps, params), params.agentId);
   deps.hub.watch(caller.conn, `session:${key}`);
+  const { cursor, inputRunIds } = params;
+  const name = JSON.stringify({ ...params, sessionKey: key });
+  // What a running turn shows is different with each piece of its text.
+  const isSettled = deps.turns.runs.inflight(key).length === 0 && deps.turns.lanes.queuedRuns(key).length === 0;
+  if (!isSettled || cursor !== undefined || inputRunIds !== undefined || name.length > LIMITS.cachedParamsChars)
+    return readHistory(deps, pages, key, params).answer;
+  const basis = [deps.store.version("sessions"), deps.store.version("messages"), deps.configuration()];
+  const request = { method: "chat.history", name, basis, now: deps.clock.now() } as const;
+  const known = deps.answers.find(request);
+  if (known) return new EncodedJson("", known);
+  const { answer, untilMs } = readHistory(deps, pages, key, params);
+  return answer instanceof EncodedJson ? new EncodedJson("", deps.answers.add(request, { json: answer.tail, untilMs })) : answer;
+}
+
+/** `untilMs`: when the answer is another one without a change. */
+function readHistory(
+  deps: ChatDeps,
+  pages: HistoryPageCache,
+  key: SessionKey,
+  params: HistoryParams,
+): { answer: unknown; untilMs: number } {
   const session = deps.sessions.get(key);
   const common = {
     sessionKey: key,
@@ -71,7 +92,9 @@ function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams,
     pendingInputs: pendingInputs(deps, key, params.pendingBefore),
     ...(params.inputRunIds ? { inputReceipts: inputReceipts(deps, key, params.inputRunIds) } : {}),
   };
-  if (!session) return { ...common, sessionId: "", messages: [], deltaCursor: toCursor("", 0), hasMore: false, totalMessages: 0 };
+  const empty = { sessionId: "", messages: [], deltaCursor: toCursor("", 0), hasMore: false, totalMessages: 0 };
+  if (!session) return { answer: { ...common, ...empty }, untilMs: Infinity };
+  const untilMs = statusExpiry(session, deps.clock.now());
   const sessionId = params.sessionId ?? session.session_id;
   const lastSeq = deps.messages.lastSeq(key, sessionId);
   const state = {
@@ -81,7 +104,17 @@ function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams,
     sessionInfo: wireRow(deps, session),
     ...inFlight(deps, key),
   };
-  if (params.cursor !== undefined) return delta(deps, key, session.session_id, params.cursor, state);
+  if (params.cursor !== undefined) return { answer: delta(deps, key, session.session_id, params.cursor, state), untilMs };
+  return { answer: fullHistory(deps, pages, { key, sessionId, lastSeq }, params, state), untilMs };
+}
+
+function fullHistory(
+  deps: ChatDeps,
+  pages: HistoryPageCache,
+  { key, sessionId, lastSeq }: { key: SessionKey; sessionId: string; lastSeq: number },
+  params: HistoryParams,
+  state: Record<string, unknown>,
+): EncodedJson {
   const limit = Math.min(params.limit ?? 200, HISTORY_LIMIT);
   const total = deps.messages.count(key, sessionId);
   const offset = params.offset ?? 0;
@@ -95,7 +128,7 @@ function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams,
   const next = offset + page.count;
   const hasMore = params.messageId === undefined ? next < total : page.truncated || page.count === limit;
   const rest = { ...state, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
-  return new RawJson(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
+  return EncodedJson.from(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
 }
 
 function keyOf(deps: ChatDeps, { sessionKey, shortId, slugHint, agentId }: HistoryParams): string {

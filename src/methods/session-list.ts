@@ -1,37 +1,62 @@
 import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams } from "../protocol/method.ts";
 import { toAgentId } from "../core/agent-id.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
 import { chatDefaults, resolveKey, wireRow, type ChatDeps } from "./chat-context.ts";
+import type { SessionRowCache } from "./session-rows.ts";
 
 type ListParams = MethodParams<"sessions.list">;
 
 const LIST_LIMIT = 1_000;
 
-/** The answer of sessions.list, and the list of sessions.subscribe. */
-export function listSessions(deps: ChatDeps, params: ListParams): Record<string, unknown> {
+/** The answer of sessions.list, and the list of sessions.subscribe. `ts` is the only field that is different each time. */
+export function listSessions(deps: ChatDeps, rows: SessionRowCache, params: ListParams): EncodedJson {
+  const now = deps.clock.now();
+  const make = (): { json: string; untilMs: number } => encodeList(deps, rows, params);
+  const name = JSON.stringify(params);
+  const tail =
+    params.activeMinutes === undefined && name.length <= LIMITS.cachedParamsChars
+      ? deps.answers.get({ method: "sessions.list", name, basis: basisOf(deps), now }, make)
+      : Buffer.from(make().json);
+  return new EncodedJson(`{"ts":${now},`, tail);
+}
+
+const basisOf = (deps: ChatDeps): readonly unknown[] => [deps.store.version("sessions"), deps.configuration(), runningState(deps)];
+
+/** What session rows show of turns that run or wait; another text whenever a row shows something else. */
+function runningState({ turns }: ChatDeps): string {
+  let text = "";
+  for (const key of turns.lanes.busySessions().keys()) {
+    const runs = turns.runs.inflight(key).map((run) => run.runId);
+    text += `${key}\n${turns.lanes.queuedRuns(key).length} ${runs.join(" ")}\n`;
+  }
+  return text;
+}
+
+/** The answer without its first field. */
+function encodeList(deps: ChatDeps, cache: SessionRowCache, params: ListParams): { json: string; untilMs: number } {
   const limit = Math.min(params.limit ?? 100, LIST_LIMIT);
   const offset = params.offset ?? 0;
   const query = toQuery(deps, params);
-  const { rows, total } = query ? deps.sessions.list({ ...query, limit, offset }) : { rows: [], total: 0 };
-  const hasMore = offset + rows.length < total;
-  const children = deps.sessions.children();
+  const { keys, total } = query ? deps.sessions.listKeys({ ...query, limit, offset }) : { keys: [], total: 0 };
   const options = { derivedTitles: params.includeDerivedTitles !== false, lastMessage: params.includeLastMessage !== false };
-  return {
-    ts: deps.clock.now(),
+  const { rows, untilMs } = cache.encode(keys, options);
+  const hasMore = offset + keys.length < total;
+  const page = {
     path: deps.store.path,
     count: rows.length,
     totalCount: total,
     limitApplied: limit,
-    nextOffset: hasMore ? offset + rows.length : null,
+    nextOffset: hasMore ? offset + keys.length : null,
     hasMore,
     owners: [],
     defaults: chatDefaults(deps),
-    sessions: rows.map((row) => wireRow(deps, row, options, children.get(row.key) ?? [])),
   };
+  return { json: `${JSON.stringify(page).slice(1, -1)},"sessions":[${rows.join(",")}]}`, untilMs };
 }
 
 /** The filters as the store knows them; null when no session of this gateway can match. */
@@ -74,8 +99,9 @@ function asksForUnsupported({
 }
 
 /** sessions.subscribe: with the params of a list, the first list comes with the answer. */
-export function subscribedList(deps: ChatDeps, params: MethodParams<"sessions.subscribe">): Record<string, unknown> {
-  return Object.keys(params).length === 0 ? { subscribed: true } : { subscribed: true, list: listSessions(deps, params) };
+export function subscribedList(deps: ChatDeps, rows: SessionRowCache, params: MethodParams<"sessions.subscribe">): unknown {
+  if (Object.keys(params).length === 0) return { subscribed: true };
+  return EncodedJson.from(`{"subscribed":true,"list":${listSessions(deps, rows, params).toString()}}`);
 }
 
 /** sessions.search: messages that contain the words. */

@@ -12,6 +12,7 @@ import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
 import { entryOf, patchSession, resolvedModel } from "./session-patch.ts";
+import { SessionRowCache } from "./session-rows.ts";
 import { topicsOf } from "./stream.ts";
 
 /** sessions.*: the list of conversations and what an operator does with them. */
@@ -20,13 +21,14 @@ export function sessionMethods(deps: ChatDeps) {
 }
 
 function readMethods(deps: ChatDeps) {
+  const rows = new SessionRowCache(deps);
   return {
-    "sessions.list": { scope: "operator.read", run: (params) => listSessions(deps, params) },
+    "sessions.list": { scope: "operator.read", run: (params) => listSessions(deps, rows, params) },
     "sessions.subscribe": {
       scope: "operator.read",
       run: (params, caller) => {
         deps.hub.watch(caller.conn, "sessions");
-        return subscribedList(deps, params);
+        return subscribedList(deps, rows, params);
       },
     },
     "sessions.messages.subscribe": {

@@ -97,10 +97,14 @@ function displayOf(row: SessionRow, now: number): Wire {
     pinnedAt: row.pinned === 1 ? row.pinned_at : null,
     lastActivityAt: row.ended_at,
   };
-  const shown = row.status_note !== null && row.status_expires_at !== null && row.status_expires_at > now;
+  const shown = statusExpiry(row, now) !== Infinity;
   const status = { note: row.status_note, attention: row.attention, expiresAt: row.status_expires_at };
   return { ...present(fields), ...present(times), ...(shown ? { agentStatus: present(status) } : {}) };
 }
+
+/** When the status note of a row is over; Infinity when it shows none. */
+export const statusExpiry = (row: SessionRow, now: number): number =>
+  row.status_note !== null && row.status_expires_at !== null && row.status_expires_at > now ? row.status_expires_at : Infinity;
 
 const settingsOf = (row: SessionRow): Wire => ({
   ...present({ permissionMode: row.permission_mode, sendPolicy: row.send_policy, verboseLevel: row.verbose_level }),

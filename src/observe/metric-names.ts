@@ -23,6 +23,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_loop_active_seconds_total: "Time in which the event loop was active; its rate is the utilization.",
   gateway_loop_delay_max_seconds: "Longest delay of the event loop since the previous reading.",
   gateway_loop_delay_p99_seconds: "99th percentile of the delay of the event loop since the previous reading.",
+  gateway_methods_cache_bytes: "Bytes of encoded answers that are kept for the next request.",
+  gateway_methods_cache_lookups_total: "Requests for which an encoded answer was looked up, by method and result: hit or miss.",
   gateway_parts: "State of each part of the gateway: 1 ready, 0.5 degraded, 0 failing.",
   gateway_ready: "1 when all vital parts work.",
   gateway_server_clients: "Connected clients, after their handshake.",

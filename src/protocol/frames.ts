@@ -4,24 +4,41 @@ import type { WireError } from "./errors.ts";
 export type { ConnectParams, HelloOk, RequestFrame };
 
 /**
- * A payload that is JSON already, e.g. a cached list: it is spliced into the frame as it is. The text must be one valid JSON
- * value; it is not checked again.
+ * A payload that is JSON already, such as a cached list: it is spliced into the frame as it is. `head` and `tail` together are one valid
+ * JSON value, which is not checked again. The bytes of `tail` may be in use for other frames: they are never changed.
  */
-export class RawJson {
-  readonly json: string;
+export class EncodedJson {
+  readonly head: string;
+  readonly tail: Buffer;
 
-  constructor(json: string) {
-    this.json = json;
+  constructor(head: string, tail: Buffer) {
+    this.head = head;
+    this.tail = tail;
+  }
+
+  /** The whole value as text. */
+  toString(): string {
+    return this.head + this.tail.toString();
+  }
+
+  static from(text: string): EncodedJson {
+    return new EncodedJson("", Buffer.from(text));
   }
 }
 
-const payloadText = (payload: unknown): string => (payload instanceof RawJson ? payload.json : (JSON.stringify(payload) ?? "null"));
+const payloadText = (payload: unknown): string => (payload instanceof EncodedJson ? payload.toString() : (JSON.stringify(payload) ?? "null"));
 
 /** Id of the answer to a frame that has no readable id of its own. */
 export const NO_ID = "invalid";
 
+const resultHead = (id: string): string => `{"type":"res","id":${JSON.stringify(id)},"ok":true`;
+
+/** What precedes an encoded payload in its answer; END_OF_RESULT follows it. */
+export const encodeResultHead = (id: string, payload: EncodedJson): string => `${resultHead(id)},"payload":${payload.head}`;
+export const END_OF_RESULT = "}";
+
 export function encodeResult(id: string, payload: unknown): string {
-  const head = `{"type":"res","id":${JSON.stringify(id)},"ok":true`;
+  const head = resultHead(id);
   return payload === undefined ? `${head}}` : `${head},"payload":${payloadText(payload)}}`;
 }
 

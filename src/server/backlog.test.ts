@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect as tcp } from "node:net";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
-import { RawJson } from "../protocol/frames.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
 import { connect, startServerBench } from "../../test/server-bench.ts";
 import { Backlog, type BacklogClient } from "./backlog.ts";
@@ -54,7 +54,7 @@ test("what was read meanwhile, and who has gone, counts no more", () => {
 
 test("requests of a client that does not read its answers are not read, and run when it has read", async () => {
   let ran = 0;
-  const answer = new RawJson(JSON.stringify({ text: "x".repeat(500_000) }));
+  const answer = EncodedJson.from(JSON.stringify({ text: "x".repeat(500_000) }));
   const metrics = new MetricsProbe();
   const room = await startServerBench({
     deps: { metrics },

@@ -218,6 +218,7 @@ export class ClientConnection implements RequestQueue {
       base: { conn: peer.conn, role: peer.role, scopes: peer.scopes, client, caps, device, signal: this.#closed.signal },
       hasScope: may,
       send: (text) => this.#send(text),
+      sendParts: (head, shared, tail) => this.#sendParts(head, shared, tail),
     };
     const local = this.#socket.isLocal && this.#facts.direct;
     hub.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), hasScope: may } satisfies HubClient);
@@ -244,6 +245,16 @@ export class ClientConnection implements RequestQueue {
   #send(text: string): void {
     if (!this.#socket.isOpen) return;
     this.#socket.sendText(text);
+    this.#onSent();
+  }
+
+  #sendParts(head: string, shared: Buffer, tail: string): void {
+    if (!this.#socket.isOpen) return;
+    this.#socket.sendParts(head, shared, tail);
+    this.#onSent();
+  }
+
+  #onSent(): void {
     this.#context.hub.enforceBufferLimit(this.#socket);
     this.#applyBackpressure();
   }

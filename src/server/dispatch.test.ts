@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { RawJson } from "../protocol/frames.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { connect, makeDevice, startServerBench, type RawClient, type ServerBench } from "../../test/server-bench.ts";
 
@@ -13,7 +13,7 @@ let begun = 0;
 
 /** Served names whose params suit the tests; what they do here is the tests' own. */
 const METHODS: MethodTable = {
-  status: { scope: "operator.read", run: () => new RawJson('{"cached":true}') },
+  status: { scope: "operator.read", run: () => EncodedJson.from('{"cached":true}') },
   "chat.send": {
     scope: "operator.write",
     maxBytes: LIMITS.attachmentRequestBytes,

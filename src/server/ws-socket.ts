@@ -17,6 +17,9 @@ const PONG_BACKLOG_BYTES = 65_536;
 /** Frames up to this size leave as one piece; larger ones are not copied once more. */
 const ONE_BUFFER_BYTES = 16_384;
 
+/** Shared bytes of a frame up to this size are copied, because that costs less than another buffer of a write. */
+const COPIED_BYTES = 4_096;
+
 /** Why an upgrade request is not one, or null. */
 export function invalidUpgradeReason(request: IncomingMessage): string | null {
   if (request.method !== "GET") return "an upgrade must be a GET";
@@ -159,14 +162,23 @@ export class WsSocket {
     this.#write(frame);
   }
 
-  /** One text frame from parts that are encoded already; `shared` may be used for many sockets. */
-  sendParts(head: string, shared: Buffer): void {
-    const bytes = Buffer.allocUnsafe(10 + head.length);
-    const header = frameHeader(TEXT, head.length + shared.length);
+  /** One text frame from parts; `shared` is encoded already and may be used for many sockets. Short frames leave as one piece. */
+  sendParts(head: string, shared: Buffer, tail = ""): void {
+    const headBytes = Buffer.byteLength(head);
+    const length = headBytes + shared.length + tail.length;
+    const header = frameHeader(TEXT, length);
+    const isShort = length <= COPIED_BYTES;
+    const bytes = Buffer.allocUnsafe(header.length + (isShort ? length : headBytes));
     header.copy(bytes);
-    bytes.write(head, header.length, "latin1");
-    this.#write(bytes.subarray(0, header.length + head.length));
+    bytes.write(head, header.length);
+    if (isShort) {
+      shared.copy(bytes, header.length + headBytes);
+      bytes.write(tail, header.length + length - tail.length, "latin1");
+    }
+    this.#write(bytes);
+    if (isShort) return;
     this.#write(shared);
+    if (tail !== "") this.#write(tail);
   }
 
   /** Asks for a sign of life. What the client has read since the last time is one as well: its pong may not be read for now. */

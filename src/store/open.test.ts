@@ -208,3 +208,52 @@ test("a store of a later release is refused with the reason and not changed", ()
   assert.deepEqual(readFileSync(join(dir, "gateway.db")), before);
   rmSync(dir, { recursive: true });
 });
+
+test("the version of a table is another one after each change of its rows and after a rollback, and after nothing else", async () => {
+  const dir = temporary();
+  const store = openStore(options(dir));
+  const sessions = createSessions(store);
+  await fill(store, 1);
+  const versions = (): string => `${store.version("sessions")} ${store.version("messages")}`;
+  let before = versions();
+  const changes = async (change: () => unknown): Promise<boolean> => {
+    await store.write(change).catch(() => undefined);
+    const isOther = versions() !== before;
+    before = versions();
+    return isOther;
+  };
+  assert.equal(await changes(() => sessions.get("agent:main:main")), false);
+  assert.equal(await changes(() => store.run("UPDATE sessions SET label = 'x' WHERE key = 'missing'")), false);
+  assert.equal(await changes(() => store.run("UPDATE inbox SET state = 'done'")), false);
+  assert.equal(await changes(() => sessions.patch("agent:main:main", { label: "x" })), true);
+  assert.equal(await changes(() => store.get("DELETE FROM messages RETURNING seq")), true);
+  assert.equal(await changes(() => store.run("WITH k AS (SELECT 'agent:main:main' AS key) UPDATE sessions SET label = 'y' WHERE key IN k")), true);
+  const isOther = changes(() => {
+    sessions.patch("agent:main:main", { label: "never" });
+    throw new Error("rolled back");
+  });
+  assert.equal(await isOther, true);
+  store.close();
+  rmSync(dir, { recursive: true });
+});
+
+test("changed sessions are named once, and not at all when they were changed in another way", async () => {
+  const dir = temporary();
+  const store = openStore(options(dir));
+  const sessions = createSessions(store);
+  await fill(store, 1);
+  const key = "agent:main:main";
+  assert.equal(sessions.takeChanged(), null, "the first time it may be any");
+  assert.deepEqual([...sessions.takeChanged()!], []);
+  await store.write(() => sessions.patch(key, { label: "x" }));
+  assert.deepEqual([...sessions.takeChanged()!], [key]);
+  await store.write(() => sessions.insert({ key: asId(`${key}:2`), session_id: "s2", agent_id: asId("main"), chat_kind: "direct", channel: "webchat", created_at: 1, updated_at: 1, parent_key: key }));
+  await store.write(() => sessions.remove(key));
+  assert.deepEqual([...sessions.takeChanged()!].toSorted(), [key, `${key}:2`]);
+  await store.write(() => store.run("UPDATE sessions SET label = 'y'"));
+  await store.write(() => sessions.patch(`${key}:2`, { label: "z" }));
+  assert.equal(sessions.takeChanged(), null);
+  assert.deepEqual([...sessions.takeChanged()!], []);
+  store.close();
+  rmSync(dir, { recursive: true });
+});

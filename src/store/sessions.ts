@@ -113,16 +113,52 @@ export type SessionQuery = {
 
 export type Sessions = ReturnType<typeof createSessions>;
 
+/** Changed keys that are remembered between two calls of `takeChanged`; with more, any row counts as changed. */
+const MAX_CHANGED = 1_000;
+
+/** Which rows were changed since the last call of `take`. Changes that were not made through `make` count as changes of any row. */
+class ChangedRows {
+  readonly #store: Store;
+  #version = -1;
+  #keys = new Set<string>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Runs a change of these rows and of no others. */
+  make<T>(keys: readonly string[], change: () => T): T {
+    const isComplete = this.#version === this.#store.version("sessions");
+    const result = change();
+    if (!isComplete || this.#keys.size + keys.length > MAX_CHANGED) return result;
+    for (const key of keys) this.#keys.add(key);
+    this.#version = this.#store.version("sessions");
+    return result;
+  }
+
+  take(): ReadonlySet<string> | null {
+    const version = this.#store.version("sessions");
+    const keys = this.#version === version ? this.#keys : null;
+    this.#version = version;
+    this.#keys = new Set();
+    return keys;
+  }
+}
+
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
+  const changed = new ChangedRows(store);
   const one = (row: SessionRow | undefined): SessionRow | undefined => decodeRow(store, row, sessionRowKey, checkRow);
   const get = (key: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key));
+
+  const childrenOf = (key: string): string[] =>
+    store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key);
 
   function patch(key: string, changes: SessionPatch): void {
     const names = Object.keys(changes).filter((name) => changes[name as keyof SessionPatch] !== undefined);
     if (names.length === 0) return;
     const sql = `UPDATE sessions SET ${names.map((name) => `${name} = ?`).join(", ")} WHERE key = ?`;
-    store.run(sql, ...names.map((name) => changes[name as keyof SessionPatch]!), key);
+    changed.make([key], () => store.run(sql, ...names.map((name) => changes[name as keyof SessionPatch]!), key));
   }
 
   return {
@@ -134,7 +170,7 @@ export function createSessions(store: Store) {
     insert(row: NewSession): SessionRow {
       const names = Object.keys(row);
       const sql = `INSERT INTO sessions (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")}) RETURNING *`;
-      return one(store.get<SessionRow>(sql, ...(Object.values(row) as (string | number | null)[])))!;
+      return one(changed.make([row.key], () => store.get<SessionRow>(sql, ...(Object.values(row) as (string | number | null)[]))))!;
     },
 
     /** The row for `key`, created when it does not exist. */
@@ -142,16 +178,10 @@ export function createSessions(store: Store) {
       key: SessionKey,
       fresh: { sessionId: string; agentId: AgentId; chatKind: SessionRow["chat_kind"]; channel: string; now: number },
     ): SessionRow {
-      store.run(
-        "INSERT INTO sessions (key, session_id, agent_id, chat_kind, channel, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-        key,
-        fresh.sessionId,
-        fresh.agentId,
-        fresh.chatKind,
-        fresh.channel,
-        fresh.now,
-        fresh.now,
-      );
+      const { sessionId, agentId, chatKind, channel, now } = fresh;
+      const sql =
+        "INSERT INTO sessions (key, session_id, agent_id, chat_kind, channel, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING";
+      changed.make([key], () => store.run(sql, key, sessionId, agentId, chatKind, channel, now, now));
       return get(key)!;
     },
 
@@ -161,6 +191,22 @@ export function createSessions(store: Store) {
       const total = countSessions(store, query);
       return { rows: decodeRows(store, rows, sessionRowKey, checkRow), total };
     },
+
+    /** `list` with nothing but the keys. */
+    listKeys(query: SessionQuery): { keys: string[]; total: number } {
+      const rows = store.all<Pick<SessionRow, "key">>(...listStatement(query, ORDER_COLUMNS));
+      return { keys: rows.map((row) => row.key), total: countSessions(store, query) };
+    },
+
+    /** The rows with these keys, in no particular order. */
+    withKeys(keys: readonly string[]): SessionRow[] {
+      if (keys.length === 0) return [];
+      const rows = store.all<SessionRow>("SELECT * FROM sessions WHERE key IN (SELECT value FROM json_each(?))", JSON.stringify(keys));
+      return decodeRows(store, rows, sessionRowKey, checkRow);
+    },
+
+    /** Keys of the rows that were changed since the last call; null when it may be any. For one caller, which keeps what it made of rows. */
+    takeChanged: (): ReadonlySet<string> | null => changed.take(),
 
     /** Recently used sessions, pinned first, of one agent or of all, including the archive: by index, and only two columns. */
     recent(agentId: string | undefined, limit: number): Pick<SessionRow, "key" | "updated_at">[] {
@@ -175,8 +221,8 @@ export function createSessions(store: Store) {
     /** Removes the session and, unless `keepMessages`, its messages. Its children stay, without a parent. */
     remove(key: string, keepMessages = false): boolean {
       if (!keepMessages) store.run("DELETE FROM messages WHERE session_key = ?", key);
-      store.run("UPDATE sessions SET parent_key = NULL WHERE parent_key = ?", key);
-      return store.run("DELETE FROM sessions WHERE key = ?", key) > 0;
+      changed.make(childrenOf(key), () => store.run("UPDATE sessions SET parent_key = NULL WHERE parent_key = ?", key));
+      return changed.make([key], () => store.run("DELETE FROM sessions WHERE key = ?", key)) > 0;
     },
 
     /** Keys of the sessions below each parent. */
@@ -189,8 +235,7 @@ export function createSessions(store: Store) {
       return map;
     },
 
-    childrenOf: (key: string): string[] =>
-      store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
+    childrenOf,
 
     /** Sessions of an agent whose key ends with a uuid with this prefix (without dashes). */
     byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>
@@ -236,6 +281,8 @@ const queryNumber = (store: Store, sql: string, ...params: (string | number)[]):
   store.get<{ n: number | null }>(sql, ...params)?.n ?? 0;
 
 const RECENT = "key, updated_at, pinned";
+/** Besides the key, the columns that a list is sorted by. */
+const ORDER_COLUMNS = "key, updated_at, pinned, last_message_at, ended_at";
 
 /**
  * The statement of a page. In the default order it uses an index: without a filter for the archive it is a union of two statements,

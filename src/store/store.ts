@@ -12,6 +12,8 @@ import { isDamage, isDiskFailure, sqliteCode, toStoreError } from "./store-error
 
 type WriteJob = { run: () => unknown; resolve: (value: never) => void; reject: (err: unknown) => void };
 export type SqlRow = Record<string, SQLInputValue>;
+/** `table`: the one whose rows the statement changes; null for a statement that changes none. */
+type PreparedStatement = { statement: StatementSync; table: string | null };
 
 export type StoreOptions = {
   /** Directory of the gateway's own files; created 0700. */ dir: string;
@@ -43,7 +45,11 @@ export class Store {
   readonly #owned: StoreOwnership | null;
   #db: DatabaseSync;
   #file: Pick<Stats, "dev" | "ino"> | null;
-  #statements = new Map<string, StatementSync>();
+  #statements = new Map<string, PreparedStatement>();
+  /** How often rows of each table were changed. */
+  readonly #changes = new Map<string, number>();
+  /** Counts what may have changed every table, such as a rollback. */
+  #resets = 0;
   #jobs: WriteJob[] = [];
   #scheduled = false;
   #closed = false;
@@ -81,9 +87,11 @@ export class Store {
    * rows on a damaged page are left out; both are reported.
    */
   all<R>(sql: string, ...params: SQLInputValue[]): R[] {
-    const statement = this.#prepare(sql);
+    const { statement, table } = this.#prepare(sql);
     try {
-      return statement.all(...params) as R[];
+      const rows = statement.all(...params) as R[];
+      if (table !== null) this.#countChange(table);
+      return rows;
     } catch (err) {
       return this.#readUndamaged(sql, params, err) as R[];
     }
@@ -91,9 +99,11 @@ export class Store {
 
   /** The first row, or undefined. Throws UNAVAILABLE when it is on a damaged page. */
   get<R>(sql: string, ...params: SQLInputValue[]): R | undefined {
-    const statement = this.#prepare(sql);
+    const { statement, table } = this.#prepare(sql);
     try {
-      return statement.get(...params) as R | undefined;
+      const row = statement.get(...params) as R | undefined;
+      if (table !== null) this.#countChange(table);
+      return row;
     } catch (err) {
       if (isDamage(err)) {
         this.reportDamage(reasonOf(err));
@@ -140,7 +150,23 @@ export class Store {
 
   /** Changes rows; only inside `write` or `writeNow`. Returns how many rows changed. */
   run(sql: string, ...params: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...params).changes);
+    const { statement, table } = this.#prepare(sql);
+    const changes = Number(statement.run(...params).changes);
+    if (table !== null && changes > 0) this.#countChange(table);
+    return changes;
+  }
+
+  /**
+   * A number that is another one after each change of rows of the table, and after a rollback. It counts statements of this store, not what
+   * their triggers do. Equal numbers: the rows are the same.
+   */
+  version(table: string): number {
+    return (this.#changes.get(table) ?? 0) + this.#resets;
+  }
+
+  #countChange(table: string): void {
+    if (table === ANY_TABLE) this.#resets++;
+    else this.#changes.set(table, (this.#changes.get(table) ?? 0) + 1);
   }
 
   /**
@@ -190,13 +216,13 @@ export class Store {
     this.#db.close();
   }
 
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
+  #prepare(sql: string): PreparedStatement {
+    let prepared = this.#statements.get(sql);
+    if (!prepared) {
+      prepared = { statement: this.#db.prepare(sql), table: changedTable(sql) };
+      this.#statements.set(sql, prepared);
     }
-    return statement;
+    return prepared;
   }
 
   #commit(): void {
@@ -234,6 +260,7 @@ export class Store {
     } catch (err) {
       if (isDiskFailure(err)) throw err;
       if (sqliteCode(err) !== 0) this.#log.error("a change violates the schema of the store and was rolled back", { error: err });
+      this.#resets++;
       this.run("ROLLBACK TO job");
       this.run("RELEASE job");
       return () => job.reject(err);
@@ -241,6 +268,7 @@ export class Store {
   }
 
   #rollback(): void {
+    this.#resets++;
     try {
       this.#db.exec("ROLLBACK");
     } catch (err) {
@@ -339,6 +367,15 @@ export class Store {
     this.#log.error("the state directory was removed while the gateway runs; the store was written there again", { path: this.path });
     this.writeLedger();
   }
+}
+
+const READS = /^\s*(?:SELECT|EXPLAIN|PRAGMA|BEGIN|COMMIT|SAVEPOINT|RELEASE|ROLLBACK)\b/i;
+const WRITES = /^\s*(?:(?:INSERT|REPLACE)(?:\s+OR\s+\w+)?\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(\w+)/i;
+/** Stands for every table: the statement has a form that does not name one. */
+const ANY_TABLE = "";
+
+function changedTable(sql: string): string | null {
+  return READS.test(sql) ? null : (WRITES.exec(sql)?.[1] ?? ANY_TABLE);
 }
 
 function statOrNull(path: string): Stats | null {

@@ -1,10 +1,13 @@
 import { systemClock } from "../../src/core/clock.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
 import { asId, type AgentId } from "../../src/core/ids.ts";
+import { AnswerCache } from "../../src/methods/answer-cache.ts";
 import { agentMethods } from "../../src/methods/agent.ts";
 import { chatMethods } from "../../src/methods/chat.ts";
 import { listCommands } from "../../src/methods/commands.ts";
 import type { ChatDeps } from "../../src/methods/chat-context.ts";
 import { sessionMethods } from "../../src/methods/sessions.ts";
+import { EncodedJson } from "../../src/protocol/frames.ts";
 import type { Hub } from "../../src/protocol/hub.ts";
 import type { Caller, Method, MethodParams, MethodTable } from "../../src/protocol/method.ts";
 import type { ServedMethod } from "../../src/protocol/served-methods.ts";
@@ -45,6 +48,12 @@ export const silentHub: Hub = {
   peers: () => [],
 };
 
+const CONFIGURATION = {};
+
+/** The payload as a client reads it. */
+export const decodeAnswer = (payload: unknown): Record<string, unknown> =>
+  (payload instanceof EncodedJson ? JSON.parse(payload.toString()) : payload) as Record<string, unknown>;
+
 /** The methods about conversations over a real store and a scripted runtime. */
 export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: string } = {}): MethodBench {
   const bench = openTurnBench(options.dir === undefined ? {} : { dir: options.dir });
@@ -59,6 +68,8 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     settings: bench.settings,
     store: bench.store,
     hub: silentHub,
+    answers: new AnswerCache(silentMetrics),
+    configuration: () => CONFIGURATION,
     clock: systemClock,
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
     defaultAgent: () => asId<AgentId>("main"),
@@ -84,6 +95,6 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     return answer(checkParams(method, params), caller);
   };
   const call: MethodBench["call"] = async (method, params = {}, caller = {}) =>
-    (await run(method as ServedMethod, params, callerOf(caller))) as Record<string, unknown>;
+    decodeAnswer(await run(method as ServedMethod, params, callerOf(caller)));
   return { bench, deps, table, call, close: bench.close };
 }
