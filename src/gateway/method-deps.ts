@@ -73,8 +73,15 @@ export function chatDeps({ running, directory, messaging, ...rest }: ChatFamilyD
   };
 }
 
-export function configDeps({ paths, running, applier }: Pick<MethodsDeps, "paths" | "running" | "applier">): ConfigDeps {
+export function configDeps({
+  paths,
+  running,
+  applier,
+  answers,
+}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers">): ConfigDeps {
   return {
+    answers,
+    configuration: () => running.agents.version,
     read: () => readConfig(paths),
     loaded: () => running.loaded,
     reload: () => applier.apply(),
@@ -83,9 +90,10 @@ export function configDeps({ paths, running, applier }: Pick<MethodsDeps, "paths
 }
 
 export function modelsDeps(deps: MethodsDeps): ModelsDeps {
-  const { running, paths, log } = deps;
+  const { running, paths, log, clock } = deps;
   return {
     ...configDeps(deps),
+    now: clock.now,
     stateDir: paths.state,
     models: async (refresh) => {
       if (refresh) await discoverLocalModels(deps, log);
@@ -153,10 +161,10 @@ const MTIME_PRECISION_MS = 1_000;
 /** Changes whenever the file may have changed; null while that is unknown. */
 export function fileStamp(path: string, now: number): string | null {
   try {
-    const seen = statSync(path, { throwIfNoEntry: false, bigint: true });
+    const seen = statSync(path, { throwIfNoEntry: false });
     if (!seen) return "absent";
-    const settled = now - Number(seen.mtimeNs / 1_000_000n) >= MTIME_PRECISION_MS;
-    return settled ? `${seen.dev}:${seen.ino}:${seen.size}:${seen.mtimeNs}:${seen.ctimeNs}` : null;
+    const { dev, ino, size, mtimeMs, ctimeMs } = seen;
+    return now - mtimeMs >= MTIME_PRECISION_MS ? `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}` : null;
   } catch {
     return null; // the answer itself says why the file cannot be read
   }

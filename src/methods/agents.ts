@@ -8,6 +8,7 @@ import type { Config } from "../config/schema.ts";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { toAgentId } from "../core/agent-id.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
@@ -38,7 +39,7 @@ type DeleteParams = MethodParams<"agents.delete">;
 /** agents.*: who can answer. Agents live in the configuration file; sessions of a deleted agent stay readable. */
 export function agentsMethods(deps: AgentsDeps) {
   return {
-    "agents.list": { scope: "operator.read", run: () => list(deps) },
+    "agents.list": { scope: "operator.read", run: () => encodedList(deps) },
     "agents.create": { scope: "operator.admin", run: (params) => create(deps, params) },
     "agents.update": { scope: "operator.admin", run: (params) => update(deps, params) },
     "agents.delete": { scope: "operator.admin", run: (params) => remove(deps, params) },
@@ -50,6 +51,14 @@ export function agentsMethods(deps: AgentsDeps) {
 }
 
 const configOf = (deps: AgentsDeps): Config => deps.loaded().config;
+
+function encodedList(deps: AgentsDeps): EncodedJson {
+  const request = { method: "agents.list", name: "", basis: [deps.loaded(), deps.configuration()], now: deps.now() } as const;
+  return new EncodedJson(
+    "",
+    deps.answers.get(request, () => ({ json: JSON.stringify(list(deps)) })),
+  );
+}
 
 function list(deps: AgentsDeps): Record<string, unknown> {
   const config = configOf(deps);

@@ -63,8 +63,7 @@ function openWalk(seed: number) {
   };
   const cached = tableOf(deps);
   /** What a gateway that has kept nothing would answer. */
-  const fresh = (): MethodTable =>
-    tableOf({ ...deps, answers: new AnswerCache(silentMetrics, 0), sessions: createSessions(deps.store) });
+  const fresh = (): MethodTable => tableOf({ ...deps, answers: new AnswerCache(silentMetrics, 0), sessions: createSessions(deps.store) });
   const key = (): string => random.pick(KEYS);
   const call = (method: ServedMethod, params: unknown): unknown => run(cached, method, params);
   const writes: (() => unknown)[] = [
@@ -106,7 +105,8 @@ function openWalk(seed: number) {
     const runId = state.running.shift();
     if (runId === undefined) return;
     const ended = deps.turns.runs.waitForOutcome(asId(runId), 5_000);
-    while ((await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, "pending"))])) === "pending") rig.bench.runtime.release(runId);
+    while ((await Promise.race([ended, new Promise((resolve) => setImmediate(resolve, "pending"))])) === "pending")
+      rig.bench.runtime.release(runId);
   }
   async function rolledBack(): Promise<void> {
     await deps.store

@@ -3,12 +3,17 @@ import { writeConfig, type WriteOptions } from "../config/edit.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { AnswerCache } from "./answer-cache.ts";
 
 export type ConfigDeps = {
   /** The file as it is at this moment. */
   read: () => LoadedConfig;
   /** The configuration that the gateway uses. */
   loaded: () => LoadedConfig;
+  /** Stands for what follows from it, such as models: another object whenever that may be different. */
+  configuration: () => object;
+  /** Encoded answers of all methods. */
+  answers: AnswerCache;
   /** Reads the file again and applies what can be applied; resolves when that is done. */
   reload: () => Promise<void>;
   writeOptions: Omit<WriteOptions, "base">;

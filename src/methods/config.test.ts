@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { GatewayError } from "../core/errors.ts";
+import { silentMetrics } from "../core/metrics.ts";
+import { decodeAnswer } from "../../test/fakes/method-bench.ts";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { agentsMethods } from "./agents.ts";
+import { AnswerCache } from "./answer-cache.ts";
 import { configMethods } from "./config.ts";
 import { mirrorIdentity } from "./identity-file.ts";
 import { modelsMethods, type KnownModel } from "./models.ts";
@@ -46,6 +49,8 @@ function rig(text: string | null = "{}") {
     writeOptions: { env, home: dir },
     restart: (request: { reason: string; delayMs: number }) => restarts.push(request),
     fileStamp: () => stamp,
+    answers: new AnswerCache(silentMetrics),
+    configuration: () => loaded,
     stateDir: dir,
     home: dir,
     mirrorIdentity,
@@ -74,7 +79,7 @@ function rig(text: string | null = "{}") {
 }
 
 type Answer = Record<string, unknown> & { hash: string; raw: string; changedPaths: string[] };
-const get = (r: ReturnType<typeof rig>): Answer => r.config["config.get"].run() as Answer;
+const get = (r: ReturnType<typeof rig>): Answer => decodeAnswer(r.config["config.get"].run()) as Answer;
 const fails = (code: string, message: RegExp) => (err: unknown) =>
   err instanceof GatewayError && err.code === code && message.test(err.message);
 
@@ -108,7 +113,7 @@ test("config.get reads a file again only when it may have changed", () => {
     get(r);
     return r.reads() - before;
   };
-  assert.deepEqual([looks("one"), looks("two"), looks(null), looks("two")], [1, 1, 2, 1]);
+  assert.deepEqual([looks("one"), looks("two"), looks(null), looks("two")], [1, 1, 2, 0]);
 });
 
 test("a patch keeps comments and secrets, and says what it changed", async () => {
@@ -205,7 +210,7 @@ test("the schema is small, and each key can be looked up", () => {
 
 test("without any entry there is one agent, and the first other one does not replace it", async () => {
   const r = rig("{}");
-  const before = r.agents["agents.list"].run();
+  const before = decodeAnswer(r.agents["agents.list"].run());
   assertMatchesResultSchema("AgentsListResult", before);
   assert.deepEqual(
     (before["agents"] as { id: string }[]).map((each) => each.id),
@@ -216,7 +221,7 @@ test("without any entry there is one agent, and the first other one does not rep
   assert.equal(created["agentId"], "night-owl");
   assert.equal(created["name"], "Night Owl");
   assert.deepEqual(r.workspaces, [created["workspace"]]);
-  const list = r.agents["agents.list"].run();
+  const list = decodeAnswer(r.agents["agents.list"].run());
   assertMatchesResultSchema("AgentsListResult", list);
   assert.equal(list["defaultId"], "main");
   assert.deepEqual(
@@ -233,7 +238,7 @@ test("an agent is changed and deleted with its bindings, for every notation of t
     const r = rig(
       `{ /* kept */ agents: ${agents}, bindings: [{ agentId: "work", match: { channel: "irc" } }, { agentId: "main", match: { channel: "irc" } }] }`,
     );
-    const { agents: rows } = r.agents["agents.list"].run() as { agents: { id: string; workspace: string }[] };
+    const { agents: rows } = decodeAnswer(r.agents["agents.list"].run()) as { agents: { id: string; workspace: string }[] };
     const { workspace } = rows.find((row) => row.id === "work")!;
     mkdirSync(workspace, { recursive: true });
     writeFileSync(join(workspace, "IDENTITY.md"), "- Name: (choose one)\n");
@@ -252,7 +257,7 @@ test("an agent is changed and deleted with its bindings, for every notation of t
     assertMatchesResultSchema("AgentsDeleteResult", deleted);
     assert.equal(deleted["removedBindings"], 1);
     assert.match(r.file(), /kept/);
-    assert.deepEqual((r.agents["agents.list"].run()["agents"] as unknown[]).length, 1);
+    assert.deepEqual((decodeAnswer(r.agents["agents.list"].run())["agents"] as unknown[]).length, 1);
   }
 });
 
@@ -281,18 +286,20 @@ test("files of a deleted agent are moved away, not destroyed, and those of other
   assert.ok(existsSync(join(r.dir, "workspace")));
 });
 
+const decodeModels = (payload: unknown) => decodeAnswer(payload) as { models: Record<string, unknown>[] };
+
 test("models.list shows the configured ones, or all, the answering one first and labeled", async () => {
   const r = rig(FILE);
-  const configured = await r.models["models.list"].run({ view: "configured", agentId: "main" });
+  const configured = decodeModels(await r.models["models.list"].run({ view: "configured", agentId: "main" }));
   assertMatchesResultSchema("ModelsListResult", configured);
   assert.deepEqual(
     configured.models.map((each) => [each["id"], each["tags"]]),
     [["mock-1", ["default", "configured"]]],
   );
-  const all = await r.models["models.list"].run({ view: "all" });
+  const all = decodeModels(await r.models["models.list"].run({ view: "all" }));
   assertMatchesResultSchema("ModelsListResult", all);
   assert.equal(all.models.length, 2);
-  const other = await r.models["models.list"].run({ view: "all", provider: "Other" });
+  const other = decodeModels(await r.models["models.list"].run({ view: "all", provider: "Other" }));
   assert.deepEqual(
     other.models.map((each) => [each["id"], each["available"], each["unavailableReason"]]),
     [["big", false, "missing-auth"]],

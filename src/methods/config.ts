@@ -7,7 +7,9 @@ import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
+import type { FreshAnswer } from "./answer-cache.ts";
 import { editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts";
 
 export type ConfigMethodsDeps = ConfigDeps & {
@@ -25,7 +27,7 @@ const RESTART_DELAY_MS = 1_000;
 export function configMethods(deps: ConfigMethodsDeps) {
   const maxBytes = LIMITS.configFileBytes * 2;
   return {
-    "config.get": { scope: "operator.read", run: cachedAnswer(deps) },
+    "config.get": { scope: "operator.read", run: () => encodedConfig(deps) },
     "config.set": { scope: "operator.admin", maxBytes, run: (params) => replace(deps, params, "config.set", null) },
     "config.apply": {
       scope: "operator.admin",
@@ -51,17 +53,13 @@ export function configMethods(deps: ConfigMethodsDeps) {
  * Reading and hiding a large configuration takes tens of milliseconds, so the answer is kept while neither the file nor the
  * configuration in use changes, for LIMITS.configAnswerMs at most: files that it refers to may change without it.
  */
-function cachedAnswer(deps: ConfigMethodsDeps): () => Record<string, unknown> {
-  let kept: { stamp: string; used: LoadedConfig; at: number; answer: Record<string, unknown> } | null = null;
-  return () => {
-    const stamp = deps.fileStamp();
-    const now = deps.now();
-    const fresh = kept && kept.stamp === stamp && kept.used === deps.loaded() && now >= kept.at && now - kept.at < LIMITS.configAnswerMs;
-    if (fresh) return kept!.answer;
-    const answer = get(deps);
-    kept = stamp === null ? null : { stamp, used: deps.loaded(), at: now, answer };
-    return answer;
-  };
+function encodedConfig(deps: ConfigMethodsDeps): EncodedJson {
+  const stamp = deps.fileStamp();
+  if (stamp === null) return EncodedJson.from(JSON.stringify(get(deps)));
+  const now = deps.now();
+  const request = { method: "config.get", name: "", basis: [stamp, deps.loaded()], now } as const;
+  const make = (): FreshAnswer => ({ json: JSON.stringify(get(deps)), untilMs: now + LIMITS.configAnswerMs });
+  return new EncodedJson("", deps.answers.get(request, make));
 }
 
 function get(deps: ConfigMethodsDeps): Record<string, unknown> {

@@ -2,6 +2,7 @@ import type { AccountStatus } from "../channels/account-types.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LoopReading } from "../observe/event-loop.ts";
 import type { Readiness } from "../observe/health.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
@@ -9,14 +10,14 @@ import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
 export type HealthDeps = {
   now: () => number;
   readiness: () => Readiness;
-  loop: { read(): LoopReading };
+  loop: { read(): LoopReading; peek(): LoopReading };
   channels: () => readonly AccountStatus[];
   labelOf: (channel: string) => string | undefined;
   agents: () => readonly { id: string; name: string; isDefault: boolean }[];
   sessions: {
     recent(agentId: string | undefined, limit: number): readonly Pick<SessionRow, "key" | "updated_at">[];
     count(): number;
-    countByAgent(agentId: string): number;
+    countsByAgent(): ReadonlyMap<string, number>;
   };
   /** File that holds the sessions. */
   storePath: string;
@@ -32,19 +33,25 @@ type HealthSummary = Record<string, unknown> & { ok: boolean };
 /**
  * health: what works, what does not, and since when. The answer is reused for LIMITS.healthCacheMs. `snapshot` is what
  * hello-ok and the `health` event say of it; `invalidate` drops the answer that is reused, after a change that a person made.
+ * Only a call measures delays of the event loop from then on: events to idle clients must not keep a timer running.
  */
 export function healthMethods(deps: HealthDeps) {
-  let cached: { at: number; summary: HealthSummary } | null = null;
-  const snapshot = (): HealthSummary => {
+  let cached: { at: number; summary: HealthSummary; encoded: EncodedJson | null } | null = null;
+  const current = (read: () => LoopReading) => {
     const now = deps.now();
-    if (!cached || now - cached.at >= LIMITS.healthCacheMs || now < cached.at) cached = { at: now, summary: summarise(deps, now) };
-    return cached.summary;
+    if (!cached || now - cached.at >= LIMITS.healthCacheMs || now < cached.at)
+      cached = { at: now, summary: summarise(deps, now, read()), encoded: null };
+    return cached;
+  };
+  const answer = (): EncodedJson => {
+    const known = current(deps.loop.read);
+    return (known.encoded ??= EncodedJson.from(JSON.stringify(known.summary)));
   };
   const invalidate = (): void => void (cached = null);
   return {
-    snapshot: (): Record<string, unknown> => toPublishedSummary(snapshot()),
+    snapshot: (): Record<string, unknown> => toPublishedSummary(current(deps.loop.peek).summary),
     invalidate,
-    methods: { health: { scope: "operator.read", run: snapshot } } satisfies MethodTable,
+    methods: { health: { scope: "operator.read", run: answer } } satisfies MethodTable,
   };
 }
 
@@ -59,12 +66,13 @@ function toPublishedSummary({
   return ok ? { ok, ...known } : known;
 }
 
-function summarise(deps: HealthDeps, now: number): HealthSummary {
+function summarise(deps: HealthDeps, now: number, eventLoop: LoopReading): HealthSummary {
   const started = performance.now();
   const { ready, failing, degraded, parts } = deps.readiness();
   const groups = groupByChannel(deps.channels());
   const agents = deps.agents();
   const errors = deps.configErrors();
+  const counts = deps.sessions.countsByAgent();
   const summary: HealthSummary = {
     ok: ready,
     ts: now,
@@ -86,10 +94,10 @@ function summarise(deps: HealthDeps, now: number): HealthSummary {
       name: agent.name,
       isDefault: agent.isDefault,
       heartbeat: { ...NO_HEARTBEAT, prompt: "", target: "none", ackMaxChars: 0 },
-      sessions: recentSessions(deps, now, agent.id),
+      sessions: recentSessions(deps, now, counts.get(agent.id) ?? 0, agent.id),
     })),
-    sessions: recentSessions(deps, now),
-    eventLoop: deps.loop.read(),
+    sessions: recentSessions(deps, now, deps.sessions.count()),
+    eventLoop,
     failing,
     degraded,
     parts,
@@ -101,11 +109,11 @@ function summarise(deps: HealthDeps, now: number): HealthSummary {
 /** This gateway runs no heartbeats; the keys are those that clients read. */
 export const NO_HEARTBEAT = { enabled: false, every: "disabled", everyMs: null } as const;
 
-function recentSessions(deps: HealthDeps, now: number, agentId?: string): Record<string, unknown> {
+function recentSessions(deps: HealthDeps, now: number, count: number, agentId?: string): Record<string, unknown> {
   const { sessions, storePath } = deps;
   return {
     path: storePath,
-    count: agentId === undefined ? sessions.count() : sessions.countByAgent(agentId),
+    count,
     recent: sessions
       .recent(agentId, RECENT)
       .map((row) => ({ key: row.key, updatedAt: row.updated_at, age: Math.max(0, now - row.updated_at) })),

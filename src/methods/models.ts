@@ -2,6 +2,8 @@ import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "
 import { getAt, setAt } from "../config/edit.ts";
 import type { Config } from "../config/schema.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
@@ -22,6 +24,7 @@ export type KnownModel = {
 };
 
 export type ModelsDeps = ConfigDeps & {
+  now: () => number;
   stateDir: string;
   /** Everything that can be chosen; `refresh` looks for local servers again. */
   models: (refresh: boolean) => readonly KnownModel[] | Promise<readonly KnownModel[]>;
@@ -35,9 +38,17 @@ type ListParams = MethodParams<"models.list">;
 /** models.*: what can answer, and which one does. */
 export function modelsMethods(deps: ModelsDeps) {
   return {
-    "models.list": { scope: "operator.read", run: (params) => listModels(deps, params) },
+    "models.list": { scope: "operator.read", run: (params) => encodedModels(deps, params) },
     "models.set": { scope: "operator.admin", run: (params) => setModel(deps, params) },
   } satisfies MethodTable;
+}
+
+async function encodedModels(deps: ModelsDeps, params: ListParams): Promise<unknown> {
+  const name = JSON.stringify(params);
+  if (params.refresh || name.length > LIMITS.cachedParamsChars) return listModels(deps, params);
+  const request = { method: "models.list", name, basis: [deps.loaded(), deps.configuration()], now: deps.now() } as const;
+  const known = deps.answers.find(request);
+  return new EncodedJson("", known ?? deps.answers.add(request, { json: JSON.stringify(await listModels(deps, params)) }));
 }
 
 /** Shape of models.list, and of the models in chat.metadata. */

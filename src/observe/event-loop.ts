@@ -25,7 +25,13 @@ const RESOLUTION_MS = 100;
 const DEGRADED_DELAY_MS = 500;
 const DEGRADED_UTILIZATION = 0.95;
 
-export type LoopProbe = { read(): LoopReading; stop(): void };
+export type LoopProbe = {
+  /** The state, and delays are measured for a while from now on. */
+  read(): LoopReading;
+  /** The state, with delays only where they are being measured already. */
+  peek(): LoopReading;
+  stop(): void;
+};
 
 function takeSnapshot(): LoopSnapshot {
   return { at: performance.now(), loop: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
@@ -60,22 +66,28 @@ export function createLoopProbe(clock: Clock = systemClock): LoopProbe {
     [earlier, current] = [null, null];
   };
 
+  const reading = (): LoopReading => {
+    const now = takeSnapshot();
+    const delays = delaysOf([earlier, current]);
+    if (now.at - newer.at >= WINDOW_MS) {
+      older = newer;
+      newer = now;
+      earlier?.disable();
+      earlier = current;
+      earlier?.disable();
+      current = earlier && beginWindow();
+    }
+    return toReading(older, now, delays);
+  };
+
   return {
     read() {
-      const now = takeSnapshot();
       cancel();
       cancel = clock.after(ARMED_MS, stop);
       current ??= beginWindow();
-      const delays = delaysOf([earlier, current]);
-      if (now.at - newer.at >= WINDOW_MS) {
-        older = newer;
-        newer = now;
-        earlier?.disable();
-        [earlier, current] = [current, beginWindow()];
-        earlier.disable();
-      }
-      return toReading(older, now, delays);
+      return reading();
     },
+    peek: reading,
     stop,
   };
 }

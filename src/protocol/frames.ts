@@ -26,7 +26,8 @@ export class EncodedJson {
   }
 }
 
-const payloadText = (payload: unknown): string => (payload instanceof EncodedJson ? payload.toString() : (JSON.stringify(payload) ?? "null"));
+const payloadText = (payload: unknown): string =>
+  payload instanceof EncodedJson ? payload.toString() : (JSON.stringify(payload) ?? "null");
 
 /** Id of the answer to a frame that has no readable id of its own. */
 export const NO_ID = "invalid";

@@ -227,7 +227,10 @@ test("the version of a table is another one after each change of its rows and af
   assert.equal(await changes(() => store.run("UPDATE inbox SET state = 'done'")), false);
   assert.equal(await changes(() => sessions.patch("agent:main:main", { label: "x" })), true);
   assert.equal(await changes(() => store.get("DELETE FROM messages RETURNING seq")), true);
-  assert.equal(await changes(() => store.run("WITH k AS (SELECT 'agent:main:main' AS key) UPDATE sessions SET label = 'y' WHERE key IN k")), true);
+  assert.equal(
+    await changes(() => store.run("WITH k AS (SELECT 'agent:main:main' AS key) UPDATE sessions SET label = 'y' WHERE key IN k")),
+    true,
+  );
   const isOther = changes(() => {
     sessions.patch("agent:main:main", { label: "never" });
     throw new Error("rolled back");
@@ -247,7 +250,18 @@ test("changed sessions are named once, and not at all when they were changed in 
   assert.deepEqual([...sessions.takeChanged()!], []);
   await store.write(() => sessions.patch(key, { label: "x" }));
   assert.deepEqual([...sessions.takeChanged()!], [key]);
-  await store.write(() => sessions.insert({ key: asId(`${key}:2`), session_id: "s2", agent_id: asId("main"), chat_kind: "direct", channel: "webchat", created_at: 1, updated_at: 1, parent_key: key }));
+  await store.write(() =>
+    sessions.insert({
+      key: asId(`${key}:2`),
+      session_id: "s2",
+      agent_id: asId("main"),
+      chat_kind: "direct",
+      channel: "webchat",
+      created_at: 1,
+      updated_at: 1,
+      parent_key: key,
+    }),
+  );
   await store.write(() => sessions.remove(key));
   assert.deepEqual([...sessions.takeChanged()!].toSorted(), [key, `${key}:2`]);
   await store.write(() => store.run("UPDATE sessions SET label = 'y'"));

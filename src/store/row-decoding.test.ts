@@ -156,5 +156,5 @@ test("counts of sessions follow every change, including a rollback", async (t) =
     const { rows, total } = sessions.list({ limit: 100, offset: 0, ...query });
     assert.equal(total, rows.length, JSON.stringify(query));
   }
-  assert.deepEqual([sessions.count(), sessions.countByAgent("agent0")], [8, 2]);
+  assert.deepEqual([sessions.count(), sessions.countsByAgent().get("agent0")], [8, 2]);
 });

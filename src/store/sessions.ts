@@ -216,7 +216,10 @@ export function createSessions(store: Store) {
 
     count: (): number => queryNumber(store, "SELECT sum(rows) AS n FROM session_counts"),
 
-    countByAgent: (agentId: string): number => queryNumber(store, "SELECT sum(rows) AS n FROM session_counts WHERE agent_id = ?", agentId),
+    countsByAgent: (): Map<string, number> => {
+      const rows = store.all<{ agent_id: string; n: number }>("SELECT agent_id, sum(rows) AS n FROM session_counts GROUP BY agent_id");
+      return new Map(rows.map((row) => [row.agent_id, row.n]));
+    },
 
     /** Removes the session and, unless `keepMessages`, its messages. Its children stay, without a parent. */
     remove(key: string, keepMessages = false): boolean {
