@@ -3,7 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams } from "../protocol/method.ts";
-import type { SessionRow } from "../store/sessions.ts";
+import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { sessionTitle } from "../turns/submission.ts";
 import { storeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, type ChatDeps } from "./chat-context.ts";
@@ -110,20 +110,25 @@ function storeSession(
       if (known.parent_key === parent!.key && known.forked_from !== null && params.idempotencyKey !== undefined) return known;
       throw new GatewayError("CONFLICT", `there is a session ${key} already`, { fix: "Leave the key out, or choose another one." });
     }
-    const session = known ?? deps.sessions.ensure(key, { sessionId: deps.newId(), agentId, chatKind: "direct", channel: "webchat", now });
+    const sessionId = known?.session_id ?? deps.newId();
     const title = params.displayName ?? titleFrom(params.titleSource ?? "");
-    deps.sessions.patch(key, {
-      updated_at: now,
-      ...(session.archived === 1 ? { archived: 0, archived_at: null, lifecycle: session.lifecycle + 1 } : {}),
+    const changes: SessionPatch = {
+      ...(known?.archived === 1 ? { archived: 0, archived_at: null, lifecycle: known.lifecycle + 1 } : {}),
       ...(params.label === undefined ? {} : { label: params.label }),
-      ...(title && !session.title ? { title } : {}),
+      ...(title && !known?.title ? { title } : {}),
       ...(params.category === undefined ? {} : { category: params.category }),
       ...(model === undefined ? {} : { model }),
       ...(params.thinkingLevel === undefined ? {} : { thinking: params.thinkingLevel }),
       ...(params.permissionMode === undefined ? {} : { permission_mode: params.permissionMode }),
       ...(parent && parent.key !== key && !known ? { parent_key: parent.key } : {}),
-    });
-    if (params.fork) forkTranscript(deps, params, parent!, { key, sessionId: session.session_id });
+    };
+    const times = { created_at: now, updated_at: now };
+    if (!known) {
+      const row = { key, session_id: sessionId, agent_id: agentId, chat_kind: "direct", channel: "webchat", ...times, ...changes } as const;
+      const session = deps.sessions.insert(row);
+      if (!params.fork) return session;
+    } else deps.sessions.patch(key, { updated_at: now, ...changes });
+    if (params.fork) forkTranscript(deps, params, parent!, { key, sessionId });
     return requireSession(deps, key);
   });
 }

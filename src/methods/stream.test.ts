@@ -4,6 +4,7 @@ import { Bus } from "../core/bus.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
+import type { SessionRow } from "../store/sessions.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { startEventStream } from "./stream.ts";
 
@@ -15,7 +16,8 @@ function openStream(): { bus: Bus<TurnEvents>; published: Published[] } {
     throw err;
   });
   const published: Published[] = [];
-  const hub = { publish: (event: string, payload: unknown) => published.push({ event, payload: payload as Published["payload"] }) };
+  const publish = (event: string, payload: unknown): void => void published.push({ event, payload: payload as Published["payload"] });
+  const hub = { publish, isWatched: () => true };
   const clock = { now: () => 1, monotonic: () => 1, after: () => () => {} };
   startEventStream({ bus, hub: hub as unknown as Hub, clock, session: () => undefined, wireRow: () => ({}) });
   return { bus, published };
@@ -104,4 +106,25 @@ test("a retry, a compaction and the tokens of a run go out in the streams that o
     agent.slice(0, 4).map(({ data }) => data),
     [{ phase: "retrying", message: "The model is busy." }, { phase: "start" }, { phase: "end", completed: true }, { outputTokens: 5 }],
   );
+});
+
+test("an event about a session that nobody watches is neither read nor encoded", () => {
+  const bus = new Bus<TurnEvents>((err) => {
+    throw err;
+  });
+  const watched = new Set<string>();
+  const asked: string[] = [];
+  const hub = {
+    publish: (event: string) => void asked.push(event),
+    isWatched: (topics: readonly string[]) => topics.some((topic) => watched.has(topic)),
+  };
+  const session = (key: string): SessionRow => (asked.push("row"), { key, session_id: "s1", agent_id: "main" } as SessionRow);
+  const clock = { now: () => 1, monotonic: () => 1, after: () => () => {} };
+  startEventStream({ bus, hub: hub as unknown as Hub, clock, session, wireRow: () => ({}) });
+  const emit = (): void => bus.emit("session.changed", { sessionKey: ref.sessionKey, reason: "patch", fields: ["label"] });
+  emit();
+  assert.deepEqual(asked, []);
+  watched.add("sessions");
+  emit();
+  assert.deepEqual(asked, ["row", "sessions.changed"]);
 });

@@ -104,11 +104,13 @@ export function startEventStream(deps: StreamDeps): () => void {
       agent(event, event.seq + (outputTokens === undefined ? 0 : 1), "lifecycle", lifecycleEnd(event.outcome, startedAt));
     }),
     bus.on("message.added", ({ message }) => {
+      const topics = topicsOf(message.sessionKey);
+      if (!hub.isWatched(topics)) return;
       const session = deps.session(message.sessionKey);
-      hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics: topicsOf(message.sessionKey) });
+      hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics });
     }),
     bus.on("session.changed", ({ sessionKey, reason, fields, runId }) => {
-      const session = deps.session(sessionKey);
+      const session = hub.isWatched(["sessions"]) ? deps.session(sessionKey) : undefined;
       if (!session) return;
       const row = deps.wireRow(session);
       const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;

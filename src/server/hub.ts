@@ -114,6 +114,10 @@ export class ClientHub implements Hub {
     return this.#clients.get(conn)?.topics.has(topic) ?? false;
   }
 
+  isWatched(topics: readonly string[]): boolean {
+    return topics.some((topic) => this.#topics.has(topic));
+  }
+
   close(match: (peer: Peer) => boolean, why: Disconnect): number {
     let closed = 0;
     for (const member of this.#clients.values()) {

@@ -44,6 +44,7 @@ export const silentHub: Hub = {
   watch: () => {},
   unwatch: () => {},
   watches: () => false,
+  isWatched: () => true,
   close: () => 0,
   peers: () => [],
 };
