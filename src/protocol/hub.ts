@@ -13,6 +13,8 @@ export type Audience = {
   except?: ConnId;
   /** May be left out for a client that reads slowly; its next `seq` shows no gap. */
   droppable?: boolean;
+  /** No other event follows in this turn of the event loop: each client's bytes leave at once, which costs half. */
+  alone?: boolean;
   stateVersion?: { presence: number; health: number };
 };
 

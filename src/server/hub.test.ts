@@ -96,3 +96,26 @@ test("stopping tells every client and closes every socket", async () => {
   }
   await room.stop();
 });
+
+test("clients with the same sequence number get one frame, and keep the order when it is sent at once", async () => {
+  const room = await startServerBench();
+  const { hub } = room.server;
+  const clients = await Promise.all([connect(room), connect(room), connect(room)]);
+  hub.watch(connOf(clients[0]!), "sessions");
+  hub.publish("before", {}, { topics: ["sessions"] });
+  hub.publish("tick", { ts: 1 }, { droppable: true, alone: true });
+  await turn();
+  hub.publish("tick", { ts: 2 }, { droppable: true, alone: true });
+  hub.publish("last", {}, {});
+  await Promise.all(clients.map((raw) => raw.next((frame) => frame.event === "last")));
+  for (const [index, raw] of clients.entries()) {
+    const before = index === 0 ? ["before"] : [];
+    assert.deepEqual(names(raw), [...before, "tick", "tick", "last"]);
+    const numbers = seqs(raw.frames);
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: numbers.length }, (_, i) => i + 1),
+    );
+  }
+  await room.stop();
+});

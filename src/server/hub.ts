@@ -5,7 +5,7 @@ import { DISCONNECTS, type Disconnect } from "../protocol/disconnects.ts";
 import { encodeBroadcast, encodeEvent } from "../protocol/frames.ts";
 import type { Audience, Hub, Peer } from "../protocol/hub.ts";
 import { Backlog } from "./backlog.ts";
-import type { WsSocket } from "./ws-socket.ts";
+import { textFrame, type WsSocket } from "./ws-socket.ts";
 
 /** A connection after its handshake, as the hub needs it. */
 export type HubClient = {
@@ -21,8 +21,35 @@ export type HubClient = {
   hasScope(scope: string): boolean;
 };
 
-/** Events below this size are copied into one buffer per client; larger ones are shared. */
+/** Events below this size are one piece for each sequence number; larger ones are shared without it. */
 const COPY_BYTES = 512;
+
+/** An event as its recipients get it: they differ in the sequence number only. */
+class EncodedEvent {
+  readonly #head: string;
+  readonly #tail: string;
+  /** The part behind the sequence number, when it is large. */
+  readonly #shared: Buffer | null;
+  /** Whole frames by sequence number: clients that only wait have the same one. */
+  readonly #frames = new Map<number, Buffer>();
+
+  constructor({ head, tail }: { head: string; tail: string }) {
+    this.#head = head;
+    this.#tail = tail;
+    this.#shared = tail.length > COPY_BYTES ? Buffer.from(tail) : null;
+  }
+
+  sendTo(member: HubClient, isAlone: boolean): void {
+    const seq = ++member.seq;
+    if (this.#shared) return member.socket.sendParts(`${this.#head}${seq}`, this.#shared);
+    let frame = this.#frames.get(seq);
+    if (!frame) {
+      frame = textFrame(`${this.#head}${seq}${this.#tail}`);
+      this.#frames.set(seq, frame);
+    }
+    member.socket.sendFrame(frame, isAlone);
+  }
+}
 
 /** Who is connected and who watches what. A payload is encoded once; per client only the sequence number is spliced in. */
 export class ClientHub implements Hub {
@@ -55,7 +82,7 @@ export class ClientHub implements Hub {
   }
 
   publish(event: string, payload: unknown, audience: Audience): void {
-    let encoded: { head: string; tail: string; shared: Buffer | null } | null = null;
+    let encoded: EncodedEvent | null = null;
     let delivered = 0;
     let dropped = 0;
     for (const member of this.#candidates(audience.topics)) {
@@ -65,13 +92,8 @@ export class ClientHub implements Hub {
         dropped++;
         continue;
       }
-      if (!encoded) {
-        const { head, tail } = encodeBroadcast(event, payload, audience.stateVersion);
-        encoded = { head, tail, shared: tail.length > COPY_BYTES ? Buffer.from(tail) : null };
-      }
-      const seq = ++member.seq;
-      if (encoded.shared) member.socket.sendParts(`${encoded.head}${seq}`, encoded.shared);
-      else member.socket.sendText(`${encoded.head}${seq}${encoded.tail}`);
+      encoded ??= new EncodedEvent(encodeBroadcast(event, payload, audience.stateVersion));
+      encoded.sendTo(member, audience.alone === true);
       delivered++;
       this.enforceBufferLimit(member.socket);
     }

@@ -332,10 +332,10 @@ class GatewayServer implements Server {
     let ticks = 0;
     const tellTime = (): void => {
       if (this.hub.size === 0) return;
-      this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true });
+      const withHealth = ++ticks % HEALTH_TICKS === 0;
+      this.hub.publish("tick", { ts: this.#deps.clock.now() }, { droppable: true, alone: !withHealth });
       const stateVersion = this.#deps.stateVersion();
-      if (++ticks % HEALTH_TICKS === 0)
-        this.hub.publish("health", this.#deps.health(), { scope: "operator.read", droppable: true, stateVersion });
+      if (withHealth) this.hub.publish("health", this.#deps.health(), { scope: "operator.read", droppable: true, stateVersion });
     };
     const tick = setInterval(contain(late, tellTime), LIMITS.tickMs);
     const ping = setInterval(

@@ -40,6 +40,15 @@ export function frameHeader(kind: number, length: number): Buffer {
   return header;
 }
 
+/** A whole text frame in one piece. */
+export function textFrame(text: string, length = Buffer.byteLength(text)): Buffer {
+  const header = frameHeader(TEXT, length);
+  const frame = Buffer.allocUnsafe(header.length + length);
+  header.copy(frame);
+  frame.write(text, header.length);
+  return frame;
+}
+
 /** Cut so that it fits a close frame (123 bytes) without splitting a character. */
 function closeReason(reason: string): Buffer {
   let bytes = Buffer.from(reason);
@@ -150,16 +159,15 @@ export class WsSocket {
 
   sendText(text: string): void {
     const length = Buffer.byteLength(text);
-    const header = frameHeader(TEXT, length);
-    if (length > ONE_BUFFER_BYTES) {
-      this.#write(header);
-      this.#write(text);
-      return;
-    }
-    const frame = Buffer.allocUnsafe(header.length + length);
-    header.copy(frame);
-    frame.write(text, header.length);
-    this.#write(frame);
+    if (length <= ONE_BUFFER_BYTES) return this.#write(textFrame(text, length));
+    this.#write(frameHeader(TEXT, length));
+    this.#write(text);
+  }
+
+  /** Sends a whole frame, which may be in use for many sockets. `now`: nothing else follows in this turn of the event loop. */
+  sendFrame(frame: Buffer, now = false): void {
+    if (now && !this.#corked && this.#socket.writable) this.#socket.write(frame);
+    else this.#write(frame);
   }
 
   /** One text frame from parts; `shared` is encoded already and may be used for many sockets. Short frames leave as one piece. */
