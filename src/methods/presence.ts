@@ -62,13 +62,15 @@ export class Presence {
   rows(): Record<string, unknown>[] {
     const { hub, now } = this.#deps;
     const peers = hub.peers().filter(isVisible);
-    const connected = new Set(peers.flatMap(({ device, client }) => [device, client.instanceId ?? null]));
+    // Those that connected last are the last ones.
+    const newest = peers.slice(-LIMITS.presenceRows);
+    const connected = new Set(this.#beacons.size === 0 ? [] : peers.flatMap(({ device, client }) => [device, client.instanceId ?? null]));
     const oldest = now() - LIMITS.beaconMs;
     for (const [key, { ts }] of this.#beacons) if (ts < oldest) this.#beacons.delete(key);
     const beacons = [...this.#beacons.values()].filter(
       ({ deviceId, instanceId }) => !connected.has(deviceId ?? "") && !connected.has(instanceId ?? ""),
     );
-    const others = [...peers.map(toPeerRow), ...beacons.map(toBeaconRow)].toSorted((a, b) => b.ts - a.ts);
+    const others = [...newest.map(toPeerRow), ...beacons.map(toBeaconRow)].toSorted((a, b) => b.ts - a.ts);
     return [selfRow(this.#deps), ...others.slice(0, LIMITS.presenceRows)];
   }
 }

@@ -108,7 +108,7 @@ test("a retry, a compaction and the tokens of a run go out in the streams that o
   );
 });
 
-test("an event about a session that nobody watches is neither read nor encoded", () => {
+test("without a watcher, a changed session is neither read nor encoded", () => {
   const bus = new Bus<TurnEvents>((err) => {
     throw err;
   });

@@ -26,7 +26,7 @@ export type Hub = {
   watch(conn: ConnId, topic: string): void;
   unwatch(conn: ConnId, topic: string): void;
   watches(conn: ConnId, topic: string): boolean;
-  /** Whether anybody watches one of the topics: without, nothing has to be read or encoded for an event. */
+  /** Whether a client watches one of the topics: without a watcher, nothing has to be read or encoded for an event. */
   isWatched(topics: readonly string[]): boolean;
   /** Closes the sockets that `match`es, e.g. after a revocation. Returns how many. */
   close(match: (peer: Peer) => boolean, why: Disconnect): number;

@@ -181,6 +181,7 @@ async function benchTurns(model: ModelServer): Promise<void> {
   await benchIdle(gateway);
   await benchBroadcast(gateway, turn);
   await benchCli(gateway);
+  await benchLists(gateway, client);
   client.close();
   await gateway.kill();
   dropHome(home);
@@ -189,19 +190,37 @@ async function benchTurns(model: ModelServer): Promise<void> {
 type Connected = Awaited<ReturnType<GatewayUnderTest["connect"]>>;
 
 async function benchRpc(gateway: GatewayUnderTest, client: Connected): Promise<void> {
-  const calls: [string, unknown, number | undefined][] = [
+  const calls: Call[] = [
     ["last-heartbeat", {}, 0.05],
     ["health", {}, 0.05],
-    ["sessions.list", { limit: 50 }, undefined],
-    ["chat.history", { sessionKey: "main", limit: 100 }, undefined],
+    ["config.get", {}, 0.03],
+    ["sessions.list", { limit: 10 }, 0.03],
+    ["chat.history", { sessionKey: "main", limit: 50 }, 0.042],
   ];
+  await benchCalls(gateway, client, calls, 2_000);
+}
+
+/** Adds 1,000 sessions, so it comes last. */
+async function benchLists(gateway: GatewayUnderTest, client: Connected): Promise<void> {
+  for (let n = 0; n < 1_000; n += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, i) => client.request("sessions.create", { key: `listed-${n + i}` })));
+  const lists: Call[] = [
+    ["sessions.list", { limit: 100 }, 0.3],
+    ["sessions.list", { limit: 1_000 }, 3],
+  ];
+  await benchCalls(gateway, client, lists, 500);
+}
+
+type Call = [method: string, params: Record<string, unknown>, budget: number | undefined];
+
+async function benchCalls(gateway: GatewayUnderTest, client: Connected, calls: readonly Call[], many: number): Promise<void> {
   for (const [method, params, budget] of calls) {
-    const many = 2_000;
+    const what = "limit" in params ? `${method} ${String(params["limit"])}` : method;
     for (let n = 0; n < 300; n++) await client.request(method, params);
     for (let run = 0; run < runs; run++) {
       const before = cpuOf(gateway.pid);
       for (let n = 0; n < many; n += 20) await Promise.all(Array.from({ length: 20 }, () => client.request(method, params)));
-      record(`RPC ${method}`, "ms CPU", ((cpuOf(gateway.pid) - before) * 1000) / many, budget);
+      record(`RPC ${what}`, "ms CPU", ((cpuOf(gateway.pid) - before) * 1000) / many, budget);
     }
   }
 }
