@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MetricsProbe } from "../../test/metrics-probe.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import { AnswerCache, type AnswerRequest } from "./answer-cache.ts";
 
 const request = (more: Partial<AnswerRequest> = {}): AnswerRequest => ({ method: "agents.list", name: "", basis: [1], now: 100, ...more });
+
+const textOf = (tail: Buffer): string => new EncodedJson("", tail).toString();
 
 test("an answer is made once, and again for another basis, another name and another method", () => {
   const metrics = new MetricsProbe();
   const cache = new AnswerCache(metrics);
   let made = 0;
-  const get = (more: Partial<AnswerRequest> = {}): string => cache.get(request(more), () => ({ json: String(++made) })).toString();
+  const get = (more: Partial<AnswerRequest> = {}): string => textOf(cache.get(request(more), () => ({ json: String(++made) })));
   assert.deepEqual([get(), get()], ["1", "1"]);
   assert.equal(get({ basis: [2] }), "2");
   assert.equal(get({ basis: [2, "busy"] }), "3");
@@ -26,7 +29,7 @@ test("an answer is made once, and again for another basis, another name and anot
 test("an answer that depends on the time ends with it, also when the clock is set back", () => {
   const cache = new AnswerCache(new MetricsProbe());
   let made = 0;
-  const get = (now: number): string => cache.get(request({ now }), () => ({ json: String(++made), untilMs: now + 10 })).toString();
+  const get = (now: number): string => textOf(cache.get(request({ now }), () => ({ json: String(++made), untilMs: now + 10 })));
   assert.deepEqual([get(100), get(109), get(110), get(119), get(105), get(114)], ["1", "1", "2", "2", "3", "3"]);
 });
 

@@ -1,9 +1,10 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { encodeTail } from "../protocol/frames.ts";
 import type { ServedMethod } from "../protocol/served-methods.ts";
 
 /** The encoded answer, or the rest of it behind what is different each time. `untilMs`: when it is another one without a change. */
-export type FreshAnswer = { json: string | Buffer; untilMs?: number };
+export type FreshAnswer = { json: string; untilMs?: number };
 
 type CachedAnswer = {
   basis: readonly unknown[];
@@ -61,9 +62,9 @@ export class AnswerCache {
     return known.bytes;
   }
 
-  /** Keeps an answer that was made from this basis. Returns its bytes. */
+  /** Keeps an answer that was made from this basis. Returns its bytes, for `EncodedJson`. */
   add({ method, name, basis, now }: AnswerRequest, { json, untilMs = Infinity }: FreshAnswer): Buffer {
-    const bytes = typeof json === "string" ? Buffer.from(json) : json;
+    const bytes = encodeTail(json);
     const key = `${method} ${name}`;
     const size = bytes.length + 2 * key.length;
     this.#drop(key);

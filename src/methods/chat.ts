@@ -69,16 +69,18 @@ function history(deps: ChatDeps, pages: HistoryPageCache, params: HistoryParams,
   // What a running turn shows is different with each piece of its text.
   const isSettled = deps.turns.runs.inflight(key).length === 0 && deps.turns.lanes.queuedRuns(key).length === 0;
   if (!isSettled || cursor !== undefined || inputRunIds !== undefined || name.length > LIMITS.cachedParamsChars)
-    return readHistory(deps, pages, key, params).answer;
+    return toPayload(readHistory(deps, pages, key, params).answer);
   const basis = [deps.store.version("sessions"), deps.store.version("messages"), deps.configuration()];
   const request = { method: "chat.history", name, basis, now: deps.clock.now() } as const;
   const known = deps.answers.find(request);
   if (known) return new EncodedJson("", known);
   const { answer, untilMs } = readHistory(deps, pages, key, params);
-  return answer instanceof EncodedJson ? new EncodedJson("", deps.answers.add(request, { json: answer.tail, untilMs })) : answer;
+  return typeof answer === "string" ? new EncodedJson("", deps.answers.add(request, { json: answer, untilMs })) : answer;
 }
 
-/** `untilMs`: when the answer is another one without a change. */
+const toPayload = (answer: unknown): unknown => (typeof answer === "string" ? EncodedJson.from(answer) : answer);
+
+/** `answer`: a text is JSON already. `untilMs`: when it is another one without a change. */
 function readHistory(
   deps: ChatDeps,
   pages: HistoryPageCache,
@@ -114,7 +116,7 @@ function fullHistory(
   { key, sessionId, lastSeq }: { key: SessionKey; sessionId: string; lastSeq: number },
   params: HistoryParams,
   state: Record<string, unknown>,
-): EncodedJson {
+): string {
   const limit = Math.min(params.limit ?? 200, HISTORY_LIMIT);
   const total = deps.messages.count(key, sessionId);
   const offset = params.offset ?? 0;
@@ -128,7 +130,7 @@ function fullHistory(
   const next = offset + page.count;
   const hasMore = params.messageId === undefined ? next < total : page.truncated || page.count === limit;
   const rest = { ...state, hasMore, ...(hasMore ? { nextOffset: next } : {}), totalMessages: total };
-  return EncodedJson.from(`{"messages":${page.json},${JSON.stringify(rest).slice(1)}`);
+  return `{"messages":${page.json},${JSON.stringify(rest).slice(1)}`;
 }
 
 function keyOf(deps: ChatDeps, { sessionKey, shortId, slugHint, agentId }: HistoryParams): string {

@@ -1,6 +1,6 @@
 import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { EncodedJson } from "../protocol/frames.ts";
+import { EncodedJson, encodeTail } from "../protocol/frames.ts";
 import type { MethodParams } from "../protocol/method.ts";
 import { toAgentId } from "../core/agent-id.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
@@ -21,7 +21,7 @@ export function listSessions(deps: ChatDeps, rows: SessionRowCache, params: List
   const tail =
     params.activeMinutes === undefined && name.length <= LIMITS.cachedParamsChars
       ? deps.answers.get({ method: "sessions.list", name, basis: basisOf(deps), now }, make)
-      : Buffer.from(make().json);
+      : encodeTail(make().json);
   return new EncodedJson(`{"ts":${now},`, tail);
 }
 

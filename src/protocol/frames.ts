@@ -3,9 +3,13 @@ import type { WireError } from "./errors.ts";
 
 export type { ConnectParams, HelloOk, RequestFrame };
 
+/** The bytes of an encoded payload with the brace that ends its frame, so that a frame is two pieces. */
+export const encodeTail = (json: string): Buffer => Buffer.from(`${json}}`);
+
 /**
- * A payload that is JSON already, such as a cached list: it is spliced into the frame as it is. `head` and `tail` together are one valid
- * JSON value, which is not checked again. The bytes of `tail` may be in use for other frames: they are never changed.
+ * A payload that is JSON already, such as a cached list: it is spliced into the frame as it is. `head` and what `tail` was made of
+ * (`encodeTail`) together are one valid JSON value, which is not checked again. The bytes may be in use for other frames: they are never
+ * changed.
  */
 export class EncodedJson {
   readonly head: string;
@@ -18,11 +22,11 @@ export class EncodedJson {
 
   /** The whole value as text. */
   toString(): string {
-    return this.head + this.tail.toString();
+    return this.head + this.tail.toString("utf8", 0, this.tail.length - 1);
   }
 
-  static from(text: string): EncodedJson {
-    return new EncodedJson("", Buffer.from(text));
+  static from(json: string): EncodedJson {
+    return new EncodedJson("", encodeTail(json));
   }
 }
 
@@ -34,9 +38,8 @@ export const NO_ID = "invalid";
 
 const resultHead = (id: string): string => `{"type":"res","id":${JSON.stringify(id)},"ok":true`;
 
-/** What precedes an encoded payload in its answer; END_OF_RESULT follows it. */
+/** What precedes the tail of an encoded payload in its answer. */
 export const encodeResultHead = (id: string, payload: EncodedJson): string => `${resultHead(id)},"payload":${payload.head}`;
-export const END_OF_RESULT = "}";
 
 export function encodeResult(id: string, payload: unknown): string {
   const head = resultHead(id);

@@ -218,7 +218,7 @@ export class ClientConnection implements RequestQueue {
       base: { conn: peer.conn, role: peer.role, scopes: peer.scopes, client, caps, device, signal: this.#closed.signal },
       hasScope: may,
       send: (text) => this.#send(text),
-      sendParts: (head, shared, tail) => this.#sendParts(head, shared, tail),
+      sendParts: (head, shared) => this.#sendParts(head, shared),
     };
     const local = this.#socket.isLocal && this.#facts.direct;
     hub.add({ peer, caps, socket: this.#socket, local, seq: 0, topics: new Set(), hasScope: may } satisfies HubClient);
@@ -248,9 +248,9 @@ export class ClientConnection implements RequestQueue {
     this.#onSent();
   }
 
-  #sendParts(head: string, shared: Buffer, tail: string): void {
+  #sendParts(head: string, shared: Buffer): void {
     if (!this.#socket.isOpen) return;
-    this.#socket.sendParts(head, shared, tail);
+    this.#socket.sendParts(head, shared);
     this.#onSent();
   }
 

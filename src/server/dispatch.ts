@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { toErrorPayload } from "../protocol/errors.ts";
-import { encodeError, encodeResult, encodeResultHead, EncodedJson, END_OF_RESULT, NO_ID } from "../protocol/frames.ts";
+import { encodeError, encodeResult, encodeResultHead, EncodedJson, NO_ID } from "../protocol/frames.ts";
 import type { Caller, Method, MethodParams, MethodTable } from "../protocol/method.ts";
 import { isUsableId } from "../protocol/scan.ts";
 import type { ServedMethod } from "../protocol/served-methods.ts";
@@ -17,8 +17,8 @@ export type Responder = {
   readonly base: Omit<Caller, "accept">;
   hasScope(scope: string): boolean;
   send(text: string): void;
-  /** Sends one text from parts; the bytes are shared with other answers. */
-  sendParts(head: string, shared: Buffer, tail: string): void;
+  /** Sends one text from two parts; the bytes are shared with other answers. */
+  sendParts(head: string, shared: Buffer): void;
 };
 
 const FRAME_KEYS: ReadonlySet<string> = new Set(["type", "id", "method", "params", "traceparent"]);
@@ -107,7 +107,7 @@ export class Dispatcher {
 
   #succeeded(request: RpcRequest, asker: Responder, payload: unknown, started: number): void {
     if (payload instanceof EncodedJson) {
-      asker.sendParts(encodeResultHead(request.id, payload), payload.tail, END_OF_RESULT);
+      asker.sendParts(encodeResultHead(request.id, payload), payload.tail);
       return this.#measure(request.method, "ok", started);
     }
     let text: string;

@@ -171,22 +171,17 @@ export class WsSocket {
   }
 
   /** One text frame from parts; `shared` is encoded already and may be used for many sockets. Short frames leave as one piece. */
-  sendParts(head: string, shared: Buffer, tail = ""): void {
+  sendParts(head: string, shared: Buffer): void {
     const headBytes = Buffer.byteLength(head);
-    const length = headBytes + shared.length + tail.length;
+    const length = headBytes + shared.length;
     const header = frameHeader(TEXT, length);
     const isShort = length <= COPIED_BYTES;
     const bytes = Buffer.allocUnsafe(header.length + (isShort ? length : headBytes));
     header.copy(bytes);
     bytes.write(head, header.length);
-    if (isShort) {
-      shared.copy(bytes, header.length + headBytes);
-      bytes.write(tail, header.length + length - tail.length, "latin1");
-    }
+    if (isShort) shared.copy(bytes, header.length + headBytes);
     this.#write(bytes);
-    if (isShort) return;
-    this.#write(shared);
-    if (tail !== "") this.#write(tail);
+    if (!isShort) this.#write(shared);
   }
 
   /** Asks for a sign of life. What the client has read since the last time is one as well: its pong may not be read for now. */
