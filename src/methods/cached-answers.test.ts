@@ -90,6 +90,7 @@ function openWalk(seed: number) {
     // Changes that are not made through the functions of the table.
     () => deps.store.write(() => deps.store.run("UPDATE sessions SET cost_usd = cost_usd + 1 WHERE archived = 0")),
     () => deps.store.write(() => setStatus(random.int(1, 60_000))),
+    () => deps.store.write(() => deps.store.run("DELETE FROM messages WHERE seq = (SELECT min(seq) FROM messages)")),
     () => rolledBack(),
   ];
 

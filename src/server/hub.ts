@@ -22,7 +22,7 @@ export type HubClient = {
 };
 
 /** Events below this size are one piece for each sequence number; larger ones are shared without it. */
-const COPY_BYTES = 512;
+const COPY_BYTES = 2_048;
 
 /** An event as its recipients get it: they differ in the sequence number only. */
 class EncodedEvent {

@@ -236,6 +236,14 @@ test("the version of a table is another one after each change of its rows and af
     throw new Error("rolled back");
   });
   assert.equal(await isOther, true);
+  let during = 0;
+  const failing = store.write(() => {
+    sessions.patch("agent:main:main", { label: "never" });
+    during = store.version("sessions");
+    throw new Error("rolled back");
+  });
+  await assert.rejects(failing);
+  assert.notEqual(store.version("sessions"), during, "what was read before the rollback counts as outdated");
   store.close();
   rmSync(dir, { recursive: true });
 });
