@@ -74,8 +74,13 @@ async function bundle(): Promise<Metafile["outputs"]> {
       ...COMMON,
       plugins: [builtins],
       // `channel` is what channels outside of this package import; it shares its chunks, so that there is one TerminalError.
-      // `channel-worker` is started as a thread.
-      entryPoints: { main: "src/main.ts", channel: "src/channels/sdk.ts", "channel-worker": "src/gateway/channel-worker.ts" },
+      // `channel-worker` and `image-worker` are started as threads.
+      entryPoints: {
+        main: "src/main.ts",
+        channel: "src/channels/sdk.ts",
+        "channel-worker": "src/gateway/channel-worker.ts",
+        "image-worker": "src/tools/read/image-worker.ts",
+      },
       outdir: "dist",
       splitting: true,
       // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.

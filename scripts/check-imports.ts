@@ -32,7 +32,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:tls": ["channels/irc/connection.ts"],
   "node:http": ["server", "tools/guarded-fetch.ts", "channels/http.ts"],
   "node:https": ["tools/guarded-fetch.ts", "channels/http.ts"],
-  "node:child_process": ["agents/pi/process.ts", "channels/signal/daemon-process.ts", "cli/dashboard.ts"],
+  "node:child_process": ["agents/pi/process.ts", "tools/bash", "channels/signal/daemon-process.ts", "cli/dashboard.ts"],
   ws: ["client/client.ts", "channels/websocket.ts"],
   marked: ["core/markdown"],
   uqr: ["core/qr.ts"],

@@ -53,7 +53,8 @@ export async function ensureDirectory(path: string): Promise<void> {
   }
 }
 
-const isAbsent = (err: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(errnoOf(err));
+/** Whether an error means that there is nothing at the path. */
+export const isAbsent = (err: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(errnoOf(err));
 
 function isDirectorySync(path: string): boolean {
   try {
@@ -79,8 +80,9 @@ export type AtomicWriteOptions = {
   /** Mode of the file. Default 0600. */
   mode?: number;
   /**
-   * The file belongs to a person: an existing file keeps its mode, a symbolic link keeps pointing to the file that is
-   * replaced, and a file that is a mount point is written in place (its previous text lies beside it until that is on disk).
+   * The file belongs to a person: an existing file keeps its mode and, if the system permits, its owner; a symbolic link keeps
+   * pointing to the file that is replaced, and a file that is a mount point is written in place (its previous text lies beside it
+   * until that is on disk).
    */
   preserve?: boolean;
   /** Where an existing file is copied (0600) before it is replaced. */
@@ -107,6 +109,7 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
     const handle = await open(temporary, "wx", PRIVATE_FILE);
     try {
       await handle.writeFile(data);
+      if (preserve && oldMode !== null) await copyOwner(target, handle);
       if (mode !== PRIVATE_FILE) await handle.chmod(mode);
       await handle.sync();
     } finally {
@@ -163,6 +166,15 @@ async function modeOf(path: string): Promise<number | null> {
       throw err;
     },
   );
+}
+
+/** Only root may give a file to somebody else. */
+async function copyOwner(path: string, handle: FileHandle): Promise<void> {
+  const [old, now] = [await stat(path), await handle.stat()];
+  if (old.uid === now.uid && old.gid === now.gid) return;
+  await handle.chown(old.uid, old.gid).catch((err: unknown) => {
+    if (errnoOf(err) !== "EPERM") throw err;
+  });
 }
 
 /** False for a mount point, which cannot be renamed over, when that is allowed. */

@@ -1,0 +1,28 @@
+import { homedir } from "node:os";
+import { createBashTool } from "./bash/bash.ts";
+import { createEditTool } from "./edit/edit.ts";
+import { FileLocks } from "./file-changes.ts";
+import { createReadTool } from "./read/read.ts";
+import type { Tool } from "./tool.ts";
+import { createWriteTool } from "./write/write.ts";
+
+export type BuiltInToolOptions = {
+  /** The whole environment of commands. Its HOME is `~` in paths. */
+  env: Readonly<Record<string, string>>;
+  /** Value of `OPENCLAW_RUNNER` in commands. */
+  marker: string;
+  /** A private directory for output that is longer than a result. */
+  tempDir: string;
+};
+
+/** The registry of the tools that every agent may be granted. */
+export function createBuiltInTools({ env, marker, tempDir }: BuiltInToolOptions): readonly Tool[] {
+  const home = env["HOME"] || homedir();
+  const locks = new FileLocks();
+  return [
+    createReadTool({ home }),
+    createWriteTool({ home, locks }),
+    createEditTool({ home, locks }),
+    createBashTool({ env, marker, tempDir }),
+  ];
+}

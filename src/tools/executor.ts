@@ -1,0 +1,86 @@
+import { withTimeout } from "../core/async.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { asObject } from "../core/json.ts";
+import type { Log } from "../core/log.ts";
+import { reasonOf } from "../core/errors.ts";
+import { checkArguments } from "./arguments.ts";
+import { errorResult, quote } from "./results.ts";
+import type { Tool, ToolCall, ToolContext, ToolDescription, ToolExecutor, ToolResult } from "./tool.ts";
+
+/** How long `stop` waits for calls: below the time in which the gateway stops. */
+const STOP_MS = 1_500;
+
+export type ToolExecutorOptions = { tools: readonly Tool[]; log: Log; clock?: Pick<Clock, "after" | "monotonic"> };
+
+export const createToolExecutor = (options: ToolExecutorOptions): ToolExecutor => new Executor(options);
+
+const stopTimeout = (): Error => new Error(`calls still ran after ${STOP_MS} ms`);
+
+class Executor implements ToolExecutor {
+  readonly #tools: ReadonlyMap<string, Tool>;
+  readonly #log: Log;
+  readonly #clock: Pick<Clock, "after" | "monotonic">;
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<ToolResult>>();
+
+  constructor({ tools, log, clock = systemClock }: ToolExecutorOptions) {
+    this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  describe(names: readonly string[]): readonly ToolDescription[] {
+    return names.flatMap((name) => {
+      const tool = this.#tools.get(name);
+      return tool === undefined ? [] : [{ name: tool.name, description: tool.description, parameters: tool.parameters }];
+    });
+  }
+
+  async run(call: ToolCall, context: ToolContext): Promise<ToolResult> {
+    if (this.#stopping.signal.aborted) return errorResult("The gateway is stopping; the call was not run.");
+    if (context.signal.aborted) return errorResult("The turn was stopped; the call was not run.");
+    const tool = this.#tools.get(call.name);
+    if (tool === undefined) return errorResult(`There is no tool ${quote(call.name)}. Tools: ${[...this.#tools.keys()].join(", ")}.`);
+    const running = this.#runTool(tool, call, context);
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    try {
+      await withTimeout(this.#clock, STOP_MS, Promise.all(this.#running), stopTimeout);
+    } catch (err) {
+      this.#log.warn("tool calls did not stop in time", { running: this.#running.size, reason: reasonOf(err) });
+    }
+    for (const tool of this.#tools.values()) await tool.stop?.();
+  }
+
+  async #runTool(tool: Tool, call: ToolCall, context: ToolContext): Promise<ToolResult> {
+    const log = context.log.child({ tool: tool.name, call: call.id });
+    const startedAt = this.#clock.monotonic();
+    let isOver = false;
+    const update: ToolContext["update"] = (content) => {
+      if (!isOver) context.update(content);
+    };
+    const signal = AbortSignal.any([context.signal, this.#stopping.signal]);
+    let result: ToolResult;
+    try {
+      const given = asObject(call.args);
+      const checked = checkArguments(tool.parameters, given && tool.prepare ? tool.prepare(given) : call.args);
+      result = checked.ok ? await tool.run(checked.args, { ...context, signal, update, log }) : refusal(tool, checked.problems);
+    } catch (err) {
+      result = errorResult(err instanceof Error ? err.message : String(err));
+    }
+    isOver = true;
+    log.debug("tool call ended", { isError: result.isError, durationMs: Math.round(this.#clock.monotonic() - startedAt) });
+    return result;
+  }
+}
+
+const refusal = (tool: Tool, problems: readonly string[]): ToolResult =>
+  errorResult(`The arguments of ${tool.name} are not valid; nothing was run. ${problems.slice(0, 5).join("; ")}.`);

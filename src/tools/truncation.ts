@@ -1,0 +1,65 @@
+import { TOOL_LIMITS } from "./limits.ts";
+
+/** A part of a text. `limit` is what ended it; null for the whole text. */
+export type TextPart = { text: string; lines: number; limit: "lines" | "bytes" | null };
+
+const bytesOf = (text: string): number => Buffer.byteLength(text);
+
+/** The lines of a text; a final line break ends the last line instead of beginning another one. Pure. */
+function linesOf(text: string): string[] {
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+/** The number of leading items of `lines` that fit, and what ended it. */
+function fit(lines: readonly string[]): { count: number; limit: "lines" | "bytes" } {
+  let bytes = -1;
+  let count = 0;
+  for (const line of lines) {
+    if (count === TOOL_LIMITS.resultLines) return { count, limit: "lines" };
+    bytes += bytesOf(line) + 1;
+    if (bytes > TOOL_LIMITS.resultBytes) return { count, limit: "bytes" };
+    count += 1;
+  }
+  return { count, limit: "bytes" };
+}
+
+const fits = (text: string, lines: readonly string[]): boolean =>
+  lines.length <= TOOL_LIMITS.resultLines && bytesOf(text) <= TOOL_LIMITS.resultBytes;
+
+/** The first whole lines within the limits of a result; no line when the first one is too long. Pure. */
+export function keepFirstLines(text: string): TextPart {
+  const lines = linesOf(text);
+  if (fits(text, lines)) return { text, lines: lines.length, limit: null };
+  const { count, limit } = fit(lines);
+  return { text: lines.slice(0, count).join("\n"), lines: count, limit };
+}
+
+/** The last whole lines within the limits of a result, or the end of the last line (`lines` is 0) when that one is too long. Pure. */
+export function keepLastLines(text: string): TextPart {
+  const lines = linesOf(text);
+  if (fits(text, lines)) return { text, lines: lines.length, limit: null };
+  const { count, limit } = fit(lines.toReversed());
+  if (count === 0) return { text: lastBytes(lines.at(-1) ?? "", TOOL_LIMITS.resultBytes), lines: 0, limit };
+  return { text: lines.slice(-count).join("\n"), lines: count, limit };
+}
+
+/** The end of a text, at most `maxBytes` of UTF-8, without a part of a character. Pure. */
+export function lastBytes(text: string, maxBytes: number): string {
+  const bytes = Buffer.from(text);
+  return bytes.subarray(characterStart(bytes, Math.max(0, bytes.length - maxBytes))).toString();
+}
+
+/** The first position at or after `start` that does not lie inside a UTF-8 character. Pure. */
+export function characterStart(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (at > 0 && at < bytes.length && at < start + 3 && (bytes[at]! & 0xc0) === 0x80) at += 1;
+  return at;
+}
+
+/** A size for people: `12 bytes`, `50.0 KB`, `4.5 MB`. Pure. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} bytes`;
+  return bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KB` : `${(bytes / 1_048_576).toFixed(1)} MB`;
+}
