@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   closeSync,
   lstatSync,
   mkdirSync,
@@ -86,6 +87,16 @@ test("a file of a person keeps its mode and its link, and is copied to the backu
   await writeFileAtomic(join(dir, "made"), "new", { preserve: true, backup: join(dir, "made.bak") });
   assert.equal(modeOf(join(dir, "made")), 0o600);
   assert.deepEqual(readdirSync(dir).toSorted(), ["link", "made", "target", "target.bak"]);
+});
+
+test("a file of a person keeps its owner", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("only root may give files away");
+  const file = join(temporaryDir(t), "file");
+  writeFileSync(file, "old");
+  chownSync(file, 12_345, 54_321);
+  await writeFileAtomic(file, "new", { preserve: true });
+  const { uid, gid } = statSync(file);
+  assert.deepEqual([readFileSync(file, "utf8"), uid, gid], ["new", 12_345, 54_321]);
 });
 
 test("a file that is mounted by itself is written in place, and nothing is left beside it", async (t) => {

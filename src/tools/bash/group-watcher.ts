@@ -6,7 +6,7 @@ import type { Log } from "../../core/log.ts";
  * Keeps the list of process groups that it reads from its stdin, and kills them at the end of file: when the gateway, the only holder of
  * the other end, has ended in whatever way. Has only shell built-ins, and ignores signals that a command may send to other processes.
  */
-const WATCHER_SCRIPT = `trap '' HUP INT QUIT TERM USR1 USR2 PIPE
+export const WATCHER_SCRIPT = `trap '' HUP INT QUIT TERM USR1 USR2 PIPE
 groups=' '
 while read -r action group; do
   case $action in
@@ -45,9 +45,19 @@ export class GroupWatcher {
     if (this.#child !== null) send(this.#child, `remove ${group}\n`).catch(() => this.#forget(this.#child));
   }
 
+  /** Process id of the watcher, while there is one. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Kills all groups. */
   killAll(): void {
     for (const group of this.#groups) killGroup(group);
+    this.release();
+  }
+
+  /** Ends the watcher, which then kills the groups that it knows. */
+  release(): void {
     this.#groups.clear();
     this.#child?.stdin?.end();
     this.#child = null;

@@ -49,7 +49,7 @@ export class CommandOutput {
     if (!this.#exceedsResult && part.limit === null) return part.text;
     // Few bytes can still be a long text: each invalid one becomes a character of three.
     if (this.#file === null && this.#fileProblem === null) this.#openFile();
-    return `${part.text}\n\n[${this.#describePart(part.lines)} ${this.#describeFile()}]`;
+    return `${part.text.replace(/\n$/, "")}\n\n[${this.#describePart(part.lines)} ${this.#describeFile()}]`;
   }
 
   /** Closes the file; nothing may be appended afterwards. */

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { textOf, toolContext } from "../../test/fakes/tool-context.ts";
+import { settled } from "../../test/until.ts";
+import type { JsonObject } from "../core/json.ts";
+import { silentLog } from "../core/log.ts";
+import { createBuiltInTools } from "./built-in.ts";
+import { createToolExecutor } from "./executor.ts";
+import { AGENT_TOOLS } from "./policy.ts";
+import { textResult } from "./results.ts";
+import type { Tool } from "./tool.ts";
+
+const parameters: JsonObject = { type: "object", properties: { text: { type: "string" } }, required: ["text"] };
+const tool = (name: string, run: Tool["run"], rest: Partial<Tool> = {}): Tool => ({ name, description: name, parameters, run, ...rest });
+const echo = tool("echo", async (args) => textResult(JSON.stringify(args)));
+const call = (name: string, args: unknown): { id: string; name: string; args: unknown } => ({ id: "1", name, args });
+
+test("only known fields reach a tool, and arguments that are not valid do not", async (t) => {
+  const executor = createToolExecutor({ tools: [echo], log: silentLog });
+  const context = toolContext(t);
+  assert.equal(textOf(await executor.run(call("echo", { text: "a", more: 1 }), context)), '{"text":"a"}');
+  const refused = await executor.run(call("echo", { more: 1 }), context);
+  assert.deepEqual(
+    [refused.isError, textOf(refused)],
+    [true, "The arguments of echo are not valid; nothing was run. text is missing (string)."],
+  );
+  assert.match(textOf(await executor.run(call("echo", "text"), context)), /The arguments must be an object, not the text "text"/);
+});
+
+test("a tool may rewrite other forms of its arguments before they are checked", async (t) => {
+  const rewriting = tool("echo", echo.run, { prepare: (args) => ({ text: args["old"] }) });
+  const executor = createToolExecutor({ tools: [rewriting], log: silentLog });
+  assert.equal(textOf(await executor.run(call("echo", { old: "a" }), toolContext(t))), '{"text":"a"}');
+});
+
+test("what a tool throws and an unknown name are results with an error", async (t) => {
+  const failing = tool("fail", () => Promise.reject(new Error("line 1\nline 2")));
+  const executor = createToolExecutor({ tools: [failing, echo], log: silentLog });
+  const results = [await executor.run(call("fail", { text: "" }), toolContext(t)), await executor.run(call("none", {}), toolContext(t))];
+  assert.deepEqual(
+    results.map((result) => [result.isError, textOf(result)]),
+    [
+      [true, "line 1\nline 2"],
+      [true, 'There is no tool "none". Tools: fail, echo.'],
+    ],
+  );
+});
+
+test("an update after the result is not shown", async (t) => {
+  const updates: (() => void)[] = [];
+  const updating = tool("update", async (_, { update }) => {
+    updates.push(() => update([]));
+    updates[0]?.();
+    return textResult("");
+  });
+  const context = toolContext(t);
+  await createToolExecutor({ tools: [updating], log: silentLog }).run(call("update", { text: "" }), context);
+  updates[0]?.();
+  assert.equal(context.updates.length, 1);
+});
+
+test("stop aborts the running calls, waits for them, then stops the tools, and refuses further calls", async (t) => {
+  const steps: string[] = [];
+  const waiting = tool(
+    "wait",
+    (_, { signal }) =>
+      new Promise((resolve) =>
+        signal.addEventListener("abort", () => {
+          steps.push("aborted");
+          resolve(textResult(""));
+        }),
+      ),
+    { stop: async () => void steps.push("tool stopped") },
+  );
+  const executor = createToolExecutor({ tools: [waiting], log: silentLog });
+  const running = executor.run(call("wait", { text: "" }), toolContext(t));
+  await executor.stop();
+  await running;
+  assert.deepEqual(steps, ["aborted", "tool stopped"]);
+  assert.match(textOf(await executor.run(call("wait", { text: "" }), toolContext(t))), /stopping/);
+});
+
+test("stop does not wait for a call that ignores its signal", async (t) => {
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+  const stuck = tool("stuck", () => new Promise(() => {}));
+  const executor = createToolExecutor({ tools: [stuck], log, clock });
+  void executor.run(call("stuck", { text: "" }), toolContext(t));
+  const stopped = executor.stop();
+  await settled();
+  clock.advance(1_500);
+  await stopped;
+  assert.deepEqual(warnings, ["tool calls did not stop in time"]);
+});
+
+test("the built-in tools are those of the policy, in the order that is asked for, with short descriptions", () => {
+  const tools = createBuiltInTools({ env: { HOME: "/home" }, marker: "m", tempDir: "/nonexistent" });
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    AGENT_TOOLS,
+  );
+  const executor = createToolExecutor({ tools, log: silentLog });
+  assert.deepEqual(
+    executor.describe(["bash", "none", "read"]).map(({ name }) => name),
+    ["bash", "read"],
+  );
+  const descriptions = executor.describe(AGENT_TOOLS);
+  for (const each of descriptions) assert.deepEqual(Object.keys(each), ["name", "description", "parameters"]);
+  for (const { name, description } of descriptions) assert.ok(description.length < 400, name);
+  assert.ok(JSON.stringify(descriptions).length < 2_400, `${JSON.stringify(descriptions).length} characters`);
+});
+
+test("a stop of the gateway ends a running command", async (t) => {
+  const context = toolContext(t);
+  const tools = createBuiltInTools({ env: { PATH: process.env["PATH"] ?? "" }, marker: "m", tempDir: context.workspace });
+  const executor = createToolExecutor({ tools, log: silentLog });
+  const running = executor.run(call("bash", { command: "echo began; sleep 300" }), context);
+  await executor.stop();
+  assert.match(textOf(await running), /The command was stopped\.$/);
+});
