@@ -60,6 +60,15 @@ test("an update after the result is not shown", async (t) => {
   assert.equal(context.updates.length, 1);
 });
 
+test("an intermediate result that cannot be shown does not affect the call", async (t) => {
+  const updating = tool("update", async (_, { update }) => {
+    update([]);
+    return textResult("done");
+  });
+  const broken = { ...toolContext(t), update: () => assert.fail("the connection is gone") };
+  assert.equal(textOf(await createToolExecutor({ tools: [updating], log: silentLog }).run(call("update", { text: "" }), broken)), "done");
+});
+
 test("stop aborts the running calls, waits for them, then stops the tools, and refuses further calls", async (t) => {
   const steps: string[] = [];
   const waiting = tool(

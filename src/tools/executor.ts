@@ -1,6 +1,7 @@
 import { withTimeout } from "../core/async.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { asObject } from "../core/json.ts";
+import { contain } from "../core/contain.ts";
 import type { Log } from "../core/log.ts";
 import { reasonOf } from "../core/errors.ts";
 import { checkArguments } from "./arguments.ts";
@@ -67,12 +68,13 @@ class Executor implements ToolExecutor {
     const update: ToolContext["update"] = (content) => {
       if (!isOver) context.update(content);
     };
+    const showUpdate = contain((err) => log.error("an intermediate result could not be shown", { reason: reasonOf(err) }), update);
     const signal = AbortSignal.any([context.signal, this.#stopping.signal]);
     let result: ToolResult;
     try {
       const given = asObject(call.args);
       const checked = checkArguments(tool.parameters, given && tool.prepare ? tool.prepare(given) : call.args);
-      result = checked.ok ? await tool.run(checked.args, { ...context, signal, update, log }) : refusal(tool, checked.problems);
+      result = checked.ok ? await tool.run(checked.args, { ...context, signal, update: showUpdate, log }) : refusal(tool, checked.problems);
     } catch (err) {
       result = errorResult(err instanceof Error ? err.message : String(err));
     }

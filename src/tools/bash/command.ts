@@ -66,6 +66,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
     if (signal.aborted) onAbort();
     else await release(child, group, options);
     const exitCode = await Promise.race([exit, killed.then(() => null)]);
+    cancelTimeout?.();
     await drained.finish();
     return { group, reason, exitCode };
   } catch (err) {

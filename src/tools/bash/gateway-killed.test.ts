@@ -45,7 +45,7 @@ test("when the gateway is killed, every process of its commands ends, and so doe
   assert.deepEqual(pids.map(exists), [true, true, true]);
   assert.ok(watchers.length >= 1, "the parent has a watcher");
   parent.kill("SIGKILL");
-  for (const pid of [...pids, ...watchers]) await until(`the end of process ${pid}`, () => !exists(pid), 1_000);
+  for (const pid of [...pids, ...watchers]) await until(`the end of process ${pid}`, () => !exists(pid));
 });
 
 function parentOf(pid: number): number | null {

@@ -32,7 +32,8 @@ export class CommandOutput {
   append(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#totalBytes += chunk.length;
-    for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) this.#newlines += 1;
+    // Faster than a search when lines are short.
+    for (let at = 0; at < chunk.length; at += 1) if (chunk[at] === NEWLINE) this.#newlines += 1;
     this.#endsWithNewline = chunk.at(-1) === NEWLINE;
     if (this.#file === null && this.#fileProblem === null && this.#exceedsResult) this.#openFile();
     this.#writeFile(chunk);

@@ -37,9 +37,12 @@ export function createEditTool({ home, locks }: { home: string; locks: FileLocks
     const path = asString(args["path"]);
     const edits = asObjects(args["edits"]).map((edit) => ({ oldText: asString(edit["oldText"]), newText: asString(edit["newText"]) }));
     const asFileError = (err: unknown): Error => (signal.aborted ? stoppedError() : fileError("edit", path, err));
-    const target = await targetOf(resolvePath(path, { workspace, home })).catch((err: unknown) => {
+    let target: string;
+    try {
+      target = await targetOf(resolvePath(path, { workspace, home }));
+    } catch (err) {
       throw asFileError(err);
-    });
+    }
     await locks.withLock(target, async () => {
       throwIfStopped(signal);
       const content = await readText(target, path, asFileError);

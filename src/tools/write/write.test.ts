@@ -4,6 +4,7 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, s
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
+import { settled } from "../../../test/until.ts";
 import { FileLocks } from "../file-changes.ts";
 import type { ToolResult } from "../tool.ts";
 import { createWriteTool } from "./write.ts";
@@ -49,6 +50,7 @@ test("links that lead to each other, a directory, a pipe and a path through a fi
   await assert.rejects(write("pipe", "x"), /not a regular file/);
   await assert.rejects(write("file/below", "x"), /Cannot write file\/below/);
   await assert.rejects(write("a\0b", "x"), /NUL character/);
+  await assert.rejects(write("file://host/a", "x"), /Cannot write file:/);
   assert.equal(lstatSync(join(dir, "pipe")).isFIFO(), true);
 });
 
@@ -58,6 +60,21 @@ test("a file without permission to write is refused, although its directory perm
   writeFileSync(join(dir, "file"), "old", { mode: 0o444 });
   await assert.rejects(write("file", "new"), /permission denied/);
   return undefined;
+});
+
+test("a call that is stopped while it waits for another change of the file changes nothing", async (t) => {
+  const context = toolContext(t);
+  const file = join(context.workspace, "file");
+  const locks = new FileLocks();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const earlier = locks.withLock(file, () => gate);
+  const later = createWriteTool({ home: "/", locks }).run({ path: "file", content: "x" }, context);
+  await settled();
+  context.stop();
+  open();
+  await assert.rejects(later, /stopped/);
+  await earlier;
+  assert.deepEqual(readdirSync(context.workspace), []);
 });
 
 test("a stopped call changes nothing", async (t) => {
