@@ -50,3 +50,7 @@ test("killAll kills the groups at once", async (t) => {
   watcher.killAll();
   await until("the end of the group", () => !hasProcesses(first));
 });
+
+test("a group without a number is not the gateway's own group", () => {
+  assert.deepEqual([hasProcesses(0), hasProcesses(1)], [false, false]);
+});

@@ -112,6 +112,8 @@ export function killGroup(group: number): boolean {
 export const hasProcesses = (group: number): boolean => signalGroup(group, 0);
 
 function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
+  // 0 is the group of the gateway itself, and 1 every process.
+  if (group <= 1) return false;
   try {
     process.kill(-group, signal);
     return true;
