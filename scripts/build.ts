@@ -59,14 +59,17 @@ const COMMON = {
   platform: "node",
   target: "node24",
   // Pi runs as processes of its own, from its own bundle.
-  external: ["@earendil-works/pi-coding-agent"],
+  external: ["@earendil-works/pi-coding-agent", "undici"],
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
 } satisfies BuildOptions;
 
 /** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
-const SEPARATE_ENTRIES = { "pi-extension": "src/agents/pi/extension.ts" };
+const SEPARATE_ENTRIES = {
+  "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
+  "pi-shared-host": "src/agents/pi/child/shared-host.ts",
+};
 
 async function bundle(): Promise<Metafile["outputs"]> {
   const [gateway, separate] = await Promise.all([

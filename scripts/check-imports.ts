@@ -12,7 +12,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   config: ["core", "channels/registry.ts", "channels/schema-fields.ts", "channels/unserved-channels.ts"],
   store: ["core"],
   channels: ["core"],
-  agents: ["core"],
+  agents: ["core", "tools/tool.ts"],
   routing: ["core", "config", "channels/registry.ts"],
   observe: ["core", "config"],
   auth: ["core", "config", "store"],

@@ -117,6 +117,20 @@ export type RuntimeStatus = {
   processes: number;
   busy: number;
   restarts: number;
+  /** The processes that serve several sessions each. */
+  hosts?: readonly HostStatus[];
+};
+
+/** One process that serves several sessions. */
+export type HostStatus = {
+  kind: "shared";
+  /** Whose sessions share it. */
+  group: string;
+  pid: number;
+  state: "starting" | "ready" | "ended";
+  sessions: number;
+  running: number;
+  residentBytes?: number;
 };
 
 /** Runs turns. It may be a local child, a remote worker or another gateway. */

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import type { RuntimeStatus } from "../agents/runtime.ts";
 import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
@@ -27,6 +28,7 @@ type Status = {
   degradedSecretOwners?: string[];
   queuedSystemEvents?: string[];
   slotWaits?: { sessions: number; longestMs: number };
+  agentRuntime?: RuntimeStatus;
   sessions?: {
     count?: number;
     defaults?: { model?: string };
@@ -89,6 +91,7 @@ type StatusReport = {
   recent: NonNullable<NonNullable<Status["sessions"]>["recent"]>;
   /** Sessions that wait for a slot; null when no gateway was asked. */
   slotWaits: { sessions: number; longestMs: number } | null;
+  agentRuntime: RuntimeStatus | null;
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
   problems: readonly string[];
@@ -160,6 +163,7 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     sessions: answer.sessions?.count ?? null,
     recent: answer.sessions?.recent ?? [],
     slotWaits: answer.slotWaits ?? null,
+    agentRuntime: answer.agentRuntime ?? null,
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     problems: [
@@ -196,6 +200,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     sessions: null,
     recent: [],
     slotWaits: null,
+    agentRuntime: null,
     channels: [],
     accounts: [],
     problems: [],
@@ -259,11 +264,22 @@ function formatEventLoop(loop: unknown): string {
   return `${(utilization * 100).toFixed(1)} % busy, delay p99 ${Math.round(delayP99Ms)} ms`;
 }
 
+/** `1 of 2 busy; pid 4711: 12 sessions, 3 running, 96 MiB; 2 restarts`. */
+function formatRuntime({ processes, busy, restarts, hosts = [], cause }: RuntimeStatus): string {
+  const shown = hosts.map(({ pid, sessions, running, residentBytes }) => {
+    const memory = residentBytes === undefined ? "" : `, ${Math.round(residentBytes / 1_048_576)} MiB`;
+    return `pid ${pid}: ${plural(sessions, "session")}, ${running} running${memory}`;
+  });
+  const count = processes === 0 ? "none; the next message starts one" : `${busy} of ${processes} busy`;
+  return [count, ...shown, ...(restarts > 0 ? [plural(restarts, "restart")] : []), ...(cause && processes > 0 ? [cause] : [])].join("; ");
+}
+
 function showAll(facts: StatusReport, { out, host }: Invocation): void {
   out.line();
   if (facts.accounts.length > 0) accountTable(out, facts.accounts, host.now());
   for (const part of facts.parts ?? []) out.line(formatPart(part, host.now()));
   out.pairs([
+    ...(facts.agentRuntime ? [["agent processes", formatRuntime(facts.agentRuntime)] as [string, string]] : []),
     ["found by", facts.gateway.urlFrom],
     ...(facts.state === null ? [] : [["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`] as const]),
     ...(facts.config === null ? [] : [["config from", facts.config.source] as const]),

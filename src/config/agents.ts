@@ -24,6 +24,7 @@ export type ResolvedAgent = {
   readonly historyLimit: number;
   readonly bootstrapMaxChars: number;
   readonly bootstrapTotalMaxChars: number;
+  readonly pi: { readonly host: "shared" | "process"; readonly isolation: "none" | "agent" };
 };
 
 const MAIN_AGENT = asId<AgentId>("main");
@@ -76,6 +77,7 @@ export function resolveAgent(config: Config, id: string, stateDir: string = crea
     historyLimit: entry.groupChat?.historyLimit ?? config.messages.groupChat.historyLimit,
     bootstrapMaxChars: entry.bootstrapMaxChars ?? defaults.bootstrapMaxChars,
     bootstrapTotalMaxChars: entry.bootstrapTotalMaxChars ?? defaults.bootstrapTotalMaxChars,
+    pi: { host: entry.pi?.host ?? defaults.pi.host, isolation: entry.pi?.isolation ?? defaults.pi.isolation },
   };
 }
 

@@ -30,7 +30,7 @@ export const LIMITS = {
   /** Messages collected into one turn while more keep arriving; at this number the turn starts. */
   laneBatchMessages: 64,
   /** Turns that run at the same time in the whole gateway; the rest wait in their lanes. */
-  concurrentTurns: 8,
+  concurrentTurns: 16,
   /** Messages of earlier turns passed to a runtime that rebuilds its context: enough for any context window. */
   contextMessages: 2_000,
   /** Turns beyond `concurrentTurns`, reserved for providers and kinds of conversation without a running turn. */
@@ -128,7 +128,15 @@ export const LIMITS = {
   piStderrChars: 8_192,
   /** Heap of one Pi process in MiB; beyond it the process dies and its turn ends as crashed. */
   piHeapMib: 256,
-  /** Pi processes at the same time, one for each turn; more turns wait for one. */
+  /** Heap of a shared host in MiB; beyond it the host dies and its turns are run again or end as crashed. */
+  piHostHeapMib: 384,
+  /** Resident memory at which a shared host closes its idle sessions and is replaced as soon as no turn runs in it. */
+  piHostRecycleBytes: 419_430_400,
+  /** Interval at which a shared host with running turns is asked whether it is alive; see piPingAnswerMs. */
+  piHostPingMs: 5_000,
+  /** Time for a session, or an idle host, to end on request; then it is killed. */
+  piSessionEndMs: 2_000,
+  /** Stock Pi processes at the same time, one for each turn; more turns wait for one. */
   piProcesses: 10,
   /** Pi processes that start at the same time; a waiting turn may get one that becomes free first. */
   piConcurrentStarts: 2,
@@ -154,6 +162,8 @@ export const LIMITS = {
   piCrashWindowMs: 60_000,
   /** After this many crashes of one session within the window its turns end at once; other sessions continue. */
   piSessionCrashes: 3,
+  /** After this many crashes of a shared host while a session had a turn, that session runs in a process of its own. */
+  piSharedCrashes: 2,
   /** Delay before a Pi process is started after a crash; doubles with each crash up to the maximum. */
   piBackoffMinMs: 250,
   piBackoffMaxMs: 30_000,

@@ -68,6 +68,11 @@ export class AgentCatalog {
     return { fileChars: agent.bootstrapMaxChars, totalChars: agent.bootstrapTotalMaxChars };
   }
 
+  /** Where the sessions of an agent run. */
+  hostOf(agentId: string): ReturnType<typeof resolveAgent>["pi"] {
+    return this.#resolve(agentId).pi;
+  }
+
   /** What the choice of a model depends on, for one agent. */
   modelInputs(agentId: string): ModelInputs {
     const { agents, models } = this.#config;

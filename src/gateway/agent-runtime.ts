@@ -1,7 +1,14 @@
+import { availableParallelism } from "node:os";
 import { toProviderTable, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
+import { commandMarker, piDirs, toCommandEnv } from "../agents/pi/files.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
+import type { Log } from "../core/log.ts";
+import { killMarkedProcesses } from "../core/marked-processes.ts";
+import { createBuiltInTools } from "../tools/built-in.ts";
+import { createToolExecutor } from "../tools/executor.ts";
+import type { ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
 
@@ -20,8 +27,35 @@ export function createAgentRuntime(
     compaction: () => running.config.agents.defaults.compaction,
     guideFacts,
     promptLimits: (agentId) => running.agents.promptLimits(agentId),
+    tools: createTools(paths.state, log),
+    hostOf: (agentId) => running.agents.hostOf(agentId),
+    defaultHost: () => running.config.agents.defaults.pi.host,
+    shared: () => {
+      const { shards, idleSessions, idleMinutes } = running.config.agents.defaults.pi;
+      return { shards: Math.min(shards, availableParallelism()), maxIdleSessions: idleSessions, idleMs: idleMinutes * 60_000 };
+    },
     log: log.child({ subsystem: "agents" }),
     metrics,
     clock,
   });
+}
+
+/** The tools of all agents. They are built with the first turn that is granted one. */
+function createTools(stateDir: string, log: Log): ToolExecutor {
+  let built: ToolExecutor | null = null;
+  const executor = (): ToolExecutor => {
+    const tempDir = piDirs(stateDir).temp;
+    const tools = createBuiltInTools({ env: toCommandEnv(process.env, tempDir), marker: commandMarker(stateDir), tempDir });
+    return (built ??= createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) }));
+  };
+  return {
+    describe: (names) => (names.length === 0 ? [] : executor().describe(names)),
+    run: (call, context) => executor().run(call, context),
+    async stop() {
+      if (!built) return;
+      await built.stop();
+      // A command can leave its process group.
+      await killMarkedProcesses(commandMarker(stateDir), log);
+    },
+  };
 }

@@ -111,7 +111,7 @@ export function modelsDeps(deps: MethodsDeps): ModelsDeps {
 }
 
 export function statusDeps(deps: MethodsDeps): StatusDeps {
-  const { running, messaging, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
+  const { running, messaging, runtime, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
   return {
     now: clock.now,
     presence,
@@ -130,6 +130,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
       messaging.supervisor.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
     missingSecrets: () => missingSecrets(running.loaded.issues),
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
+    agentRuntime: () => runtime.status(),
     keyValue,
     write: (change) => store.write(change),
     sessionFor: (sessionKey, agentId) => resolveKey(chat, sessionKey ?? "main", agentId).key,

@@ -1,3 +1,4 @@
+import type { RuntimeStatus } from "../agents/runtime.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -30,6 +31,8 @@ export type StatusDeps = {
   channelLines: () => readonly string[];
   /** Sessions whose next message has no slot to run in, and how long the first of them has waited. */
   slotWaits: () => { sessions: number; longestMs: number };
+  /** The processes that run the agents. */
+  agentRuntime: () => RuntimeStatus;
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
   keyValue: KeyValueStore;
@@ -147,6 +150,7 @@ function summarise(
     channelSummary: includeChannelSummary ? deps.channelLines() : [],
     queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),
     slotWaits: deps.slotWaits(),
+    agentRuntime: deps.agentRuntime(),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
     tasks: NO_TASKS,

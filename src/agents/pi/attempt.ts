@@ -3,7 +3,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { modelName, type AgentEvent, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
-import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolVerdict, type TurnGrant } from "./extension.ts";
+import { HOST, type ToolReply, type ToolRequest, type TurnGrant } from "./records.ts";
 import { toContextWindow } from "./fields.ts";
 import {
   createMappingState,
@@ -14,11 +14,11 @@ import {
   type MessageOutcome,
   type TurnError,
 } from "./event-mapping.ts";
-import type { PiWorker } from "./pool.ts";
+import type { PiSlot } from "./slot.ts";
 import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
 import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";
 
-/** Result of one attempt with one model. After `aborted` and `crashed` the worker is reusable only if `settled`. */
+/** Result of one attempt with one model. After `aborted` and `crashed` the slot is reusable only if `settled`. */
 export type PromptAttemptResult = {
   reason: "stop" | "aborted" | "error" | "crashed";
   error?: TurnError;
@@ -39,37 +39,13 @@ export const toPlainText = (text: string): string => (text.startsWith("/") ? ` $
 export const toPiImages = (images: readonly ImageInput[]): { type: "image"; data: string; mimeType: string }[] =>
   images.map(({ data, mimeType }) => ({ type: "image", data, mimeType }));
 
-const BLOCKING = new Set(["select", "confirm", "input", "editor"]);
-
-/** The gateway's answers to the requests of the extension. */
-export type ExtensionAnswers = {
-  grant: TurnGrant;
-  /** Undefined where no tool may run. */
-  beforeTool?: (call: { id: string; name: string; args: unknown }) => Promise<ToolVerdict>;
-};
-
-/** Answers the two requests of our extension; all others are cancelled, and so is one whose answer fails. */
-export async function answerExtensionRequest(worker: PiWorker, record: PiRecord, answers: ExtensionAnswers, log: Log): Promise<void> {
-  if (!BLOCKING.has(String(record["method"])) || record.id === undefined) return;
-  let answer: string | undefined;
-  try {
-    if (record["method"] === "input" && record["title"] === TURN_REQUEST) answer = JSON.stringify(answers.grant);
-    if (record["method"] === "input" && record["title"] === TOOL_REQUEST && answers.beforeTool) {
-      answer = JSON.stringify(
-        await answers.beforeTool(JSON.parse(String(record["placeholder"])) as { id: string; name: string; args: unknown }),
-      );
-    }
-  } catch (err) {
-    log.warn("a tool call was not allowed because its check failed", { reason: reasonOf(err) });
-  }
-  worker.process.answer(record.id, answer);
-}
-
 export type PromptAttemptOptions = {
-  worker: PiWorker;
+  slot: PiSlot;
   turn: Turn;
   model: ModelRef;
-  answers: ExtensionAnswers;
+  grant: TurnGrant;
+  /** Runs a tool call, or refuses it; never rejects. `signal` ends it with the attempt. */
+  runTool: (call: ToolRequest, signal: AbortSignal, reply: (reply: ToolReply) => void) => Promise<void>;
   /** Whether another model could take over. */
   hasFallback: boolean;
   signal: AbortSignal;
@@ -89,13 +65,6 @@ const TOO_LONG_ERROR: TurnError = {
 const RETRY_ONCE_KINDS = new Set<ErrorKind>(["network", "cut", "overloaded"]);
 /** Failures for which a provider can request a wait. */
 const PROVIDER_WAIT_KINDS = new Set<ErrorKind>(["rate_limit", "overloaded", "network"]);
-
-/** The wait that a notice of the extension reports; null for other notices. */
-function parseWait(message: unknown): { ms: number; waits: boolean } | null {
-  if (typeof message !== "string" || !message.startsWith(WAIT_NOTICE)) return null;
-  const [, ms, waits] = /^ (\d{1,15}) (waits|fails)$/.exec(message.slice(WAIT_NOTICE.length)) ?? [];
-  return ms === undefined ? null : { ms: Number(ms), waits: waits === "waits" };
-}
 
 /** Limit of different problems logged for one turn. */
 const PROBLEMS = 20;
@@ -122,6 +91,8 @@ export class PromptAttempt {
   #contextDiffers = false;
   readonly #problems = new Set<string>();
   readonly #watchdog: ModelWatchdog;
+  /** Ends the tool calls of this attempt. */
+  readonly #tools = new AbortController();
   /** Why the gateway ended this attempt; its abort counts as this failure. */
   #failure: TurnError | undefined;
   /** The wait that the provider requested and that was not granted. */
@@ -143,15 +114,21 @@ export class PromptAttempt {
 
   /** Never rejects. */
   async run(): Promise<PromptAttemptResult> {
-    const { worker, signal } = this.#options;
-    worker.onRecord = (record) => this.#onRecord(record);
-    worker.onExit = (exit) => this.#onExit(exit);
+    const { slot, signal, grant, runTool } = this.#options;
+    slot.listen({
+      grant,
+      onRecord: (record) => this.#onRecord(record),
+      onExit: (exit) => this.#onExit(exit),
+      onToolCall: (call, reply) => void runTool(call, this.#tools.signal, reply),
+      onProviderWait: (ms, waits) => this.#onProviderWait(ms, waits),
+    });
     const abort = (): void => void this.#abort();
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) this.#finish({ reason: "aborted", visible: false, settled: true });
     else await this.#prompt();
     const result = await this.#done.promise;
     signal.removeEventListener("abort", abort);
+    this.#tools.abort();
     this.#cancelStartCheck?.();
     this.#watchdog.stop();
     await this.#closeSteers(result.settled);
@@ -169,10 +146,9 @@ export class PromptAttempt {
   }
 
   async #prompt(): Promise<void> {
-    const { worker, turn, log } = this.#options;
-    const command = { type: "prompt", message: toPlainText(turn.text), images: toPiImages(turn.images) };
+    const { slot, turn, log } = this.#options;
     try {
-      await worker.process.request(command, undefined);
+      await slot.prompt(toPlainText(turn.text), toPiImages(turn.images));
       if (this.#running || this.#closing) return;
       this.#cancelStartCheck?.();
       this.#cancelStartCheck = this.#options.clock.after(START_MS, () => void this.#checkStart());
@@ -180,7 +156,7 @@ export class PromptAttempt {
       if (err instanceof PiCommandError) {
         const error = classifyProviderError(err.message);
         this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
-      } else if (worker.process.isAlive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
+      } else if (slot.isAlive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
       // It ended before this attempt listened, so no event reports it.
       else this.#onExit({ code: null, signal: null });
     }
@@ -189,29 +165,28 @@ export class PromptAttempt {
   /** A prompt that Pi accepted and lost is sent again once; a second loss counts as a crash. */
   async #checkStart(): Promise<void> {
     if (this.#running || this.#closing) return;
-    const { worker, log } = this.#options;
+    const { slot, log } = this.#options;
     try {
-      const state = (await worker.process.request({ type: "get_state" })) as { isStreaming?: boolean; isCompacting?: boolean };
+      const state = (await slot.request({ type: "get_state" })) as { isStreaming?: boolean; isCompacting?: boolean };
       if (this.#running || this.#closing || state.isStreaming || state.isCompacting) return;
     } catch (err) {
       log.debug("the state of a silent process could not be read", { reason: reasonOf(err) });
     }
-    if (this.#resent || !worker.process.isAlive) return worker.process.kill("SIGKILL", false);
+    if (this.#resent || !slot.isAlive) return slot.kill();
     this.#resent = true;
     log.warn("Pi accepted a prompt and did not start; sending it again", { runId: this.#options.turn.runId });
     await this.#prompt();
   }
 
   #onRecord(record: PiRecord): void {
-    const { worker, answers, emit, clock, log, model } = this.#options;
+    const { slot, emit, clock, model } = this.#options;
     this.#watchdog.onRecord(record);
-    if (record.type === "extension_ui_request" && record["method"] === "notify") return this.#onProviderWait(record);
-    if (record.type === "extension_ui_request") return void answerExtensionRequest(worker, record, answers, log);
-    if (record.type === SKIPPED_RECORD) return this.#fail(TOO_LONG_ERROR);
+    if (record.type === SKIPPED_RECORD || record.type === HOST.answerTooLong) return this.#fail(TOO_LONG_ERROR);
+    if (record.type === HOST.promptFailed) return this.#onPromptFailed(String(record["error"]));
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;
       this.#watchdog.start();
-      emit({ type: "started", model, contextWindow: toContextWindow(worker.contextWindow) });
+      emit({ type: "started", model, contextWindow: toContextWindow(slot.loaded?.contextWindow) });
       this.#sendSteers();
     }
     const mapped = mapRecord(record, this.#map, clock.monotonic());
@@ -226,17 +201,21 @@ export class PromptAttempt {
     if (mapped.settled) this.#settle();
   }
 
-  /** The provider requested a wait: either the extension waits, or the request failed with the requested time. */
-  #onProviderWait(record: PiRecord): void {
-    const wait = parseWait(record["message"]);
-    if (!wait) return;
-    const ms = Math.min(Math.max(0, wait.ms), LIMITS.retryAfterMaxMs);
-    if (!wait.waits) {
+  /** The provider requested a wait: either it is granted, or the request failed with the requested time. */
+  #onProviderWait(requestedMs: number, waits: boolean): void {
+    const ms = Math.min(Math.max(0, requestedMs), LIMITS.retryAfterMaxMs);
+    if (!waits) {
       this.#retryAfterMs = ms;
       return;
     }
     this.#watchdog.pause(ms);
     this.#options.emit({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
+  }
+
+  /** Pi gave the run up without a last event. */
+  #onPromptFailed(message: string): void {
+    const error = classifyProviderError(message);
+    this.#finish({ reason: "error", error, visible: this.#visible, settled: false });
   }
 
   /** Ends the attempt because the gateway decided so. */
@@ -259,14 +238,14 @@ export class PromptAttempt {
 
   /** With a fallback model a long wait is pointless; without one, so is a retry before the requested time. */
   #shouldAbandonRetry({ attempt, error }: { attempt: number; error: TurnError }): boolean {
-    const { worker, hasFallback, log } = this.#options;
+    const { slot, hasFallback, log } = this.#options;
     const waits = this.#withRetryAfter(error);
     const tooLong =
       (waits.retryAfterMs ?? 0) > LIMITS.retryAfterMs || (this.#retryAfterMs !== undefined && PROVIDER_WAIT_KINDS.has(error.kind));
     const elsewhere = hasFallback && !this.#visible && shouldTryFallback(error.kind) && !(RETRY_ONCE_KINDS.has(error.kind) && attempt < 2);
     if (!tooLong && !elsewhere) return false;
     this.#retryGivenUp = waits;
-    worker.process.request({ type: "abort_retry" }).catch((err: unknown) => log.debug("abort_retry failed", { reason: reasonOf(err) }));
+    slot.request({ type: "abort_retry" }).catch((err: unknown) => log.debug("abort_retry failed", { reason: reasonOf(err) }));
     return true;
   }
 
@@ -306,15 +285,15 @@ export class PromptAttempt {
   async #abort(): Promise<void> {
     if (this.#closing || this.#aborting) return;
     this.#aborting = true;
-    const { worker, log } = this.#options;
-    const { process } = worker;
+    const { slot, log } = this.#options;
+    this.#tools.abort();
     const quietly = (err: unknown): void => log.debug("a command of the abort failed", { reason: reasonOf(err) });
-    await process.request({ type: "clear_queue" }, CLEAR_MS).catch(quietly);
-    process.request({ type: "abort" }, ABORT_MS).then(() => this.#settleAbortBeforeStart(), quietly);
+    await slot.request({ type: "clear_queue" }, CLEAR_MS).catch(quietly);
+    slot.request({ type: "abort" }, ABORT_MS).then(() => this.#settleAbortBeforeStart(), quietly);
     const cancel = this.#options.clock.after(ABORT_MS - CLEAR_MS, () => {
       if (this.#closing) return;
-      log.warn("the agent process did not stop its turn and is ended", { pid: process.pid });
-      void process.end(1_500);
+      log.warn("the agent process did not stop its turn and is ended", { pid: slot.pid });
+      void slot.end(1_500);
     });
     await this.#done.promise;
     cancel();
@@ -336,10 +315,10 @@ export class PromptAttempt {
   }
 
   async #sendSteer(steer: PendingSteer): Promise<void> {
-    const { worker, log } = this.#options;
+    const { slot, log } = this.#options;
     const { text, images } = steer.message;
     try {
-      await worker.process.request({ type: "steer", message: toPlainText(text), images: toPiImages(images) });
+      await slot.request({ type: "steer", message: toPlainText(text), images: toPiImages(images) });
     } catch (err) {
       log.warn("Pi did not take a message into the running turn", { reason: reasonOf(err) });
       const at = this.#steers.indexOf(steer);
@@ -360,15 +339,15 @@ export class PromptAttempt {
   /** A message that has not entered the context is removed from Pi's queue before the caller may queue it elsewhere. */
   async #closeSteers(settled: boolean): Promise<void> {
     if (this.#steers.length === 0) return;
-    const { worker, log } = this.#options;
+    const { slot, log } = this.#options;
     if (settled && this.#steers.some((steer) => steer.sent)) {
       try {
         // Pi handles commands concurrently: a pending steer must be in the queue before the queue is cleared.
         await Promise.all(this.#inFlight);
-        await worker.process.request({ type: "clear_queue" });
+        await slot.request({ type: "clear_queue" });
       } catch (err) {
         log.warn("Pi's queue could not be cleared; its process is replaced", { reason: reasonOf(err) });
-        worker.process.kill("SIGKILL");
+        slot.kill();
       }
     }
     for (const steer of this.#steers.splice(0)) steer.resolve(false);

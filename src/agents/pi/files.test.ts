@@ -141,7 +141,8 @@ test("Pi knows every default model by its id and context window", async () => {
   const pi = new PiProcess({
     args: toPiArgs(
       fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry")),
-      fileURLToPath(new URL("./extension.ts", import.meta.url)),
+      fileURLToPath(new URL("./child/rpc-extension.ts", import.meta.url)),
+      [dirs.config, dirs.cache],
     ),
     env: toPiEnv(process.env, dirs, "files-test"),
     cwd: dirs.start,

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { writeFileAtomic } from "../../core/files.ts";
+import { pathToFileURL } from "node:url";
+import { ensureDirectorySync, writeFileAtomic, writeFileAtomicSync } from "../../core/files.ts";
 import { isObject, tryParseJson } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { silentLog, type Log } from "../../core/log.ts";
@@ -9,7 +11,7 @@ import { makePrivateDir } from "../../core/private-dir.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
-import { MARKER_VARIABLE } from "./orphans.ts";
+import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 
 /** The configuration of Pi. `keys` never reach the disk, the environment or the arguments. */
 export type PiConfig = { models: string; settings: string; keys: Record<string, string> };
@@ -154,7 +156,6 @@ export function toPiConfig(table: ProviderTable, env: NodeJS.ProcessEnv, compact
     defaultModel: GUIDE_MODEL,
     defaultThinkingLevel: "off",
     defaultProjectTrust: "never",
-    defaultTools: ["read", "write", "edit", "bash"],
     enableInstallTelemetry: false,
     enableAnalytics: false,
     cacheWarming: "off",
@@ -220,20 +221,29 @@ export async function hasPiFiles(dirs: PiDirs): Promise<boolean> {
  * The marker of the processes of a state directory: a random id stored in it, together with its path. Neither another directory at
  * the same path (in another mount namespace) nor a copy elsewhere has the same marker.
  */
-export async function processMarkerOf(stateDir: string): Promise<string> {
+export function processMarkerOf(stateDir: string): string {
   const path = join(stateDir, "gateway", "runner-id");
-  const known = await readId(path);
-  const id = known ?? randomBytes(16).toString("hex");
-  if (known === null) {
-    await makePrivateDir(dirname(path), silentLog);
-    await writeWhenChanged(path, `${id}\n`);
+  let id = readId(path);
+  if (id === null) {
+    id = randomBytes(16).toString("hex");
+    ensureDirectorySync(dirname(path));
+    writeFileAtomicSync(path, `${id}\n`);
   }
   return createHash("sha256").update(`${id}\0${stateDir}`).digest("hex").slice(0, 12);
 }
 
-async function readId(path: string): Promise<string | null> {
+/** Differs at each start, so that what outlives one gateway is never taken for what the next one runs. */
+const START_ID = randomBytes(4).toString("hex");
+
+/** The marker of one process that this gateway starts for agents. */
+export const newProcessMarker = (stateDir: string): string => `${processMarkerOf(stateDir)}-${START_ID}-${randomBytes(4).toString("hex")}`;
+
+/** The marker of the commands that this gateway runs for agents. */
+export const commandMarker = (stateDir: string): string => `${processMarkerOf(stateDir)}-${START_ID}-commands`;
+
+function readId(path: string): string | null {
   try {
-    return /^[0-9a-f]{32}$/.exec((await readFile(path, "utf8")).trim())?.[0] ?? null;
+    return /^[0-9a-f]{32}$/.exec(readFileSync(path, "utf8").trim())?.[0] ?? null;
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw err;
@@ -288,15 +298,19 @@ export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentL
   for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
 }
 
-/** The environment of a Pi process: the variables that tools need, and Pi's own. Keys are passed separately. */
-export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
+/** The environment of the commands that the gateway runs for agents: nothing in it is a secret of the gateway. */
+export function toCommandEnv(env: NodeJS.ProcessEnv, tempDir: string): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && (ALLOWED_VARIABLES.has(name) || ALLOWED_VARIABLE_PATTERN.test(name))) passed[name] = value;
   }
+  return { ...passed, TMPDIR: tempDir };
+}
+
+/** The environment of a Pi process: the variables of commands, and Pi's own. Keys are passed separately. */
+export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): Record<string, string> {
   return {
-    ...passed,
-    TMPDIR: dirs.temp,
+    ...toCommandEnv(env, dirs.temp),
     NODE_COMPILE_CACHE: dirs.cache,
     PI_CODING_AGENT_DIR: dirs.config,
     PI_OFFLINE: "1",
@@ -306,17 +320,29 @@ export function toPiEnv(env: NodeJS.ProcessEnv, dirs: PiDirs, marker: string): R
   };
 }
 
-/** Command line of a Pi process: loads only our extension, and nothing of the Pi setup of the user or a project. */
-export function toPiArgs(entry: string, extension: string): string[] {
+/**
+ * Neither kind of process starts others, and they write only below these directories. They read everything, because Pi looks for files
+ * in the directories above those that it is given.
+ */
+function permissionArgs(writable: readonly string[]): string[] {
+  return ["--permission", "--allow-worker", "--allow-fs-read=*", ...writable.map((dir) => `--allow-fs-write=${join(dir, "*")}`)];
+}
+
+const heapArgs = (mib: number): string[] => [
+  `--max-old-space-size=${mib}`,
+  // The default lets the young generation grow to 48 MiB, which chats do not need.
+  "--max-semi-space-size=8",
+];
+
+/** Command line of a stock Pi process: loads only our extension, and nothing of the Pi setup of the user or a project. */
+export function toPiArgs(entry: string, extension: string, writable: readonly string[]): string[] {
   const lean = "--offline --no-session --no-extensions --no-skills --no-prompt-templates --no-themes --no-context-files --no-approve";
   return [
-    `--max-old-space-size=${LIMITS.piHeapMib}`,
-    // The default lets the young generation grow to 48 MiB, which chats do not need.
-    "--max-semi-space-size=8",
+    ...heapArgs(LIMITS.piHeapMib),
+    ...permissionArgs(writable),
     entry,
     ...lean.split(" "),
-    "--tools",
-    "read,write,edit,bash",
+    "--no-builtin-tools",
     "--system-prompt",
     "-",
     "--model",
@@ -324,4 +350,9 @@ export function toPiArgs(entry: string, extension: string): string[] {
     "--extension",
     extension,
   ];
+}
+
+/** Command line of a shared host; `sdk` is the file of Pi's SDK. */
+export function toHostArgs(host: string, sdk: string, dirs: PiDirs, writable: readonly string[]): string[] {
+  return [...heapArgs(LIMITS.piHostHeapMib), ...permissionArgs(writable), host, pathToFileURL(sdk).href, dirs.config];
 }

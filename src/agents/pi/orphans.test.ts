@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { startModelServer, type ModelServer } from "../../../test/model-server.ts";
 import { silentLog } from "../../core/log.ts";
 import { until } from "../../../test/until.ts";
-import { killMarkedProcesses, MARKER_VARIABLE } from "./orphans.ts";
+import { killMarkedProcesses, MARKER_VARIABLE } from "../../core/marked-processes.ts";
 
 const root = mkdtempSync(join(tmpdir(), "orphans-"));
 let server: ModelServer;
@@ -25,13 +25,14 @@ const url = (path: string): string => JSON.stringify(new URL(path, import.meta.u
 /** A gateway in miniature: one runtime, one turn. */
 const gateway = (text: string): string => `
 import { createPiRuntime } from ${url("./runtime.ts")};
+import { testHosts, testTools } from ${url("../../../test/fakes/pi-runtime-options.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 import { silentMetrics } from ${url("../../core/metrics.ts")};
 import { systemClock } from ${url("../../core/clock.ts")};
 const runtime = createPiRuntime({
   stateDir: ${JSON.stringify(join(root, "state"))}, env: process.env, guideFacts: () => ({}),
   models: () => ({ test: { baseUrl: ${JSON.stringify(`${server.url}/v1`)}, models: [{ id: "test-model" }] } }),
-  log: silentLog, metrics: silentMetrics, clock: systemClock });
+  tools: testTools(${JSON.stringify(join(root, "state"))}), ...testHosts("shared"), log: silentLog, metrics: silentMetrics, clock: systemClock });
 runtime.start();
 setInterval(() => {}, 1e6);
 const turn = { runId: "r", sessionKey: "agent:main:x", sessionId: "x", agentId: "main", text: ${JSON.stringify(text)}, images: [],
@@ -60,7 +61,7 @@ const start = (text: string): ChildProcess =>
 
 for (const [what, text, sign] of [
   ["in the middle of a tool", "tool:bash:sleep 4721 & setsid sleep 4723 & sleep 4722", "sleep 4722"],
-  ["in the middle of an answer", "hang", "pi-rpc"],
+  ["in the middle of an answer", "hang", "openclaw-pi"],
 ] as const) {
   test(`No process outlives a gateway that is killed ${what}`, { skip: process.platform !== "linux" }, async () => {
     server.clear();

@@ -5,7 +5,10 @@ import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
-import { PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
+import { ProcessSlot } from "./process-slot.ts";
+import { CrashLog } from "./crash-log.ts";
+import { PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
+import type { SlotSource } from "./slot.ts";
 
 /** How processes are currently started. A process with an outdated `generation` is ended as soon as it is idle. */
 export type LaunchSpec = {
@@ -17,57 +20,34 @@ export type LaunchSpec = {
   marker: string;
 };
 
-/** One process of the pool and what it has loaded. Only its holder may use it. */
-export type PiWorker = {
-  readonly number: number;
-  readonly process: PiProcess;
-  readonly generation: string;
-  state: "starting" | "idle" | "busy" | "ending";
-  /** Path of the session file that Pi has loaded; null after the start. */
-  session: string | null;
-  /** Where the tools of the loaded session run. */
-  cwd: string | null;
-  /** `provider/id` and thinking level of the loaded session, as Pi last reported them. */
-  model: string | null;
-  thinking: string | null;
-  contextWindow: number;
-  /** Monotonic. */
-  lastUsed: number;
-  /** The session file for which the process is in use, or was last. */
-  holder: string | null;
-  /** Where the holder receives records and the exit. */
-  onRecord: ((record: PiRecord) => void) | null;
-  onExit: ((exit: PiExit) => void) | null;
-};
-
 export type PiPoolOptions = {
   /** Writes the configuration files if they have changed. */
   spec: () => Promise<LaunchSpec>;
+  /** Processes that are kept ready. */
   warm: number;
   max: number;
+  /** Names a file that is never written, to be loaded instead of a session. */
+  parkedFile: (number: number) => string;
   clock: Clock;
   log: Log;
   metrics: Metrics;
 };
 
-type WorkerWaiter = { path: string; resolve: (worker: PiWorker) => void; reject: (err: Error) => void };
+type WorkerWaiter = { path: string; resolve: (worker: ProcessSlot) => void; reject: (err: Error) => void };
 
 /** Resident memory at which an idle process is replaced. */
 const RECYCLE_BYTES = 400 * 1_048_576;
 const PAGE_BYTES = 4_096;
 
 const waitTimeoutText = `No agent process became free within ${LIMITS.piWaitMs / 60_000} minutes. Send the message again; \`openclaw doctor\` shows what holds them.`;
-const sessionCrashText = (crashes: number): string =>
-  `This conversation has made the agent process fail ${crashes} times within a minute. Try again in a minute; /new begins without its history.`;
 const poolCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 
 /** Keeps a few Pi processes ready, gives each to one turn at a time, and replaces failed ones. */
-export class PiPool {
+export class PiPool implements SlotSource {
   readonly #options: PiPoolOptions;
-  readonly #workers = new Set<PiWorker>();
+  readonly #workers = new Set<ProcessSlot>();
   readonly #waiters: WorkerWaiter[] = [];
-  /** Crashes within the window, each with the session file that was in use. */
-  #crashes: { at: number; by: string | null }[] = [];
+  readonly crashes: CrashLog;
   /** Launches that have no process yet. */
   #launching = 0;
   #restarts = 0;
@@ -82,12 +62,12 @@ export class PiPool {
 
   constructor(options: PiPoolOptions) {
     this.#options = options;
+    this.crashes = new CrashLog(options.clock);
   }
 
   /** Starts the warm processes in the background. */
   start(): void {
     this.#started = true;
-    this.#schedulePing();
     this.#scaleUp();
   }
 
@@ -106,34 +86,30 @@ export class PiPool {
 
   /** One sentence while processes keep failing, else undefined. */
   get problem(): string | undefined {
-    return this.#isBreakerOpen ? `The agent process has failed ${this.#crashCount} times within a minute: ${this.#lastFailure}` : undefined;
+    return this.crashes.isOpen
+      ? `The agent process has failed ${this.crashes.count} times within a minute: ${this.#lastFailure}`
+      : undefined;
   }
 
   get isReady(): boolean {
     return [...this.#workers].some((worker) => worker.state === "idle" || worker.state === "busy");
   }
 
-  /**
-   * A process for the session file `path`: the one that has it loaded, else the least recently used one, else a new one.
-   * Waits while all are busy. Rejects UNAVAILABLE when processes keep failing, and with the signal's reason when aborted.
-   */
-  async acquire(path: string, signal?: AbortSignal): Promise<PiWorker> {
+  /** The process that has the file loaded, else the least recently used one, else a new one; waits while all are busy. */
+  async acquire(path: string, signal?: AbortSignal): Promise<ProcessSlot> {
     await this.#retireOutdated();
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
     signal?.throwIfAborted();
-    const own = this.#crashesOf(path);
-    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionCrashText(own));
     const idle = [...this.#workers].filter((worker) => worker.state === "idle");
-    const owner = idle.find((worker) => worker.session === path);
+    const owner = idle.find((worker) => worker.loaded?.file === path);
     const chosen = owner ?? idle.toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
     if (chosen) return this.#assign(chosen, path);
     return this.#wait(path, signal);
   }
 
-  /** Gives a process back. It must be idle; otherwise use `discard`. */
-  release(worker: PiWorker): void {
-    worker.onRecord = null;
-    worker.onExit = null;
+  async release(worker: ProcessSlot, isFit: boolean): Promise<void> {
+    if (!isFit && worker.isAlive) return this.discard(worker);
+    worker.listen(null);
     worker.lastUsed = this.#options.clock.monotonic();
     if (worker.state !== "busy") return;
     this.#assignToWaiter(worker);
@@ -142,43 +118,42 @@ export class PiPool {
   }
 
   /** Removes a process that must not be reused. Resolves when it has ended. */
-  async discard(worker: PiWorker, graceMs = 1_000): Promise<void> {
+  async discard(worker: ProcessSlot, graceMs = 1_000): Promise<void> {
     // The holder keeps its listener: a turn that is still running ends with the exit.
     worker.state = "ending";
     await worker.process.end(graceMs);
   }
 
-  /** The idle process that has `path` loaded, now busy; to change its file while no process has it open. */
-  acquireLoaded(path: string): PiWorker | undefined {
-    const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.session === path);
+  acquireLoaded(path: string): ProcessSlot | undefined {
+    const owner = [...this.#workers].find((worker) => worker.state === "idle" && worker.loaded?.file === path);
     return owner && this.#assign(owner, path);
   }
 
   /** Ends every process; after `graceMs` by signals. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true;
-    this.#cancelPing?.();
+    this.#stopPinging();
     this.#cancelEvict?.();
     this.#restartPlanned?.();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", "The gateway is shutting down."));
     await Promise.all([...this.#workers].map((worker) => this.discard(worker, graceMs / 2)));
   }
 
-  #assign(worker: PiWorker, path: string): PiWorker {
+  #assign(worker: ProcessSlot, path: string): ProcessSlot {
     worker.state = "busy";
     worker.holder = path;
     return worker;
   }
 
   /** To the waiting turn whose session is loaded in it, else to the one that waits longest. */
-  #assignToWaiter(worker: PiWorker): void {
-    const owner = this.#waiters.findIndex(({ path }) => path === worker.session);
+  #assignToWaiter(worker: ProcessSlot): void {
+    const owner = this.#waiters.findIndex(({ path }) => path === worker.loaded?.file);
     const [waiter] = this.#waiters.splice(Math.max(0, owner), 1);
     worker.state = "idle";
     waiter?.resolve(this.#assign(worker, waiter.path));
   }
 
-  #wait(path: string, signal: AbortSignal | undefined): Promise<PiWorker> {
+  #wait(path: string, signal: AbortSignal | undefined): Promise<ProcessSlot> {
     return new Promise((resolve, reject) => {
       const leave = (): void => giveUp(signal!.reason as Error);
       const giveUp = (err: Error): void => {
@@ -208,32 +183,10 @@ export class PiPool {
     });
   }
 
-  #recentCrashes(): { at: number; by: string | null }[] {
-    const since = this.#options.clock.monotonic() - LIMITS.piCrashWindowMs;
-    this.#crashes = this.#crashes.filter(({ at }) => at > since);
-    return this.#crashes;
-  }
-
-  /** Crashes within the window that concern all turns: each session counts once. */
-  get #crashCount(): number {
-    const crashes = this.#recentCrashes();
-    const sessions = new Set(crashes.flatMap(({ by }) => by ?? []));
-    return sessions.size + crashes.filter(({ by }) => by === null).length;
-  }
-
-  #crashesOf(path: string): number {
-    return this.#recentCrashes().filter(({ by }) => by === path).length;
-  }
-
-  /** Open while there are too many crashes. */
-  get #isBreakerOpen(): boolean {
-    return this.#crashCount >= LIMITS.piCrashes;
-  }
-
   /** Starts as many processes as are needed and allowed, at once or after the back-off. */
   #scaleUp(): void {
     if (this.#stopped || this.#restartPlanned) return;
-    if (this.#isBreakerOpen && !this.isReady) this.#refuseWaiters();
+    if (this.crashes.isOpen && !this.isReady) this.#refuseWaiters();
     const starting = [...this.#workers].filter((worker) => worker.state === "starting").length + this.#launching;
     const serving = this.processCount;
     const forWarm = this.#started ? this.#options.warm - serving : 0;
@@ -254,9 +207,9 @@ export class PiPool {
   }
 
   #backoffMs(): number {
-    const crashes = this.#crashCount;
+    const crashes = this.crashes.count;
     if (crashes === 0) return 0;
-    return this.#isBreakerOpen
+    return this.crashes.isOpen
       ? LIMITS.piBackoffMaxMs
       : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, crashes - 1);
   }
@@ -268,7 +221,7 @@ export class PiPool {
   /** Never rejects. */
   async #launch(): Promise<void> {
     const { log, metrics } = this.#options;
-    let worker: PiWorker | undefined;
+    let worker: ProcessSlot | undefined;
     try {
       worker = await this.#launchWorker();
       if (!worker) return;
@@ -289,7 +242,7 @@ export class PiPool {
   }
 
   /** Starts a process, which counts from the first moment; undefined when the pool was stopped meanwhile. */
-  async #launchWorker(): Promise<PiWorker | undefined> {
+  async #launchWorker(): Promise<ProcessSlot | undefined> {
     this.#launching++;
     try {
       const launch = await this.#options.spec();
@@ -299,55 +252,37 @@ export class PiPool {
     }
   }
 
-  #spawn(launch: LaunchSpec): PiWorker {
-    const worker: PiWorker = {
-      number: this.#nextNumber++,
-      generation: launch.generation,
-      state: "starting",
-      session: null,
-      cwd: null,
-      model: null,
-      thinking: null,
-      contextWindow: 0,
-      lastUsed: 0,
-      holder: null,
-      onRecord: null,
-      onExit: null,
-      process: new PiProcess({
-        ...launch,
-        log: this.#options.log,
-        onRecord: (record) => this.#onRecord(worker, record),
-        onExit: (exit) => this.#onExit(worker, exit),
-      }),
-    };
+  #spawn(launch: LaunchSpec): ProcessSlot {
+    const { log, parkedFile } = this.#options;
+    const worker = new ProcessSlot({ number: this.#nextNumber++, generation: launch.generation, parkedFile, log });
+    worker.process = new PiProcess({
+      ...launch,
+      log,
+      onRecord: (record) => worker.onRecord(record),
+      onExit: (exit) => this.#onExit(worker, exit),
+    });
     this.#workers.add(worker);
+    this.#schedulePing();
     return worker;
   }
 
-  #onRecord(worker: PiWorker, record: PiRecord): void {
-    if (record.type === "extension_error") {
-      this.#options.log.error("Pi reported a failure of the gateway's extension", { event: record["event"], reason: record["error"] });
-    }
-    worker.onRecord?.(record);
-  }
-
-  #onExit(worker: PiWorker, exit: PiExit): void {
+  #onExit(worker: ProcessSlot, exit: PiExit): void {
     this.#workers.delete(worker);
+    if (this.#workers.size === 0) this.#stopPinging();
     const wasEnding = worker.state === "ending";
     const culprit = worker.state === "busy" ? worker.holder : null;
     worker.state = "ending";
-    const { onExit } = worker;
     if (!exit.isExpected && !wasEnding) {
       this.#lastFailure = exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
       const { code, signal, stderr } = exit;
       this.#options.log.error("agent process ended unexpectedly", { pid: worker.process.pid, code, signal, stderr });
       this.#recordCrash(culprit);
     } else this.#scaleUp();
-    onExit?.(exit);
+    worker.onExit(exit);
   }
 
   #recordCrash(by: string | null): void {
-    this.#crashes.push({ at: this.#options.clock.monotonic(), by });
+    this.crashes.record(by === null ? [] : [by]);
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");
     this.#scaleUp();
@@ -360,7 +295,9 @@ export class PiPool {
   }
 
   #schedulePing(): void {
-    this.#cancelPing = this.#options.clock.after(LIMITS.piPingMs, () => {
+    if (this.#workers.size === 0 || this.#stopped) return;
+    this.#cancelPing ??= this.#options.clock.after(LIMITS.piPingMs, () => {
+      this.#cancelPing = null;
       this.#pings++;
       for (const worker of this.#workers) {
         if (worker.state === "busy" || (worker.state === "idle" && this.#pings % 4 === 0)) void this.#ping(worker);
@@ -369,7 +306,12 @@ export class PiPool {
     });
   }
 
-  async #ping(worker: PiWorker): Promise<void> {
+  #stopPinging(): void {
+    this.#cancelPing?.();
+    this.#cancelPing = null;
+  }
+
+  async #ping(worker: ProcessSlot): Promise<void> {
     try {
       await worker.process.request({ type: "get_state" }, LIMITS.piPingAnswerMs);
     } catch (err) {
@@ -380,10 +322,11 @@ export class PiPool {
   }
 
   #scheduleEvict(): void {
-    if (this.#cancelEvict || this.#stopped || this.processCount <= this.#options.warm) return;
+    const warm = this.#started ? this.#options.warm : 0;
+    if (this.#cancelEvict || this.#stopped || this.processCount <= warm) return;
     this.#cancelEvict = this.#options.clock.after(LIMITS.piIdleMs, () => {
       this.#cancelEvict = null;
-      const { clock, warm } = this.#options;
+      const { clock } = this.#options;
       const idle = [...this.#workers].filter((worker) => worker.state === "idle").toSorted((a, b) => a.lastUsed - b.lastUsed);
       const spare = idle.filter((worker) => clock.monotonic() - worker.lastUsed >= LIMITS.piIdleMs);
       for (const worker of spare.slice(0, Math.max(0, this.processCount - warm))) void this.discard(worker);
@@ -391,7 +334,7 @@ export class PiPool {
     });
   }
 
-  async #recycleAboveLimit(worker: PiWorker): Promise<void> {
+  async #recycleAboveLimit(worker: ProcessSlot): Promise<void> {
     if (process.platform !== "linux") return;
     try {
       const resident = Number((await readFile(`/proc/${worker.process.pid}/statm`, "utf8")).split(" ")[1]) * PAGE_BYTES;

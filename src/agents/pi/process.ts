@@ -4,7 +4,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { createJsonlSplitter, toJsonl } from "./jsonl.ts";
-import { killMarkedProcesses } from "./orphans.ts";
+import { killMarkedProcesses } from "../../core/marked-processes.ts";
 
 /** One record of Pi: an event, or an answer to a command. */
 export type PiRecord = { type: string; id?: string } & Record<string, unknown>;
@@ -53,7 +53,7 @@ function toPrivateCommand(args: readonly string[]): [string, readonly string[]] 
 
 type PendingRequest = { resolve: (data: unknown) => void; reject: (err: Error) => void; timer: NodeJS.Timeout | undefined };
 
-/** One stock Pi process in RPC mode. Handles framing, deadlines and signals, not sessions or turns. */
+/** One process that speaks Pi's RPC records. Handles framing, deadlines and signals, not sessions or turns. */
 export class PiProcess {
   readonly pid: number;
   /** Resolves when the process and all its descendants have ended. Never rejects. */
@@ -106,6 +106,11 @@ export class PiProcess {
       this.#pending.set(id, { resolve, reject, timer });
       this.#write({ ...command, id });
     });
+  }
+
+  /** Writes a record that has no answer. */
+  send(record: PiCommand): void {
+    this.#write(record);
   }
 
   /** Answers a question that Pi asked (`extension_ui_request`); undefined cancels it. */

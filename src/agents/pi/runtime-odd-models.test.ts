@@ -10,6 +10,7 @@ import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
 import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { createPiRuntime } from "./runtime.ts";
+import { testHosts, testTools } from "../../../test/fakes/pi-runtime-options.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-odd-"));
 const stateDir = join(root, "state");
@@ -32,6 +33,8 @@ before(async () => {
     log: silentLog,
     metrics: silentMetrics,
     clock: systemClock,
+    tools: testTools(stateDir),
+    ...testHosts("shared"),
     maxProcesses: 2,
   });
   runtime.start();

@@ -14,7 +14,10 @@ import { Secret } from "../../core/secret.ts";
 import type { ProviderTable } from "../models.ts";
 import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { createPiRuntime } from "./runtime.ts";
+import { testHosts, testTools } from "../../../test/fakes/pi-runtime-options.ts";
 
+/** Every test holds for both hosts: runtime-process.test.ts runs them again with the other one. */
+const host = process.env["PI_TEST_HOST"] === "process" ? "process" : "shared";
 const root = mkdtempSync(join(tmpdir(), "pi-runtime-"));
 const stateDir = join(root, "state");
 const workspace = join(root, "workspace");
@@ -43,6 +46,8 @@ const make = (more: { maxProcesses?: number } = {}): AgentRuntime =>
     log: silentLog,
     metrics: silentMetrics,
     clock: systemClock,
+    tools: testTools(stateDir),
+    ...testHosts(host),
     maxProcesses: 2,
     ...more,
   });
@@ -57,6 +62,7 @@ before(async () => {
 afterEach(() => {
   server.setBehaviour(undefined);
   server.clear();
+  assert.equal(runtime.status().busy, 0, "nothing is left in use");
 });
 after(async () => {
   await runtime.stop();
@@ -294,7 +300,7 @@ test("A Pi that is killed in the middle of a turn ends it as crashed, without le
   const turn = turnOf("tool:bash:sleep 4713", { tools: ["bash"], sessionId: "killed" });
   const done = play(turn);
   await until("the tool runs", () => children().some((child) => child.includes("sleep 4713")));
-  const pi = children().filter((child) => child.includes("pi-rpc"));
+  const pi = children().filter((child) => /pi-rpc|openclaw-pi/.test(child));
   assert.equal(pi.length, 1);
   process.kill(Number(pi[0]!.split(" ")[0]), "SIGKILL");
   const { end } = await done;
@@ -458,11 +464,11 @@ test("A forgotten session is gone, also from the process that had it loaded", as
   assert.deepEqual(contextOf(server.requests().at(-1)!), ["user: hello again"]);
 });
 
-test("Two turns at once run in two processes", async () => {
+test("Two turns at once run in one shared host, or in two stock processes", async () => {
   const [a, b] = await Promise.all([play(turnOf("slow:20 a b c")), play(turnOf("slow:20 d e f"))]);
   assert.match(a.text, /a b c/);
   assert.match(b.text, /d e f/);
-  assert.equal(runtime.status().processes, 2);
+  assert.equal(runtime.status().processes, host === "shared" ? 1 : 2);
 });
 
 test("A second turn in the same session is refused, and ids are never paths", async () => {

@@ -1,50 +1,36 @@
-import { randomBytes } from "node:crypto";
-import { access, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { rm } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
 import type { AgentId, SessionKey } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import type { ToolContent, ToolExecutor } from "../../tools/tool.ts";
 import type { ProviderTable } from "../models.ts";
-import { loadSystemPrompt, createWorkspaceDir, type PromptLimits, type UnreadFile } from "../system-prompt.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
-import type { TurnGrant } from "./extension.ts";
-import {
-  cleanTemp,
-  processMarkerOf,
-  configGeneration,
-  hasPiFiles,
-  piDirs,
-  removeLocks,
-  setAsideUnreadable,
-  toPiArgs,
-  toPiConfig,
-  toPiEnv,
-  writePiFiles,
-  type CompactionSettings,
-  type PiConfig,
-} from "./files.ts";
-import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
+import { createWorkspaceDir, loadSystemPrompt, type PromptLimits, type UnreadFile } from "../system-prompt.ts";
+import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
-import { killMarkedProcesses } from "./orphans.ts";
-import { PiPool, type LaunchSpec, type PiWorker } from "./pool.ts";
-import { PiCommandError, PiTimeoutError } from "./process.ts";
 import { EventQueue } from "./event-queue.ts";
+import { piDirs, type CompactionSettings } from "./files.ts";
+import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
+import { PiHosts, type HostChoice, type SharedHostSettings } from "./hosts.ts";
+import { PiLaunch } from "./launch.ts";
+import { PiCommandError, PiTimeoutError } from "./process.ts";
+import type { ToolReply, ToolRequest, TurnGrant } from "./records.ts";
 import {
-  truncateToCheckpoint,
+  compareWithCheckpoint,
   measureCheckpoint,
   parseCheckpoint,
   rebuildSessionFile,
-  setWorkingDirectory,
   sessionPath,
-  compareWithCheckpoint,
+  setWorkingDirectory,
   toCheckpoint,
+  truncateToCheckpoint,
   type Checkpoint,
 } from "./session-file.ts";
-import { answerExtensionRequest, PromptAttempt, type ExtensionAnswers, type PromptAttemptResult } from "./attempt.ts";
+import type { PiSlot, SlotSource } from "./slot.ts";
 
 export type PiRuntimeOptions = {
   /** `~/.openclaw`; everything is kept under `gateway/` in it. */
@@ -61,12 +47,19 @@ export type PiRuntimeOptions = {
   guideFacts: () => GuideFacts;
   /** Limits of the workspace files in an agent's system prompt; default: LIMITS.workspaceFileChars and workspaceChars. */
   promptLimits?: (agentId: AgentId) => PromptLimits;
+  /** Runs the tool calls of all agents. */
+  tools: ToolExecutor;
+  /** Where the sessions of an agent run. */
+  hostOf: (agentId: AgentId) => HostChoice;
+  defaultHost: () => HostChoice["host"];
+  shared: () => SharedHostSettings;
   log: Log;
   metrics: Metrics;
   clock: Clock;
-  /** Processes that are kept ready (default 1) and at most started (default LIMITS.piProcesses). */
-  warmProcesses?: number;
+  /** Stock processes at most; default LIMITS.piProcesses. */
   maxProcesses?: number;
+  /** How processes are started; default: PiLaunch. */
+  launch?: Pick<PiLaunch, "spec">;
 };
 
 type SessionContext = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
@@ -88,58 +81,43 @@ class ModelUnavailable extends Error {
 /** No file matches this checkpoint: the next turn rebuilds the context from the rows. */
 const REBUILD = "rebuild";
 
-const siblingPath = (name: string): string =>
-  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
+const refused = (reason: string): ToolReply => ({ content: [{ type: "text", text: reason }], isError: true });
 
-/** The file that Pi loads; throws when the installation lacks it. */
-async function resolveExtension(): Promise<string> {
-  const path = siblingPath("extension");
-  await access(path);
-  return path;
-}
-
-/** The default runtime: stock Pi processes in RPC mode. No process starts before `start()` or the first turn. */
+/** The default runtime: Pi in RPC mode, outside of this process. No process starts before `start()` or the first turn. */
 export function createPiRuntime(options: PiRuntimeOptions): AgentRuntime {
   return new PiRuntime(options);
 }
 
 class PiRuntime implements AgentRuntime {
   readonly #options: PiRuntimeOptions;
-  readonly #pool: PiPool;
+  readonly #hosts: PiHosts;
   readonly #running = new Map<SessionKey, ActivePrompt>();
   readonly #agentsDir: string;
-  /** Equal for all starts of the gateway on this state directory, so that leftovers of an earlier one are found. */
-  #processMarker: string | null = null;
-  readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
   /** Known ends of session files; the least recently used are dropped. */
   readonly #measured = new Map<string, Checkpoint>();
   /** Workspace files that were logged as not read. */
   readonly #reportedUnread = new Set<string>();
-  #extension: string | null = null;
-  #config: { config: PiConfig; generation: string } | null = null;
-  #sweepDone: Promise<void> | null = null;
-  #writing: Promise<unknown> = Promise.resolve();
   #state: "starting" | "running" | "stopped" = "starting";
 
   constructor(options: PiRuntimeOptions) {
     this.#options = options;
     this.#agentsDir = join(options.stateDir, "gateway", "agents");
-    this.#pool = new PiPool({
-      spec: () => this.#spec(),
-      warm: options.warmProcesses ?? 1,
-      max: options.maxProcesses ?? LIMITS.piProcesses,
-      clock: options.clock,
-      log: options.log,
-      metrics: options.metrics,
+    const { keys, env, compaction } = options;
+    const launch = options.launch ?? new PiLaunch({ ...options, keys: () => keys?.() ?? env, compaction: () => compaction?.() });
+    const { start } = piDirs(options.stateDir);
+    this.#hosts = new PiHosts({
+      ...options,
+      maxProcesses: options.maxProcesses ?? LIMITS.piProcesses,
+      launch,
+      parkedFile: (number) => join(start, `parked-${number}.jsonl`),
+      agentOf: (file) => relative(this.#agentsDir, file).split(sep)[0] as AgentId,
     });
-    options.metrics.sample("gateway_agents_processes", () => this.#pool.processCount);
-    options.metrics.sample("gateway_agents_busy_processes", () => this.#pool.busyCount);
   }
 
   start(): void {
     if (this.#state !== "starting") return;
     this.#state = "running";
-    this.#pool.start();
+    this.#hosts.start();
   }
 
   async *prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
@@ -176,19 +154,16 @@ class PiRuntime implements AgentRuntime {
     }
     const file = sessionPath(this.#agentsDir, turn.agentId, turn.sessionId);
     if (this.#running.has(turn.sessionKey)) throw new GatewayError("CONFLICT", "A turn is running in this session.", { retryable: true });
-    const worker = await this.#pool.acquire(file);
+    const { slot, source } = await this.#hosts.acquire(file);
     try {
-      const grant = await this.#grant(turn, model);
-      worker.onRecord = (record) =>
-        record.type === "extension_ui_request" && void answerExtensionRequest(worker, record, { grant }, this.#options.log);
-      await this.#prepare(worker, turn, file, parseCheckpoint(turn.checkpoint));
-      await this.#selectModel(worker, model, turn.thinking);
+      await this.#prepare(slot, turn, file, parseCheckpoint(turn.checkpoint));
+      await this.#selectModel(slot, model, turn.thinking);
       const command = { type: "compact", ...(instructions ? { customInstructions: instructions } : {}) };
-      const result = (await worker.process.request(command, LIMITS.piCompactMs)) as { tokensBefore?: number; summary?: string };
+      const result = (await slot.request(command, LIMITS.piCompactMs)) as { tokensBefore?: number; summary?: string };
       const checkpoint = await measureCheckpoint(file);
       return { checkpoint: checkpoint && toCheckpoint(checkpoint), tokensBefore: result.tokensBefore ?? 0, summary: result.summary ?? "" };
     } catch (err) {
-      if (err instanceof PiTimeoutError) worker.process.kill("SIGKILL");
+      if (err instanceof PiTimeoutError) await slot.end(LIMITS.piSessionEndMs);
       if (err instanceof PiCommandError) {
         if (/^(Nothing to compact|Already compacted)/.test(err.message))
           throw detailError("NOTHING_TO_COMPACT", err.message, { cause: err });
@@ -198,7 +173,7 @@ class PiRuntime implements AgentRuntime {
         throw new GatewayError("UNAVAILABLE", err.message, { cause: err });
       throw err;
     } finally {
-      this.#pool.release(worker);
+      await source.release(slot, slot.isAlive);
     }
   }
 
@@ -207,17 +182,17 @@ class PiRuntime implements AgentRuntime {
     const running = [...this.#running.values()].filter((entry) => entry.file === file);
     for (const entry of running) entry.abort.abort();
     await Promise.all(running.map((entry) => entry.done));
-    const owner = this.#pool.acquireLoaded(file);
-    if (owner) await this.#unloadSession(owner).finally(() => this.#pool.release(owner));
+    await this.#hosts.unload(file);
     await rm(file, { force: true });
   }
 
   status(): RuntimeStatus {
-    const counts = { processes: this.#pool.processCount, busy: this.#pool.busyCount, restarts: this.#pool.restarts };
-    if (this.#state === "stopped") return { state: "stopped", ...counts };
-    const cause = this.#pool.problem;
-    if (cause) return { state: "degraded", cause, ...counts };
-    return this.#pool.isReady ? { state: "ready", ...counts } : { state: "starting", cause: "The agent process is starting.", ...counts };
+    if (this.#state === "stopped") return { state: "stopped", ...this.#hosts.counts() };
+    const { problem, isReady } = this.#hosts;
+    if (problem) return { state: "degraded", cause: problem, ...this.#hosts.counts() };
+    return isReady
+      ? { state: "ready", ...this.#hosts.counts() }
+      : { state: "starting", cause: "The agent process is starting.", ...this.#hosts.counts() };
   }
 
   async stop(): Promise<void> {
@@ -225,7 +200,7 @@ class PiRuntime implements AgentRuntime {
     const running = [...this.#running.values()];
     for (const entry of running) entry.abort.abort();
     // Closing stdin ends Pi in the middle of a turn too, together with its tools.
-    await this.#pool.stop(1_500);
+    await Promise.all([this.#hosts.stop(1_500), this.#options.tools.stop()]);
     await Promise.all(running.map((entry) => entry.done));
   }
 
@@ -295,26 +270,26 @@ class PiRuntime implements AgentRuntime {
     let { checkpoint } = job;
     for (let tries = 1; ; tries++) {
       const again = (): boolean => tries < LIMITS.piTurnAttempts && !signal.aborted && this.#state !== "stopped";
-      const worker = await this.#acquire(mine.file, signal, out);
+      const { slot, source } = await this.#acquire(mine.file, signal, out);
       let result: PromptAttemptResult;
       try {
-        ({ checkpoint } = await this.#prepare(worker, turn, mine.file, checkpoint));
-        result = await this.#attempt(worker, turn, model, hasFallback, mine, out);
+        ({ checkpoint } = await this.#prepare(slot, turn, mine.file, checkpoint));
+        result = await this.#attempt(slot, turn, model, hasFallback, mine, out);
       } catch (err) {
-        await this.#releaseOrDiscard(worker, err instanceof ModelUnavailable || err instanceof PiCommandError);
+        await source.release(slot, err instanceof ModelUnavailable || err instanceof PiCommandError);
         // Nothing was asked yet.
         if (!(err instanceof PiTimeoutError) || !again()) throw err;
         this.#options.log.warn("an agent process ended before the prompt; another one is used", { runId: turn.runId, reason: err.message });
         continue;
       }
-      await this.#releaseOrDiscard(worker, result.settled);
+      await source.release(slot, result.settled);
       if (result.reason !== "crashed" || result.visible || !again()) return { result, checkpoint: checkpoint! };
       this.#options.log.warn("an agent process ended before any output; another one is used", { runId: turn.runId });
     }
   }
 
-  /** A process of the pool; emits a notice when the wait is long. */
-  async #acquire(file: string, signal: AbortSignal, out: EventSink): Promise<PiWorker> {
+  /** A slot for the session; emits a notice when the wait is long. */
+  async #acquire(file: string, signal: AbortSignal, out: EventSink): Promise<{ slot: PiSlot; source: SlotSource }> {
     const { clock } = this.#options;
     const since = clock.monotonic();
     let cancel: (() => void) | null = null;
@@ -324,43 +299,54 @@ class PiRuntime implements AgentRuntime {
     };
     cancel = clock.after(LIMITS.waitEventMs, tell);
     try {
-      return await this.#pool.acquire(file, signal);
+      return await this.#hosts.acquire(file, signal);
     } finally {
       cancel?.();
     }
   }
 
-  async #releaseOrDiscard(worker: PiWorker, fit: boolean): Promise<void> {
-    if (fit || !worker.process.isAlive) this.#pool.release(worker);
-    else await this.#pool.discard(worker);
-  }
-
-  async #attempt(worker: PiWorker, turn: Turn, model: ModelRef, hasFallback: boolean, mine: ActivePrompt, out: EventSink) {
+  async #attempt(slot: PiSlot, turn: Turn, model: ModelRef, hasFallback: boolean, mine: ActivePrompt, out: EventSink) {
     const { signal } = mine.abort;
     try {
-      await this.#selectModel(worker, model, turn.thinking);
+      await this.#selectModel(slot, model, turn.thinking);
     } catch (err) {
       if (!(err instanceof ModelUnavailable)) throw err;
       return { reason: "error", error: err.error, visible: false, settled: true } satisfies PromptAttemptResult;
     }
-    const answers: ExtensionAnswers = {
-      grant: { ...(await this.#grant(turn, model)), providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs },
-      // The caller stores the events so far; the call itself must be one of them.
-      beforeTool: (call) => out.drained().then(() => turn.beforeTool(call)),
-    };
+    const grant = { ...(await this.#grant(turn, model)), providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs };
     const { clock, log } = this.#options;
     const silenceMs = (this.#options.models()[model.provider]?.timeoutSeconds ?? 0) * 1_000;
     const limits = {
       firstTokenMs: silenceMs || LIMITS.modelFirstTokenMs,
       idleMs: silenceMs || LIMITS.modelIdleMs,
     };
-    const attempt = new PromptAttempt({ worker, turn, model, answers, hasFallback, signal, emit: out.emit, clock, log, limits });
+    const runTool = this.#toolRunner(turn, out);
+    const attempt = new PromptAttempt({ slot, turn, model, grant, runTool, hasFallback, signal, emit: out.emit, clock, log, limits });
     mine.attempt = attempt;
     try {
       return await attempt.run();
     } finally {
       mine.attempt = null;
     }
+  }
+
+  /** Runs a call after the caller has stored and allowed it. */
+  #toolRunner(turn: Turn, out: EventSink): (call: ToolRequest, signal: AbortSignal, reply: (reply: ToolReply) => void) => Promise<void> {
+    return async (call, signal, reply) => {
+      const { log, tools } = this.#options;
+      try {
+        // The caller stores the events so far; the call itself must be one of them.
+        await out.drained();
+        const verdict = await turn.beforeTool(call);
+        if (!verdict.allow) return reply(refused(verdict.reason));
+        signal.throwIfAborted();
+        const context = { workspace: turn.workspace, signal, update: (update: readonly ToolContent[]) => reply({ update }), log };
+        reply(await tools.run(call, context));
+      } catch (err) {
+        if (!signal.aborted) log.warn("a tool call was not allowed because its check failed", { tool: call.name, reason: reasonOf(err) });
+        reply(refused("The call was cancelled."));
+      }
+    };
   }
 
   /** A turn without output is removed from the context too, so that it can be run again. */
@@ -377,7 +363,7 @@ class PiRuntime implements AgentRuntime {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
     const limits = this.#options.promptLimits?.(turn.agentId);
     const system = await loadSystemPrompt(turn, limits, (unread) => this.#reportUnread(turn.workspace, unread));
-    return { system, tools: turn.tools };
+    return { system, tools: this.#options.tools.describe(turn.tools) };
   }
 
   /** Logged once for each file, not by every turn. */
@@ -398,109 +384,43 @@ class PiRuntime implements AgentRuntime {
   }
 
   /** Brings the file to the checkpoint and loads it; resolves to its checkpoint. Must precede a prompt. */
-  async #prepare(worker: PiWorker, turn: SessionContext, file: string, wanted: Checkpoint | null): Promise<Prepared> {
+  async #prepare(slot: PiSlot, turn: SessionContext, file: string, wanted: Checkpoint | null): Promise<Prepared> {
     const standing = await compareWithCheckpoint(file, wanted, this.#measured.get(file));
     let checkpoint = wanted;
+    const isLoaded = (): boolean => slot.loaded?.file === file;
     if (standing !== "same") {
       // Pi has the old content in memory and would continue from it.
-      if (worker.session === file) await this.#unloadSession(worker);
+      if (isLoaded()) await slot.unload();
       if (standing === "ahead") await truncateToCheckpoint(file, wanted!);
       else {
         const session = { id: turn.sessionId, cwd: turn.workspace, startedAt: this.#options.clock.now() };
         checkpoint = await rebuildSessionFile(file, session, turn.history(), this.#options.log);
       }
     }
-    if (worker.session === file && worker.cwd !== turn.workspace) await this.#unloadSession(worker);
-    if (worker.session !== file) {
+    if (isLoaded() && slot.loaded!.cwd !== turn.workspace) await slot.unload();
+    if (!isLoaded()) {
       checkpoint = (await setWorkingDirectory(file, turn.workspace)) ?? checkpoint;
-      await this.#load(worker, file);
-      worker.cwd = turn.workspace;
+      await slot.load(file, turn.workspace);
     }
     return { checkpoint: checkpoint! };
   }
 
-  async #load(worker: PiWorker, file: string): Promise<void> {
-    worker.session = null;
-    await worker.process.request({ type: "switch_session", sessionPath: file }, LIMITS.piSwitchMs);
-    const state = (await worker.process.request({ type: "get_state" })) as {
-      sessionFile?: string;
-      model?: { provider: string; id: string; contextWindow?: number };
-      thinkingLevel?: string;
-    };
-    if (state.sessionFile !== file) throw new PiTimeoutError("The agent process did not open the session.");
-    worker.session = file;
-    worker.model = state.model ? modelName(state.model) : null;
-    worker.contextWindow = state.model?.contextWindow ?? 0;
-    worker.thinking = state.thinkingLevel ?? null;
-  }
-
-  /** Unloads the session file of a process, by loading one that does not exist and is not written. */
-  async #unloadSession(worker: PiWorker): Promise<void> {
-    worker.session = null;
-    const nowhere = join(piDirs(this.#options.stateDir).start, `parked-${worker.number}.jsonl`);
-    await worker.process.request({ type: "switch_session", sessionPath: nowhere }, LIMITS.piSwitchMs);
-  }
-
-  async #selectModel(worker: PiWorker, model: ModelRef, thinking: Turn["thinking"]): Promise<void> {
+  async #selectModel(slot: PiSlot, model: ModelRef, thinking: Turn["thinking"]): Promise<void> {
     const name = modelName(model);
-    if (worker.model !== name) {
+    const loaded = slot.loaded!;
+    if (loaded.model !== name) {
       try {
         const command = { type: "set_model", provider: model.provider, modelId: model.id };
-        const chosen = (await worker.process.request(command)) as { contextWindow?: number };
-        worker.model = name;
-        worker.contextWindow = chosen.contextWindow ?? 0;
-        worker.thinking = null;
+        const chosen = (await slot.request(command)) as { contextWindow?: number };
+        Object.assign(loaded, { model: name, contextWindow: chosen.contextWindow ?? 0, thinking: null });
       } catch (err) {
         if (!(err instanceof PiCommandError)) throw err;
         const message = `The model ${name} cannot be used: its name is not known, or its provider has no key.`;
         throw new ModelUnavailable({ ...classifyProviderError(err.message), kind: "auth", message });
       }
     }
-    if (worker.thinking === thinking) return;
-    await worker.process.request({ type: "set_thinking_level", level: thinking });
-    worker.thinking = thinking;
-  }
-
-  /** Before the first process is started, every process with the marker is a leftover of an earlier gateway. */
-  async #sweep(): Promise<void> {
-    const { stateDir, log, clock } = this.#options;
-    await killMarkedProcesses(`${await this.#loadProcessMarker()}-`, log);
-    try {
-      await removeLocks(piDirs(stateDir), this.#options.log);
-      await setAsideUnreadable(piDirs(stateDir), this.#options.log);
-      await cleanTemp(piDirs(stateDir), clock.now(), this.#options.log);
-    } catch (err) {
-      log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
-    }
-  }
-
-  async #loadProcessMarker(): Promise<string> {
-    return (this.#processMarker ??= await processMarkerOf(this.#options.stateDir));
-  }
-
-  async #spec(): Promise<LaunchSpec> {
-    const { stateDir, env } = this.#options;
-    const dirs = piDirs(stateDir);
-    const config = toPiConfig(this.#options.models(), this.#options.keys?.() ?? env, this.#options.compaction?.());
-    const generation = configGeneration(config);
-    // The directory may have been removed by hand while the gateway runs.
-    if (this.#config?.generation !== generation || !(await hasPiFiles(dirs))) {
-      const previous = this.#writing;
-      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, this.#options.log));
-      await this.#writing;
-      this.#config = { config, generation };
-    }
-    this.#sweepDone ??= this.#sweep();
-    await this.#sweepDone;
-    const extension = (this.#extension ??= await resolveExtension());
-    const marker = `${await this.#loadProcessMarker()}-${randomBytes(6).toString("hex")}`;
-    return {
-      generation,
-      args: toPiArgs(this.#entry, extension),
-      env: toPiEnv(env, dirs, marker),
-      keys: config.keys,
-      cwd: dirs.start,
-      marker,
-    };
+    if (loaded.thinking === thinking) return;
+    await slot.request({ type: "set_thinking_level", level: thinking });
+    loaded.thinking = thinking;
   }
 }

@@ -79,6 +79,12 @@ const identity = object(
   { optional: true },
 );
 
+const PI_HOSTS = ["shared", "process"] as const;
+const PI_ISOLATION = ["none", "agent"] as const;
+const HOST_TEXT =
+  "Where sessions run: `shared` is one process for many sessions; `process` is a stock Pi process for each session whose turn runs, which needs more memory and CPU.";
+const ISOLATION_TEXT = "`agent`: a shared process of this agent's own. `none`: sessions of all agents may share a process.";
+
 const entryFields = {
   name: string("Name for people; the id when it is not set.", { maxChars: 200 }),
   description: string("A note for people: what the agent is for.", { maxChars: 4_000 }),
@@ -89,6 +95,11 @@ const entryFields = {
   thinkingDefault: thinking("How long the model thinks, unless the session says otherwise."),
   bootstrapMaxChars: integer("Characters of one workspace file that are read into the system prompt.", { min: 1 }),
   bootstrapTotalMaxChars: integer("Characters of all workspace files together that are read into the system prompt.", { min: 1 }),
+  pi: object(
+    "The processes of this agent's sessions, where they differ from the default.",
+    { host: enumOf(HOST_TEXT, PI_HOSTS), isolation: enumOf(ISOLATION_TEXT, PI_ISOLATION) },
+    { optional: true },
+  ),
   identity,
   groupChat: object(
     "How the agent behaves in groups.",
@@ -153,7 +164,7 @@ const defaults = object(
     workspace: string("Directory of the default agent's files; `workspace` in the state directory when it is not set.", { format: "path" }),
     thinkingDefault: thinking("How long the model thinks, unless agent or session say otherwise."),
     timeoutSeconds: integer("Longest time for one turn in seconds; 0 is without end.", { default: 172_800, min: 0 }),
-    maxConcurrent: integer("Turns that run at the same time in the whole gateway.", { default: 8, min: 1, max: 256 }),
+    maxConcurrent: integer("Turns that run at the same time in the whole gateway.", { default: 16, min: 1, max: 256 }),
     userTimezone: string("Time zone for the model and for daily resets, such as Europe/Berlin; this machine's when it is not set.", {
       format: "timezone",
     }),
@@ -167,6 +178,24 @@ const defaults = object(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
     ),
     compaction,
+    pi: object("The processes in which Pi runs the sessions of agents.", {
+      host: enumOf(HOST_TEXT, PI_HOSTS, { default: "shared" }),
+      isolation: enumOf(ISOLATION_TEXT, PI_ISOLATION, { default: "none" }),
+      shards: integer("Shared processes; at most one for each core is used.", { default: 1, min: 1, max: 64 }),
+      idleSessions: integer(
+        "Sessions without a running turn that stay open in a shared process; others are opened again from their file.",
+        {
+          default: 100,
+          min: 0,
+          max: 10_000,
+        },
+      ),
+      idleMinutes: integer("A shared process without a turn for this long ends; the next message starts it again. 0: never.", {
+        default: 30,
+        min: 0,
+        max: 10_080,
+      }),
+    }),
   },
   {
     unserved: [

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { errnoOf } from "../../core/files.ts";
+import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import { errorResult, fileError, textResult } from "../results.ts";
@@ -9,9 +10,6 @@ import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { runCommand, type CommandEnd } from "./command.ts";
 import { GroupWatcher, hasProcesses } from "./group-watcher.ts";
 import { CommandOutput } from "./output.ts";
-
-/** The variable that marks what the tools of an agent start. */
-const MARKER_VARIABLE = "OPENCLAW_RUNNER";
 
 export type BashOptions = {
   /** The whole environment of commands. */

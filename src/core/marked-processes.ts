@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
-import { reasonOf } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
+import { reasonOf } from "./errors.ts";
+import type { Log } from "./log.ts";
 
-/** The variable that marks a Pi process and everything that its tools start. */
+/** The variable that marks what the gateway starts for agents: Pi processes, commands, and everything that they start. */
 export const MARKER_VARIABLE = "OPENCLAW_RUNNER";
 
 const expected = new Set(["ENOENT", "EACCES", "EPERM", "ESRCH"]);

@@ -1,0 +1,70 @@
+import type { ProviderKeys } from "./keys.ts";
+
+/** The part of a run that its requests share. */
+export type RunWaits = {
+  /** The remaining time that providers may make this run wait, in milliseconds. */
+  remainingWaitMs: number;
+  /** A provider requested a wait; `waits` is false when it is not granted and the request fails. */
+  onWait: (ms: number, waits: boolean) => void;
+};
+
+/** Limit of a single wait for a provider. */
+const LONGEST_WAIT_MS = 60_000;
+
+/**
+ * Wraps the requests of all providers: adds the secret queries of URLs, so that no file contains them, and repeats a request that was
+ * answered "too many requests" after the time that the provider requested, within what the run may wait.
+ */
+export function wrapFetch(queries: ProviderKeys["queries"], currentRun: () => RunWaits | undefined): void {
+  const plain = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const target = withQuery(input, queries);
+    for (;;) {
+      const response = await plain(target, init);
+      const ms = retryAfterOf(response);
+      const run = currentRun();
+      if (ms === null || !run) return response;
+      const waits = ms <= Math.min(run.remainingWaitMs, LONGEST_WAIT_MS) && canRepeat(target, init);
+      run.onWait(ms, waits);
+      if (!waits) return response;
+      run.remainingWaitMs -= ms;
+      await response.body?.cancel();
+      await sleep(ms, init?.signal ?? undefined);
+    }
+  };
+}
+
+function withQuery(input: string | URL | Request, queries: ProviderKeys["queries"]): string | URL | Request {
+  if (queries.length === 0 || (typeof input !== "string" && !(input instanceof URL))) return input;
+  const url = String(input);
+  const found = queries.find(({ base }) => url.startsWith(base));
+  return found ? `${url}${url.includes("?") ? "&" : "?"}${found.query}` : input;
+}
+
+/** The wait that the answer of a provider requests, in milliseconds; null without one. */
+function retryAfterOf({ status, headers }: Response): number | null {
+  if (status !== 429 && status !== 503 && status !== 529) return null;
+  const exact = Number.parseFloat(headers.get("retry-after-ms") ?? "");
+  const given = headers.get("retry-after") ?? "";
+  const seconds = /^\s*\d+(\.\d+)?\s*$/.test(given) ? Number(given) : (Date.parse(given) - Date.now()) / 1_000;
+  const ms = Math.ceil(Number.isNaN(exact) ? seconds * 1_000 : exact);
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, 10 ** 12) : null;
+}
+
+const canRepeat = (input: unknown, init: RequestInit | undefined): boolean =>
+  !(input instanceof Request) && (init?.body === undefined || init.body === null || typeof init.body === "string");
+
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      clearTimeout(timer);
+      reject(signal!.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", leave);
+      resolve();
+    }, ms);
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+  });
+}

@@ -1,0 +1,138 @@
+import type { Clock } from "../../core/clock.ts";
+import { GatewayError } from "../../core/errors.ts";
+import type { AgentId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import type { RuntimeStatus } from "../runtime.ts";
+import type { PiLaunch } from "./launch.ts";
+import { PiPool } from "./pool.ts";
+import { SharedHosts } from "./shared-hosts.ts";
+import type { PiSlot, SlotSource } from "./slot.ts";
+
+/** Where the sessions of an agent run. `agent`: in a process that no other agent uses. */
+export type HostChoice = { host: "shared" | "process"; isolation: "none" | "agent" };
+
+export type SharedHostSettings = { shards: number; maxIdleSessions: number; idleMs: number };
+
+export type PiHostsOptions = {
+  hostOf: (agentId: AgentId) => HostChoice;
+  /** Where most agents run. */
+  defaultHost: () => HostChoice["host"];
+  /** The agent whose session is stored in a file. */
+  agentOf: (file: string) => AgentId;
+  shared: () => SharedHostSettings;
+  launch: Pick<PiLaunch, "spec">;
+  maxProcesses: number;
+  parkedFile: (number: number) => string;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+};
+
+const sessionCrashText = (crashes: number): string =>
+  `This conversation has made the agent process fail ${crashes} times within a minute. Try again in a minute; /new begins without its history.`;
+
+/** The shared hosts and the pool of stock processes, and which of them a session uses. */
+export class PiHosts {
+  readonly #options: PiHostsOptions;
+  readonly #shared: SharedHosts;
+  readonly #pool: PiPool;
+
+  constructor(options: PiHostsOptions) {
+    this.#options = options;
+    const { launch, shared, hostOf, agentOf, clock, log, metrics, maxProcesses, parkedFile } = options;
+    this.#shared = new SharedHosts({
+      spec: () => launch.spec("shared"),
+      groupOf: (file) => (hostOf(agentOf(file)).isolation === "agent" ? `agent:${agentOf(file)}` : "shared"),
+      shards: () => shared().shards,
+      maxIdleSessions: () => shared().maxIdleSessions,
+      idleMs: () => shared().idleMs,
+      clock,
+      log,
+      metrics,
+    });
+    this.#pool = new PiPool({ spec: () => launch.spec("process"), warm: 1, max: maxProcesses, parkedFile, clock, log, metrics });
+    metrics.sample("gateway_agents_processes", () => this.counts().processes);
+    metrics.sample("gateway_agents_busy_processes", () => this.counts().busy);
+    metrics.sample("gateway_agents_sessions", () => this.#sum(({ sessions }) => sessions));
+    metrics.sample("gateway_agents_running_sessions", () => this.#sum(({ running }) => running));
+    metrics.sample("gateway_agents_evictions_total", () => this.#shared.evictions);
+    metrics.sample("gateway_agents_resident_bytes", () => this.#sum(({ residentBytes }) => residentBytes ?? 0));
+  }
+
+  /** Starts what most turns will need. */
+  start(): void {
+    if (this.#options.defaultHost() === "process") this.#pool.start();
+    else this.#shared.start();
+  }
+
+  /**
+   * A slot for the session file, with its source, which takes it back. Rejects UNAVAILABLE when this session, or everything, keeps
+   * failing.
+   */
+  async acquire(file: string, signal?: AbortSignal): Promise<{ slot: PiSlot; source: SlotSource }> {
+    const { crashes } = this.#shared;
+    const own = crashes.countOf(file) + this.#pool.crashes.countOf(file);
+    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionCrashText(own));
+    const { host } = this.#options.hostOf(this.#options.agentOf(file));
+    // A session that may have ended the shared host twice runs alone, where it can hurt no other.
+    const source: SlotSource = host === "process" || crashes.countOf(file) >= LIMITS.piSharedCrashes ? this.#pool : this.#shared;
+    const other = source === this.#pool ? this.#shared : this.#pool;
+    await unloadFrom(other, file);
+    return { slot: await source.acquire(file, signal), source };
+  }
+
+  /** Afterwards no process has the file open, unless a turn runs in it. */
+  async unload(file: string): Promise<void> {
+    await unloadFrom(this.#shared, file);
+    await unloadFrom(this.#pool, file);
+  }
+
+  /** Why no turn can run; undefined while they can. */
+  get problem(): string | undefined {
+    return this.#shared.problem ?? this.#pool.problem;
+  }
+
+  /** A host that ended because nothing was to do is started again by the next turn: that counts as ready. */
+  get isReady(): boolean {
+    return this.#shared.isReady || this.#pool.isReady;
+  }
+
+  counts(): Pick<RuntimeStatus, "processes" | "busy" | "restarts" | "hosts"> {
+    const hosts = this.#shared.hosts.map((host) => ({
+      kind: "shared" as const,
+      group: host.key,
+      pid: host.pid,
+      state: host.state,
+      sessions: host.sessions,
+      running: host.running,
+      ...(host.residentBytes === undefined ? {} : { residentBytes: host.residentBytes }),
+    }));
+    const busyHosts = hosts.filter(({ running }) => running > 0).length;
+    return {
+      processes: hosts.length + this.#pool.processCount,
+      busy: busyHosts + this.#pool.busyCount,
+      restarts: this.#shared.restarts + this.#pool.restarts,
+      hosts,
+    };
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    await Promise.all([this.#shared.stop(graceMs), this.#pool.stop(graceMs)]);
+  }
+
+  #sum(of: (host: NonNullable<RuntimeStatus["hosts"]>[number]) => number): number {
+    return this.counts().hosts!.reduce((total, host) => total + of(host), 0);
+  }
+}
+
+async function unloadFrom(source: SlotSource, file: string): Promise<void> {
+  const slot = source.acquireLoaded(file);
+  if (!slot) return;
+  try {
+    await slot.unload();
+  } finally {
+    await source.release(slot, slot.isAlive);
+  }
+}

@@ -1,0 +1,120 @@
+import { access } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { ProviderTable } from "../models.ts";
+import {
+  cleanTemp,
+  configGeneration,
+  hasPiFiles,
+  piDirs,
+  newProcessMarker,
+  processMarkerOf,
+  removeLocks,
+  setAsideUnreadable,
+  toHostArgs,
+  toPiArgs,
+  toPiConfig,
+  toPiEnv,
+  writePiFiles,
+  type CompactionSettings,
+  type PiConfig,
+} from "./files.ts";
+import { killMarkedProcesses } from "../../core/marked-processes.ts";
+import type { LaunchSpec } from "./pool.ts";
+
+export type PiLaunchOptions = {
+  stateDir: string;
+  models: () => ProviderTable;
+  env: NodeJS.ProcessEnv;
+  keys: () => NodeJS.ProcessEnv;
+  compaction: () => CompactionSettings | undefined;
+  log: Log;
+  clock: Clock;
+};
+
+/** A little less than what Node's own requests wait for the next byte. */
+const NODE_SILENCE_MS = 290_000;
+
+type HostKind = "shared" | "process";
+
+/** Code that a child process loads: beside this file in the sources, a file of its own in a build. */
+const childPath = (name: string): string =>
+  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./child/${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
+
+/** Path of a child's code; throws when the installation lacks it. */
+async function requireChild(name: string): Promise<string> {
+  const path = childPath(name);
+  await access(path);
+  return path;
+}
+
+/** How Pi processes are started: writes their configuration when it has changed, and removes leftovers of an earlier gateway first. */
+export class PiLaunch {
+  readonly #options: PiLaunchOptions;
+  readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
+  /** The configuration that was last written, and what it was made from. */
+  #written: { config: PiConfig; generation: string } | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
+  #sweepDone: Promise<void> | null = null;
+
+  constructor(options: PiLaunchOptions) {
+    this.#options = options;
+  }
+
+  async spec(kind: HostKind): Promise<LaunchSpec> {
+    const { stateDir, env } = this.#options;
+    const dirs = piDirs(stateDir);
+    const { config, generation } = await this.#write();
+    this.#sweepDone ??= this.#sweep();
+    await this.#sweepDone;
+    const marker = newProcessMarker(stateDir);
+    const own = toPiEnv(env, dirs, marker);
+    const waits = kind === "shared" && this.#needsLongWaits(own) ? { OPENCLAW_LONG_WAITS: "1" } : {};
+    return { generation, args: await this.#args(kind), env: { ...own, ...waits }, keys: config.keys, cwd: dirs.start, marker };
+  }
+
+  /** Whether requests may be silent for longer than Node's own limit, or go through a proxy. */
+  #needsLongWaits(env: Readonly<Record<string, string>>): boolean {
+    const longest = Math.max(0, ...Object.values(this.#options.models()).map(({ timeoutSeconds = 0 }) => timeoutSeconds * 1_000));
+    return longest > NODE_SILENCE_MS || Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name));
+  }
+
+  async #args(kind: HostKind): Promise<string[]> {
+    const { stateDir } = this.#options;
+    const dirs = piDirs(stateDir);
+    const writable = [dirs.config, dirs.cache, join(stateDir, "gateway", "agents")];
+    if (kind === "process") return toPiArgs(this.#entry, await requireChild("rpc-extension"), writable);
+    return toHostArgs(await requireChild("shared-host"), join(dirname(this.#entry), "index.js"), dirs, writable);
+  }
+
+  async #write(): Promise<{ config: PiConfig; generation: string }> {
+    const { stateDir, models, keys, compaction, log } = this.#options;
+    const dirs = piDirs(stateDir);
+    const config = toPiConfig(models(), keys(), compaction());
+    const generation = configGeneration(config);
+    // The directory may have been removed by hand while the gateway runs.
+    if (this.#written?.generation !== generation || !(await hasPiFiles(dirs))) {
+      const previous = this.#writing;
+      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, log));
+      await this.#writing;
+      this.#written = { config, generation };
+    }
+    return this.#written;
+  }
+
+  /** Before the first process is started, every process with the marker is a leftover of an earlier gateway. */
+  async #sweep(): Promise<void> {
+    const { stateDir, log, clock } = this.#options;
+    await killMarkedProcesses(`${processMarkerOf(stateDir)}-`, log);
+    try {
+      await removeLocks(piDirs(stateDir), log);
+      await setAsideUnreadable(piDirs(stateDir), log);
+      await cleanTemp(piDirs(stateDir), clock.now(), log);
+    } catch (err) {
+      log.warn("leftovers of an earlier agent process could not be removed", { reason: reasonOf(err) });
+    }
+  }
+}

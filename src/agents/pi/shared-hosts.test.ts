@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { test, type TestContext } from "node:test";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { settled, until } from "../../../test/until.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { silentLog } from "../../core/log.ts";
+import { silentMetrics } from "../../core/metrics.ts";
+import type { SharedSession } from "./shared-session.ts";
+import { SharedHosts, type SharedHostsOptions } from "./shared-hosts.ts";
+
+/** Stands for a host: opens and closes sessions; `exit` ends it with code 3, `deaf` silences it, `grow` makes it large. */
+const HOST = `let b="",deaf=false,size=1;process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
+if(r.type==="exit")process.exit(3);if(r.type==="deaf")deaf=true;if(r.type==="grow")size=1e12;if(deaf)continue;
+const data=r.type==="ping"?{residentBytes:size,heapBytes:1,sessions:0,running:0}:{sessionFile:r.path,thinkingLevel:"off"};
+console.log(JSON.stringify({type:"response",id:r.id,s:r.s,success:true,data}))}}).on("end",()=>process.exit(0))`;
+
+function makeHosts(t: TestContext, more: Partial<SharedHostsOptions> & { script?: () => string; generation?: () => string } = {}) {
+  const clock = new FakeClock();
+  let launches = 0;
+  const hosts = new SharedHosts({
+    spec: () => {
+      const env = { PATH: process.env["PATH"]! };
+      launches++;
+      const args = ["-e", more.script?.() ?? HOST];
+      return Promise.resolve({ generation: more.generation?.() ?? "g", args, env, keys: {}, cwd: tmpdir(), marker: "shared-hosts-test" });
+    },
+    groupOf: () => "shared",
+    shards: () => 1,
+    maxIdleSessions: () => 100,
+    idleMs: () => 0,
+    clock,
+    log: silentLog,
+    metrics: silentMetrics,
+    ...more,
+  });
+  t.after(() => hosts.stop(500));
+  return { hosts, clock, launches: () => launches };
+}
+
+/** A session of `file`, opened and held. */
+async function opened(hosts: SharedHosts, file: string): Promise<SharedSession> {
+  const session = await hosts.acquire(file);
+  if (!session.loaded) await session.load(file, "/");
+  return session;
+}
+
+test("Sessions of one group share a process, and each keeps its own", async (t) => {
+  const { hosts } = makeHosts(t);
+  const [a, b] = await Promise.all([opened(hosts, "/a"), opened(hosts, "/b")]);
+  assert.equal(a.pid, b.pid);
+  assert.notEqual(a.number, b.number);
+  await hosts.release(a, true);
+  assert.equal(await hosts.acquire("/a"), a);
+  assert.equal(hosts.hosts.length, 1);
+});
+
+test("Another group has another process, and so have shards; a session always meets the same one", async (t) => {
+  const { hosts } = makeHosts(t, { groupOf: (file) => file.slice(0, 2), shards: () => 2 });
+  const files = ["/a1", "/a2", "/b1", "/b2"];
+  const pids = [];
+  for (const file of files) {
+    const session = await opened(hosts, file);
+    pids.push(session.pid);
+    await hosts.release(session, true);
+  }
+  assert.equal(new Set(pids).size, 4);
+  for (const [at, file] of files.entries()) assert.equal((await hosts.acquire(file)).pid, pids[at]);
+});
+
+test("Beyond the limit the sessions unused for longest are closed, running ones never", async (t) => {
+  const { hosts, clock } = makeHosts(t, { maxIdleSessions: () => 2 });
+  const busy = await opened(hosts, "/busy");
+  for (const file of ["/a", "/b", "/c"]) {
+    const session = await opened(hosts, file);
+    clock.advance(1);
+    await hosts.release(session, true);
+  }
+  assert.equal(hosts.evictions, 1);
+  assert.equal(hosts.acquireLoaded("/a"), undefined);
+  assert.ok(hosts.acquireLoaded("/b") && hosts.acquireLoaded("/c"));
+  assert.equal(busy.isAlive, true);
+});
+
+test("A host that has grown is replaced once no turn runs in it", async (t) => {
+  const { hosts, clock } = makeHosts(t);
+  const a = await opened(hosts, "/a");
+  const b = await opened(hosts, "/b");
+  await a.request({ type: "grow" });
+  clock.advance(LIMITS.piHostPingMs);
+  await until("the size is known", () => hosts.hosts[0]!.isTooLarge);
+  await hosts.release(a, true);
+  assert.equal(b.isAlive, true);
+  const next = await opened(hosts, "/a");
+  assert.notEqual(next.pid, b.pid);
+  await hosts.release(b, true);
+  await until("the old process has ended", () => hosts.hosts.length === 1);
+});
+
+test("After a change of the configuration new turns go to a new process; a session is open in one only", async (t) => {
+  let generation = "old";
+  const { hosts } = makeHosts(t, { generation: () => generation });
+  const a = await opened(hosts, "/a");
+  const b = await opened(hosts, "/b");
+  await hosts.release(a, true);
+  generation = "new";
+  const next = await opened(hosts, "/a");
+  assert.notEqual(next.pid, a.pid);
+  assert.equal(a.loaded, null);
+  assert.equal(b.isAlive, true);
+  await hosts.release(b, true);
+  await until("the old process has ended", () => hosts.hosts.length === 1);
+});
+
+test("A host without a turn for a while ends, and the next turn starts one", async (t) => {
+  const { hosts, clock } = makeHosts(t, { idleMs: () => 60_000 });
+  const a = await opened(hosts, "/a");
+  clock.advance(120_000);
+  assert.equal(hosts.hosts.length, 1);
+  await hosts.release(a, true);
+  clock.advance(60_000);
+  await until("it has ended", () => hosts.hosts.length === 0);
+  assert.equal(hosts.restarts, 0);
+  const again = await opened(hosts, "/a");
+  assert.notEqual(again.pid, a.pid);
+});
+
+test("A crash ends every turn that runs in the host and counts for each of its sessions, but once for all", async (t) => {
+  const { hosts } = makeHosts(t);
+  const exits: string[] = [];
+  for (const file of ["/a", "/b"]) {
+    const session = await opened(hosts, file);
+    session.listen({
+      grant: { system: "", tools: [] },
+      onExit: () => exits.push(file),
+      onRecord() {},
+      onToolCall() {},
+      onProviderWait() {},
+    });
+    if (file === "/b") void session.request({ type: "exit" }).catch(() => undefined);
+  }
+  await until("both turns have ended", () => exits.length === 2);
+  assert.deepEqual(exits, ["/a", "/b"]);
+  assert.deepEqual([hosts.crashes.countOf("/a"), hosts.crashes.countOf("/b"), hosts.crashes.count], [1, 1, 1]);
+  assert.equal((await opened(hosts, "/a")).isAlive, true);
+});
+
+test("A host that stops going round is killed", async (t) => {
+  const { hosts, clock } = makeHosts(t);
+  const session = await opened(hosts, "/a");
+  let ended = false;
+  session.listen({ grant: { system: "", tools: [] }, onExit: () => (ended = true), onRecord() {}, onToolCall() {}, onProviderWait() {} });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  void session.request({ type: "deaf" }).catch(() => undefined);
+  clock.advance(LIMITS.piHostPingMs);
+  await settled();
+  t.mock.timers.tick(LIMITS.piPingAnswerMs);
+  t.mock.timers.reset();
+  await until("the turn has ended", () => ended);
+  assert.equal(hosts.restarts, 1);
+});
+
+test("When hosts keep failing, turns are refused at once, and later tried again", async (t) => {
+  let broken = true;
+  const { hosts, clock } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
+  const refused = hosts.acquire("/a").then(
+    () => assert.fail("got a session"),
+    (err: Error) => err,
+  );
+  while (!hosts.problem) {
+    await settled();
+    if (hosts.hosts.length === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
+  }
+  assert.match((await refused).message, /keeps failing/);
+  await assert.rejects(hosts.acquire("/b"), /keeps failing/);
+  broken = false;
+  clock.advance(LIMITS.piCrashWindowMs);
+  assert.ok(await opened(hosts, "/b"));
+});
+
+test("A turn that is stopped while the host starts does not wait for it", async (t) => {
+  const { hosts } = makeHosts(t, { script: () => "process.stdin.on('end',()=>process.exit(0)).resume()" });
+  const abort = new AbortController();
+  const waiting = hosts.acquire("/a", abort.signal);
+  await settled();
+  abort.abort(new Error("stopped"));
+  await assert.rejects(waiting, /stopped/);
+});
+
+test("A session that does not stop its turn is ended alone; one that cannot even be closed takes the host with it", async (t) => {
+  const { hosts } = makeHosts(t);
+  const [a, b] = [await opened(hosts, "/a"), await opened(hosts, "/b")];
+  await hosts.release(a, false);
+  assert.equal(a.isAlive, false);
+  assert.equal(b.isAlive, true);
+  assert.equal((await opened(hosts, "/a")).pid, b.pid);
+  void b.request({ type: "deaf" }).catch(() => undefined);
+  await b.end(50);
+  await until("the host is gone", () => hosts.hosts.length === 0);
+});

@@ -1,0 +1,197 @@
+import { abortable, backoffDelay } from "../../core/async.ts";
+import type { Clock } from "../../core/clock.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import { CrashLog } from "./crash-log.ts";
+import type { LaunchSpec } from "./pool.ts";
+import { SharedHost } from "./shared-host.ts";
+import type { SharedSession } from "./shared-session.ts";
+import type { SlotSource } from "./slot.ts";
+
+export type SharedHostsOptions = {
+  /** Writes the configuration files if they have changed. */
+  spec: () => Promise<LaunchSpec>;
+  /** Whose sessions share a process: sessions of one group never meet those of another. */
+  groupOf: (file: string) => string;
+  /** Processes for each group. */
+  shards: () => number;
+  /** Idle sessions that stay open in one process. */
+  maxIdleSessions: () => number;
+  /** A process without a turn for this long is ended; 0: never. */
+  idleMs: () => number;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+};
+
+const hostCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
+const stoppingText = "The gateway is shutting down.";
+
+/** The same session always goes to the same process. */
+function shardOf(file: string, shards: number): number {
+  let hash = 0;
+  for (let at = 0; at < file.length; at++) hash = (hash * 31 + file.charCodeAt(at)) | 0;
+  return Math.abs(hash) % shards;
+}
+
+/** Starts the shared hosts on demand, one for each group and shard, and replaces those that fail, grow or are configured differently. */
+export class SharedHosts implements SlotSource {
+  readonly #options: SharedHostsOptions;
+  /** Hosts that take sessions, by group and shard. */
+  readonly #current = new Map<string, SharedHost>();
+  /** Every host that has not ended, also those that only finish their turns. */
+  readonly #hosts = new Set<SharedHost>();
+  readonly #launches = new Map<string, Promise<SharedHost>>();
+  readonly crashes: CrashLog;
+  #lastFailure: string | undefined;
+  #stopped = false;
+  #restarts = 0;
+  #evictions = 0;
+
+  constructor(options: SharedHostsOptions) {
+    this.#options = options;
+    this.crashes = new CrashLog(options.clock);
+  }
+
+  /** Starts the process of the first shard in the background, so that the first message does not wait for it. */
+  start(): void {
+    if (this.#current.size === 0) this.#launch("shared 0").catch((err: unknown) => this.#reportStart(err));
+  }
+
+  get hosts(): readonly SharedHost[] {
+    return [...this.#hosts];
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  get problem(): string | undefined {
+    return this.crashes.isOpen
+      ? `The agent process has failed ${this.crashes.count} times within a minute: ${this.#lastFailure}`
+      : undefined;
+  }
+
+  get isReady(): boolean {
+    return this.hosts.some((host) => host.state === "ready");
+  }
+
+  async acquire(file: string, signal?: AbortSignal): Promise<SharedSession> {
+    for (;;) {
+      if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
+      signal?.throwIfAborted();
+      const host = await this.#hostFor(file, signal);
+      const ready = host.ready();
+      await (signal ? abortable(ready, signal) : ready);
+      if (host.state !== "ready") continue;
+      await this.#closeElsewhere(file, host);
+      if (host.isUsable) return host.take(file);
+    }
+  }
+
+  acquireLoaded(file: string): SharedSession | undefined {
+    return this.hosts.map((host) => host.takeLoaded(file)).find((session) => session !== undefined);
+  }
+
+  async release(session: SharedSession, isFit: boolean): Promise<void> {
+    session.listen(null);
+    if (!isFit) await session.end(LIMITS.piSessionEndMs);
+    const host = this.hosts.find((each) => each.owns(session));
+    if (!host) return;
+    host.give(session);
+    this.#evictions += host.evict(this.#options.maxIdleSessions());
+    await this.#tidy(host);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.hosts.map((host) => host.end(graceMs / 2)));
+  }
+
+  /** The host of a session, with today's configuration; starts it when there is none. */
+  async #hostFor(file: string, signal: AbortSignal | undefined): Promise<SharedHost> {
+    const key = `${this.#options.groupOf(file)} ${shardOf(file, Math.max(1, this.#options.shards()))}`;
+    const { generation } = await this.#options.spec();
+    const current = this.#current.get(key);
+    if (current?.generation === generation && current.isUsable) return current;
+    if (current) await this.#retire(key, current);
+    const launch = this.#launch(key);
+    return signal ? abortable(launch, signal) : launch;
+  }
+
+  /** One start at a time for each key; after a crash it waits. Rejects UNAVAILABLE while too many have failed. */
+  #launch(key: string): Promise<SharedHost> {
+    const running = this.#launches.get(key);
+    if (running) return running;
+    const launch = this.#start(key).finally(() => this.#launches.delete(key));
+    this.#launches.set(key, launch);
+    return launch;
+  }
+
+  async #start(key: string): Promise<SharedHost> {
+    const { clock, log, metrics, spec, idleMs } = this.#options;
+    if (this.crashes.isOpen) throw new GatewayError("UNAVAILABLE", hostCrashText);
+    const { count } = this.crashes;
+    // The first crash costs its turns no wait.
+    const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
+    if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
+    const launch = await spec();
+    if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
+    const host = new SharedHost({
+      key,
+      launch,
+      clock,
+      log,
+      idleMs,
+      onExit: (files, reason) => this.#onExit(host, files, reason),
+      onSessionFailure: (file) => this.#recordCrash([file], "a session did not stop"),
+    });
+    this.#hosts.add(host);
+    this.#current.set(key, host);
+    metrics.count("gateway_agents_process_starts_total");
+    return host;
+  }
+
+  #onExit(host: SharedHost, files: readonly string[], failure: string | null): void {
+    this.#hosts.delete(host);
+    if (this.#current.get(host.key) === host) this.#current.delete(host.key);
+    if (failure !== null) this.#recordCrash(files, failure);
+  }
+
+  #recordCrash(files: readonly string[], failure: string): void {
+    this.#lastFailure = failure;
+    this.#restarts++;
+    this.crashes.record(files);
+    this.#options.metrics.count("gateway_agents_process_crashes_total");
+  }
+
+  /** Gives a host no new sessions; it ends when its last turn has ended. */
+  async #retire(key: string, host: SharedHost): Promise<void> {
+    if (this.#current.get(key) === host) this.#current.delete(key);
+    host.retire();
+    if (host.running === 0) await host.end(LIMITS.piSessionEndMs);
+  }
+
+  /** After a turn: a host that has retired or grown too large is ended once nothing runs in it. */
+  async #tidy(host: SharedHost): Promise<void> {
+    if (host.isTooLarge && host.isUsable) {
+      this.#options.log.info("the agent host has grown and is replaced", { pid: host.pid, residentBytes: host.residentBytes });
+      await this.#retire(host.key, host);
+    } else if (!host.isUsable && host.running === 0) await host.end(LIMITS.piSessionEndMs);
+  }
+
+  /** A session file is open in one process only. */
+  async #closeElsewhere(file: string, here: SharedHost): Promise<void> {
+    for (const host of this.hosts) if (host !== here) await host.close(file);
+  }
+
+  #reportStart(err: unknown): void {
+    this.#options.log.error("the agent host did not start", { reason: reasonOf(err) });
+  }
+}
