@@ -168,7 +168,7 @@ async function modeOf(path: string): Promise<number | null> {
   );
 }
 
-/** Only root may give a file to somebody else. */
+/** Only root may give a file to another user. */
 async function copyOwner(path: string, handle: FileHandle): Promise<void> {
   const [old, now] = [await stat(path), await handle.stat()];
   if (old.uid === now.uid && old.gid === now.gid) return;

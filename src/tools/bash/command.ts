@@ -86,7 +86,7 @@ function watchExit(child: ChildProcess): Promise<number> {
     child.once("error", reject);
     child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   });
-  // It may fail before anybody waits for it.
+  // It may fail before it is awaited.
   exit.catch(() => {});
   return exit;
 }

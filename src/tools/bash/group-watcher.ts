@@ -84,7 +84,7 @@ export class GroupWatcher {
     if (this.#child === child) this.#child = null;
   }
 
-  /** Somebody ended the watcher. */
+  /** The watcher was ended from outside. */
   #replace(child: ChildProcess, log: Log): void {
     if (this.#child !== child) return;
     this.#child = null;

@@ -67,7 +67,7 @@ function decode(photon: Photon, bytes: Uint8Array): PhotonImage | null {
   try {
     image = photon.PhotonImage.new_from_byteslice(bytes);
   } catch {
-    // It throws a text without a use for anybody.
+    // It throws a text that helps no one.
     return null;
   }
   const [width, height] = [image.get_width(), image.get_height()];
