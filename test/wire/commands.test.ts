@@ -148,7 +148,10 @@ for (const { name, skip, key, ask } of VOICES) {
       async () => (await operator.request<{ session: Wire }>("sessions.describe", { key })).session["hasActiveRun"] === false,
     );
     assert.ok(session);
-    assert.equal(await ask("and now?"), "You said: and now?", "the session goes on");
+    const answers = [await ask("and now?")];
+    // On IRC, what had been written of the stopped answer can arrive after the reply to /stop.
+    if (answers[0] === "partial") answers.push(await ask("and then?"));
+    assert.match(answers.join("\n"), /^You said: and now\?$/m, "the session goes on");
   });
 }
 
