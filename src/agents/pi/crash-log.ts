@@ -5,8 +5,8 @@ import { LIMITS } from "../../core/limits.ts";
 type Crash = { at: number; files: readonly string[] };
 
 /**
- * The crashes of the last minute. A crash while one session was in use is that session's own; with several it can be any of them,
- * and with none it concerns all.
+ * The crashes of the last minute. A session that was in use at several of them explains these: together they count once. A crash at
+ * which no session was in use concerns everyone.
  */
 export class CrashLog {
   readonly #clock: Clock;
@@ -31,15 +31,27 @@ export class CrashLog {
     return this.#recent().filter(({ files }) => files.includes(file)).length;
   }
 
-  /** Crashes that concern everybody: each session that was alone counts once. */
+  /** The smallest number of causes that the crashes can have. */
   get count(): number {
-    const crashes = this.#recent();
-    const alone = new Set(crashes.flatMap(({ files }) => (files.length === 1 ? files : [])));
-    return alone.size + crashes.filter(({ files }) => files.length !== 1).length;
+    let unexplained = this.#recent();
+    let causes = unexplained.filter(({ files }) => files.length === 0).length;
+    unexplained = unexplained.filter(({ files }) => files.length > 0);
+    while (unexplained.length > 0) {
+      const suspect = mostFrequent(unexplained.flatMap(({ files }) => files));
+      unexplained = unexplained.filter(({ files }) => !files.includes(suspect));
+      causes++;
+    }
+    return causes;
   }
 
   /** Too many: nothing is started for a while. */
   get isOpen(): boolean {
     return this.count >= LIMITS.piCrashes;
   }
+}
+
+function mostFrequent(files: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const file of files) counts.set(file, (counts.get(file) ?? 0) + 1);
+  return [...counts].reduce((most, each) => (each[1] > most[1] ? each : most))[0];
 }
