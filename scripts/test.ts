@@ -1,6 +1,6 @@
 // Runs tests: generates and builds what they use, then `node --test`.
 //   npm test                all groups, after the set-up of system packages
-//   npm run test:unit       tests that start no process; nothing is built or installed
+//   npm run test:unit       tests without processes and threads; nothing is built or installed
 //   npm run test:wire       the gateway, the command line and the page as processes
 //   npm run test:kit        channels, crashes and fuzzing
 //   npm test -- FILE...     only these files

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

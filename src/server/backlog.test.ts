@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { connect as tcp } from "node:net";
 import { test } from "node:test";

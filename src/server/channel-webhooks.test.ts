@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";

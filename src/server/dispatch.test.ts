@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { BEARER, http, startServerBench, type HttpResult, type ServerBench } from "../../test/server-bench.ts";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UnknownOutcomeError, type ChannelCapabilities, type Link, type SendResult } from "../channels/channel.ts";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { asId } from "../../core/ids.ts";

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../../core/ids.ts";
