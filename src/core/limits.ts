@@ -155,6 +155,10 @@ export const LIMITS = {
   /** Interval at which a busy Pi process is asked for its state; without an answer in time it counts as stuck. */
   piPingMs: 15_000,
   piPingAnswerMs: 5_000,
+  /** A Pi process that has used so much CPU time without an answer counts as stuck at once; one that got less is asked again ... */
+  piStuckCpuMs: 2_500,
+  /** ... so many times in all. */
+  piPingWaits: 6,
   /** A Pi process that was idle for this long is ended, down to the number of warm ones. */
   piIdleMs: 300_000,
   /** After this many crashes within the window no new process is started for a while: turns end as crashed at once. */

@@ -9,6 +9,7 @@ import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
 import type { LoadedSession } from "./slot.ts";
 import { PiPool, type PiPoolOptions } from "./pool.ts";
+import type { PiExit } from "./process.ts";
 
 /** Answers every command; `exit` ends it with code 3. */
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
@@ -151,9 +152,13 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
   const pending = pool.acquire("/a");
   const worker = await pending;
   clock.advance(LIMITS.piPingMs);
-  t.mock.timers.tick(LIMITS.piPingAnswerMs);
+  let exit: PiExit | undefined;
+  void worker.process.exited.then((ended) => (exit = ended));
+  while (!exit) {
+    await settled();
+    t.mock.timers.tick(LIMITS.piPingAnswerMs);
+  }
   t.mock.timers.reset();
-  const exit = await worker.process.exited;
   assert.equal(exit.signal, "SIGKILL");
   assert.equal(exit.isExpected, false);
 });

@@ -9,6 +9,7 @@ import { ProcessSlot } from "./process-slot.ts";
 import { CrashLog } from "./crash-log.ts";
 import { PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
 import type { SlotSource } from "./slot.ts";
+import { pingProcess } from "./stuck.ts";
 
 /** How processes are currently started. A process with an outdated `generation` is ended as soon as it is idle. */
 export type LaunchSpec = {
@@ -313,7 +314,7 @@ export class PiPool implements SlotSource {
 
   async #ping(worker: ProcessSlot): Promise<void> {
     try {
-      await worker.process.request({ type: "get_state" }, LIMITS.piPingAnswerMs);
+      await pingProcess(worker.process, { type: "get_state" });
     } catch (err) {
       if (!(err instanceof PiTimeoutError) || !worker.process.isAlive || worker.state === "ending") return;
       this.#options.log.error("agent process is stuck and is killed", { pid: worker.process.pid });

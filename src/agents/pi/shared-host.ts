@@ -6,6 +6,7 @@ import type { LaunchSpec } from "./pool.ts";
 import { PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
 import { HOST, type HostVitals } from "./records.ts";
 import { SharedSession } from "./shared-session.ts";
+import { pingProcess } from "./stuck.ts";
 
 export type SharedHostOptions = {
   /** Group and shard whose sessions it serves. */
@@ -35,6 +36,7 @@ export class SharedHost {
   #vitals: HostVitals | null = null;
   /** Monotonic. */
   #pingedAt = 0;
+  #isPinging = false;
   #cancelPing: (() => void) | null = null;
   #cancelIdle: (() => void) | null = null;
 
@@ -200,14 +202,18 @@ export class SharedHost {
 
   async #ping(): Promise<void> {
     const { clock, log } = this.#options;
+    if (this.#isPinging) return;
+    this.#isPinging = true;
     this.#pingedAt = clock.monotonic();
     try {
-      this.#vitals = (await this.#process.request({ type: HOST.ping }, LIMITS.piPingAnswerMs)) as HostVitals;
-      if (this.running > 0) this.#schedulePing();
+      this.#vitals = (await pingProcess(this.#process, { type: HOST.ping })) as HostVitals;
+      if (this.running > 0 && this.state !== "ended") this.#schedulePing();
     } catch (err) {
       if (!(err instanceof PiTimeoutError) || !this.#process.isAlive || this.state === "ended") return;
       log.error("the agent host is stuck and is killed", { pid: this.pid });
       this.#process.kill("SIGKILL", false);
+    } finally {
+      this.#isPinging = false;
     }
   }
 
