@@ -114,6 +114,8 @@ export type RuntimeStatus = {
   state: "starting" | "ready" | "degraded" | "stopped";
   /** Why, when not ready; one sentence. */
   cause?: string;
+  /** False while no turn can run because processes keep failing. */
+  canRun: boolean;
   processes: number;
   busy: number;
   restarts: number;

@@ -1,3 +1,4 @@
+import type { RuntimeStatus } from "../agents/runtime.ts";
 import { CliError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { ClientError } from "../client/errors.ts";
@@ -37,6 +38,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkHealth(client),
       checkChannels(client, invocation.host.now()),
       checkModels(client),
+      checkAgentHost(client),
       checkDeadLetters(client),
     ]);
     return [
@@ -133,6 +135,21 @@ const checkModels = (client: ProtocolClient): Promise<DoctorFinding[]> =>
         title: "no model is connected; the scripted setup guide answers",
         why: "no provider in the configuration has a key and a model, no key is in the environment, and no local server runs.",
         fix: "set a key such as ANTHROPIC_API_KEY and restart, or start Ollama; openclaw models list shows what is found.",
+      }),
+    ];
+  });
+
+/** A look at the processes of the gateway; it starts none. */
+const checkAgentHost = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ agentRuntime?: RuntimeStatus }>(client, "status", {}, ({ agentRuntime }) => {
+    if (!agentRuntime) return [];
+    const { state, cause, canRun, restarts } = agentRuntime;
+    return [
+      findingUnless(state !== "degraded", "agent-host", state === "starting" ? "the agent host is starting" : "the agent host starts", {
+        severity: canRun ? "warning" : "problem",
+        title: canRun ? "agent processes keep failing" : "the agent host keeps failing: no turn can run",
+        why: cause ?? `${plural(restarts, "process", "processes")} ended unexpectedly.`,
+        fix: "openclaw logs --level error --limit 20 shows why; the gateway keeps trying.",
       }),
     ];
   });

@@ -265,13 +265,18 @@ function formatEventLoop(loop: unknown): string {
 }
 
 /** `1 of 2 busy; pid 4711: 12 sessions, 3 running, 96 MiB; 2 restarts`. */
-function formatRuntime({ processes, busy, restarts, hosts = [], cause }: RuntimeStatus): string {
+function formatRuntime({ state, canRun, processes, busy, restarts, hosts = [], cause }: RuntimeStatus): string {
   const shown = hosts.map(({ pid, sessions, running, residentBytes }) => {
     const memory = residentBytes === undefined ? "" : `, ${Math.round(residentBytes / 1_048_576)} MiB`;
     return `pid ${pid}: ${plural(sessions, "session")}, ${running} running${memory}`;
   });
-  const count = processes === 0 ? "none; the next message starts one" : `${busy} of ${processes} busy`;
-  return [count, ...shown, ...(restarts > 0 ? [plural(restarts, "restart")] : []), ...(cause && processes > 0 ? [cause] : [])].join("; ");
+  const count = processes === 0 ? (canRun ? "none; the next message starts one" : "none") : `${busy} of ${processes} busy`;
+  return [
+    count,
+    ...shown,
+    ...(restarts > 0 ? [plural(restarts, "restart")] : []),
+    ...(cause && (processes > 0 || state === "degraded") ? [cause] : []),
+  ].join("; ");
 }
 
 function showAll(facts: StatusReport, { out, host }: Invocation): void {

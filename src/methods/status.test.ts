@@ -106,7 +106,7 @@ async function rig() {
     channelLines: () => ["IRC: reconnecting"],
     missingSecrets: () => [],
     slotWaits: () => state.slotWaits,
-    agentRuntime: () => ({ state: "ready", processes: 1, busy: 0, restarts: 0 }),
+    agentRuntime: () => ({ state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 }),
     keyValue: facts,
     write: (change) => store.write(change),
     sessionFor: (sessionKey) => asId<SessionKey>(sessionKey ?? key),

@@ -60,7 +60,7 @@ export class FakeRuntime implements AgentRuntime {
   }
 
   status(): RuntimeStatus {
-    return { state: "ready", processes: 1, busy: 0, restarts: 0 };
+    return { state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 };
   }
 
   stop(): Promise<void> {

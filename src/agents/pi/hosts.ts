@@ -43,7 +43,7 @@ export class PiHosts {
     this.#options = options;
     const { launch, shared, hostOf, agentOf, clock, log, metrics, maxProcesses, parkedFile } = options;
     this.#shared = new SharedHosts({
-      spec: () => launch.spec("shared"),
+      spec: (crashedAt) => launch.spec("shared", crashedAt),
       groupOf: (file) => (hostOf(agentOf(file)).isolation === "agent" ? `agent:${agentOf(file)}` : "shared"),
       shards: () => shared().shards,
       maxIdleSessions: () => shared().maxIdleSessions,
@@ -52,7 +52,16 @@ export class PiHosts {
       log,
       metrics,
     });
-    this.#pool = new PiPool({ spec: () => launch.spec("process"), warm: 1, max: maxProcesses, parkedFile, clock, log, metrics });
+    this.#pool = new PiPool({
+      spec: (crashedAt) => launch.spec("process", crashedAt),
+      warm: 1,
+      max: maxProcesses,
+      parkedFile,
+      clock,
+      log,
+      metrics,
+    });
+    metrics.sample("gateway_agents_can_run", () => (this.problem && !this.isReady ? 0 : 1));
     metrics.sample("gateway_agents_processes", () => this.counts().processes);
     metrics.sample("gateway_agents_busy_processes", () => this.counts().busy);
     metrics.sample("gateway_agents_sessions", () => this.#sum(({ sessions }) => sessions));
@@ -89,7 +98,7 @@ export class PiHosts {
     await unloadFrom(this.#pool, file);
   }
 
-  /** Why no turn can run; undefined while they can. */
+  /** Why processes are not started; turns still run while `isReady`. */
   get problem(): string | undefined {
     return this.#shared.problem ?? this.#pool.problem;
   }

@@ -7,7 +7,7 @@ import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { ProcessSlot } from "./process-slot.ts";
 import { CrashLog } from "./crash-log.ts";
-import { PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
+import { exitReason, PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
 import type { SlotSource } from "./slot.ts";
 import { pingProcess } from "./stuck.ts";
 
@@ -22,8 +22,8 @@ export type LaunchSpec = {
 };
 
 export type PiPoolOptions = {
-  /** Writes the configuration files if they have changed. */
-  spec: () => Promise<LaunchSpec>;
+  /** Writes the configuration files if they have changed; removes what a process that ended unexpectedly at `crashedAt` has left. */
+  spec: (crashedAt?: number) => Promise<LaunchSpec>;
   /** Processes that are kept ready. */
   warm: number;
   max: number;
@@ -54,6 +54,7 @@ export class PiPool implements SlotSource {
   #restarts = 0;
   #nextNumber = 1;
   #lastFailure: string | undefined;
+  #crashedAt: number | undefined;
   #stopped = false;
   #started = false;
   #restartPlanned: (() => void) | null = null;
@@ -234,7 +235,8 @@ export class PiPool implements SlotSource {
       this.#scaleUp();
     } catch (err) {
       const stderr = worker?.process.stderr;
-      this.#lastFailure = stderr?.split("\n").at(-1) || reasonOf(err);
+      // A process that has ended left its own reason.
+      if (!worker || worker.process.isAlive) this.#lastFailure = reasonOf(err);
       log.error("agent process did not start", { reason: reasonOf(err), stderr });
       // The exit of a process counts as a crash and schedules the next attempt; without a process this must do it.
       if (worker?.process.isAlive) worker.process.kill("SIGKILL", false);
@@ -246,7 +248,7 @@ export class PiPool implements SlotSource {
   async #launchWorker(): Promise<ProcessSlot | undefined> {
     this.#launching++;
     try {
-      const launch = await this.#options.spec();
+      const launch = await this.#options.spec(this.#crashedAt);
       return this.#stopped ? undefined : this.#spawn(launch);
     } finally {
       this.#launching--;
@@ -274,7 +276,7 @@ export class PiPool implements SlotSource {
     const culprit = worker.state === "busy" ? worker.holder : null;
     worker.state = "ending";
     if (!exit.isExpected && !wasEnding) {
-      this.#lastFailure = exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
+      this.#lastFailure = exitReason(exit);
       const { code, signal, stderr } = exit;
       this.#options.log.error("agent process ended unexpectedly", { pid: worker.process.pid, code, signal, stderr });
       this.#recordCrash(culprit);
@@ -283,6 +285,7 @@ export class PiPool implements SlotSource {
   }
 
   #recordCrash(by: string | null): void {
+    this.#crashedAt = this.#options.clock.now();
     this.crashes.record(by === null ? [] : [by]);
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { silentLog } from "../../core/log.ts";
-import { PiProcess, type PiExit, type PiRecord } from "./process.ts";
+import { exitReason, PiProcess, type PiExit, type PiRecord } from "./process.ts";
 
 /** A process that writes these lines and waits. */
 function open(lines: readonly string[], more: { cwd?: string; onRecord?: (record: PiRecord) => void } = {}) {
@@ -75,4 +75,15 @@ test("Without descriptors a start results in an exit, not in the end of the gate
     },
   );
   assert.match(stdout, /^made -1\nexit .*E[MN]FILE.*\ndone\n$/);
+});
+
+test("The reason of an exit is the error in its stderr, else its last line, else its code or signal", () => {
+  const reasonOf = (stderr: string): string => exitReason({ code: 1, signal: null, isExpected: false, stderr });
+  const thrown =
+    "file:///x.js:1\nthrow new Error()\n^\n\nError: no such module\n    at run (x.js:1:1) {\n  code: 'X'\n}\n\nNode.js v24.21.0";
+  assert.equal(reasonOf(thrown), "Error: no such module");
+  assert.equal(reasonOf("FATAL ERROR: Reached heap limit\n----- Native stack trace -----"), "FATAL ERROR: Reached heap limit");
+  assert.equal(reasonOf("killed by hand"), "killed by hand");
+  assert.equal(reasonOf(""), "exit 1");
+  assert.equal(exitReason({ code: null, signal: "SIGKILL", isExpected: false, stderr: "" }), "exit SIGKILL");
 });

@@ -259,3 +259,12 @@ function spawnProcess(options: PiProcessOptions): SpawnResult {
     return { child: null, problem: err };
   }
 }
+
+/** Why a process ended, in one line: the error in its stderr, else its exit code or signal. */
+export function exitReason({ stderr, code, signal }: PiExit): string {
+  const lines = stderr
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(Node\.js v|at |[{}])/.test(line));
+  return lines.findLast((line) => /^(Fatal|FATAL|[A-Za-z]*Error)\b.*:/.test(line)) ?? lines.at(-1) ?? `exit ${code ?? signal}`;
+}

@@ -187,12 +187,13 @@ class PiRuntime implements AgentRuntime {
   }
 
   status(): RuntimeStatus {
-    if (this.#state === "stopped") return { state: "stopped", ...this.#hosts.counts() };
+    const counts = this.#hosts.counts();
+    if (this.#state === "stopped") return { state: "stopped", canRun: false, ...counts };
     const { problem, isReady } = this.#hosts;
-    if (problem) return { state: "degraded", cause: problem, ...this.#hosts.counts() };
+    if (problem) return { state: "degraded", cause: problem, canRun: isReady, ...counts };
     return isReady
-      ? { state: "ready", ...this.#hosts.counts() }
-      : { state: "starting", cause: "The agent process is starting.", ...this.#hosts.counts() };
+      ? { state: "ready", canRun: true, ...counts }
+      : { state: "starting", cause: "The agent process is starting.", canRun: true, ...counts };
   }
 
   async stop(): Promise<void> {

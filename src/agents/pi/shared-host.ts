@@ -3,7 +3,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { LaunchSpec } from "./pool.ts";
-import { PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
+import { exitReason, PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
 import { HOST, type HostVitals } from "./records.ts";
 import { SharedSession } from "./shared-session.ts";
 import { pingProcess } from "./stuck.ts";
@@ -172,7 +172,7 @@ export class SharedHost {
     this.#cancelIdle?.();
     const busy = [...this.#sessions.values()].filter(({ state }) => state === "busy");
     const files = busy.map(({ file }) => file);
-    const failure = exit.isExpected ? null : exit.stderr.split("\n").at(-1) || `exit ${exit.code ?? exit.signal}`;
+    const failure = exit.isExpected ? null : exitReason(exit);
     const { code, signal, stderr } = exit;
     if (failure !== null)
       this.#options.log.error("the agent host ended unexpectedly", { pid: this.pid, code, signal, stderr, turns: files.length });

@@ -122,6 +122,7 @@ test("A host without a turn for a while ends, and the next turn starts one", asy
   clock.advance(60_000);
   await until("it has ended", () => hosts.hosts.length === 0);
   assert.equal(hosts.restarts, 0);
+  assert.equal(hosts.isReady, true, "the next turn starts one");
   const again = await opened(hosts, "/a");
   assert.notEqual(again.pid, a.pid);
 });
@@ -195,6 +196,31 @@ test("When hosts keep failing, turns are refused at once, and later tried again"
   broken = false;
   clock.advance(LIMITS.piCrashWindowMs);
   assert.ok(await opened(hosts, "/b"));
+});
+
+test("A host that fails without a turn is started again with growing delays, and the failure is reported until one is ready", async (t) => {
+  let broken = true;
+  const { hosts, clock, launches } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
+  hosts.start();
+  const delays = new Set<number>();
+  while (!hosts.problem) {
+    await settled();
+    const next = clock.pending()[0];
+    if (hosts.problem || hosts.hosts.length > 0 || next === undefined) continue;
+    delays.add(next);
+    clock.advance(next);
+  }
+  assert.ok(delays.size >= 3, [...delays].join());
+  assert.match(hosts.problem, /failed 5 times within a minute: /);
+  const failed = launches();
+  clock.advance(LIMITS.piCrashWindowMs / 2);
+  await settled();
+  assert.equal(launches(), failed, "too many have failed");
+  assert.ok(hosts.problem, "no host is ready yet");
+  broken = false;
+  clock.advance(LIMITS.piCrashWindowMs);
+  await until("a host is ready", () => hosts.isReady);
+  assert.equal(hosts.problem, undefined);
 });
 
 test("A turn that is stopped while the host starts does not wait for it", async (t) => {

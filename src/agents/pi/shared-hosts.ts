@@ -11,8 +11,8 @@ import type { SharedSession } from "./shared-session.ts";
 import type { SlotSource } from "./slot.ts";
 
 export type SharedHostsOptions = {
-  /** Writes the configuration files if they have changed. */
-  spec: () => Promise<LaunchSpec>;
+  /** Writes the configuration files if they have changed; removes what a process that ended unexpectedly at `crashedAt` has left. */
+  spec: (crashedAt?: number) => Promise<LaunchSpec>;
   /** Whose sessions share a process: sessions of one group never meet those of another. */
   groupOf: (file: string) => string;
   /** Processes for each group. */
@@ -27,6 +27,8 @@ export type SharedHostsOptions = {
 };
 
 const hostCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
+/** The process that is started without a turn. */
+const WARM_KEY = "shared 0";
 const stoppingText = "The gateway is shutting down.";
 
 /** The same session always goes to the same process. */
@@ -45,8 +47,15 @@ export class SharedHosts implements SlotSource {
   readonly #hosts = new Set<SharedHost>();
   readonly #launches = new Map<string, Promise<SharedHost>>();
   readonly crashes: CrashLog;
-  #lastFailure: string | undefined;
+  /** Why no host runs: set when too many have failed, until one is ready. */
+  #problem: string | undefined;
+  #crashedAt: number | undefined;
   #stopped = false;
+  /** Whether a host is kept running without turns. */
+  #keepsWarm = false;
+  #cancelRestart: (() => void) | null = null;
+  /** The last host ended because there was nothing to do. */
+  #isResting = false;
   #restarts = 0;
   #evictions = 0;
 
@@ -57,7 +66,8 @@ export class SharedHosts implements SlotSource {
 
   /** Starts the process of the first shard in the background, so that the first message does not wait for it. */
   start(): void {
-    if (this.#current.size === 0) this.#launch("shared 0").catch((err: unknown) => this.#reportStart(err));
+    this.#keepsWarm = true;
+    if (this.#current.size === 0) this.#launch(WARM_KEY).catch((err: unknown) => this.#reportStart(err));
   }
 
   get hosts(): readonly SharedHost[] {
@@ -73,13 +83,11 @@ export class SharedHosts implements SlotSource {
   }
 
   get problem(): string | undefined {
-    return this.crashes.isOpen
-      ? `The agent process has failed ${this.crashes.count} times within a minute: ${this.#lastFailure}`
-      : undefined;
+    return this.#problem;
   }
 
   get isReady(): boolean {
-    return this.hosts.some((host) => host.state === "ready");
+    return this.#isResting || this.hosts.some((host) => host.state === "ready");
   }
 
   async acquire(file: string, signal?: AbortSignal): Promise<SharedSession> {
@@ -111,6 +119,7 @@ export class SharedHosts implements SlotSource {
 
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true;
+    this.#cancelRestart?.();
     await Promise.all(this.hosts.map((host) => host.end(graceMs / 2)));
   }
 
@@ -141,7 +150,7 @@ export class SharedHosts implements SlotSource {
     // The first crash costs its turns no wait.
     const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
     if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
-    const launch = await spec();
+    const launch = await spec(this.#crashedAt);
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
     const host = new SharedHost({
       key,
@@ -154,6 +163,10 @@ export class SharedHosts implements SlotSource {
     });
     this.#hosts.add(host);
     this.#current.set(key, host);
+    this.#isResting = false;
+    void host.ready().then(() => {
+      if (host.state === "ready") this.#problem = undefined;
+    });
     metrics.count("gateway_agents_process_starts_total");
     return host;
   }
@@ -161,13 +174,29 @@ export class SharedHosts implements SlotSource {
   #onExit(host: SharedHost, files: readonly string[], failure: string | null): void {
     this.#hosts.delete(host);
     if (this.#current.get(host.key) === host) this.#current.delete(host.key);
-    if (failure !== null) this.#recordCrash(files, failure);
+    this.#isResting = failure === null && this.#hosts.size === 0;
+    if (failure === null) return;
+    this.#recordCrash(files, failure);
+    if (this.#keepsWarm && files.length === 0) this.#restartLater();
+  }
+
+  /** A host that failed without a turn is started again before a turn needs it, so that a lasting failure shows early. */
+  #restartLater(): void {
+    const { clock } = this.#options;
+    if (this.#stopped || this.#cancelRestart) return;
+    this.#cancelRestart = clock.after(this.crashes.isOpen ? LIMITS.piBackoffMaxMs : 0, () => {
+      this.#cancelRestart = null;
+      if (this.crashes.isOpen) this.#restartLater();
+      else this.start();
+    });
   }
 
   #recordCrash(files: readonly string[], failure: string): void {
-    this.#lastFailure = failure;
     this.#restarts++;
+    this.#crashedAt = this.#options.clock.now();
     this.crashes.record(files);
+    const { count, isOpen } = this.crashes;
+    if (isOpen) this.#problem = `The agent process has failed ${count} times within a minute: ${failure}`;
     this.#options.metrics.count("gateway_agents_process_crashes_total");
   }
 
