@@ -290,12 +290,17 @@ async function readIfThere(path: string): Promise<string | null> {
 }
 
 /**
- * Removes the locks of a killed Pi: the next one would wait half a minute for them. Only while no Pi uses these directories.
+ * Removes the locks of a killed Pi, which are older than its end: the next one would wait half a minute for them. Pi holds a lock only
+ * for a moment, so that those of another process are newer.
  */
-export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog): Promise<void> {
+export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog, endedAt = Number.POSITIVE_INFINITY): Promise<void> {
   await makePrivateDir(dirs.config, log);
   const names = (await readdir(dirs.config)).filter((name) => name.endsWith(".lock"));
-  for (const name of names) await rm(join(dirs.config, name), { recursive: true, force: true });
+  for (const name of names) {
+    const path = join(dirs.config, name);
+    const lock = await stat(path).catch(() => null);
+    if (lock && lock.mtimeMs <= endedAt) await rm(path, { recursive: true, force: true });
+  }
 }
 
 /** The environment of the commands that the gateway runs for agents: nothing in it is a secret of the gateway. */

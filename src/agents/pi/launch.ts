@@ -64,12 +64,14 @@ export class PiLaunch {
     this.#options = options;
   }
 
-  async spec(kind: HostKind): Promise<LaunchSpec> {
+  /** `crashedAt`: when a process last ended unexpectedly. */
+  async spec(kind: HostKind, crashedAt?: number): Promise<LaunchSpec> {
     const { stateDir, env } = this.#options;
     const dirs = piDirs(stateDir);
     const { config, generation } = await this.#write();
     this.#sweepDone ??= this.#sweep();
     await this.#sweepDone;
+    if (crashedAt !== undefined) await removeLocks(dirs, this.#options.log, crashedAt);
     const marker = newProcessMarker(stateDir);
     const own = toPiEnv(env, dirs, marker);
     const waits = kind === "shared" && this.#needsLongWaits(own) ? { OPENCLAW_LONG_WAITS: "1" } : {};

@@ -1,6 +1,6 @@
 // One session of the shared host hurts itself; the others lose at most an attempt.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -43,8 +43,8 @@ before(async () => {
     tools: testTools(stateDir),
     ...testHosts("shared"),
     launch: {
-      spec: async (kind) => {
-        const spec = await launch.spec(kind);
+      spec: async (kind, crashedAt) => {
+        const spec = await launch.spec(kind, crashedAt);
         return { ...spec, args: ["--import", faults, ...spec.args] };
       },
     },
@@ -166,4 +166,16 @@ test("A host that is killed under many running turns runs each of them again", a
   await until("all of them ask again", () => server.requests().length >= 24);
   held.resolve();
   for (const { text, end } of await Promise.all(turns)) assert.deepEqual([text, end.reason], ["after all", "stop"]);
+});
+
+test("A host that is killed while it holds a lock does not make the next one wait for it", async () => {
+  const lock = join(stateDir, "gateway", "pi", "auth.json.lock");
+  assert.match((await play(turnOf("hello"))).text, /You said: hello/);
+  // Pi itself replaces a lock after half a minute, unless it is not empty.
+  mkdirSync(join(lock, "kept"), { recursive: true });
+  const [host] = runtime.status().hosts!;
+  process.kill(host!.pid, "SIGKILL");
+  await until("the host has ended", () => !runtime.status().hosts!.some(({ pid }) => pid === host!.pid));
+  assert.match((await play(turnOf("hello again"))).text, /You said: hello again/);
+  assert.equal(existsSync(lock), false);
 });
