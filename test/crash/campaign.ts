@@ -15,6 +15,8 @@ export type CampaignOptions = {
   seed: number;
   /** Random kills; the marked ones come on top. */
   kills: number;
+  /** Share of the random kills that hit the agent host and not the gateway. */
+  hosts?: number;
   /** Points to die at, each once. */
   points: readonly string[];
   /** No further life is begun after so long. */
@@ -29,6 +31,8 @@ export type CampaignOptions = {
 export type Summary = {
   seed: number;
   kills: number;
+  /** Those of them that hit an agent host. */
+  hostKills: number;
   /** Points at which the process died. */
   points: string[];
   missed: string[];
@@ -39,6 +43,8 @@ export type Summary = {
   toolRuns: number;
   /** Milliseconds from the start of a life to the end of each run that an earlier one had left open, sorted. */
   resumeMs: number[];
+  /** Milliseconds from the kill of an agent host to the end of each run that it hit, sorted. */
+  hostWaitMs: number[];
   faults: string[];
 };
 
@@ -50,6 +56,12 @@ const POINT_MS = 30_000;
 const DRAIN_MS = 60_000;
 /** The gateway is left alone for so long at the start of a life without a client. */
 const ALONE_MS = 2_500;
+/** Turns that may run at once, chosen anew for each home. */
+const CONCURRENT = [2, 4, 8, 16] as const;
+/** Kills of the agent host in one life. More of them would only test that a host which keeps failing is not started. */
+const HOST_KILLS = 3;
+/** A life in which no host has started by then has no turns. */
+const HOST_MS = 10_000;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -57,6 +69,7 @@ type Plan =
   | { at: "start"; afterMs: number }
   | { at: "traffic"; afterMs: number }
   | { at: "warm"; afterMs: number }
+  | { at: "host"; afterMs: readonly number[]; finishes: boolean }
   | { at: "point"; point: string; nth: number };
 
 /** Kills the gateway again and again while it is used, and looks after what it has promised. */
@@ -68,6 +81,7 @@ export class CrashCampaign {
   readonly #report: (line: string) => void;
   #world!: CrashBench;
   #starts: number[] = [];
+  #hostKills: number[] = [];
 
   constructor(options: CampaignOptions) {
     this.#options = options;
@@ -76,6 +90,7 @@ export class CrashCampaign {
     this.#summary = {
       seed: options.seed,
       kills: 0,
+      hostKills: 0,
       points: [],
       missed: [],
       acked: 0,
@@ -84,12 +99,14 @@ export class CrashCampaign {
       parts: {},
       toolRuns: 0,
       resumeMs: [],
+      hostWaitMs: [],
       faults: this.#ledger.violations,
     };
   }
 
   async run(): Promise<Summary> {
     this.#world = await CrashBench.open();
+    if (this.#options.hosts) this.#world.reset(this.#random.pick(CONCURRENT));
     const deadline = Date.now() + (this.#options.limitMs ?? Number.MAX_SAFE_INTEGER);
     try {
       let onThisHome = 0;
@@ -105,6 +122,7 @@ export class CrashCampaign {
       await this.#world.close();
     }
     this.#summary.resumeMs.sort((a, b) => a - b);
+    this.#summary.hostWaitMs.sort((a, b) => a - b);
     return this.#summary;
   }
 
@@ -114,6 +132,12 @@ export class CrashCampaign {
       yield { at: "point", point, nth: this.#random.int(1, often) };
     }
     for (let kill = 0; kill < this.#options.kills; kill++) {
+      if (this.#random.chance(this.#options.hosts ?? 0)) {
+        const afterMs = Array.from({ length: this.#random.int(1, HOST_KILLS) }, () => this.#random.int(0, 900));
+        kill += afterMs.length - 1;
+        yield { at: "host", afterMs, finishes: this.#random.chance(0.7) };
+        continue;
+      }
       const at = this.#random.weighted({ start: 3, traffic: 4, warm: 3 });
       const most = { start: 700, traffic: 1_200, warm: 500 }[at];
       yield { at, afterMs: this.#random.int(0, most) };
@@ -137,10 +161,11 @@ export class CrashCampaign {
       const orphans = await life.end("SIGKILL");
       if (orphans.length > 0) this.#ledger.reportViolation(`${orphans.length} children outlived the gateway by more than a second`);
     }
-    this.#summary.kills++;
+    if (plan.at !== "host") this.#summary.kills++;
     for (const fault of this.#ledger.violations.slice(faults))
       this.#report(`  life ${this.#summary.kills} (${JSON.stringify(plan)}): ${fault}`);
-    if (this.#summary.kills % 10 === 0) this.#report(`${this.#summary.kills} kills, ${this.#ledger.violations.length} faults`);
+    if (this.#summary.kills % 10 === 0 || plan.at === "host")
+      this.#report(`${this.#summary.kills} kills, ${this.#ledger.violations.length} faults`);
   }
 
   async #use(life: GatewayRun, plan: Exclude<Plan, { at: "start" }>): Promise<void> {
@@ -150,8 +175,8 @@ export class CrashCampaign {
       // With what earlier lives left out of the way, the kill hits fresh turns on a warm agent.
       if (plan.at === "warm") await this.#untilIdle(client, life, 10_000);
       traffic.begin();
-      const killed = Promise.race([life.ended, sleep(plan.at === "point" ? POINT_MS : plan.afterMs)]);
-      await traffic.run(killed);
+      if (plan.at === "host") await this.#killHosts(life, client, traffic, plan);
+      else await traffic.run(Promise.race([life.ended, sleep(plan.at === "point" ? POINT_MS : plan.afterMs)]));
       const alive = !life.over;
       // The requests that wait are answered or cut off by the kill; nothing is left to be answered after it.
       if (alive) void life.end("SIGKILL");
@@ -159,6 +184,35 @@ export class CrashCampaign {
       await traffic.settle();
       if (plan.at === "point") this.#summary[alive ? "missed" : "points"].push(plan.point);
     } else if (plan.at === "point") this.#summary.points.push(plan.point);
+  }
+
+  /** Kills the agent host under the traffic, then lets the turns end or leaves them to the end of the gateway. */
+  async #killHosts(
+    life: GatewayRun,
+    client: ProtocolClient,
+    traffic: TrafficGenerator,
+    plan: Extract<Plan, { at: "host" }>,
+  ): Promise<void> {
+    for (const ms of plan.afterMs) await traffic.run(Promise.race([life.ended, this.#killHost(life, ms)]));
+    await traffic.run(sleep(200));
+    if (plan.finishes && !(await this.#untilIdle(client, life, DRAIN_MS)) && !life.over)
+      this.#ledger.reportViolation(`turns were left ${DRAIN_MS} ms after the agent host was killed`);
+  }
+
+  async #killHost(life: GatewayRun, afterMs: number): Promise<void> {
+    await sleep(afterMs);
+    const end = Date.now() + HOST_MS;
+    while (!life.over && Date.now() < end) {
+      const [host] = life.hosts();
+      if (host !== undefined) {
+        this.#hostKills.push(Date.now());
+        process.kill(host, "SIGKILL");
+        this.#summary.hostKills++;
+        this.#summary.kills++;
+        return;
+      }
+      await sleep(5);
+    }
   }
 
   async #firstClient(life: GatewayRun): Promise<ProtocolClient | null> {
@@ -211,14 +265,15 @@ export class CrashCampaign {
       await life.end("SIGTERM");
       if (Date.now() - began > 5_000) this.#ledger.reportViolation(`SIGTERM took ${Date.now() - began} ms`);
     }
-    this.#add(checkFinalState(this.#world, this.#ledger, this.#starts, reported));
+    this.#add(checkFinalState(this.#world, this.#ledger, this.#starts, reported, this.#hostKills));
     for (const fault of this.#ledger.violations.slice(faults)) this.#report(`  at the end of a home: ${fault}`);
     const { keepDir } = this.#options;
     if (keepDir && this.#ledger.violations.length > faults) cpSync(this.#world.home, keepDir, { recursive: true });
     this.#summary.acked += this.#ledger.all("acked").length;
     this.#ledger.clear();
     this.#starts = [];
-    this.#world.reset();
+    this.#hostKills = [];
+    this.#world.reset(this.#options.hosts ? this.#random.pick(CONCURRENT) : undefined);
   }
 
   async #finish(life: GatewayRun, client: ProtocolClient, reported: Set<string>): Promise<void> {
@@ -241,6 +296,7 @@ export class CrashCampaign {
     add(this.#summary.parts, closing.parts);
     this.#summary.toolRuns += closing.toolRuns;
     this.#summary.resumeMs.push(...closing.resumeMs);
+    this.#summary.hostWaitMs.push(...closing.hostWaitMs);
   }
 }
 

@@ -18,6 +18,8 @@ export class CrashBench {
   readonly dir: string;
   home: string;
   port: number;
+  /** Turns that may run at the same time in this home. */
+  maxConcurrent = 2;
 
   private constructor(model: ModelServer, irc: CrashBench["irc"], dir: string, port: number) {
     this.model = model;
@@ -40,6 +42,11 @@ export class CrashBench {
     return join(this.dir, "tools.log");
   }
 
+  /** Sessions that clients use: more than may run at once, but not many more. */
+  get sessions(): readonly string[] {
+    return Array.from({ length: Math.max(3, this.maxConcurrent) }, (_, at) => `s${at}`);
+  }
+
   get database(): string {
     return join(stateDir(this.home), "gateway", "gateway.db");
   }
@@ -49,7 +56,8 @@ export class CrashBench {
   }
 
   /** Resets everything: an empty home and an empty record of requests and answers. */
-  reset(): void {
+  reset(maxConcurrent = 2): void {
+    this.maxConcurrent = maxConcurrent;
     if (this.home) dropHome(this.home);
     this.home = newHome();
     mkdirSync(stateDir(this.home), { recursive: true });
@@ -75,7 +83,7 @@ export class CrashBench {
     };
     return {
       ...base,
-      agents: { defaults: { model: { primary: "test/echo" }, maxConcurrent: 2, skipBootstrap: true } },
+      agents: { defaults: { model: { primary: "test/echo" }, maxConcurrent: this.maxConcurrent, skipBootstrap: true } },
       gateway: { http: { endpoints: { chatCompletions: { enabled: true } } } },
       ...(this.irc ? { channels: { irc: channel } } : {}),
     };

@@ -12,6 +12,8 @@ const SCOPES = ["operator.admin", "operator.read", "operator.write"];
 /** Children of a killed gateway may live this much longer. */
 export const ORPHAN_MS = 1_000;
 const START_MS = 60_000;
+/** Title of a shared agent host. */
+const HOST_TITLE = "openclaw-pi";
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -79,6 +81,11 @@ export class GatewayRun {
     return this.#child.exitCode;
   }
 
+  /** The shared agent hosts of this gateway that have started. */
+  hosts(): number[] {
+    return this.#over ? [] : descendants(this.pid).filter((pid) => commandOf(pid).startsWith(HOST_TITLE));
+  }
+
   /** A client as soon as one is let in; null when the process ends before. */
   async connect(): Promise<ProtocolClient | null> {
     if (!(await this.serving)) return null;
@@ -112,6 +119,17 @@ export class GatewayRun {
       left = left.filter(isRunning);
     }
     return left;
+  }
+}
+
+/** Empty for a process that has ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return "";
+    throw err;
   }
 }
 

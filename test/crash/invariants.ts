@@ -45,6 +45,7 @@ type RunRow = {
   state: string;
   tools_started: number;
   received_at: number;
+  started_at: number | null;
   ended_at: number | null;
   outcome: string | null;
 };
@@ -57,6 +58,8 @@ export type FinalState = {
   toolRuns: number;
   /** For each run that an earlier life had left open: what it took from the start of the life in which it ended. */
   resumeMs: number[];
+  /** For each run that a kill of the agent host has hit: what it took from then to its end, unless the gateway was killed meanwhile. */
+  hostWaitMs: number[];
 };
 
 /** When everything is over and the process gone: the store, the IRC server, the model and the tools agree. */
@@ -65,6 +68,7 @@ export function checkFinalState(
   ledger: MessageLedger,
   starts: readonly number[],
   reported: ReadonlySet<string>,
+  hostKills: readonly number[] = [],
 ): FinalState {
   const db = new DatabaseSync(world.database, { readOnly: true });
   try {
@@ -81,6 +85,8 @@ export function checkFinalState(
     for (const row of runs)
       for (const ms of resumeMs(row, starts))
         if (ms > STUCK_MS) ledger.reportViolation(`${row.run_id}: ended ${ms} ms after the start (${JSON.stringify(row)})`);
+    const hostWaitMs = waitsAfterHostKills(runs, hostKills, starts);
+    for (const ms of hostWaitMs) if (ms > STUCK_MS) ledger.reportViolation(`a run ended ${ms} ms after its agent host was killed`);
     const toolRuns = checkTools(world, runs, ledger);
     checkModel(world, ledger);
     return {
@@ -88,6 +94,7 @@ export function checkFinalState(
       parts: Object.fromEntries(countByState(parts.map((row) => row.state))),
       toolRuns,
       resumeMs: runs.flatMap((row) => resumeMs(row, starts)),
+      hostWaitMs,
     };
   } finally {
     db.close();
@@ -102,6 +109,16 @@ function resumeMs(row: RunRow, starts: readonly number[]): number[] {
   if (endedAt === null || row.state === "parked") return [];
   const start = starts.findLast((at) => at <= endedAt);
   return start !== undefined && receivedAt < start ? [endedAt - start] : [];
+}
+
+/** A run was hit when its turn had started before the kill and ended after it. */
+function waitsAfterHostKills(runs: readonly RunRow[], kills: readonly number[], starts: readonly number[]): number[] {
+  return kills.flatMap((at) =>
+    runs.flatMap(({ started_at: startedAt, ended_at: endedAt }) => {
+      if (startedAt === null || endedAt === null || startedAt > at || endedAt < at) return [];
+      return starts.some((start) => start > at && start <= endedAt) ? [] : [endedAt - at];
+    }),
+  );
 }
 
 const OVER = new Set(["done", "failed", "aborted", "merged", "parked"]);

@@ -5,9 +5,9 @@ import type { GatewayRun } from "./gateway-run.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { BOT, PERSON, ROOM, type CrashBench } from "./crash-bench.ts";
 
-const SESSIONS = ["a", "b", "c"] as const;
-/** No new messages while so many wait: every one of them costs a turn. */
-const OPEN_LIMIT = 10;
+/** No new messages while so many wait for each turn that may run: every one of them costs a turn. */
+const OPEN_PER_TURN = 2;
+const LEAST_OPEN = 10;
 
 /** Kinds of messages, and how often each is sent. */
 const MIX = {
@@ -57,10 +57,11 @@ export class TrafficGenerator {
 
   /** Sends at random moments until `until` resolves. */
   async run(until: Promise<unknown>): Promise<void> {
+    const limit = Math.max(LEAST_OPEN, OPEN_PER_TURN * this.#world.maxConcurrent);
     const state = { over: false };
     void until.then(() => (state.over = true));
     while (!state.over) {
-      if (this.#ledger.open().length < OPEN_LIMIT) this.act(this.#random.weighted<Kind>(MIX));
+      if (this.#ledger.open().length < limit) this.act(this.#random.weighted<Kind>(MIX));
       await Promise.race([until, new Promise((resolve) => setTimeout(resolve, this.#random.int(2, 120)))]);
     }
   }
@@ -86,7 +87,7 @@ export class TrafficGenerator {
 
   #entry(kind: Exclude<Kind, "retry" | "irc-direct" | "irc-room">): LedgerEntry {
     const marker = this.#ledger.nextMarker();
-    const session = this.#random.pick(SESSIONS);
+    const session = this.#random.pick(this.#world.sessions);
     const tool = `tool:bash:echo ${marker} | tee -a ${this.#world.toolLog}`;
     const common = { marker, key: `key-${marker}`, session, state: "sent", outcome: null } as const;
     switch (kind) {
