@@ -233,3 +233,12 @@ test("An answer that comes as lists of content parts arrives as text, also where
 test("A record whose type is a property of every object has no meaning", () => {
   for (const type of ["constructor", "__proto__", "toString"]) assert.deepEqual(events({ type }), []);
 });
+
+test("Half a character at the end of a message is not carried into the next one", () => {
+  const state = createMappingState();
+  const delta = (value: string) =>
+    mapRecord({ type: "message_update", assistantMessageEvent: { type: "text_delta", contentIndex: 0, delta: value } }, state, 0).events;
+  assert.deepEqual(delta("a\ud83d"), [{ type: "text", delta: "a" }]);
+  mapRecord({ type: "message_start", message: { role: "assistant" } }, state, 0);
+  assert.deepEqual(delta("b"), [{ type: "text", delta: "b" }]);
+});

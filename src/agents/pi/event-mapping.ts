@@ -53,7 +53,7 @@ type MappingContext = { state: MappingState; now: number; note: ReportProblem };
 
 const MAPPERS: Readonly<Record<string, (record: PiRecord, context: MappingContext) => MappedRecord>> = {
   message_start: (record, { state }) => {
-    Object.assign(state, { half: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
+    Object.assign(state, { pendingSurrogate: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
     return fieldsOf(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
   },
   message_update: (record, context) => ({ events: toDelta(fieldsOf(record["assistantMessageEvent"]), context) }),
