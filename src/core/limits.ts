@@ -134,8 +134,10 @@ export const LIMITS = {
   piHostRecycleBytes: 419_430_400,
   /** Interval at which a shared host with running turns is asked whether it is alive; see piPingAnswerMs. */
   piHostPingMs: 5_000,
-  /** Time for a session, or an idle host, to end on request; then it is killed. */
+  /** Time for an idle host to end on request, then it is killed; and for which a turn waits for its session to close. */
   piSessionEndMs: 2_000,
+  /** A shared host that has not closed a session by then is killed, with all its turns. */
+  piSessionCloseMs: 15_000,
   /** Stock Pi processes at the same time, one for each turn; more turns wait for one. */
   piProcesses: 10,
   /** Pi processes that start at the same time; a waiting turn may get one that becomes free first. */

@@ -43,7 +43,7 @@ export class PiHosts {
     this.#options = options;
     const { launch, shared, hostOf, agentOf, clock, log, metrics, maxProcesses, parkedFile } = options;
     this.#shared = new SharedHosts({
-      spec: (crashedAt) => launch.spec("shared", crashedAt),
+      spec: () => launch.spec("shared", this.#crashedAt),
       groupOf: (file) => (hostOf(agentOf(file)).isolation === "agent" ? `agent:${agentOf(file)}` : "shared"),
       shards: () => shared().shards,
       maxIdleSessions: () => shared().maxIdleSessions,
@@ -53,7 +53,7 @@ export class PiHosts {
       metrics,
     });
     this.#pool = new PiPool({
-      spec: (crashedAt) => launch.spec("process", crashedAt),
+      spec: () => launch.spec("process", this.#crashedAt),
       warm: 1,
       max: maxProcesses,
       parkedFile,
@@ -129,6 +129,12 @@ export class PiHosts {
 
   async stop(graceMs: number): Promise<void> {
     await Promise.all([this.#shared.stop(graceMs), this.#pool.stop(graceMs)]);
+  }
+
+  /** When a process of either kind last ended unexpectedly: what it left is in the way of both. */
+  get #crashedAt(): number | undefined {
+    const times = [this.#shared.crashedAt, this.#pool.crashedAt].filter((at) => at !== undefined);
+    return times.length === 0 ? undefined : Math.max(...times);
   }
 
   #sum(of: (host: NonNullable<RuntimeStatus["hosts"]>[number]) => number): number {

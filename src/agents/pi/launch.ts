@@ -59,6 +59,7 @@ export class PiLaunch {
   #written: { config: PiConfig; generation: string } | null = null;
   #writing: Promise<unknown> = Promise.resolve();
   #sweepDone: Promise<void> | null = null;
+  #cleanedAfter: number | undefined;
 
   constructor(options: PiLaunchOptions) {
     this.#options = options;
@@ -71,11 +72,18 @@ export class PiLaunch {
     const { config, generation } = await this.#write();
     this.#sweepDone ??= this.#sweep();
     await this.#sweepDone;
-    if (crashedAt !== undefined) await removeLocks(dirs, this.#options.log, crashedAt);
+    await this.#cleanAfter(crashedAt);
     const marker = newProcessMarker(stateDir);
     const own = toPiEnv(env, dirs, marker);
     const waits = kind === "shared" && this.#needsLongWaits(own) ? { OPENCLAW_LONG_WAITS: "1" } : {};
     return { generation, args: await this.#args(kind), env: { ...own, ...waits }, keys: config.keys, cwd: dirs.start, marker };
+  }
+
+  /** Once after each crash. */
+  async #cleanAfter(crashedAt: number | undefined): Promise<void> {
+    if (crashedAt === undefined || crashedAt === this.#cleanedAfter) return;
+    this.#cleanedAfter = crashedAt;
+    await removeLocks(piDirs(this.#options.stateDir), this.#options.log, crashedAt);
   }
 
   /** Whether requests may be silent for longer than Node's own limit, or go through a proxy. */

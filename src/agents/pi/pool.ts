@@ -22,8 +22,8 @@ export type LaunchSpec = {
 };
 
 export type PiPoolOptions = {
-  /** Writes the configuration files if they have changed; removes what a process that ended unexpectedly at `crashedAt` has left. */
-  spec: (crashedAt?: number) => Promise<LaunchSpec>;
+  /** Writes the configuration files if they have changed. */
+  spec: () => Promise<LaunchSpec>;
   /** Processes that are kept ready. */
   warm: number;
   max: number;
@@ -54,7 +54,8 @@ export class PiPool implements SlotSource {
   #restarts = 0;
   #nextNumber = 1;
   #lastFailure: string | undefined;
-  #crashedAt: number | undefined;
+  /** When a process last ended unexpectedly. */
+  crashedAt: number | undefined;
   #stopped = false;
   #started = false;
   #restartPlanned: (() => void) | null = null;
@@ -248,7 +249,7 @@ export class PiPool implements SlotSource {
   async #launchWorker(): Promise<ProcessSlot | undefined> {
     this.#launching++;
     try {
-      const launch = await this.#options.spec(this.#crashedAt);
+      const launch = await this.#options.spec();
       return this.#stopped ? undefined : this.#spawn(launch);
     } finally {
       this.#launching--;
@@ -285,7 +286,7 @@ export class PiPool implements SlotSource {
   }
 
   #recordCrash(by: string | null): void {
-    this.#crashedAt = this.#options.clock.now();
+    this.crashedAt = this.#options.clock.now();
     this.crashes.record(by === null ? [] : [by]);
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");

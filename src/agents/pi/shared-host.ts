@@ -29,6 +29,8 @@ export class SharedHost {
   readonly #process: PiProcess;
   readonly #sessions = new Map<string, SharedSession>();
   readonly #byNumber = new Map<number, SharedSession>();
+  /** Sessions that have ended and are not closed yet, by file. */
+  readonly #closing = new Map<string, Promise<void>>();
   readonly #ready: Promise<void>;
   state: "starting" | "ready" | "ended" = "starting";
   #isRetired = false;
@@ -100,6 +102,11 @@ export class SharedHost {
     return session;
   }
 
+  /** Resolves when an earlier session of the file is closed: a file is open once only. */
+  async closed(file: string): Promise<void> {
+    await this.#closing.get(file);
+  }
+
   takeLoaded(file: string): SharedSession | undefined {
     const session = this.#sessions.get(file);
     return session?.state === "idle" && session.loaded ? this.take(file) : undefined;
@@ -113,6 +120,7 @@ export class SharedHost {
   give(session: SharedSession): void {
     session.lastUsed = this.#options.clock.monotonic();
     if (session.state === "busy") session.state = "idle";
+    if (!session.isAlive) this.#keepClosing(session);
     if (!session.isAlive || !session.loaded) this.#remove(session);
     if (this.running === 0) this.#scheduleIdle();
     if (session.lastUsed - this.#pingedAt >= LIMITS.piHostPingMs) void this.#ping();
@@ -180,6 +188,13 @@ export class SharedHost {
     for (const session of this.#sessions.values()) session.ended(exit);
     this.#sessions.clear();
     this.#byNumber.clear();
+  }
+
+  #keepClosing({ file, closing }: SharedSession): void {
+    this.#closing.set(file, closing);
+    void closing.then(() => {
+      if (this.#closing.get(file) === closing) this.#closing.delete(file);
+    });
   }
 
   #remove(session: SharedSession): void {

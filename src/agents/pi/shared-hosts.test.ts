@@ -239,7 +239,31 @@ test("A session that does not stop its turn is ended alone; one that cannot even
   assert.equal(a.isAlive, false);
   assert.equal(b.isAlive, true);
   assert.equal((await opened(hosts, "/a")).pid, b.pid);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   void b.request({ type: "deaf" }).catch(() => undefined);
-  await b.end(50);
-  await until("the host is gone", () => hosts.hosts.length === 0);
+  const released = hosts.release(b, false);
+  t.mock.timers.tick(LIMITS.piSessionEndMs);
+  await released;
+  const again = hosts.acquire("/b");
+  await settled();
+  assert.equal(hosts.hosts[0]?.running, 1, "its file is not opened again before it is closed");
+  t.mock.timers.tick(LIMITS.piSessionCloseMs);
+  t.mock.timers.reset();
+  const next = await again;
+  assert.notEqual(next.pid, b.pid);
+});
+
+test("A host that is slow to close a session is not killed, and opens the file again only after that", async (t) => {
+  const { hosts } = makeHosts(t);
+  const [a, b] = [await opened(hosts, "/a"), await opened(hosts, "/b")];
+  process.kill(a.pid, "SIGSTOP");
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const released = hosts.release(a, false);
+  t.mock.timers.tick(LIMITS.piSessionEndMs);
+  await released;
+  t.mock.timers.reset();
+  const again = hosts.acquire("/a");
+  process.kill(a.pid, "SIGCONT");
+  assert.equal((await again).pid, b.pid);
+  assert.equal(b.isAlive, true);
 });

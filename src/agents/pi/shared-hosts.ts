@@ -11,8 +11,8 @@ import type { SharedSession } from "./shared-session.ts";
 import type { SlotSource } from "./slot.ts";
 
 export type SharedHostsOptions = {
-  /** Writes the configuration files if they have changed; removes what a process that ended unexpectedly at `crashedAt` has left. */
-  spec: (crashedAt?: number) => Promise<LaunchSpec>;
+  /** Writes the configuration files if they have changed. */
+  spec: () => Promise<LaunchSpec>;
   /** Whose sessions share a process: sessions of one group never meet those of another. */
   groupOf: (file: string) => string;
   /** Processes for each group. */
@@ -49,7 +49,8 @@ export class SharedHosts implements SlotSource {
   readonly crashes: CrashLog;
   /** Why no host runs: set when too many have failed, until one is ready. */
   #problem: string | undefined;
-  #crashedAt: number | undefined;
+  /** When a process last ended unexpectedly. */
+  crashedAt: number | undefined;
   #stopped = false;
   /** Whether a host is kept running without turns. */
   #keepsWarm = false;
@@ -99,6 +100,7 @@ export class SharedHosts implements SlotSource {
       await (signal ? abortable(ready, signal) : ready);
       if (host.state !== "ready") continue;
       await this.#closeElsewhere(file, host);
+      await (signal ? abortable(host.closed(file), signal) : host.closed(file));
       if (host.isUsable) return host.take(file);
     }
   }
@@ -150,7 +152,7 @@ export class SharedHosts implements SlotSource {
     // The first crash costs its turns no wait.
     const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
     if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
-    const launch = await spec(this.#crashedAt);
+    const launch = await spec();
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
     const host = new SharedHost({
       key,
@@ -193,7 +195,7 @@ export class SharedHosts implements SlotSource {
 
   #recordCrash(files: readonly string[], failure: string): void {
     this.#restarts++;
-    this.#crashedAt = this.#options.clock.now();
+    this.crashedAt = this.#options.clock.now();
     this.crashes.record(files);
     const { count, isOpen } = this.crashes;
     if (isOpen) this.#problem = `The agent process has failed ${count} times within a minute: ${failure}`;

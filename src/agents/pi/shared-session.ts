@@ -6,6 +6,13 @@ import { toLoaded } from "./process-slot.ts";
 import { HOST, type ToolRequest } from "./records.ts";
 import type { LoadedSession, PiSlot, SlotListener } from "./slot.ts";
 
+/** Resolves with the promise, or after `ms`. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
+}
+
 /** A session of the shared host as a slot. */
 export class SharedSession implements PiSlot {
   /** Path of the session file; a session of the host never changes it. */
@@ -19,6 +26,8 @@ export class SharedSession implements PiSlot {
   loaded: LoadedSession | null = null;
   /** Monotonic. */
   lastUsed = 0;
+  /** Resolves when the host no longer has the file open, after `end`. */
+  closing: Promise<void> = Promise.resolve();
   #listener: SlotListener | null = null;
 
   /** `onFailure`: the session was ended because it did not behave. */
@@ -67,16 +76,23 @@ export class SharedSession implements PiSlot {
     void this.end(LIMITS.piCommandMs);
   }
 
-  /** Ends the session; a host that does not even close one in time is killed. */
+  /** Ends the session at once; waits for at most `graceMs` until the host has closed it. */
   async end(graceMs: number): Promise<void> {
     if (!this.isAlive) return;
-    const closing = this.request({ type: HOST.close }, graceMs);
+    this.closing = this.#close();
     this.ended({ code: null, signal: null });
+    await within(this.closing, graceMs);
+  }
+
+  /** Never rejects. Other turns run in the host: it is killed only when it does not close the session for long. */
+  async #close(): Promise<void> {
     try {
-      await closing;
+      await this.request({ type: HOST.close }, LIMITS.piSessionCloseMs);
     } catch (err) {
       this.#log.error("the agent host did not close a session and is killed", { pid: this.pid, reason: reasonOf(err) });
-      if (err instanceof PiTimeoutError && this.#process.isAlive) this.#process.kill("SIGKILL", false);
+      if (!(err instanceof PiTimeoutError) || !this.#process.isAlive) return;
+      this.#process.kill("SIGKILL", false);
+      await this.#process.exited;
     }
   }
 
