@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
@@ -127,8 +127,15 @@ async function listening(child: ChildProcess, output: () => string, ended: Promi
 
 /** Process ids of the children of a process, and of theirs. */
 export function descendants(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  if (!existsSync(path)) return [];
-  const direct = readFileSync(path, "utf8").trim().split(/\s+/).filter(Boolean).map(Number);
+  let listed: string;
+  try {
+    listed = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException;
+    // It has ended meanwhile.
+    if (code === "ENOENT" || code === "ESRCH") return [];
+    throw err;
+  }
+  const direct = listed.trim().split(/\s+/).filter(Boolean).map(Number);
   return direct.flatMap((child) => [child, ...descendants(child)]);
 }
