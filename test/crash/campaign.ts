@@ -56,7 +56,7 @@ const POINT_MS = 30_000;
 const DRAIN_MS = 60_000;
 /** The gateway is left alone for so long at the start of a life without a client. */
 const ALONE_MS = 2_500;
-/** Turns that may run at once, chosen anew for each home. */
+/** Turns that may run at once, chosen for each home. */
 const CONCURRENT = [2, 4, 8, 16] as const;
 /** Kills of the agent host in one life. More of them would only test that a host which keeps failing is not started. */
 const HOST_KILLS = 3;

@@ -9,8 +9,25 @@ const CASES: readonly [what: string, crashes: readonly (readonly string[])[], co
   ["crashes with no session in use count each", [[], [], []], 3],
   ["a session alone counts once", [["a"], ["a"], ["a"]], 1],
   ["two sessions alone count twice", [["a"], ["b"], ["a"]], 2],
-  ["one session that was in use at all of them explains them", [["a", "b", "c"], ["a", "c", "d"], ["a", "e"]], 1],
-  ["two bad sessions among many others count twice", [["a", "x", "y"], ["a", "z"], ["b", "x"], ["b", "q"]], 2],
+  [
+    "one session that was in use at all of them explains them",
+    [
+      ["a", "b", "c"],
+      ["a", "c", "d"],
+      ["a", "e"],
+    ],
+    1,
+  ],
+  [
+    "two bad sessions among many others count twice",
+    [
+      ["a", "x", "y"],
+      ["a", "z"],
+      ["b", "x"],
+      ["b", "q"],
+    ],
+    2,
+  ],
   ["crashes without a common session count each", [["a", "b"], ["c", "d"], ["e"]], 3],
 ];
 for (const [what, crashes, count] of CASES) {

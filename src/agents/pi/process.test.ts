@@ -77,8 +77,9 @@ test("Without descriptors a start results in an exit, not in the end of the gate
   assert.match(stdout, /^made -1\nexit .*E[MN]FILE.*\ndone\n$/);
 });
 
+const reasonOf = (stderr: string): string => exitReason({ code: 1, signal: null, isExpected: false, stderr });
+
 test("The reason of an exit is the error in its stderr, else its last line, else its code or signal", () => {
-  const reasonOf = (stderr: string): string => exitReason({ code: 1, signal: null, isExpected: false, stderr });
   const thrown =
     "file:///x.js:1\nthrow new Error()\n^\n\nError: no such module\n    at run (x.js:1:1) {\n  code: 'X'\n}\n\nNode.js v24.21.0";
   assert.equal(reasonOf(thrown), "Error: no such module");

@@ -150,12 +150,18 @@ test("A crash ends every turn that runs in the host and counts for each of its s
 test("A host that stops going round is killed", async (t) => {
   const { hosts, clock } = makeHosts(t);
   const session = await opened(hosts, "/a");
-  let ended = false;
-  session.listen({ grant: { system: "", tools: [] }, onExit: () => (ended = true), onRecord() {}, onToolCall() {}, onProviderWait() {} });
+  const ended: string[] = [];
+  session.listen({
+    grant: { system: "", tools: [] },
+    onExit: () => void ended.push("/a"),
+    onRecord() {},
+    onToolCall() {},
+    onProviderWait() {},
+  });
   t.mock.timers.enable({ apis: ["setTimeout"] });
   void session.request({ type: "deaf" }).catch(() => undefined);
   clock.advance(LIMITS.piHostPingMs);
-  while (!ended) {
+  while (ended.length === 0) {
     await settled();
     t.mock.timers.tick(LIMITS.piPingAnswerMs);
   }

@@ -1,3 +1,4 @@
+// Group: wire
 // What child/ uses of Pi's SDK. A new version of Pi that lacks any of it fails here first, with its name.
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
