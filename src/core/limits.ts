@@ -144,6 +144,8 @@ export const LIMITS = {
   piConcurrentStarts: 2,
   /** Wait of a turn for a Pi process; then it ends as failed. */
   piWaitMs: 600_000,
+  /** Minimum interval between checks that the agents' configuration files still exist; a missing one is written again. */
+  piFilesCheckMs: 5_000,
   /** Attempts of a turn whose Pi process ended before any output or tool call. */
   piTurnAttempts: 3,
   /** A Pi process that has not reported that it is ready by then is killed and counted as a crash. */

@@ -22,7 +22,7 @@ export type PiHostsOptions = {
   /** The agent whose session is stored in a file. */
   agentOf: (file: string) => AgentId;
   shared: () => SharedHostSettings;
-  launch: Pick<PiLaunch, "spec">;
+  launch: Pick<PiLaunch, "spec" | "generation">;
   maxProcesses: number;
   parkedFile: (number: number) => string;
   clock: Clock;
@@ -44,6 +44,7 @@ export class PiHosts {
     const { launch, shared, hostOf, agentOf, clock, log, metrics, maxProcesses, parkedFile } = options;
     this.#shared = new SharedHosts({
       spec: () => launch.spec("shared", this.#crashedAt),
+      generation: () => launch.generation(),
       groupOf: (file) => (hostOf(agentOf(file)).isolation === "agent" ? `agent:${agentOf(file)}` : "shared"),
       shards: () => shared().shards,
       maxIdleSessions: () => shared().maxIdleSessions,
@@ -54,6 +55,7 @@ export class PiHosts {
     });
     this.#pool = new PiPool({
       spec: () => launch.spec("process", this.#crashedAt),
+      generation: () => launch.generation(),
       warm: 1,
       max: maxProcesses,
       parkedFile,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { ProviderTable } from "../models.ts";
 import {
@@ -38,6 +39,17 @@ export type PiLaunchOptions = {
 /** A little less than what Node's own requests wait for the next byte. */
 const NODE_SILENCE_MS = 290_000;
 
+type ConfigInputs = { models: ProviderTable; keys: NodeJS.ProcessEnv; compaction: CompactionSettings | undefined };
+
+/** Whether two inputs give the same configuration. Providers are compared by identity: a changed one is a new object. */
+const isSameConfig = (a: ConfigInputs, b: ConfigInputs): boolean =>
+  a.compaction === b.compaction && hasSameValues(a.models, b.models) && hasSameValues(a.keys, b.keys);
+
+function hasSameValues(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}
+
 type HostKind = "shared" | "process";
 
 /** Code that a child process loads: beside this file in the sources, a file of its own in a build. */
@@ -55,14 +67,25 @@ async function requireChild(name: string): Promise<string> {
 export class PiLaunch {
   readonly #options: PiLaunchOptions;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
-  /** The configuration that was last written, and what it was made from. */
-  #written: { config: PiConfig; generation: string } | null = null;
+  /** Generation of the configuration that was last written. */
+  #written: string | null = null;
+  #current: { inputs: ConfigInputs; config: PiConfig; generation: string } | null = null;
+  /** Monotonic. */
+  #filesCheckedAt = -Infinity;
   #writing: Promise<unknown> = Promise.resolve();
   #sweepDone: Promise<void> | null = null;
   #cleanedAfter: number | undefined;
 
   constructor(options: PiLaunchOptions) {
     this.#options = options;
+  }
+
+  /** Generation of today's configuration, as in `spec`. Cheap enough for each turn: unchanged inputs are not read again. */
+  generation(): string {
+    const { clock, log } = this.#options;
+    if (clock.monotonic() - this.#filesCheckedAt >= LIMITS.piFilesCheckMs)
+      this.#write().catch((err: unknown) => log.warn("the agent's configuration could not be written", { reason: reasonOf(err) }));
+    return this.#configNow().generation;
   }
 
   /** `crashedAt`: when a process last ended unexpectedly. */
@@ -100,19 +123,28 @@ export class PiLaunch {
     return toHostArgs(await requireChild("shared-host"), join(dirname(this.#entry), "index.js"), dirs, writable);
   }
 
+  #configNow(): { config: PiConfig; generation: string } {
+    const { models, keys, compaction } = this.#options;
+    const inputs = { models: models(), keys: keys(), compaction: compaction() };
+    if (this.#current && isSameConfig(this.#current.inputs, inputs)) return this.#current;
+    const config = toPiConfig(inputs.models, inputs.keys, inputs.compaction);
+    this.#current = { inputs, config, generation: configGeneration(config) };
+    return this.#current;
+  }
+
   async #write(): Promise<{ config: PiConfig; generation: string }> {
-    const { stateDir, models, keys, compaction, log } = this.#options;
+    const { stateDir, log, clock } = this.#options;
     const dirs = piDirs(stateDir);
-    const config = toPiConfig(models(), keys(), compaction());
-    const generation = configGeneration(config);
+    this.#filesCheckedAt = clock.monotonic();
+    const now = this.#configNow();
     // The directory may have been removed by hand while the gateway runs.
-    if (this.#written?.generation !== generation || !(await hasPiFiles(dirs))) {
+    if (this.#written !== now.generation || !(await hasPiFiles(dirs))) {
       const previous = this.#writing;
-      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, config, log));
+      this.#writing = previous.catch(() => undefined).then(() => writePiFiles(dirs, now.config, log));
       await this.#writing;
-      this.#written = { config, generation };
+      this.#written = now.generation;
     }
-    return this.#written;
+    return now;
   }
 
   /** Before the first process is started, every process with the marker is a leftover of an earlier gateway. */

@@ -31,6 +31,7 @@ function makePool(t: TestContext, more: Partial<PiPoolOptions> & { script?: () =
     warm: 1,
     max: 2,
     parkedFile: (number) => `/parked-${number}`,
+    generation: () => "g",
     clock,
     log: silentLog,
     metrics: silentMetrics,

@@ -24,6 +24,8 @@ export type LaunchSpec = {
 export type PiPoolOptions = {
   /** Writes the configuration files if they have changed. */
   spec: () => Promise<LaunchSpec>;
+  /** The generation that `spec` would have now. */
+  generation: () => string;
   /** Processes that are kept ready. */
   warm: number;
   max: number;
@@ -100,7 +102,7 @@ export class PiPool implements SlotSource {
 
   /** The process that has the file loaded, else the least recently used one, else a new one; waits while all are busy. */
   async acquire(path: string, signal?: AbortSignal): Promise<ProcessSlot> {
-    await this.#retireOutdated();
+    this.#retireOutdated();
     if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
     signal?.throwIfAborted();
     const idle = [...this.#workers].filter((worker) => worker.state === "idle");
@@ -293,8 +295,8 @@ export class PiPool implements SlotSource {
     this.#scaleUp();
   }
 
-  async #retireOutdated(): Promise<void> {
-    const { generation } = await this.#options.spec();
+  #retireOutdated(): void {
+    const generation = this.#options.generation();
     const old = [...this.#workers].filter((worker) => worker.state === "idle" && worker.generation !== generation);
     for (const worker of old) void this.discard(worker);
   }

@@ -43,6 +43,7 @@ before(async () => {
     tools: testTools(stateDir),
     ...testHosts("shared"),
     launch: {
+      generation: () => launch.generation(),
       spec: async (kind, crashedAt) => {
         const spec = await launch.spec(kind, crashedAt);
         return { ...spec, args: ["--import", faults, ...spec.args] };

@@ -59,7 +59,7 @@ export type PiRuntimeOptions = {
   /** Stock processes at most; default LIMITS.piProcesses. */
   maxProcesses?: number;
   /** How processes are started; default: PiLaunch. */
-  launch?: Pick<PiLaunch, "spec">;
+  launch?: Pick<PiLaunch, "spec" | "generation">;
 };
 
 type SessionContext = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
@@ -386,7 +386,7 @@ class PiRuntime implements AgentRuntime {
 
   /** Brings the file to the checkpoint and loads it; resolves to its checkpoint. Must precede a prompt. */
   async #prepare(slot: PiSlot, turn: SessionContext, file: string, wanted: Checkpoint | null): Promise<Prepared> {
-    const standing = await compareWithCheckpoint(file, wanted, this.#measured.get(file));
+    const standing = compareWithCheckpoint(file, wanted, this.#measured.get(file));
     let checkpoint = wanted;
     const isLoaded = (): boolean => slot.loaded?.file === file;
     if (standing !== "same") {

@@ -1,4 +1,5 @@
-import { open, readFile, stat, truncate } from "node:fs/promises";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { readFile, truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../core/errors.ts";
 import { writeFileAtomic } from "../../core/files.ts";
@@ -38,24 +39,20 @@ export function parseCheckpoint(text: string | null): Checkpoint | null {
   return match ? { bytes: Number(match[1]), lastId: match[2]! } : null;
 }
 
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size;
-  } catch (err) {
-    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return -1;
-    throw err;
-  }
+/** -1 for a missing file. Synchronous, because the file is small work beside the database in the same directory: a turn asks three times. */
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
 }
 
 /** The last complete line that ends at or before `end`, with the offset after it. Undefined when there is none. */
-async function lastLine(path: string, end: number, look = TAIL_BYTES): Promise<{ line: string; end: number } | undefined> {
+function lastLine(path: string, end: number, look = TAIL_BYTES): { line: string; end: number } | undefined {
   const start = Math.max(0, end - look);
   const bytes = Buffer.alloc(end - start);
-  const file = await open(path, "r");
+  const file = openSync(path, "r");
   try {
-    await file.read(bytes, 0, bytes.length, start);
+    readSync(file, bytes, 0, bytes.length, start);
   } finally {
-    await file.close();
+    closeSync(file);
   }
   const stop = bytes.lastIndexOf(10);
   if (stop === -1) return start === 0 ? undefined : lastLine(path, end, look * 16);
@@ -78,21 +75,21 @@ function idOf(line: string): string | undefined {
  * Compares a file with the checkpoint that the gateway has stored. `measured`: the end of the file as this process last saw it;
  * a file of that size is not opened again.
  */
-export async function compareWithCheckpoint(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): Promise<CheckpointStatus> {
-  const size = await sizeOf(path);
+export function compareWithCheckpoint(path: string, checkpoint: Checkpoint | null, measured?: Checkpoint): CheckpointStatus {
+  const size = sizeOf(path);
   if (checkpoint && measured?.lastId === checkpoint.lastId && measured.bytes === checkpoint.bytes && size === checkpoint.bytes)
     return "same";
   if (checkpoint === null || size < checkpoint.bytes || checkpoint.bytes === 0) return "lost";
-  const last = await lastLine(path, checkpoint.bytes);
+  const last = lastLine(path, checkpoint.bytes);
   if (!last || last.end !== checkpoint.bytes || idOf(last.line) !== checkpoint.lastId) return "lost";
   return size === checkpoint.bytes ? "same" : "ahead";
 }
 
 /** The checkpoint of a file after a turn. An incomplete last line, left by a crash, is removed. Null when nothing is usable. */
 export async function measureCheckpoint(path: string): Promise<Checkpoint | null> {
-  const size = await sizeOf(path);
+  const size = sizeOf(path);
   if (size <= 0) return null;
-  const last = await lastLine(path, size);
+  const last = lastLine(path, size);
   const lastId = last && idOf(last.line);
   if (!last || lastId === undefined) return null;
   if (last.end !== size) await truncate(path, last.end);

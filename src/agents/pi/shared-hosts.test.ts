@@ -30,6 +30,7 @@ function makeHosts(t: TestContext, more: Partial<SharedHostsOptions> & { script?
     shards: () => 1,
     maxIdleSessions: () => 100,
     idleMs: () => 0,
+    generation: () => "g",
     clock,
     log: silentLog,
     metrics: silentMetrics,

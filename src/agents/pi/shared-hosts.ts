@@ -13,6 +13,8 @@ import type { SlotSource } from "./slot.ts";
 export type SharedHostsOptions = {
   /** Writes the configuration files if they have changed. */
   spec: () => Promise<LaunchSpec>;
+  /** The generation that `spec` would have now. */
+  generation: () => string;
   /** Whose sessions share a process: sessions of one group never meet those of another. */
   groupOf: (file: string) => string;
   /** Processes for each group. */
@@ -128,9 +130,8 @@ export class SharedHosts implements SlotSource {
   /** The host of a session, with today's configuration; starts it when there is none. */
   async #hostFor(file: string, signal: AbortSignal | undefined): Promise<SharedHost> {
     const key = `${this.#options.groupOf(file)} ${shardOf(file, Math.max(1, this.#options.shards()))}`;
-    const { generation } = await this.#options.spec();
     const current = this.#current.get(key);
-    if (current?.generation === generation && current.isUsable) return current;
+    if (current?.generation === this.#options.generation() && current.isUsable) return current;
     if (current) await this.#retire(key, current);
     const launch = this.#launch(key);
     return signal ? abortable(launch, signal) : launch;

@@ -21,6 +21,7 @@ export function wrapFetch(queries: ProviderKeys["queries"], currentRun: () => Ru
     const target = withQuery(input, queries);
     for (;;) {
       const response = await plain(target, init);
+      readInPieces(response);
       const ms = retryAfterOf(response);
       const run = currentRun();
       if (ms === null || !run) return response;
@@ -49,6 +50,40 @@ function retryAfterOf({ status, headers }: Response): number | null {
   const seconds = /^\s*\d+(\.\d+)?\s*$/.test(given) ? Number(given) : (Date.parse(given) - Date.now()) / 1_000;
   const ms = Math.ceil(Number.isNaN(exact) ? seconds * 1_000 : exact);
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, 10 ** 12) : null;
+}
+
+/**
+ * Event parsers of the provider libraries copy the rest of a chunk after each event, so that a chunk costs the square of its size: 64 KB
+ * of short events take 12 ms. In pieces of this size they take 1 ms.
+ */
+const PIECE_BYTES = 2_048;
+
+/** Iterating over the body of an event stream gives pieces of at most PIECE_BYTES; everything else about the response stays. */
+function readInPieces({ body, headers }: Response): void {
+  if (!body || !headers.get("content-type")?.startsWith("text/event-stream")) return;
+  Object.defineProperty(body, Symbol.asyncIterator, { value: () => piecesOf(body), configurable: true });
+}
+
+/** As the iterator of a stream does, ends the request when the reader stops early. */
+async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  let isOver = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((err: unknown) => {
+        isOver = true;
+        throw err;
+      });
+      if (done) {
+        isOver = true;
+        return;
+      }
+      for (let at = 0; at < value.length; at += PIECE_BYTES) yield value.subarray(at, at + PIECE_BYTES);
+    }
+  } finally {
+    if (!isOver) await reader.cancel();
+    reader.releaseLock();
+  }
 }
 
 const canRepeat = (input: unknown, init: RequestInit | undefined): boolean =>

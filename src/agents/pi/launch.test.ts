@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { until } from "../../../test/until.ts";
+import { silentLog } from "../../core/log.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { Secret } from "../../core/secret.ts";
+import type { ProviderTable } from "../models.ts";
+import { piDirs } from "./files.ts";
+import { PiLaunch } from "./launch.ts";
+
+type Provider = ProviderTable[string];
+
+function makeLaunch(t: TestContext) {
+  const stateDir = mkdtempSync(join(tmpdir(), "pi-launch-"));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const clock = new FakeClock();
+  let reveals = 0;
+  class CountedSecret extends Secret {
+    override reveal(): string {
+      reveals++;
+      return super.reveal();
+    }
+  }
+  const provider = (id: string): Provider => ({
+    baseUrl: "http://127.0.0.1:9/v1",
+    apiKey: new CountedSecret(`canary-key-${id}`),
+    models: [{ id }],
+  });
+  const state = { providers: { one: provider("a") } as Record<string, Provider>, keys: {} as NodeJS.ProcessEnv };
+  const launch = new PiLaunch({
+    stateDir,
+    models: () => ({ ...state.providers }),
+    env: {},
+    keys: () => ({ ...state.keys }),
+    compaction: () => undefined,
+    log: silentLog,
+    clock,
+  });
+  return { launch, clock, state, provider, dirs: piDirs(stateDir), reveals: () => reveals };
+}
+
+test("the generation of unchanged providers and keys is computed once", (t) => {
+  const { launch, reveals } = makeLaunch(t);
+  const generation = launch.generation();
+  const before = reveals();
+  for (let n = 0; n < 10; n++) assert.equal(launch.generation(), generation);
+  assert.equal(reveals(), before);
+});
+
+test("a changed provider, a new one, and a changed key are a new generation, which processes then have", async (t) => {
+  const { launch, state, provider } = makeLaunch(t);
+  const seen = [launch.generation()];
+  state.providers["one"] = provider("b");
+  seen.push(launch.generation());
+  state.providers["two"] = provider("c");
+  seen.push(launch.generation());
+  state.keys = { OPENAI_API_KEY: "canary-key-of-openai" };
+  seen.push(launch.generation());
+  assert.equal(new Set(seen).size, seen.length);
+  assert.equal((await launch.spec("process")).generation, seen.at(-1));
+});
+
+test("configuration files that were removed are written again by a later turn", async (t) => {
+  const { launch, clock, dirs } = makeLaunch(t);
+  await launch.spec("process");
+  rmSync(dirs.config, { recursive: true });
+  clock.advance(LIMITS.piFilesCheckMs);
+  launch.generation();
+  await until("the files", () => existsSync(join(dirs.config, "settings.json")) && existsSync(dirs.temp));
+});
