@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
 
 type TextDelta = { s: number; kind: "text_delta" | "thinking_delta"; contentIndex: number; parts: string[] };
 
@@ -12,7 +12,7 @@ const HIGH_WATER_BYTES = 1_048_576;
  * record each 12 ms and not one for each token; the first one after a pause leaves at once. Order within a session is kept.
  */
 export class HostOutput {
-  readonly #socket: Socket;
+  readonly #socket: Writable;
   readonly #deltas = new Map<number, TextDelta>();
   /** When the last text of a session left, in milliseconds of the process. */
   readonly #sentAt = new Map<number, number>();
@@ -20,7 +20,7 @@ export class HostOutput {
   #isTimerSet = false;
   #drained: PromiseWithResolvers<void> | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Writable) {
     this.#socket = socket;
     socket.on("drain", () => {
       this.#drained?.resolve();

@@ -62,7 +62,14 @@ export class HostSession {
     return session;
   }
 
-  async #open(path: string, cwd: string): Promise<void> {
+  /** A session without a file. */
+  static async openInMemory(cwd: string, parts: HostParts): Promise<HostSession> {
+    const session = new HostSession(0, parts);
+    await session.#open(null, cwd);
+    return session;
+  }
+
+  async #open(path: string | null, cwd: string): Promise<void> {
     const { sdk, models, settings, agentDir } = this.#parts;
     const settingsManager = sdk.SettingsManager.inMemory(structuredClone(settings));
     const resourceLoader = new sdk.DefaultResourceLoader({
@@ -85,7 +92,7 @@ export class HostSession {
       modelRuntime: models,
       settingsManager,
       resourceLoader,
-      sessionManager: sdk.SessionManager.open(path, undefined, cwd),
+      sessionManager: path === null ? sdk.SessionManager.inMemory(cwd) : sdk.SessionManager.open(path, undefined, cwd),
       noTools: "builtin",
     });
     this.#session = session;
@@ -142,6 +149,12 @@ export class HostSession {
         else this.#parts.output.send({ s: this.#s, type: HOST.promptFailed, error: textOf(err) });
       });
     return accepted.promise;
+  }
+
+  /** One turn outside of `currentRun`'s usual scope; resolves when it has ended. */
+  async runDry(message: string, scope: RunScope): Promise<void> {
+    this.#grant = { system: "-", tools: [], facts: {} };
+    await currentRun.run(scope, () => this.#session.prompt(message, { expandPromptTemplates: false }));
   }
 
   steer({ message, images }: SessionCommand): Promise<void> {

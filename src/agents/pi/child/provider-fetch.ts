@@ -6,6 +6,8 @@ export type RunWaits = {
   remainingWaitMs: number;
   /** A provider requested a wait; `waits` is false when it is not granted and the request fails. */
   onWait: (ms: number, waits: boolean) => void;
+  /** No request leaves this process: each is answered with an error. */
+  isOffline?: true;
 };
 
 /** Limit of a single wait for a provider. */
@@ -18,6 +20,7 @@ const LONGEST_WAIT_MS = 60_000;
 export function wrapFetch(queries: ProviderKeys["queries"], currentRun: () => RunWaits | undefined): void {
   const plain = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
+    if (currentRun()?.isOffline) return new Response("{}", { status: 400, headers: { "content-type": "application/json" } });
     const target = withQuery(input, queries);
     for (;;) {
       const response = await plain(target, init);

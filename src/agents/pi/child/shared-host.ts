@@ -18,6 +18,10 @@ import { currentRun, HostSession, type HostParts, type SessionCommand } from "./
 import { endOrphansAtExit, takeProviderKeys } from "./keys.ts";
 import { wrapFetch } from "./provider-fetch.ts";
 import { loadSdk, type PiModelRuntime, type PiSdk } from "./sdk.ts";
+import { runDryTurn } from "./warm-up.ts";
+
+/** The dry turn waits this long for a first message, which must not wait for it. */
+const WARM_UP_DELAY_MS = 100;
 
 type Command = SessionCommand & { id?: string; s?: number };
 
@@ -61,6 +65,16 @@ class SharedHost {
       const error = err instanceof Error ? err.message : String(err);
       if (id !== undefined)
         this.#parts.output.send({ ...(s === undefined ? {} : { s }), id, type: "response", command: type, success: false, error });
+    }
+  }
+
+  /** Runs a dry turn unless a session has been opened, which then does as much. */
+  async warmUp(): Promise<void> {
+    if (this.#sessions.size > 0) return;
+    try {
+      await runDryTurn(this.#parts);
+    } catch (err) {
+      console.error("the dry turn failed:", err);
     }
   }
 
@@ -131,6 +145,7 @@ async function main(): Promise<void> {
   process.stdin.on("end", () => process.exit(0));
   process.on("unhandledRejection", (err) => console.error("unhandled rejection:", err));
   output.send({ type: "ready" });
+  setTimeout(() => void host.warmUp(), WARM_UP_DELAY_MS);
 }
 
 await main();
