@@ -23,7 +23,13 @@ export async function fillSessions(home: string, prefix: string, count: number):
   for (let from = 0; from < count; from += BATCH)
     await store.write(() => {
       for (let n = from; n < Math.min(count, from + BATCH); n++)
-        sessions.ensure(keyOf(`${prefix}${n}`), { sessionId: `${prefix}-${n}`, agentId: AGENT, chatKind: "direct", channel: "webchat", now });
+        sessions.ensure(keyOf(`${prefix}${n}`), {
+          sessionId: `${prefix}-${n}`,
+          agentId: AGENT,
+          chatKind: "direct",
+          channel: "webchat",
+          now,
+        });
     });
   store.close();
 }
@@ -47,7 +53,15 @@ export async function fillHistory(home: string, name: string, count: number, wor
     sessions.ensure(key, { sessionId, agentId: AGENT, chatKind: "direct", channel: "webchat", now: at });
     sessions.patch(key, { checkpoint: toCheckpoint(checkpoint) });
     for (const [n, { role, text, at: written }] of history.entries())
-      messages.add({ id: `${name}-${n}`, sessionKey: key, sessionId, runId: null, idempotencyKey: null, at: written, body: bodyOf(role, text) });
+      messages.add({
+        id: `${name}-${n}`,
+        sessionKey: key,
+        sessionId,
+        runId: null,
+        idempotencyKey: null,
+        at: written,
+        body: bodyOf(role, text),
+      });
   });
   store.close();
 }

@@ -78,7 +78,7 @@ export const sleep = (ms: number): Promise<void> => new Promise((resolve) => set
 
 /** Waits until a process tree has used less than 1 % of a core for a second: startup work in the background has ended. */
 export async function untilQuiet(pid: number): Promise<void> {
-  for (let quiet = 0; quiet < 2; ) {
+  for (let quiet = 0; quiet < 2;) {
     const { all } = await costOf(pid, () => sleep(500));
     quiet = all < 5 ? quiet + 1 : 0;
   }

@@ -1,6 +1,6 @@
 // Measures CPU time and memory of a build and compares them with the budgets: npm run bench -- --help
 import { existsSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startModelServer } from "../model-server.ts";

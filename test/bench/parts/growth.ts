@@ -81,12 +81,7 @@ const measureHistory = (subject: Subject, count: number): Promise<void> => {
   });
 };
 
-const measureStart = (
-  subject: Subject,
-  what: string,
-  more: Config,
-  fill?: (home: string) => Promise<void>,
-): Promise<void> => {
+const measureStart = (subject: Subject, what: string, more: Config, fill?: (home: string) => Promise<void>): Promise<void> => {
   const config = subject.config(more);
   return withFilledHome(subject, config, fill, async (home) => {
     const startedAt = performance.now();

@@ -12,7 +12,8 @@ type Sample = { hours: number; gateway: number; host: number };
 
 export const soak: Part = {
   name: "soak",
-  about: "500 sessions, 50 of them turning at once, for `--minutes N` (default 10): memory every 10 s and its slope after the first minute.",
+  about:
+    "500 sessions, 50 of them turning at once, for `--minutes N` (default 10): memory every 10 s and its slope after the first minute.",
   maxRuns: 1,
   onRequest: true,
   measure: (subject, { minutes }) =>
