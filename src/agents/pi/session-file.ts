@@ -39,7 +39,7 @@ export function parseCheckpoint(text: string | null): Checkpoint | null {
   return match ? { bytes: Number(match[1]), lastId: match[2]! } : null;
 }
 
-/** -1 for a missing file. Synchronous, because the file is small work beside the database in the same directory: a turn asks three times. */
+/** -1 for a missing file. Synchronous like the database beside it: an asynchronous call costs five times the CPU, and each turn makes several. */
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
 }

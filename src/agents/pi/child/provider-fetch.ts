@@ -57,7 +57,7 @@ function retryAfterOf({ status, headers }: Response): number | null {
 
 /**
  * Event parsers of the provider libraries copy the rest of a chunk after each event, so that a chunk costs the square of its size: 64 KB
- * of short events take 12 ms. In pieces of this size they take 1 ms.
+ * of short events take 4 ms of CPU, in pieces of this size less than 1 ms.
  */
 const PIECE_BYTES = 2_048;
 
