@@ -1,7 +1,9 @@
 import { descendants, until, type GatewayUnderTest } from "../../wire/gateway-process.ts";
-import { costOf, pssOf, sleep, untilQuiet, wakesOf } from "../measure.ts";
+import { costOf, pssOf, sleep, wakesOf } from "../measure.ts";
 import { openTalker, openWatchers, type Part, type Subject } from "../subject.ts";
 
+/** After work V8 collects garbage for about 25 s. */
+const SETTLE_MS = 27_000;
 /** Long enough for the events that every client gets at an interval. */
 const WINDOW_MS = 31_000;
 
@@ -24,7 +26,7 @@ export const idle: Part = {
 };
 
 async function measureIdle(subject: Subject, gateway: GatewayUnderTest, who: string, budget?: number): Promise<void> {
-  await untilQuiet(gateway.pid);
+  await sleep(SETTLE_MS);
   const before = wakesOf(gateway.pid);
   const { all, elapsedMs } = await costOf(gateway.pid, () => sleep(WINDOW_MS));
   subject.record(`idle, ${who}`, "% of a core", (all / elapsedMs) * 100, budget);
