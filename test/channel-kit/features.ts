@@ -269,10 +269,10 @@ export async function defineFeatureTests(id: string): Promise<void> {
               const begun = await until("a preview", () => answers().find((text) => text.includes("red")));
               // It is edited only when it is known on disk which message it is.
               await until("an edit of it", () => answers().some((text) => text.includes("red") && text !== begun));
-              assert.equal(it.countAnswers(/white grey/), 0);
+              assert.equal(it.countAnswers(/white pink/), 0);
               await it.kill();
               await it.start();
-              await it.untilAnswered(/white grey/);
+              await it.untilAnswered(/white pink/);
               await it.untilIdle();
               assert.equal(it.countAnswers(/\bred\b/), 1, JSON.stringify(answers()));
             },

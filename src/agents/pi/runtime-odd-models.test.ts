@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { contextOf, startModelServer, type ModelServer, type ModelReply } from "../../../test/model-server.ts";
+import { until } from "../../../test/until.ts";
 import { systemClock } from "../../core/clock.ts";
 import { asId } from "../../core/ids.ts";
 import { silentLog } from "../../core/log.ts";
@@ -169,8 +170,13 @@ test("Odd usage, types and pages neither break the turn nor the process", async 
 
 test("Directories of Pi that are removed while it runs are made again", async () => {
   rmSync(join(stateDir, "gateway", "pi"), { recursive: true, force: true });
-  assert.equal((await play(turnOf("hello"))).text, "You said: hello");
-  assert.match(readFileSync(join(stateDir, "gateway", "pi", "models.json"), "utf8"), /test-model/);
+  const models = join(stateDir, "gateway", "pi", "models.json");
+  // They are looked at with a turn, at most every few seconds.
+  await until("the files", async () => {
+    assert.equal((await play(turnOf("hello"))).text, "You said: hello");
+    return existsSync(models);
+  });
+  assert.match(readFileSync(models, "utf8"), /test-model/);
 });
 
 test("A secret query of an address reaches the server and no file", async () => {
