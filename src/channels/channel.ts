@@ -266,7 +266,11 @@ export interface Channel<Account = unknown> {
   readonly setup?: readonly string[];
   /** What a form says to the person who connects an account. */
   readonly guide?: SetupGuide;
-  /** Checks and completes one account's configuration (secrets already resolved). Pure. */
+  /**
+   * Completes the keys of one account; pure. The schema of a built-in channel has checked them, so that `parse` looks only at what a schema
+   * cannot say: keys that need each other, the content of credentials (always `Secret`), where a credential may go. Keys that are absent or
+   * were not valid are missing. A plugin has no schema: its keys come as they are written, and it checks all of them.
+   */
   parse(raw: unknown): { account: Account } | { issues: readonly AccountIssue[] };
   /** Identifies the credential, so that one account never runs twice. Never the credential itself. */
   identity(account: Account): string;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
+import { checkAccount } from "../../test/fakes/channel-account.ts";
 import { channelIds, channelManifest, loadChannel } from "./registry.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -41,10 +42,16 @@ for (const id of channelIds) {
   test(`${id} promises only operations that fit its abilities, and answers bad configuration with issues`, async () => {
     const channel = (await loadChannel(id))!;
     assert.ok(channel.capabilities.maxText.value > 0);
-    for (const raw of [undefined, null, 1, "x", [], {}]) {
-      const result = channel.parse(raw);
-      assert.ok("issues" in result && result.issues.length > 0, JSON.stringify(raw));
-      assert.ok(result.issues.every((issue) => issue.path !== "" && issue.message !== ""));
+    const result = channel.parse({});
+    assert.ok("issues" in result && result.issues.length > 0);
+    assert.ok(result.issues.every((issue) => issue.path !== "" && issue.message !== ""));
+    for (const block of [null, 1, "x", []]) {
+      const { issues } = checkAccount(id, block);
+      assert.deepEqual(
+        issues.map(({ path }) => path),
+        [`channels.${id}`],
+        JSON.stringify(block),
+      );
     }
   });
 }

@@ -28,6 +28,11 @@ export const reactionNotifications = enumOf(REACTION_DOC, REACTION_MODES, { onIn
 /** The same key of one room. */
 export const roomReactionNotifications = enumOf(`${REACTION_DOC} Default: as the account.`, REACTION_MODES, { onInvalid: "off" });
 
+/** Control characters, for the character classes of patterns. */
+export const CONTROL = "\\x00-\\x1f\\x7f-\\x9f";
+/** What becomes part of a line of a protocol must not end it. */
+export const ONE_LINE = { regex: `[^${CONTROL}]*`, description: "a text of one line" } as const;
+
 export const isolate = boolean(
   "Run this account in its own thread: it stays connected while the gateway is busy, and its crash affects no other account. Not an OpenClaw key.",
   { onInvalid: false, whenAbsent: false },
@@ -35,6 +40,8 @@ export const isolate = boolean(
 
 export const proxy = string(
   "HTTP proxy for the connection to the platform, such as http://proxy.example:3128. Default: the environment variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.",
+  // A setting that cannot be read must not become a direct connection: no proxy has this URL, so the account does not connect.
+  { onInvalid: "invalid://", fix: "Write it in quotes." },
 );
 
 /** Limit on answers between two bots. */

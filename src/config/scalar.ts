@@ -32,7 +32,7 @@ export function readScalar(node: Node, tree: ScalarTree, path: KeyPath, context:
     result = convert(node, value, { fromEnv, type: typeName(tree), context });
   }
   if ("value" in result) return result.value;
-  const { problem, suggestion, fix } = result;
+  const { problem, suggestion, fix = node.fix } = result;
   const hint = suggestion ? `; did you mean "${suggestion}"?` : "";
   context.findings.add("error", path, tree.start, {
     message: `${formatPath(path)} ${problem}${hint}`,

@@ -66,6 +66,7 @@ const EXPECTED: Readonly<Record<Node["kind"], string>> = {
 function wrongType(node: Node, tree: Tree, path: KeyPath, context: ValidationContext): typeof INVALID {
   context.findings.add("error", path, tree.start, () => ({
     message: `${formatPath(path)} must be ${EXPECTED[node.kind]}, but is ${typeName(tree)}`,
+    ...(node.fix !== undefined && { fix: node.fix }),
   }));
   return INVALID;
 }

@@ -18,6 +18,8 @@ type NodeBase = {
   readonly warning?: string;
   /** Used instead of the default when the value is present and wrong, where the default would be more open than what was meant. */
   readonly onInvalid?: unknown;
+  /** What to do about a wrong value, where the message alone does not say it. */
+  readonly fix?: string;
   /** What applies when the key is absent, for the documentation. Used instead of `default` where an absent key first asks a wider level. */
   readonly whenAbsent?: string | number | boolean;
 };

@@ -6,11 +6,12 @@ import type { Channel, ChannelEvent, InboundMessage, Link, OutboundPart, SendRes
 import type { AccountSpec, AccountStatus } from "../../src/channels/account-types.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../../src/channels/supervisor.ts";
 import { accountApplier } from "../fakes/account-changes.ts";
+import { checkAccount } from "../fakes/channel-account.ts";
 
 /** A channel under its real host, with a journal in memory in place of the store. */
 export type TestHost = {
   host: ChannelSupervisor;
-  /** Runs these accounts and no others. */
+  /** Runs these accounts and no others; their keys are checked by the schema first. */
   apply(accounts: readonly AccountSpec[]): Promise<void>;
   /** Every message that was admitted once, in order. */
   events: InboundMessage[];
@@ -70,7 +71,9 @@ export async function openTestHost(channel: Channel, config: unknown, account = 
     commands: [{ name: "status", description: "Show the session." }],
   });
   const spec: AccountSpec = { channel: channel.id, account: asId<AccountId>(account), enabled: true, config };
-  const apply = accountApplier(host);
+  const applyChecked = accountApplier(host);
+  const apply = (specs: readonly AccountSpec[]): Promise<void> =>
+    applyChecked(specs.map((each) => ({ ...each, config: checkAccount(each.channel, each.config).raw })));
   await apply([spec]);
   const until = (ready: () => boolean, what: string): Promise<void> =>
     new Promise((resolve, reject) => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Secret } from "../../core/secret.ts";
 import { asId } from "../../core/ids.ts";
 import { canonicalIrcId, ircIdentity, parseIrcAccount } from "./config.ts";
+import { createIrcChannel } from "./index.ts";
+import type { IrcAccountKeys } from "./schema.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { addressedNick, decodeIrcMessage, type IrcDecodeContext } from "./inbound.ts";
 import { casefold, isTarget, parseLine, parsePrefix } from "./message-line.ts";
 import { utf8Length, splitIntoLines, toPlainIrc } from "./outbound.ts";
@@ -136,16 +138,19 @@ test("lines, prefixes, names", () => {
   for (const good of ["alice", "#room", "[a]", "a:b"]) assert.equal(isTarget(good), true, good);
 });
 
+const irc = createIrcChannel();
+const parseKeys = (keys: object): ReturnType<typeof parseIrcAccount> => parseChecked(irc, keys);
+
 test("a complete account gets its defaults, TLS first of all", () => {
-  const result = parseIrcAccount({ host: "irc.example.com", nick: "bot", channels: ["#a"], password: new Secret("pw") });
+  const result = parseKeys({ host: "irc.example.com", nick: "bot", channels: ["#a"], password: "pw" });
   assert.ok("account" in result);
   const { account } = result;
   assert.deepEqual([account.port, account.tls, account.username, account.realname], [6697, { verify: "authorities" }, "bot", "OpenClaw"]);
   assert.equal(account.password!.reveal(), "pw");
   assert.equal(JSON.stringify(account).includes("pw"), false);
-  const plain = parseIrcAccount({ host: "h", nick: "b", tls: false });
+  const plain = parseKeys({ host: "h", nick: "b", tls: false });
   assert.ok("account" in plain && plain.account.port === 6667 && plain.account.tls === false);
-  const registers = parseIrcAccount({ host: "h", nick: "b", nickserv: { password: "p", register: true, registerEmail: "a@b.example" } });
+  const registers = parseKeys({ host: "h", nick: "b", nickserv: { password: "p", register: true, registerEmail: "a@b.example" } });
   assert.ok("account" in registers && registers.account.nickserv?.registerEmail === "a@b.example");
 });
 
@@ -154,26 +159,37 @@ const BAD: readonly (readonly [config: object, path: string])[] = [
   [{ host: "h" }, "nick"],
   [{ host: "h", nick: "a b" }, "nick"],
   [{ host: "h", nick: "#room" }, "nick"],
+  [{ host: "h", nick: "9b" }, "nick"],
+  [{ host: "h", nick: "b\r\nQUIT" }, "nick"],
+  [{ host: "h", nick: "b", username: "a\r\nQUIT" }, "username"],
+  [{ host: "h", nick: "b", realname: "a\r\nQUIT" }, "realname"],
+  [{ host: "h", nick: "b", nickserv: { service: "N\r\nQUIT" } }, "nickserv.service"],
+  [{ host: "h", nick: "b", nickserv: { registerEmail: "a\nb" } }, "nickserv.registerEmail"],
+  [{ host: "h", nick: "b", sasl: { username: "a\nb", password: "p" } }, "sasl.username"],
   [{ host: "h", nick: "b", port: 0 }, "port"],
+  [{ host: "h", nick: "b", port: 65_536 }, "port"],
   [{ host: "h", nick: "b", port: "6667" }, "port"],
   [{ host: "h", nick: "b", tls: "no" }, "tls"],
   [{ host: "h", nick: "b", tlsFingerprint: "abc" }, "tlsFingerprint"],
-  [{ host: "h", nick: "b", channels: "#a" }, "channels"],
+  [{ host: "h", nick: "b", channels: 5 }, "channels"],
   [{ host: "h", nick: "b", channels: ["a"] }, "channels[0]"],
   [{ host: "h", nick: "b", channels: ["#a,#b"] }, "channels[0]"],
   [{ host: "h", nick: "b", channels: ["#a b,c"] }, "channels[0]"],
   [{ host: "h", nick: "b", channels: ["#a :b"] }, "channels[0]"],
+  [{ host: "h", nick: "b", channels: [`#${"é".repeat(100)}`] }, "channels[0]"],
+  [{ host: "h", nick: "b", channels: [`#a ${"é".repeat(51)}`] }, "channels[0]"],
   [{ host: "h", nick: "b", groups: { "#a": { key: "two words" } } }, 'groups["#a"].key'],
   [{ host: "h", nick: "b", password: "a\r\nQUIT" }, "password"],
   [{ host: "h", nick: "b", password: 7 }, "password"],
   [{ host: "h\nx", nick: "b" }, "host"],
   [{ host: "h", nick: "b", sasl: {} }, "sasl.password"],
   [{ host: "h", nick: "b", flood: { burst: 0 } }, "flood.burst"],
+  [{ host: "h", nick: "b", flood: { intervalMs: 60_001 } }, "flood.intervalMs"],
   [{ host: "h", nick: "b", nickserv: { password: "p", register: true } }, "nickserv.registerEmail"],
 ];
 for (const [config, path] of BAD) {
   test(`${JSON.stringify(config)} is refused at ${path}`, () => {
-    const result = parseIrcAccount(config);
+    const result = parseKeys(config);
     assert.ok("issues" in result);
     assert.deepEqual(
       result.issues.map((issue) => issue.path),
@@ -182,8 +198,30 @@ for (const [config, path] of BAD) {
   });
 }
 
+test("a wrong value is reported with what to do about it", () => {
+  const fix = (keys: object): string | undefined => checkAccount("irc", { host: "h", nick: "b", ...keys }).issues[0]?.fix;
+  assert.equal(fix({ tls: 1 }), "Remove it to use TLS.");
+  assert.match(fix({ channels: ["room"] })!, /begin with "#"/);
+});
+
+test("a certificate pin that cannot be read stops the account", () => {
+  const { raw } = checkAccount("irc", { host: "h", nick: "b", tlsFingerprint: 1234 });
+  const result = parseIrcAccount(raw as IrcAccountKeys);
+  assert.ok("issues" in result);
+  assert.deepEqual(
+    result.issues.map(({ path }) => path),
+    ["tlsFingerprint"],
+  );
+});
+
+test("one text is taken as the only channel, and the defaults of a part apply where it is given", () => {
+  const result = parseKeys({ host: "h", nick: "b", channels: "#a", flood: { burst: 2 } });
+  assert.ok("account" in result);
+  assert.deepEqual([result.account.channels, result.account.flood], [["#a"], { burst: 2, intervalMs: 2_000 }]);
+});
+
 function identity(config: object): string {
-  const result = parseIrcAccount({ host: "h", nick: "b", ...config });
+  const result = parseKeys({ host: "h", nick: "b", ...config });
   assert.ok("account" in result);
   return ircIdentity(result.account);
 }

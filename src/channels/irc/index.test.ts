@@ -3,6 +3,7 @@ import { createServer, connect, type AddressInfo, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { IrcClient } from "../../../test/channel-kit/irc-client.ts";
 import { noNgircd, startNgircd, type Ngircd } from "../../../test/channel-kit/ngircd.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import type { Channel } from "../channel.ts";
 import { IRC_TIMINGS } from "./connection.ts";
@@ -333,7 +334,7 @@ test("stopping is quick and says goodbye", { skip }, async () => {
 });
 
 test("verify signs in and out, and says the nick", { skip }, async () => {
-  const parsed = irc.parse({ host: "127.0.0.1", port: server.port, tls: false, nick: "checker" });
+  const parsed = parseChecked(irc, { host: "127.0.0.1", port: server.port, tls: false, nick: "checker" });
   assert.ok("account" in parsed);
   assert.deepEqual(await irc.verify(parsed.account, new AbortController().signal), { name: "checker" });
 });
