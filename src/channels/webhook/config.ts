@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
+import { SECRET_FIX, type WebhookAccountKeys } from "./schema.ts";
 
 /** One peer with which signed JSON is exchanged, complete. */
 export type WebhookAccount = {
@@ -17,27 +17,23 @@ export type WebhookAccount = {
 };
 
 const SECRET_CHARS = 16;
-const FIX = "Set channels.webhook.secret to a long random text: openssl rand -hex 32";
 
-function readSecret(raw: JsonObject, key: string, issues: AccountIssue[]): Secret | null {
-  const value = raw[key];
+function readSecret(value: Secret | undefined, path: string, issues: AccountIssue[]): Secret | null {
   if (value === undefined) return null;
-  const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
-  if (found && found.reveal().trim().length >= SECRET_CHARS) return new Secret(found.reveal().trim());
-  issues.push({ path: key, message: `must be a text of at least ${SECRET_CHARS} characters`, fix: FIX });
+  const text = value.reveal().trim();
+  if (text.length >= SECRET_CHARS) return new Secret(text);
+  issues.push({ path, message: `must be a text of at least ${SECRET_CHARS} characters`, fix: SECRET_FIX });
   return null;
 }
 
-/** Checks and completes an account. Secrets are resolved; pure. Without a secret the door is closed. */
-export function parseWebhookAccount(value: unknown): { account: WebhookAccount } | { issues: readonly AccountIssue[] } {
-  const raw: JsonObject = fieldsOf(value);
+/** Completes an account whose keys the schema has checked. Pure. Without a secret the door is closed. */
+export function parseWebhookAccount(keys: WebhookAccountKeys): { account: WebhookAccount } | { issues: readonly AccountIssue[] } {
   const issues: AccountIssue[] = [];
-  const secret = readSecret(raw, "secret", issues);
-  const previous = readSecret(raw, "previousSecret", issues);
-  if (!secret && issues.length === 0) issues.push({ path: "secret", message: "is missing", fix: FIX });
-  const url = raw["outboundUrl"];
-  const outboundUrl = url === undefined || url === "" ? null : parseHttpsUrl(url, "outboundUrl", issues);
-  const proxy = parseProxySetting(raw["proxy"], issues);
+  const secret = readSecret(keys.secret, "secret", issues);
+  const previous = readSecret(keys.previousSecret, "previousSecret", issues);
+  if (!secret && issues.length === 0) issues.push({ path: "secret", message: "is missing", fix: SECRET_FIX });
+  const outboundUrl = keys.outboundUrl === undefined ? null : parseHttpsUrl(keys.outboundUrl, "outboundUrl", issues);
+  const proxy = parseProxySetting(keys.proxy, issues);
   if (issues.length > 0 || !secret) return { issues };
   return { account: { secret, accepted: previous ? [secret, previous] : [secret], outboundUrl, proxy } };
 }

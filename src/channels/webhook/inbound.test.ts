@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { asId } from "../../core/ids.ts";
 import { Secret } from "../../core/secret.ts";
-import { parseWebhookAccount } from "./config.ts";
+import { createWebhookChannel } from "./index.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { FieldError, decodeWebhookEvent } from "./inbound.ts";
 import { parseMessageIds, toOutboundLocation } from "./outbound.ts";
 import { signatureProblem, sign, SIGNATURE_WINDOW_MS } from "./signature.ts";
@@ -76,8 +77,8 @@ describe("signatures", () => {
   });
 });
 
-const issues = (raw: unknown): string[] => {
-  const parsed = parseWebhookAccount(raw);
+const issues = (keys: object): string[] => {
+  const parsed = parseChecked(createWebhookChannel(), keys);
   return "issues" in parsed ? parsed.issues.map((issue) => issue.path) : [];
 };
 
@@ -85,12 +86,33 @@ describe("configuration", () => {
   const secret = "0123456789abcdef";
   test("without a secret the door is closed", () => assert.deepEqual(issues({}), ["secret"]));
   test("a short secret is refused", () => assert.deepEqual(issues({ secret: "short" }), ["secret"]));
+  test("a secret that is no text is refused with what to do", () => {
+    for (const key of ["secret", "previousSecret"]) {
+      const [issue] = checkAccount("webhook", { secret, [key]: 5 }).issues;
+      assert.equal(issue?.path, key);
+      assert.match(issue!.fix!, /openssl rand/);
+    }
+  });
+  test("a short previous secret is refused", () => assert.deepEqual(issues({ secret, previousSecret: "short" }), ["previousSecret"]));
   test("plain http is for this machine", () => {
     assert.deepEqual(issues({ secret, outboundUrl: "http://example.org/x" }), ["outboundUrl"]);
     assert.deepEqual(issues({ secret, outboundUrl: "https://user:pw@example.org/x" }), ["outboundUrl"]);
+    for (const outboundUrl of [5, "x"]) assert.deepEqual(issues({ secret, outboundUrl }), ["outboundUrl"]);
     assert.deepEqual(issues({ secret, outboundUrl: "http://127.0.0.1:1/x" }), []);
     assert.deepEqual(issues({ secret, outboundUrl: "https://example.org/x" }), []);
   });
+});
+
+test("a proxy that cannot be read stops the account instead of a direct connection", () => {
+  const keys = { secret: "0123456789abcdef", outboundUrl: "https://example.org/x", proxy: 3_128 };
+  const { raw, issues: refused } = checkAccount("webhook", keys);
+  assert.deepEqual(refused, [{ path: "proxy", message: "must be a text, but is a number", fix: "Write it in quotes." }]);
+  const result = createWebhookChannel().parse(raw);
+  assert.ok("issues" in result);
+  assert.deepEqual(
+    result.issues.map(({ path }) => path),
+    ["proxy"],
+  );
 });
 
 test("an outgoing message names the place as the peer did", () => {

@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { asId, type AccountId, type ChannelId, type MessageId } from "../../core/ids.ts";
 import { systemClock } from "../../core/clock.ts";
 import { covers } from "../../../test/channel-kit/coverage.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { WebhookPeer } from "../../../test/channel-kit/webhook-peer.ts";
 import { TerminalError, type Channel, type WebhookResponse, type ReplyTarget } from "../channel.ts";
@@ -165,7 +166,7 @@ describe("an outgoing message", () => {
 describe("verify", () => {
   const signal = new AbortController().signal;
   const check = (secret: string) => {
-    const parsed = channel.parse({ secret, outboundUrl: peer.url });
+    const parsed = parseChecked(channel, { secret, outboundUrl: peer.url });
     assert.ok("account" in parsed);
     return channel.verify(parsed.account, signal);
   };

@@ -1,6 +1,8 @@
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { CLOSED_GROUP, conversationFields, senderList, proxy, reactionNotifications, roomReactionNotifications } from "../schema-fields.ts";
-import { number, enumOf, boolean, object, record, secret, string } from "../../core/config-schema.ts";
+import { number, enumOf, boolean, object, record, secret, string, type TypeOf } from "../../core/config-schema.ts";
+
+export const SECRET_FIX = "Set channels.webhook.secret to a long random text: openssl rand -hex 32";
 
 const groupRule = object(
   "One group or channel of the peer.",
@@ -18,8 +20,8 @@ const groupRule = object(
 const fields = {
   ...conversationFields,
   proxy,
-  secret: secret("Signs requests in both directions; at least 16 characters. Not an OpenClaw channel."),
-  previousSecret: secret("Also accepted, while the peer switches to a new `secret`."),
+  secret: secret("Signs requests in both directions; at least 16 characters. Not an OpenClaw channel.", { fix: SECRET_FIX }),
+  previousSecret: secret("Also accepted, while the peer switches to a new `secret`.", { fix: SECRET_FIX }),
   outboundUrl: string("URL that receives the messages of the agent. Plain http:// only on this machine.", { format: "url" }),
   groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
     optional: true,
@@ -36,11 +38,16 @@ const fields = {
   mediaMaxMb: number("Largest file that is downloaded, in MiB.", { min: 0 }),
 };
 
+const peer = object("One peer.", fields);
+
+/** The keys of one account, checked. */
+export type WebhookAccountKeys = TypeOf<typeof peer>;
+
 export const schema = object(
   "The generic webhook: signed JSON in and out. Top-level keys are the defaults of every account.",
   {
     ...fields,
-    accounts: record("Several peers by name, each with the top-level keys.", "<account>", object("One peer.", fields)),
+    accounts: record("Several peers by name, each with the top-level keys.", "<account>", peer),
     defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true },
