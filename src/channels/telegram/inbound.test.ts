@@ -8,7 +8,8 @@ import { Secret } from "../../core/secret.ts";
 import type { ChannelEvent } from "../channel.ts";
 import { splitText } from "../split-text.ts";
 import { joinMediaGroups } from "./media-group.ts";
-import { canonicalTelegramId, parseTelegramAccount, telegramIdentity } from "./config.ts";
+import { canonicalTelegramId, type parseTelegramAccount, telegramIdentity } from "./config.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { decodeTelegramCursor, isSameWebhookSecret, encodeTelegramCursor } from "./updates.ts";
 import { decodeTelegramUpdate, callbackQueryId, redecodeTelegramUpdate, updateId, type TelegramDecodeContext } from "./inbound.ts";
 import { DESCRIPTION } from "./description.ts";
@@ -139,9 +140,11 @@ test("whatever an update looks like, decoding gives events with ids and never th
   }
 });
 
+const parseKeys = (keys: object): ReturnType<typeof parseTelegramAccount> => parseChecked(createTelegramChannel(), keys);
 const along = (groups: unknown): boolean => {
-  const parsed = parseTelegramAccount({ botToken: token, groups });
-  return "account" in parsed && parsed.account.canReadAllGroupMessages;
+  const parsed = createTelegramChannel().parse(checkAccount("telegram", { botToken: token, groups }).raw);
+  assert.ok("account" in parsed);
+  return parsed.account.canReadAllGroupMessages;
 };
 
 test("rooms that are read along", () => {
@@ -174,7 +177,7 @@ test("secrets are compared as a whole", () => {
 });
 
 test("an account is completed with what Telegram usually is", () => {
-  const parsed = parseTelegramAccount({ botToken: token });
+  const parsed = parseKeys({ botToken: token });
   assert.ok("account" in parsed);
   const { account } = parsed;
   assert.equal(account.token.reveal(), token);
@@ -195,7 +198,7 @@ test("an account is completed with what Telegram usually is", () => {
 });
 
 test("tokenFile takes precedence over botToken, as in OpenClaw", () => {
-  const parsed = parseTelegramAccount({ botToken: "1:x", token: new Secret(`${token}\n`) });
+  const parsed = parseKeys({ botToken: "1:x", token: `${token}\n` });
   assert.ok("account" in parsed && parsed.account.token.reveal() === token);
 });
 
@@ -212,10 +215,12 @@ for (const [what, raw, path] of [
   ["a webhook without a secret", { botToken: token, webhookUrl: "https://h.example" }, "webhookSecret"],
   ["a short secret", { botToken: token, webhookUrl: "https://h.example", webhookSecret: "short" }, "webhookSecret"],
   ["a webhook in plain http", { botToken: token, webhookUrl: "http://h.example", webhookSecret: "0123456789abcdef" }, "webhookUrl"],
+  ["a time that is no number", { botToken: token, timeoutSeconds: "5" }, "timeoutSeconds"],
+  ["a webhook secret that is a number", { botToken: token, webhookSecret: 5 }, "webhookSecret"],
   ["no time at all", { botToken: token, timeoutSeconds: 0 }, "timeoutSeconds"],
 ] as const) {
   test(`configuration: ${what}`, () => {
-    const parsed = parseTelegramAccount(raw);
+    const parsed = parseKeys(raw);
     assert.ok("issues" in parsed);
     assert.deepEqual([...new Set(parsed.issues.map((issue) => issue.path))], [path]);
     assert.ok(!JSON.stringify(parsed.issues).includes("AAabc"));
@@ -223,7 +228,7 @@ for (const [what, raw, path] of [
 }
 
 const identity = (botToken: string): string => {
-  const parsed = parseTelegramAccount({ botToken });
+  const parsed = parseKeys({ botToken });
   assert.ok("account" in parsed);
   return telegramIdentity(parsed.account);
 };

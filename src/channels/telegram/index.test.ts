@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { covers } from "../../../test/channel-kit/coverage.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { OTHER_TOKEN, PERSON, TelegramServer, TOKEN } from "../../../test/channel-kit/telegram-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -495,7 +496,7 @@ test("update ids that restart after a quiet week are read", async () => {
 test("verify names the bot, or says what is wrong without the token", async () => {
   const server = await TelegramServer.start();
   const check = async (token: string): Promise<{ name: string }> => {
-    const parsed = telegram.parse(server.config(token));
+    const parsed = parseChecked(telegram, server.config(token));
     assert.ok("account" in parsed);
     return telegram.verify(parsed.account, signal);
   };

@@ -9,10 +9,12 @@ import {
   roomReactionNotifications,
   replyFields,
 } from "../schema-fields.ts";
-import { number, boolean, object, record, secret, string, integer } from "../../core/config-schema.ts";
+import { number, boolean, object, record, secret, string, integer, type TypeOf } from "../../core/config-schema.ts";
 
 export const DEFAULT_API_ROOT = "https://api.telegram.org";
 export const DEFAULT_TIMEOUT_SECONDS = LIMITS.channelApiMs / 1_000;
+export const TOKEN_FIX = "Talk to @BotFather in Telegram, send /newbot or /token, and set channels.telegram.botToken.";
+export const SECRET_FIX = "Set it to a long random text: openssl rand -hex 32";
 
 const UNSERVED_IN_GROUPS = [
   "toolsBySender",
@@ -51,11 +53,11 @@ const groupRule = object(
 const fields = {
   ...conversationFields,
   proxy,
-  botToken: secret("Token of the bot, from @BotFather."),
-  token: secret("Alias of `botToken`, meant for `tokenFile`, the path of a file with the token. Overrides `botToken`."),
+  botToken: secret("Token of the bot, from @BotFather.", { fix: TOKEN_FIX }),
+  token: secret("Alias of `botToken`, meant for `tokenFile`, the path of a file with the token. Overrides `botToken`.", { fix: TOKEN_FIX }),
   apiRoot: string("URL of your own Bot API server. Plain http:// only on this machine.", { format: "url", whenAbsent: DEFAULT_API_ROOT }),
   webhookUrl: string("Public https:// URL that Telegram pushes messages to. Default: messages are polled.", { format: "url" }),
-  webhookSecret: secret("Checked on every push from Telegram; 16 to 256 characters of A-Z, a-z, 0-9, _ and -."),
+  webhookSecret: secret("Checked on every push from Telegram; 16 to 256 characters of A-Z, a-z, 0-9, _ and -.", { fix: SECRET_FIX }),
   groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
     optional: true,
     onInvalid: { "*": CLOSED_GROUP },
@@ -103,15 +105,16 @@ const UNSERVED = [
   "autoTopicLabel",
 ] as const;
 
+const bot = object("One bot.", fields, { unserved: UNSERVED });
+
+/** The keys of one account, checked. */
+export type TelegramAccountKeys = TypeOf<typeof bot>;
+
 export const schema = object(
   "Telegram. Top-level keys are the defaults of every account.",
   {
     ...fields,
-    accounts: record(
-      "Several bots by name, each with the top-level keys.",
-      "<account>",
-      object("One bot.", fields, { unserved: UNSERVED }),
-    ),
+    accounts: record("Several bots by name, each with the top-level keys.", "<account>", bot),
     defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: UNSERVED },
