@@ -3,7 +3,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { isSafeUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import { isSnowflake, asObject, type DiscordObject } from "./protocol.ts";
+import { API_ROOT_FIX, DEFAULT_API_ROOT, TOKEN_FIX, type DiscordAccountKeys } from "./schema.ts";
 
 /** One bot, complete. */
 export type DiscordAccount = {
@@ -21,7 +21,6 @@ export type DiscordAccount = {
   proxy: string | null;
 };
 
-const API_ROOT = "https://discord.com/api/v10";
 const MIB = 1024 * 1024;
 
 const INTENT = {
@@ -39,16 +38,9 @@ export function intentBits({ intents }: DiscordAccount): number {
   return Object.values(always).reduce((bits, bit) => bits | bit, intents.messageContent ? messageContent : 0);
 }
 
-function parseToken(raw: DiscordObject, issues: AccountIssue[]): Secret {
-  const value = raw["token"];
-  const found = value instanceof Secret ? value : typeof value === "string" ? new Secret(value) : null;
+function parseToken(found: Secret | undefined, issues: AccountIssue[]): Secret {
   if (!found || found.isEmpty) {
-    const wrong = value !== undefined && !found;
-    issues.push({
-      path: "token",
-      message: wrong ? "must be a text or a secret reference" : "is missing",
-      fix: "Set channels.discord.token to the bot's token from the Discord developer portal, or DISCORD_BOT_TOKEN.",
-    });
+    issues.push({ path: "token", message: "is missing", fix: TOKEN_FIX });
     return new Secret("");
   }
   const bare = found
@@ -60,37 +52,20 @@ function parseToken(raw: DiscordObject, issues: AccountIssue[]): Secret {
   return found;
 }
 
-function parseFlag(raw: DiscordObject, key: string, path: string, fallback: boolean, issues: AccountIssue[]): boolean {
-  const value = raw[key] ?? fallback;
-  if (typeof value === "boolean") return value;
-  issues.push({ path, message: "must be true or false" });
-  return fallback;
-}
-
-/** Checks and completes an account. Secrets are resolved; pure. */
-export function parseDiscordAccount(value: unknown): { account: DiscordAccount } | { issues: readonly AccountIssue[] } {
+/** Completes an account whose keys the schema has checked. Pure. */
+export function parseDiscordAccount(keys: DiscordAccountKeys): { account: DiscordAccount } | { issues: readonly AccountIssue[] } {
   const issues: AccountIssue[] = [];
-  const raw = asObject(value) ?? {};
-  const token = parseToken(raw, issues);
-  const id = raw["applicationId"];
-  const applicationId = id === undefined || id === "" ? null : String(id);
-  if (applicationId !== null && !isSnowflake(applicationId))
-    issues.push({ path: "applicationId", message: "must be the number of the application, in quotes" });
-  const apiRoot = String(raw["apiRoot"] ?? API_ROOT).replace(/\/+$/, "");
-  if (!isSafeUrl(apiRoot, "https:", "http:"))
-    issues.push({ path: "apiRoot", message: "must be an https address", fix: "Leave it out for Discord itself." });
-  const native = asObject(raw["commands"])?.["native"];
-  const megabytes = raw["mediaMaxMb"];
-  if (megabytes !== undefined && !(typeof megabytes === "number" && megabytes > 0))
-    issues.push({ path: "mediaMaxMb", message: "must be a number above 0" });
+  const token = parseToken(keys.token, issues);
+  const apiRoot = (keys.apiRoot ?? DEFAULT_API_ROOT).replace(/\/+$/, "");
+  if (!isSafeUrl(apiRoot, "https:", "http:")) issues.push({ path: "apiRoot", message: "must be an https address", fix: API_ROOT_FIX });
   const account: DiscordAccount = {
     token,
-    applicationId,
+    applicationId: keys.applicationId ?? null,
     apiRoot,
-    intents: { messageContent: parseFlag(asObject(raw["intents"]) ?? {}, "messageContent", "intents.messageContent", true, issues) },
-    nativeCommands: native !== false,
-    mediaBytes: typeof megabytes === "number" ? Math.floor(megabytes * MIB) : LIMITS.mediaBytes,
-    proxy: parseProxySetting(raw["proxy"], issues),
+    intents: { messageContent: keys.intents?.messageContent ?? true },
+    nativeCommands: keys.commands?.native ?? true,
+    mediaBytes: keys.mediaMaxMb === undefined ? LIMITS.mediaBytes : Math.floor(keys.mediaMaxMb * MIB),
+    proxy: parseProxySetting(keys.proxy, issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

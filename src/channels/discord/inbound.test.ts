@@ -5,11 +5,11 @@ import { test } from "node:test";
 import { asId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DISCORD_LIMITS } from "./limits.ts";
-import { Secret } from "../../core/secret.ts";
 import { TerminalError, type OutboundPart } from "../channel.ts";
 import { splitText } from "../split-text.ts";
 import { toSlashCommands } from "./slash-commands.ts";
-import { canonicalDiscordId, discordIdentity, intentBits, parseDiscordAccount, type DiscordAccount } from "./config.ts";
+import { canonicalDiscordId, discordIdentity, intentBits, type parseDiscordAccount, type DiscordAccount } from "./config.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { closeError, SessionLostError } from "./gateway-connection.ts";
 import { decodeDiscordEvent, decodeInteractionRef, redecodeDiscordEvent, type GatewayFrame, type DiscordDecodeContext } from "./inbound.ts";
 import { DESCRIPTION } from "./description.ts";
@@ -189,14 +189,16 @@ test("slash commands have names and lengths that Discord takes", () => {
   );
 });
 
+const parseKeys = (keys: object): ReturnType<typeof parseDiscordAccount> => parseChecked(createDiscordChannel(), keys);
+
 function account(config: object): DiscordAccount {
-  const result = parseDiscordAccount({ token: "MQ.b.c", ...config });
+  const result = parseKeys({ token: "MQ.b.c", ...config });
   assert.ok("account" in result, JSON.stringify(result));
   return result.account;
 }
 
 test("a complete account gets its defaults", () => {
-  const plain = account({ token: new Secret(" Bot MQ.b.c ") });
+  const plain = account({ token: " Bot MQ.b.c " });
   assert.deepEqual(
     [plain.token.reveal(), plain.apiRoot, plain.applicationId, plain.nativeCommands, plain.mediaBytes],
     ["MQ.b.c", "https://discord.com/api/v10", null, true, LIMITS.mediaBytes],
@@ -217,11 +219,13 @@ const BAD: readonly (readonly [config: object, path: string])[] = [
   [{ token: "t", apiRoot: "https://user@discord.example" }, "apiRoot"],
   [{ token: "t", apiRoot: "x" }, "apiRoot"],
   [{ token: "t", intents: { messageContent: "no" } }, "intents.messageContent"],
+  [{ token: "t", commands: { native: "no" } }, "commands.native"],
   [{ token: "t", mediaMaxMb: 0 }, "mediaMaxMb"],
+  [{ token: "t", mediaMaxMb: "8" }, "mediaMaxMb"],
 ];
 for (const [config, path] of BAD) {
   test(`${JSON.stringify(config)} is refused at ${path}`, () => {
-    const result = parseDiscordAccount(config);
+    const result = parseKeys(config);
     assert.ok("issues" in result);
     assert.deepEqual(
       result.issues.map((issue) => issue.path),
@@ -229,6 +233,11 @@ for (const [config, path] of BAD) {
     );
   });
 }
+
+test("a wrong type is reported with what to do about it", () => {
+  assert.match(checkAccount("discord", { token: 7 }).issues[0]!.fix!, /developer portal/);
+  assert.match(checkAccount("discord", { token: "t", apiRoot: "x" }).issues[0]!.fix!, /Leave it out/);
+});
 
 test("a renewed token is the same bot, another bot is not", () => {
   assert.equal(discordIdentity(account({ token: "MQ.b.c" })), discordIdentity(account({ token: "MQ.d.e" })));

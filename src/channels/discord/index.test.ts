@@ -5,6 +5,7 @@ import { asId } from "../../core/ids.ts";
 import { DISCORD_LIMITS } from "./limits.ts";
 import { covers } from "../../../test/channel-kit/coverage.ts";
 import { settled } from "../../../test/until.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ALICE, DIRECT, DiscordServer, GUILD, OWN_ROLE, ROOM, THREAD } from "../../../test/channel-kit/discord-server.ts";
 import type { Channel, OutboundPart, SendResult, ReplyTarget } from "../channel.ts";
@@ -607,7 +608,7 @@ test("slash commands are registered once, and only when they differ", async (t) 
 
 test("verify names the bot, or says that the token is wrong", async (t) => {
   const { server } = await open(t);
-  const parsed = (config: object) => (discord.parse(config) as { account: unknown }).account;
+  const parsed = (config: object) => (parseChecked(discord, config) as { account: unknown }).account;
   assert.deepEqual(await discord.verify(parsed(server.config()), never), { name: "robot" });
   await assert.rejects(discord.verify(parsed(server.config({ token: "wrong" })), never), /token/);
 });

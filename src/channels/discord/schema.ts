@@ -8,7 +8,11 @@ import {
   roomReactionNotifications,
   replyFields,
 } from "../schema-fields.ts";
-import { number, boolean, object, array, record, unknown, secret, string } from "../../core/config-schema.ts";
+import { number, boolean, object, array, record, unknown, secret, string, type TypeOf } from "../../core/config-schema.ts";
+
+export const DEFAULT_API_ROOT = "https://discord.com/api/v10";
+export const API_ROOT_FIX = "Leave it out for Discord itself.";
+export const TOKEN_FIX = "Set channels.discord.token to the bot's token from the Discord developer portal, or DISCORD_BOT_TOKEN.";
 
 const snowflake = { regex: "\\d{1,20}", description: "a number in quotes, as Discord's developer mode copies it" } as const;
 const roles = (doc: string) => array(doc, string("Id of a role.", { acceptsNumber: true }), { onInvalid: [] });
@@ -50,23 +54,26 @@ const { groupAllowFrom: _people, ...conversation } = conversationFields;
 const discordFields = {
   ...conversation,
   proxy,
-  token: secret("Token of the bot. `DISCORD_BOT_TOKEN` can be set instead (default account only)."),
+  token: secret("Token of the bot. `DISCORD_BOT_TOKEN` can be set instead (default account only).", { fix: TOKEN_FIX }),
   applicationId: string("Application id. Default: reported by Discord.", { acceptsNumber: true, pattern: snowflake }),
   apiRoot: string("Root URL of a Discord-compatible HTTP API, with its version. Not an OpenClaw key.", {
     format: "url",
+    whenAbsent: DEFAULT_API_ROOT,
+    fix: API_ROOT_FIX,
   }),
   intents: object(
     "Gateway intents that are requested.",
     {
       messageContent: boolean(
         "Text of server messages that do not mention the bot. Requires the intent in the developer portal. Not an OpenClaw key.",
+        { default: true, onInvalid: false },
       ),
     },
     { optional: true, unserved: ["presence", "guildMembers", "voiceStates"] },
   ),
   commands: object(
     "Chat commands.",
-    { native: boolean("Register them as slash commands and replace those of the application.") },
+    { native: boolean("Register them as slash commands and replace those of the application.", { default: true, onInvalid: false }) },
     { optional: true, unserved: ["nativeSkills"] },
   ),
   guilds: record("Rules for each server, or `*` for all.", "<server id>", serverRule, { optional: true, onInvalid: { "*": CLOSED_GROUP } }),
@@ -118,15 +125,16 @@ const DISCORD_UNSERVED = [
   "contextVisibility",
 ] as const;
 
+const bot = object("One bot.", discordFields, { unserved: DISCORD_UNSERVED });
+
+/** The keys of one account, checked. */
+export type DiscordAccountKeys = TypeOf<typeof bot>;
+
 export const schema = object(
   "Discord. Top-level keys are the defaults of every account.",
   {
     ...discordFields,
-    accounts: record(
-      "Several bots by name, each with the top-level keys.",
-      "<account>",
-      object("One bot.", discordFields, { unserved: DISCORD_UNSERVED }),
-    ),
+    accounts: record("Several bots by name, each with the top-level keys.", "<account>", bot),
     defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: DISCORD_UNSERVED },
