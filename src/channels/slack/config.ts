@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
-import { fieldsOf, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
+import {
+  APP_TOKEN_FIX,
+  BOT_TOKEN_FIX,
+  DEFAULT_API_ROOT,
+  DEFAULT_COMMAND,
+  SIGNING_SECRET_FIX,
+  type SlackAccountKeys,
+} from "./schema.ts";
 
 /** One Slack app in one workspace, complete. */
 export type SlackAccount = {
@@ -22,56 +29,48 @@ export type SlackAccount = {
 
 type Issues = AccountIssue[];
 
-function readSecret(raw: JsonObject, key: string, shape: { regex: RegExp; description: string; fix: string }, issues: Issues): Secret {
-  const value = raw[key];
-  const text = (value instanceof Secret ? value.reveal() : typeof value === "string" ? value : "").trim();
-  const { fix } = shape;
-  if (value !== undefined && !(value instanceof Secret) && typeof value !== "string")
-    issues.push({ path: key, message: "must be a text or a secret reference", fix });
-  else if (text === "") issues.push({ path: key, message: "is missing", fix });
-  else if (!shape.regex.test(text)) issues.push({ path: key, message: `is not ${shape.description}`, fix });
+type Credential = { key: "botToken" | "appToken" | "signingSecret"; regex: RegExp; description: string; fix: string };
+
+function readSecret(keys: SlackAccountKeys, { key, regex, description, fix }: Credential, issues: Issues): Secret {
+  const text = keys[key]?.reveal().trim() ?? "";
+  if (text === "") issues.push({ path: key, message: "is missing", fix });
+  else if (!regex.test(text)) issues.push({ path: key, message: `is not ${description}`, fix });
   return new Secret(text);
 }
 
-const BOT_TOKEN = {
+const BOT_TOKEN: Credential = {
+  key: "botToken",
   regex: /^xox[a-z](?:\.[\w-]+)?-[\w-]{1,400}$/,
   description: "a bot token: those begin with xoxb-",
-  fix: "Copy the Bot User OAuth Token from api.slack.com/apps (OAuth & Permissions) into channels.slack.botToken.",
+  fix: BOT_TOKEN_FIX,
 };
-const APP_TOKEN = {
+const APP_TOKEN: Credential = {
+  key: "appToken",
   regex: /^xapp-[\w-]{1,400}$/,
   description: "an app-level token: those begin with xapp-",
-  fix: "Create an app-level token with the scope connections:write (Basic Information) and set channels.slack.appToken.",
+  fix: APP_TOKEN_FIX,
 };
-const SIGNING_SECRET = {
+const SIGNING_SECRET: Credential = {
+  key: "signingSecret",
   regex: /^\S{8,200}$/,
   description: "a signing secret",
-  fix: "Copy the Signing Secret from api.slack.com/apps (Basic Information) into channels.slack.signingSecret.",
+  fix: SIGNING_SECRET_FIX,
 };
 
-/** Checks and completes an account. Secrets are resolved; pure. */
-export function parseSlackAccount(value: unknown): { account: SlackAccount } | { issues: readonly AccountIssue[] } {
+/** Completes an account whose keys the schema has checked. Pure. */
+export function parseSlackAccount(keys: SlackAccountKeys): { account: SlackAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = fieldsOf(value);
-  const mode = raw["mode"] ?? "socket";
-  if (mode !== "socket" && mode !== "http") issues.push({ path: "mode", message: "must be socket or http" });
-  const command = fieldsOf(raw["slashCommand"]);
-  const name = command["name"] ?? "openclaw";
-  if (typeof name !== "string" || !/^\/?[^\s/]{1,32}$/.test(name))
-    issues.push({ path: "slashCommand.name", message: "must be a word of at most 32 characters" });
-  const mib = raw["mediaMaxMb"] ?? LIMITS.mediaBytes / 1_048_576;
-  if (typeof mib !== "number" || !Number.isFinite(mib) || mib <= 0)
-    issues.push({ path: "mediaMaxMb", message: "must be a number above 0" });
+  const { enabled: acceptsCommands = true, name = DEFAULT_COMMAND } = keys.slashCommand ?? {};
   const account: SlackAccount = {
-    botToken: readSecret(raw, "botToken", BOT_TOKEN, issues),
+    botToken: readSecret(keys, BOT_TOKEN, issues),
     source:
-      mode === "http"
-        ? { mode, signingSecret: readSecret(raw, "signingSecret", SIGNING_SECRET, issues) }
-        : { mode: "socket", appToken: readSecret(raw, "appToken", APP_TOKEN, issues) },
-    apiRoot: parseHttpsUrl(raw["apiRoot"] ?? "https://slack.com/api", "apiRoot", issues).replace(/\/+$/, ""),
-    command: command["enabled"] === false ? null : String(name).replace(/^\//, ""),
-    mediaBytes: Number(mib) * 1_048_576,
-    proxy: parseProxySetting(raw["proxy"], issues),
+      keys.mode === "http"
+        ? { mode: "http", signingSecret: readSecret(keys, SIGNING_SECRET, issues) }
+        : { mode: "socket", appToken: readSecret(keys, APP_TOKEN, issues) },
+    apiRoot: parseHttpsUrl(keys.apiRoot ?? DEFAULT_API_ROOT, "apiRoot", issues).replace(/\/+$/, ""),
+    command: acceptsCommands ? name.replace(/^\//, "") : null,
+    mediaBytes: keys.mediaMaxMb === undefined ? LIMITS.mediaBytes : keys.mediaMaxMb * 1_048_576,
+    proxy: parseProxySetting(keys.proxy, issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { test } from "node:test";
 import { asId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { SLACK_LIMITS } from "./limits.ts";
 import { Secret } from "../../core/secret.ts";
 import type { ChannelEvent } from "../channel.ts";
 import { splitText } from "../split-text.ts";
-import { canonicalSlackId, parseSlackAccount, slackIdentity } from "./config.ts";
+import { canonicalSlackId, slackIdentity } from "./config.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { advanceCursor, parseCursor } from "./cursor.ts";
 import { toEmoji, toShortcode } from "./emoji.ts";
 import { verifySignature, parsePayload } from "./http-events.ts";
@@ -167,20 +169,25 @@ test("a signature is over the bytes, the time and the secret", () => {
 
 /** Where a configuration is wrong. */
 const issues = (raw: object): string => {
-  const result = parseSlackAccount(raw);
+  const result = parseChecked(createSlackChannel(), raw);
   return "issues" in result ? result.issues.map(({ path }) => path).join() : "";
 };
 
 test("configuration: what is missing or wrong is named with its fix, secrets are never shown", () => {
   const good = { botToken: "xoxb-1-abc", appToken: "xapp-1-A1-abc" };
-  const result = parseSlackAccount(good);
+  const result = parseChecked(createSlackChannel(), good);
   assert.ok("account" in result);
+  assert.deepEqual([result.account.command, result.account.mediaBytes], ["openclaw", LIMITS.mediaBytes]);
   assert.doesNotMatch(inspect(result, { depth: 9 }) + JSON.stringify(result) + slackIdentity(result.account), /abc/);
   assert.equal(result.account.apiRoot, "https://slack.com/api");
   assert.equal(issues({}), "botToken,appToken");
   assert.equal(issues({ mode: "http", botToken: "xoxb-1-a" }), "signingSecret");
   assert.equal(issues({ ...good, botToken: "xapp-1" }), "botToken");
-  assert.equal(issues({ ...good, appToken: 5 }), "appToken");
+  for (const key of ["botToken", "appToken", "signingSecret"]) {
+    const [issue] = checkAccount("slack", { ...good, [key]: 5 }).issues;
+    assert.equal(issue?.path, key);
+    assert.ok(issue.fix?.includes(`channels.slack.${key}`), issue.fix);
+  }
   assert.equal(issues({ ...good, mode: "relay" }), "mode");
   for (const apiRoot of ["http://slack.example/api", "ftp://x", "https://u:p@slack.com/api", "x", 5])
     assert.equal(issues({ ...good, apiRoot }), "apiRoot");

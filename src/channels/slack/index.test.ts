@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { covers } from "../../../test/channel-kit/coverage.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ADA, APP_TOKEN, BOT_TOKEN, BOT_USER, DM, ROOM, SIGNING, SlackServer, TEAM } from "../../../test/channel-kit/slack-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -454,7 +455,7 @@ test("a wrong app-level token is refused before anything is saved, and named", a
 });
 
 function parsed(server: SlackServer, more: object = {}): never {
-  const result = createSlackChannel().parse({ ...server.config(), appToken: APP_TOKEN, ...more });
+  const result = parseChecked(createSlackChannel(), { ...server.config(), appToken: APP_TOKEN, ...more });
   assert.ok("account" in result);
   return result.account as never;
 }
