@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Secret } from "../../core/secret.ts";
 import type { AccountIssue } from "../channel.ts";
-import { DEFAULT_FLOOD, DEFAULT_PORTS, DEFAULT_REALNAME, type IrcAccountKeys } from "./schema.ts";
+import { DEFAULT_FLOOD, DEFAULT_PORTS, DEFAULT_REALNAME, DEFAULT_SERVICE, type IrcAccountKeys } from "./schema.ts";
 
 /** One IRC account, complete. */
 export type IrcAccount = {
@@ -85,7 +85,7 @@ function parseNickserv({ nickserv }: IrcAccountKeys, issues: Issues): IrcAccount
   if (!nickserv || !password || nickserv.enabled === false) return null;
   const { service, register, registerEmail = "" } = nickserv;
   if (register && registerEmail === "") issues.push({ path: "nickserv.registerEmail", message: "is required to register the nick" });
-  return { service, password, registerEmail: register && registerEmail !== "" ? registerEmail : null };
+  return { service: service || DEFAULT_SERVICE, password, registerEmail: register && registerEmail !== "" ? registerEmail : null };
 }
 
 function parseSasl({ sasl }: IrcAccountKeys, nick: string, issues: Issues): IrcAccount["sasl"] {

@@ -214,6 +214,15 @@ test("a certificate pin that cannot be read stops the account", () => {
   );
 });
 
+test("an empty text is the same as an absent key", () => {
+  const empty = { username: "", realname: "", tlsFingerprint: "", sasl: { username: "", password: "p" } };
+  const result = parseKeys({ host: "h", nick: "b", ...empty, nickserv: { service: "", registerEmail: "", password: "p" } });
+  assert.ok("account" in result);
+  const { username, realname, tls, sasl, nickserv } = result.account;
+  assert.deepEqual([username, realname, tls, sasl?.user], ["b", "OpenClaw", { verify: "authorities" }, "b"]);
+  assert.deepEqual([nickserv?.service, nickserv?.registerEmail], ["NickServ", null]);
+});
+
 test("one text is taken as the only channel, and the defaults of a part apply where it is given", () => {
   const result = parseKeys({ host: "h", nick: "b", channels: "#a", flood: { burst: 2 } });
   assert.ok("account" in result);

@@ -4,13 +4,14 @@ import { CLOSED_GROUP, CONTROL, dmPolicy, isolate, ONE_LINE, senderList } from "
 
 export const DEFAULT_PORTS = { tls: 6_697, plain: 6_667 } as const;
 export const DEFAULT_REALNAME = "OpenClaw";
+export const DEFAULT_SERVICE = "NickServ";
 export const DEFAULT_FLOOD = { burst: 4, intervalMs: 2_000 } as const;
 
 const nickserv = object(
   "NickServ sign-in after the connection is established.",
   {
     enabled: boolean("Sign in. Default: on if a password is set."),
-    service: string("Nick of the service.", { default: "NickServ", pattern: ONE_LINE }),
+    service: string("Nick of the service.", { default: DEFAULT_SERVICE, pattern: ONE_LINE }),
     password: secret("Password of the nick."),
     register: boolean("Register an unknown nick.", { default: false }),
     registerEmail: string("Mail address for the registration.", { pattern: ONE_LINE }),
