@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { isAbsolute } from "node:path";
 import { isLoopbackHostname, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import { asObject, asString, type JsonObject } from "../../core/json.ts";
+import {
+  DEFAULT_CLI_PATH,
+  DEFAULT_HTTP_HOST,
+  DEFAULT_STARTUP_MS,
+  NUMBER_FIX,
+  URL_FIX,
+  type SignalAccountKeys,
+} from "./schema.ts";
 
 /** How Signal is reached: a signal-cli daemon of ours, one that runs already, or the REST container around one. */
 export type SignalTransport =
@@ -32,9 +39,7 @@ export type SignalAccount = {
 
 type Issues = AccountIssue[];
 
-const PHONE_NUMBER = /^\+[1-9]\d{5,14}$/;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-const STARTUP_MS = { min: 1_000, default: 30_000, max: 120_000 };
 
 /** Names of machines in a private network: containers beside us, and addresses that no router forwards. */
 function isPrivate(hostname: string): boolean {
@@ -46,80 +51,54 @@ function isPrivate(hostname: string): boolean {
   );
 }
 
-function readUrl(raw: JsonObject, issues: Issues): string {
-  const url = URL.parse(asString(raw["url"]));
+type TransportKeys = NonNullable<SignalAccountKeys["transport"]>;
+
+function readUrl(text: string | undefined, issues: Issues): string {
+  const url = URL.parse(text ?? "");
   const safe = url && url.username === "" && (url.protocol === "https:" || (url.protocol === "http:" && isPrivate(url.hostname)));
   if (safe) return url.href.replace(/\/+$/, "");
   issues.push({
     path: "transport.url",
-    message: raw["url"] === undefined ? "is missing" : "must be an address that begins with https://",
-    fix: "Set the address of the daemon, e.g. http://127.0.0.1:8080. Plain http:// is accepted for this machine and private networks.",
+    message: text === undefined ? "is missing" : "must be an address that begins with https://",
+    fix: URL_FIX,
   });
   return "";
 }
 
-function readInteger(raw: JsonObject, key: string, least: number, most: number, issues: Issues): number | null {
-  const value = raw[key];
-  if (value === undefined) return null;
-  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-  issues.push({ path: `transport.${key}`, message: `must be a whole number from ${least} to ${most}` });
-  return null;
-}
-
-function readManagedTransport(raw: JsonObject, issues: Issues): SignalTransport {
-  const host = asString(raw["httpHost"]) || "127.0.0.1";
+function readManagedTransport(keys: Partial<TransportKeys>, issues: Issues): SignalTransport {
+  const host = keys.httpHost || DEFAULT_HTTP_HOST;
+  const cliPath = keys.cliPath || DEFAULT_CLI_PATH;
+  const configPath = keys.configPath || null;
   if (!isLoopbackHostname(host))
     issues.push({
       path: "transport.httpHost",
       message: "must be this machine: the daemon has no authentication",
       fix: "Remove the key, or set it to 127.0.0.1.",
     });
-  const configPath = asString(raw["configPath"]) || null;
   if (configPath !== null && !isAbsolute(configPath)) issues.push({ path: "transport.configPath", message: "must be an absolute path" });
-  const cliPath = asString(raw["cliPath"]) || "signal-cli";
   if (cliPath.includes("/") && !isAbsolute(cliPath))
     issues.push({ path: "transport.cliPath", message: "must be an absolute path, or a name that is looked up in PATH" });
-  return {
-    kind: "managed-native",
-    cliPath,
-    configPath,
-    host,
-    port: readInteger(raw, "httpPort", 1, 65_535, issues),
-    startupTimeoutMs: readInteger(raw, "startupTimeoutMs", STARTUP_MS.min, STARTUP_MS.max, issues) ?? STARTUP_MS.default,
-    ignoreStories: raw["ignoreStories"] !== false,
-  };
+  const { httpPort: port = null, startupTimeoutMs = DEFAULT_STARTUP_MS, ignoreStories = true } = keys;
+  return { kind: "managed-native", cliPath, configPath, host, port, startupTimeoutMs, ignoreStories };
 }
 
-function readTransport(value: unknown, issues: Issues): SignalTransport {
-  const raw = asObject(value) ?? {};
-  const kind = raw["kind"] ?? (raw["url"] === undefined ? "managed-native" : "external-native");
-  if (kind === "managed-native") return readManagedTransport(raw, issues);
-  if (kind === "external-native" || kind === "container") return { kind, url: readUrl(raw, issues) };
-  issues.push({ path: "transport.kind", message: "must be managed-native, external-native or container" });
-  return readManagedTransport({}, issues);
+function readTransport(keys: Partial<TransportKeys>, issues: Issues): SignalTransport {
+  const kind = keys.kind ?? (keys.url === undefined ? "managed-native" : "external-native");
+  return kind === "managed-native" ? readManagedTransport(keys, issues) : { kind, url: readUrl(keys.url, issues) };
 }
 
-/** Checks and completes an account. Pure. */
-export function parseSignalAccount(value: unknown): { account: SignalAccount } | { issues: readonly AccountIssue[] } {
+/** Completes an account whose keys the schema has checked. Pure. */
+export function parseSignalAccount(keys: SignalAccountKeys): { account: SignalAccount } | { issues: readonly AccountIssue[] } {
   const issues: Issues = [];
-  const raw = asObject(value) ?? {};
-  const number = String(raw["account"] ?? "").replaceAll(/[\s()-]/g, "");
-  if (!PHONE_NUMBER.test(number))
-    issues.push({
-      path: "account",
-      message: number === "" ? "is missing" : "is not a phone number in the international form",
-      fix: "Set channels.signal.account to the bot's own number, e.g. +15551234567.",
-    });
-  const uuid = asString(raw["accountUuid"])
-    .replace(/^uuid:/, "")
-    .toLowerCase();
-  if (uuid !== "" && !UUID.test(uuid)) issues.push({ path: "accountUuid", message: "is not the id of an account" });
+  const number = (keys.account ?? "").replaceAll(/[\s()-]/g, "");
+  if (number === "") issues.push({ path: "account", message: "is missing or not valid", fix: NUMBER_FIX });
+  const uuid = keys.accountUuid?.replace(/^uuid:/, "").toLowerCase() || null;
   const account: SignalAccount = {
     number,
-    uuid: uuid === "" ? null : uuid,
-    transport: readTransport(raw["transport"], issues),
-    ignoreAttachments: raw["ignoreAttachments"] === true,
-    proxy: parseProxySetting(raw["proxy"], issues),
+    uuid,
+    transport: readTransport(keys.transport ?? {}, issues),
+    ignoreAttachments: keys.ignoreAttachments ?? false,
+    proxy: parseProxySetting(keys.proxy, issues),
   };
   return issues.length > 0 ? { issues } : { account };
 }

@@ -3,11 +3,13 @@ import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { test } from "node:test";
 import { parseStyles } from "../../../test/channel-kit/signal-styles.ts";
+import { checkAccount, parseChecked } from "../../../test/fakes/channel-account.ts";
 import { asId } from "../../core/ids.ts";
 import type { ChannelEvent } from "../channel.ts";
-import { canonicalSignalId, parseSignalAccount, signalIdentity, type SignalAccount } from "./config.ts";
+import { canonicalSignalId, signalIdentity, type SignalAccount } from "./config.ts";
 import { fromMessageId, toMessageId, toSignalChat } from "./ids.ts";
 import { decodeSignalEvent, redecodeSignalEvent, type SignalDecodeContext } from "./inbound.ts";
+import { createSignalChannel } from "./index.ts";
 import { toMarkedSignal, toTextStyles, toVisibleSignal } from "./outbound.ts";
 import { SseParser } from "./sse-parser.ts";
 
@@ -84,11 +86,11 @@ test("whatever Markdown comes, the styles are within the text, and the container
 
 const full = { account: "+1 (555) 000-0001", transport: { kind: "external-native", url: "http://127.0.0.1:8080/" } };
 const issuesOf = (raw: object): string[] => {
-  const result = parseSignalAccount(raw);
+  const result = parseChecked(createSignalChannel(), raw);
   return "issues" in result ? result.issues.map(({ path }) => path) : [];
 };
 const accountOf = (raw: object): SignalAccount => {
-  const result = parseSignalAccount(raw);
+  const result = parseChecked(createSignalChannel(), raw);
   assert.ok("account" in result, inspect(result));
   return result.account;
 };
@@ -133,6 +135,24 @@ test("wrong keys are named", () => {
 });
 
 const issuesAt = (url: string): string[] => issuesOf({ account: full.account, transport: { kind: "container", url } });
+
+test("wrong keys are reported with what to do", () => {
+  for (const account of [5_550_000_001, "5550000001", "+0", ""]) {
+    const [issue] = checkAccount("signal", { account }).issues;
+    assert.equal(issue?.path, "account");
+    assert.match(issue.fix!, /own number/);
+  }
+  assert.match(checkAccount("signal", { transport: { url: "x" } }).issues[0]!.fix!, /address of the daemon/);
+});
+
+test("an empty text is the same as an absent key", () => {
+  const { account } = full;
+  assert.deepEqual(
+    accountOf({ account, transport: { cliPath: "", configPath: "", httpHost: "" } }).transport,
+    accountOf({ account }).transport,
+  );
+  assert.equal(accountOf({ account, accountUuid: "", proxy: "" }).uuid, null);
+});
 
 test("messages go in the clear only within this machine and private networks", () => {
   for (const url of [

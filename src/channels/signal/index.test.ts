@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { covers } from "../../../test/channel-kit/coverage.ts";
 import { until } from "../../../test/until.ts";
+import { parseChecked } from "../../../test/fakes/channel-account.ts";
 import { openTestHost, type TestHost } from "../../../test/channel-kit/test-host.ts";
 import { ADA, BOB, GROUP, NUMBER, OTHER_NUMBER, SignalServer, type Failure } from "../../../test/channel-kit/signal-server.ts";
 import { asId, type ChatId, type MessageId } from "../../core/ids.ts";
@@ -365,7 +366,7 @@ test("an account is verified: known, unknown, nothing listening", async () => {
   const server = await SignalServer.start();
   for (const kind of KINDS) {
     const verify = (number: string): Promise<{ name: string }> => {
-      const parsed = channel.parse(server.config(number, kind));
+      const parsed = parseChecked(channel, server.config(number, kind));
       assert.ok("account" in parsed);
       return channel.verify(parsed.account, signal);
     };
@@ -376,7 +377,7 @@ test("an account is verified: known, unknown, nothing listening", async () => {
       return true;
     });
   }
-  const parsed = channel.parse(server.config());
+  const parsed = parseChecked(channel, server.config());
   assert.ok("account" in parsed);
   await server.close();
   await assert.rejects(channel.verify(parsed.account, signal), /ECONNREFUSED|socket hang up/);
@@ -386,7 +387,7 @@ test("a phone that scans the code links its number, over the daemon and the cont
   for (const kind of KINDS) {
     const server = await SignalServer.start();
     server.accounts.clear();
-    const parsed = channel.parse(server.config(NUMBER, kind));
+    const parsed = parseChecked(channel, server.config(NUMBER, kind));
     assert.ok("account" in parsed);
     const steps: LoginStep[] = [];
     const show = (step: LoginStep): void => {
@@ -402,7 +403,7 @@ test("a phone that scans the code links its number, over the daemon and the cont
 test("another phone than the configured number is named", async () => {
   const server = await SignalServer.start();
   server.accounts.clear();
-  const parsed = channel.parse(server.config());
+  const parsed = parseChecked(channel, server.config());
   assert.ok("account" in parsed);
   const show = (): void => void setTimeout(() => server.scan(OTHER_NUMBER), 50);
   await assert.rejects(channel.login!(parsed.account, null as never, show, signal), new RegExp(`\\${OTHER_NUMBER}`));
@@ -514,7 +515,7 @@ test("an account reports why signal-cli does not run, and the fix", { skip }, as
 
 test("a signal-cli of ours links a phone", { skip }, () =>
   withProgram({}, async (config, dir) => {
-    const parsed = channel.parse(config);
+    const parsed = parseChecked(channel, config);
     assert.ok("account" in parsed);
     const steps: LoginStep[] = [];
     assert.deepEqual(await channel.login!(parsed.account, null as never, (step) => steps.push(step), signal), { name: NUMBER });

@@ -8,7 +8,14 @@ import {
   roomReactionNotifications,
   replyFields,
 } from "../schema-fields.ts";
-import { number, enumOf, boolean, object, record, string, integer } from "../../core/config-schema.ts";
+import { number, enumOf, boolean, object, record, string, integer, type TypeOf } from "../../core/config-schema.ts";
+
+export const NUMBER_FIX = "Set channels.signal.account to the bot's own number, e.g. +15551234567.";
+export const URL_FIX =
+  "Set the address of the daemon, e.g. http://127.0.0.1:8080. Plain http:// is accepted for this machine and private networks.";
+export const DEFAULT_CLI_PATH = "signal-cli";
+export const DEFAULT_HTTP_HOST = "127.0.0.1";
+export const DEFAULT_STARTUP_MS = 30_000;
 
 const groupRule = object(
   "One group.",
@@ -33,12 +40,17 @@ const transport = object(
     ]),
     url: string("URL of the daemon or the container. Plain http:// only on this machine and in private networks.", {
       format: "url",
+      fix: URL_FIX,
     }),
-    cliPath: string("The signal-cli program; looked up in PATH by default. For managed-native."),
+    cliPath: string("The signal-cli program; a name is looked up in PATH. For managed-native.", { default: DEFAULT_CLI_PATH }),
     configPath: string("Folder with the accounts of signal-cli (its --config). For managed-native."),
-    httpHost: string("Address of this machine on which the started daemon listens. For managed-native.", { default: "127.0.0.1" }),
+    httpHost: string("Address of this machine on which the started daemon listens. For managed-native.", { default: DEFAULT_HTTP_HOST }),
     httpPort: integer("Port on which the started daemon listens; Default: a free port. For managed-native.", { min: 1, max: 65_535 }),
-    startupTimeoutMs: integer("Startup timeout of the daemon, in milliseconds. For managed-native.", { min: 1_000, max: 120_000 }),
+    startupTimeoutMs: integer("Startup timeout of the daemon, in milliseconds. For managed-native.", {
+      min: 1_000,
+      max: 120_000,
+      default: DEFAULT_STARTUP_MS,
+    }),
     ignoreStories: boolean("Ignore stories. For managed-native.", { default: true }),
   },
   { optional: true, unserved: ["socketPath", "receiveMode"] },
@@ -47,8 +59,19 @@ const transport = object(
 const fields = {
   ...conversationFields,
   proxy,
-  account: string("Phone number of the bot, such as +15551234567.", { acceptsNumber: true }),
-  accountUuid: string("Account id of the bot, which mentions may use."),
+  account: string("Phone number of the bot, such as +15551234567. Spaces, hyphens and parentheses are ignored.", {
+    pattern: {
+      regex: "[\\s()\\-]*\\+[\\s()\\-]*[1-9](?:[\\s()\\-]*\\d){5,14}[\\s()\\-]*",
+      description: "a phone number in the international form",
+    },
+    fix: NUMBER_FIX,
+  }),
+  accountUuid: string("Account id of the bot, which mentions may use.", {
+    pattern: {
+      regex: "(?:(?:uuid:)?[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})?",
+      description: "the id of an account, such as 00000000-0000-4000-8000-000000000000",
+    },
+  }),
   transport,
   ignoreAttachments: boolean("Do not download files that people send."),
   groups: record("Rules for each group by its id, or `*` for all.", "<group id>", groupRule, {
@@ -88,15 +111,16 @@ const UNSERVED = [
   "ignoreStories",
 ] as const;
 
+const accountKeys = object("One number.", fields, { unserved: UNSERVED });
+
+/** The keys of one account, checked. */
+export type SignalAccountKeys = TypeOf<typeof accountKeys>;
+
 export const schema = object(
   "Signal. Top-level keys are the defaults of every account.",
   {
     ...fields,
-    accounts: record(
-      "Several numbers by name, each with the top-level keys.",
-      "<account>",
-      object("One number.", fields, { unserved: UNSERVED }),
-    ),
+    accounts: record("Several numbers by name, each with the top-level keys.", "<account>", accountKeys),
     defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: UNSERVED },
