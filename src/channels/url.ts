@@ -17,8 +17,8 @@ export function isSafeUrl(address: string, secure: "https:" | "wss:", plain: "ht
 }
 
 /** The address of a configuration key, complete; the empty text and an issue when no credential may go there. */
-export function parseHttpsUrl(value: unknown, path: string, issues: AccountIssue[]): string {
-  if (typeof value === "string" && isSafeUrl(value, "https:", "http:") && !value.includes("#")) return URL.parse(value)!.href;
+export function parseHttpsUrl(value: string, path: string, issues: AccountIssue[]): string {
+  if (isSafeUrl(value, "https:", "http:") && !value.includes("#")) return URL.parse(value)!.href;
   issues.push({
     path,
     message: "must be an address that begins with https://",
@@ -28,9 +28,9 @@ export function parseHttpsUrl(value: unknown, path: string, issues: AccountIssue
 }
 
 /** The key `proxy` of an account: the address of an HTTP proxy; null without one. */
-export function parseProxySetting(value: unknown, issues: AccountIssue[]): string | null {
+export function parseProxySetting(value: string | undefined, issues: AccountIssue[]): string | null {
   if (value === undefined || value === "") return null;
-  const parsed = typeof value === "string" ? parseProxyUrl(value) : { message: "must be a text", fix: "Write it in quotes." };
+  const parsed = parseProxyUrl(value);
   if ("url" in parsed) return parsed.url.href;
   issues.push({ path: "proxy", ...parsed });
   return null;
