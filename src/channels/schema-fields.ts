@@ -73,13 +73,18 @@ export const conversationFields = {
 
 /** Fields of channels that can edit messages or quote one in a reply. */
 export const replyFields = {
-  streaming: object("How an answer is shown while it is written.", {
-    mode: enumOf(
-      "`off` shows the complete answer; `partial` shows a message that grows, `block` grows it by paragraphs; `progress` equals `partial`. Default: `partial` on Telegram, `off` elsewhere.",
-      ["off", "partial", "block", "progress"],
-      { onInvalid: "off" },
-    ),
-  }),
+  streaming: object(
+    "How an answer is shown while it is written.",
+    {
+      mode: enumOf(
+        "`off` shows the complete answer; `partial` shows a message that grows, `block` grows it by paragraphs; `progress` equals `partial`. Default: `partial` on Telegram, `off` elsewhere.",
+        ["off", "partial", "block", "progress"],
+        { onInvalid: "off" },
+      ),
+    },
+    // Without a value of its own, an account has the channel's.
+    { optional: true },
+  ),
   replyToMode: enumOf(
     "Parts of a reply that quote the message: none (`off`), the `first`, `all`, or the first if several messages were answered together (`batched`).",
     ["off", "first", "all", "batched"],

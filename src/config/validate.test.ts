@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { channelIds } from "../channels/registry.ts";
+import { channelAccounts } from "./channel-accounts.ts";
 import { checkConfigValue } from "./load.ts";
 import { suggest } from "./suggest.ts";
 import type { Config } from "./schema.ts";
@@ -377,4 +378,16 @@ test("near names are found, far ones are not", () => {
     ["a".repeat(500), undefined],
   ];
   for (const [word, expected] of cases) assert.equal(suggest(word, known), expected, word);
+});
+
+for (const id of channelIds)
+  test(`an absent key of an account of ${id} leaves the key of the channel in effect`, () => {
+    const { config } = checkConfigValue({ channels: { [id]: { accounts: { one: {} } } } });
+    const account = (config.channels as Record<string, { accounts?: Record<string, unknown> }>)[id]?.accounts?.["one"];
+    assert.deepEqual({ ...(account as object) }, {});
+  });
+
+test("the streaming mode of a channel applies to its named accounts", () => {
+  const { config } = checkConfigValue({ channels: { telegram: { streaming: { mode: "off" }, accounts: { one: { botToken: "1:x" } } } } });
+  assert.deepEqual(channelAccounts(config, "telegram")[0]?.raw["streaming"], { mode: "off" });
 });
