@@ -24,7 +24,10 @@ export function checkAccount(channel: string, keys: unknown): { raw: unknown; is
 }
 
 /** The account of a channel, or everything that is wrong with its keys: what the schema refuses, else what `parse` refuses. */
-export function parseChecked<Account>(channel: Pick<Channel<Account>, "id" | "parse">, keys: unknown): ReturnType<Channel<Account>["parse"]> {
+export function parseChecked<Account>(
+  channel: Pick<Channel<Account>, "id" | "parse">,
+  keys: unknown,
+): ReturnType<Channel<Account>["parse"]> {
   const { raw, issues } = checkAccount(channel.id, keys);
   return issues.length > 0 ? { issues } : channel.parse(raw);
 }

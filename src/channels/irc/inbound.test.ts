@@ -198,10 +198,11 @@ for (const [config, path] of BAD) {
   });
 }
 
+const fixOf = (keys: object): string | undefined => checkAccount("irc", { host: "h", nick: "b", ...keys }).issues[0]?.fix;
+
 test("a wrong value is reported with what to do about it", () => {
-  const fix = (keys: object): string | undefined => checkAccount("irc", { host: "h", nick: "b", ...keys }).issues[0]?.fix;
-  assert.equal(fix({ tls: 1 }), "Remove it to use TLS.");
-  assert.match(fix({ channels: ["room"] })!, /begin with "#"/);
+  assert.equal(fixOf({ tls: 1 }), "Remove it to use TLS.");
+  assert.match(fixOf({ channels: ["room"] })!, /begin with "#"/);
 });
 
 test("a certificate pin that cannot be read stops the account", () => {

@@ -65,7 +65,10 @@ const ircFields = {
     onInvalid: false,
   }),
   nick: string("Nick of the agent.", {
-    pattern: { regex: `(?![+\\d-])[^\\s:#&@!*?,.${CONTROL}]{1,50}`, description: "a nick: one word that does not begin with +, - or a digit" },
+    pattern: {
+      regex: `(?![+\\d-])[^\\s:#&@!*?,.${CONTROL}]{1,50}`,
+      description: "a nick: one word that does not begin with +, - or a digit",
+    },
   }),
   username: string("User name. Default: the nick.", { pattern: ONE_LINE }),
   realname: string("Displayed real name.", { pattern: ONE_LINE, whenAbsent: DEFAULT_REALNAME }),
@@ -127,11 +130,7 @@ export const schema = object(
   "IRC. Top-level keys are the defaults of every account.",
   {
     ...ircFields,
-    accounts: record(
-      "Several connections by name, each with the top-level keys.",
-      "<account>",
-      connection,
-    ),
+    accounts: record("Several connections by name, each with the top-level keys.", "<account>", connection),
     defaultAccount: string("Account that is used when none is named."),
   },
   { optional: true, unserved: IRC_UNSERVED },

@@ -2,14 +2,7 @@ import { createHash } from "node:crypto";
 import { isAbsolute } from "node:path";
 import { isLoopbackHostname, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import {
-  DEFAULT_CLI_PATH,
-  DEFAULT_HTTP_HOST,
-  DEFAULT_STARTUP_MS,
-  NUMBER_FIX,
-  URL_FIX,
-  type SignalAccountKeys,
-} from "./schema.ts";
+import { DEFAULT_CLI_PATH, DEFAULT_HTTP_HOST, DEFAULT_STARTUP_MS, NUMBER_FIX, URL_FIX, type SignalAccountKeys } from "./schema.ts";
 
 /** How Signal is reached: a signal-cli daemon of ours, one that runs already, or the REST container around one. */
 export type SignalTransport =

@@ -3,14 +3,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { Secret } from "../../core/secret.ts";
 import { parseHttpsUrl, parseProxySetting } from "../url.ts";
 import type { AccountIssue } from "../channel.ts";
-import {
-  APP_TOKEN_FIX,
-  BOT_TOKEN_FIX,
-  DEFAULT_API_ROOT,
-  DEFAULT_COMMAND,
-  SIGNING_SECRET_FIX,
-  type SlackAccountKeys,
-} from "./schema.ts";
+import { APP_TOKEN_FIX, BOT_TOKEN_FIX, DEFAULT_API_ROOT, DEFAULT_COMMAND, SIGNING_SECRET_FIX, type SlackAccountKeys } from "./schema.ts";
 
 /** One Slack app in one workspace, complete. */
 export type SlackAccount = {

@@ -12,8 +12,7 @@ import { number, enumOf, boolean, object, record, unknown, secret, string, type 
 
 export const DEFAULT_API_ROOT = "https://slack.com/api";
 export const DEFAULT_COMMAND = "openclaw";
-export const BOT_TOKEN_FIX =
-  "Copy the Bot User OAuth Token from api.slack.com/apps (OAuth & Permissions) into channels.slack.botToken.";
+export const BOT_TOKEN_FIX = "Copy the Bot User OAuth Token from api.slack.com/apps (OAuth & Permissions) into channels.slack.botToken.";
 export const APP_TOKEN_FIX =
   "Create an app-level token with the scope connections:write (Basic Information) and set channels.slack.appToken.";
 export const SIGNING_SECRET_FIX = "Copy the Signing Secret from api.slack.com/apps (Basic Information) into channels.slack.signingSecret.";

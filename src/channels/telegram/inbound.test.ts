@@ -215,7 +215,7 @@ for (const [what, raw, path] of [
   ["a webhook without a secret", { botToken: token, webhookUrl: "https://h.example" }, "webhookSecret"],
   ["a short secret", { botToken: token, webhookUrl: "https://h.example", webhookSecret: "short" }, "webhookSecret"],
   ["a webhook in plain http", { botToken: token, webhookUrl: "http://h.example", webhookSecret: "0123456789abcdef" }, "webhookUrl"],
-  ["a time that is no number", { botToken: token, timeoutSeconds: "5" }, "timeoutSeconds"],
+  ["a time that is not a number", { botToken: token, timeoutSeconds: "5" }, "timeoutSeconds"],
   ["a webhook secret that is a number", { botToken: token, webhookSecret: 5 }, "webhookSecret"],
   ["no time at all", { botToken: token, timeoutSeconds: 0 }, "timeoutSeconds"],
 ] as const) {

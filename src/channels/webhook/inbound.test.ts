@@ -86,7 +86,7 @@ describe("configuration", () => {
   const secret = "0123456789abcdef";
   test("without a secret the door is closed", () => assert.deepEqual(issues({}), ["secret"]));
   test("a short secret is refused", () => assert.deepEqual(issues({ secret: "short" }), ["secret"]));
-  test("a secret that is no text is refused with what to do", () => {
+  test("a secret that is not a text is refused with what to do", () => {
     for (const key of ["secret", "previousSecret"]) {
       const [issue] = checkAccount("webhook", { secret, [key]: 5 }).issues;
       assert.equal(issue?.path, key);
