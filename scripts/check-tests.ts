@@ -50,9 +50,6 @@ const RULES: readonly Rule[] = [
     find: (file) => functionLengths(file).flatMap(({ line, lines }) => (lines > MAX_FUNCTION_LINES ? [line] : [])),
     applies: isTestCode,
     known: {
-      "src/server/credential-watch.test.ts": 1,
-      "src/server/dispatch.test.ts": 1,
-      "src/server/http.test.ts": 1,
       "test/channel-kit/fault-injection.ts": 2,
       "test/channel-kit/features.ts": 2,
       "test/channel-kit/process.ts": 2,

@@ -64,7 +64,7 @@ async function rest(response: Response): Promise<{ text: string; cut: boolean }>
 
 const endsWith4001 = async (raw: RawClient): Promise<void> => assert.deepEqual(await raw.end(), { code: 4001, reason: "credential ended" });
 
-describe("what ends with its credential", () => {
+describe("connections and streams that end with their credential", () => {
   test("connections and streams of a named token end when it expires, at once, and no others", async () => {
     const clock = new FakeClock();
     const { openai, runs } = endless();
@@ -125,7 +125,9 @@ describe("what ends with its credential", () => {
     }
     await room.stop();
   });
+});
 
+describe("connections and streams that end when the auth settings change", () => {
   test("another token, a password instead, or another mode ends the holders of the old one; the same one again ends none", async () => {
     const changes: Partial<AuthSettings>[] = [
       { token: new Secret("ocg_another-token-with-a-lot-of-entropy-0123456789abcdef") },

@@ -60,15 +60,57 @@ const chat = (message: string): string =>
 const padded = (bytes: number): string => `{"type":"req","id":"own","method":"config.get"}`.padEnd(bytes, " ");
 const answerTo = (raw: RawClient, id: string) => raw.next((frame) => frame.type === "res" && frame.id === id);
 
-describe("requests", () => {
-  let room: ServerBench;
-  let raw: RawClient;
-  before(async () => {
-    room = await startServerBench({ methods: METHODS });
-    raw = await connect(room, { scopes: ["operator.write"] });
-  });
-  after(() => room.stop());
+let room: ServerBench;
+let raw: RawClient;
+before(async () => {
+  room = await startServerBench({ methods: METHODS });
+  raw = await connect(room, { scopes: ["operator.write"] });
+});
+after(() => room.stop());
 
+/** What is sent, under which id, and what the error says. */
+const INVALID_FRAMES: [string, string, string | null, RegExp][] = [
+  ["no object", "[1]", null, /must be object/],
+  ["null", "null", null, /must be object/],
+  ["no id", '{"type":"req","method":"health"}', null, /at \/id/],
+  ["an empty id", '{"type":"req","id":"","method":"health"}', null, /at \/id/],
+  ["a long id", `{"type":"req","id":"${"i".repeat(257)}","method":"health"}`, null, /at \/id/],
+  ["NUL in the id", '{"type":"req","id":"a\\u0000","method":"health"}', null, /at \/id/],
+  ["half a surrogate in the id", '{"type":"req","id":"\\ud800","method":"health"}', null, /at \/id/],
+  ["another type", '{"type":"res","id":"t","method":"health"}', "t", /at \/type/],
+  ["no method", '{"type":"req","id":"m"}', "m", /at \/method/],
+  ["a long method", `{"type":"req","id":"m2","method":"${"m".repeat(129)}"}`, "m2", /at \/method/],
+  ["a foreign property", '{"type":"req","id":"f","method":"health","zzz":1}', "f", /unexpected property 'zzz'/],
+  ["a duplicate key", '{"type":"req","id":"d","method":"health","params":{"probe":true,"pr\\u006fbe":false}}', "d", /duplicate key/],
+  [
+    "params that are null",
+    '{"type":"req","id":"n","method":"health","params":null}',
+    "n",
+    /invalid health params: at root: must be object/,
+  ],
+  ["deep nesting", `{"type":"req","id":"deep","method":"health","params":${"[".repeat(100)}${"]".repeat(100)}}`, "deep", /nested deeper/],
+];
+
+const HUGE_FRAMES: [string, string, string, RegExp][] = [
+  [
+    "a 25 MiB call of a small method",
+    `{"type":"req","id":"h","method":"health","params":{"x":"${"x".repeat(25e6)}"}}`,
+    "h",
+    /^invalid health request: larger than 262144 bytes$/,
+  ],
+  [
+    "a 25 MiB call of an unknown method",
+    `{"type":"req","id":"u","method":"nope","params":{"x":"${"x".repeat(25e6)}"}}`,
+    "u",
+    /^unknown method: nope$/,
+  ],
+  ["a method name of 10 MiB", `{"type":"req","id":"l","method":"${"m".repeat(10_485_760)}"}`, "l", /no method name/],
+  ["brackets, 5 million deep", chat("[".repeat(5_000_000)), "big", /nested deeper than 64 levels/],
+  ["500,000 keys", chat(`{${Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`).join(",")}}`), "big", /more than 25000 values/],
+  ["12 million escapes", chat(JSON.stringify("\n".repeat(12_000_000))), "big", /beside its attachments/],
+];
+
+describe("answers to requests", () => {
   test("a payload that is JSON already is spliced in as it is", async () => {
     assert.deepEqual((await raw.call("status")).payload, { cached: true });
   });
@@ -113,29 +155,10 @@ describe("requests", () => {
       assert.deepEqual((await raw.call(name)).error, { code: "INVALID_REQUEST", message: `unknown method: ${name}` });
     });
   }
+});
 
-  const invalid: [string, string, string | null, RegExp][] = [
-    ["no object", "[1]", null, /must be object/],
-    ["null", "null", null, /must be object/],
-    ["no id", '{"type":"req","method":"health"}', null, /at \/id/],
-    ["an empty id", '{"type":"req","id":"","method":"health"}', null, /at \/id/],
-    ["a long id", `{"type":"req","id":"${"i".repeat(257)}","method":"health"}`, null, /at \/id/],
-    ["NUL in the id", '{"type":"req","id":"a\\u0000","method":"health"}', null, /at \/id/],
-    ["half a surrogate in the id", '{"type":"req","id":"\\ud800","method":"health"}', null, /at \/id/],
-    ["another type", '{"type":"res","id":"t","method":"health"}', "t", /at \/type/],
-    ["no method", '{"type":"req","id":"m"}', "m", /at \/method/],
-    ["a long method", `{"type":"req","id":"m2","method":"${"m".repeat(129)}"}`, "m2", /at \/method/],
-    ["a foreign property", '{"type":"req","id":"f","method":"health","zzz":1}', "f", /unexpected property 'zzz'/],
-    ["a duplicate key", '{"type":"req","id":"d","method":"health","params":{"probe":true,"pr\\u006fbe":false}}', "d", /duplicate key/],
-    [
-      "params that are null",
-      '{"type":"req","id":"n","method":"health","params":null}',
-      "n",
-      /invalid health params: at root: must be object/,
-    ],
-    ["deep nesting", `{"type":"req","id":"deep","method":"health","params":${"[".repeat(100)}${"]".repeat(100)}}`, "deep", /nested deeper/],
-  ];
-  for (const [title, text, id, message] of invalid) {
+describe("invalid and large frames", () => {
+  for (const [title, text, id, message] of INVALID_FRAMES) {
     test(`a frame with ${title} is answered with an error`, async () => {
       raw.send(text);
       const answer = await answerTo(raw, id ?? "invalid");
@@ -144,25 +167,7 @@ describe("requests", () => {
     });
   }
 
-  const huge: [string, string, string, RegExp][] = [
-    [
-      "a 25 MiB call of a small method",
-      `{"type":"req","id":"h","method":"health","params":{"x":"${"x".repeat(25e6)}"}}`,
-      "h",
-      /^invalid health request: larger than 262144 bytes$/,
-    ],
-    [
-      "a 25 MiB call of an unknown method",
-      `{"type":"req","id":"u","method":"nope","params":{"x":"${"x".repeat(25e6)}"}}`,
-      "u",
-      /^unknown method: nope$/,
-    ],
-    ["a method name of 10 MiB", `{"type":"req","id":"l","method":"${"m".repeat(10_485_760)}"}`, "l", /no method name/],
-    ["brackets, 5 million deep", chat("[".repeat(5_000_000)), "big", /nested deeper than 64 levels/],
-    ["500,000 keys", chat(`{${Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`).join(",")}}`), "big", /more than 25000 values/],
-    ["12 million escapes", chat(JSON.stringify("\n".repeat(12_000_000))), "big", /beside its attachments/],
-  ];
-  for (const [title, text, id, message] of huge) {
+  for (const [title, text, id, message] of HUGE_FRAMES) {
     test(`${title} is refused and the connection goes on`, async () => {
       raw.send(text);
       const answer = await answerTo(raw, id);
@@ -185,6 +190,34 @@ describe("requests", () => {
     assert.deepEqual((await answerTo(raw, "big")).payload, { length: 200_000 });
   });
 
+  test("a request larger than its method allows is refused, also when it is small for others", async () => {
+    raw.send(padded(1_000));
+    assert.equal((await answerTo(raw, "own")).ok, true);
+    raw.send(padded(1_001));
+    assert.deepEqual((await answerTo(raw, "own")).error, {
+      code: "INVALID_REQUEST",
+      message: "invalid config.get request: larger than 1000 bytes",
+      details: { code: "REQUEST_TOO_LARGE", limitBytes: 1_000 },
+    });
+  });
+
+  for (const [title, frame, code, reason] of [
+    ["text that is not JSON", "{nope", 1008, /not JSON/],
+    ["an empty message", "", 1008, /not JSON/],
+    ["a binary frame", Buffer.from('{"type":"req","id":"b","method":"health"}'), 1003, /binary/],
+    ["a frame over the maximum", "x".repeat(LIMITS.frameBytes + 1), 1009, /too large/],
+  ] as const) {
+    test(`${title} after connect closes the socket with a reason`, async () => {
+      const bad = await connect(room);
+      bad.send(frame);
+      const end = await bad.end();
+      assert.equal(end.code, code);
+      assert.match(end.reason, reason);
+    });
+  }
+});
+
+describe("limits of concurrent requests", () => {
   test("more requests than may wait are answered with a delay, and none is left without an answer", async () => {
     const flood = await connect(room);
     const total = LIMITS.connectionQueue + 2_000;
@@ -231,17 +264,6 @@ describe("requests", () => {
     resolve();
   });
 
-  test("a request larger than its method allows is refused, also when it is small for others", async () => {
-    raw.send(padded(1_000));
-    assert.equal((await answerTo(raw, "own")).ok, true);
-    raw.send(padded(1_001));
-    assert.deepEqual((await answerTo(raw, "own")).error, {
-      code: "INVALID_REQUEST",
-      message: "invalid config.get request: larger than 1000 bytes",
-      details: { code: "REQUEST_TOO_LARGE", limitBytes: 1_000 },
-    });
-  });
-
   test("one client's flood does not push another one's request behind its own", async () => {
     const flood = await connect(room);
     const other = await connect(room);
@@ -269,19 +291,4 @@ describe("requests", () => {
     resolve();
     other.close();
   });
-
-  for (const [title, frame, code, reason] of [
-    ["text that is not JSON", "{nope", 1008, /not JSON/],
-    ["an empty message", "", 1008, /not JSON/],
-    ["a binary frame", Buffer.from('{"type":"req","id":"b","method":"health"}'), 1003, /binary/],
-    ["a frame over the maximum", "x".repeat(LIMITS.frameBytes + 1), 1009, /too large/],
-  ] as const) {
-    test(`${title} after connect closes the socket with a reason`, async () => {
-      const bad = await connect(room);
-      bad.send(frame);
-      const end = await bad.end();
-      assert.equal(end.code, code);
-      assert.match(end.reason, reason);
-    });
-  }
 });

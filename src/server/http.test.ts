@@ -294,9 +294,25 @@ describe("where a request may come from", () => {
   });
 });
 
-describe("completions", () => {
-  const ask = { model: "openclaw", messages: [{ role: "user", content: "hi" }] };
+const ASK = { model: "openclaw", messages: [{ role: "user", content: "hi" }] };
+const REFUSED_COMPLETIONS = [
+  ["a foreign model", "/v1/chat/completions", { ...ASK, model: "gpt-4" }, 400],
+  ["no model", "/v1/chat/completions", { messages: ASK.messages }, 400],
+  ["an agent that is not there", "/v1/chat/completions", { ...ASK, model: "openclaw/missing" }, 404],
+  ["no messages", "/v1/chat/completions", { model: "openclaw" }, 400],
+  ["no user message", "/v1/chat/completions", { model: "openclaw", messages: [{ role: "system", content: "x" }] }, 400],
+  [
+    "an image from an address",
+    "/v1/chat/completions",
+    { model: "openclaw", messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "http://169.254.169.254/" } }] }] },
+    400,
+  ],
+  ["no JSON", "/v1/chat/completions", "{", 400],
+  ["a list", "/v1/responses", "[]", 400],
+  ["a user that is not a text", "/v1/responses", { model: "openclaw", input: "x", user: {} }, 400],
+] as const;
 
+describe("answers of completions", () => {
   test("models are the agents", async () => {
     const list = JSON.parse((await http(room.port, "/v1/models", { headers: BEARER })).body) as { data: { id: string }[] };
     assert.deepEqual(
@@ -309,7 +325,7 @@ describe("completions", () => {
 
   test("a whole answer has text, reason and usage", async () => {
     script = [{ type: "delta", text: "Hello " }, { type: "tool", name: "read" }, FINAL];
-    const body = JSON.parse((await post("/v1/chat/completions", { ...ask, user: "alice" })).body);
+    const body = JSON.parse((await post("/v1/chat/completions", { ...ASK, user: "alice" })).body);
     assert.equal(body.object, "chat.completion");
     assert.deepEqual(body.choices, [{ index: 0, message: { role: "assistant", content: "Hello there." }, finish_reason: "stop" }]);
     assert.deepEqual(body.usage, { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 });
@@ -321,7 +337,7 @@ describe("completions", () => {
 
   test("a stream is role, text, reason, usage and the end mark, and nothing is missing from its text", async () => {
     script = [{ type: "delta", text: "Hello" }, FINAL];
-    const chunks = events(await post("/v1/chat/completions", { ...ask, stream: true, stream_options: { include_usage: true } }));
+    const chunks = events(await post("/v1/chat/completions", { ...ASK, stream: true, stream_options: { include_usage: true } }));
     assert.equal(chunks.pop(), "[DONE]");
     const parsed = chunks.map((chunk) => JSON.parse(chunk));
     assert.deepEqual(parsed[0].choices[0].delta, { role: "assistant" });
@@ -362,53 +378,9 @@ describe("completions", () => {
     assert.equal(whole.status, "completed");
   });
 
-  test("failures come in OpenAI's shape, also in the middle of a stream", async () => {
-    script = [
-      { type: "delta", text: "He" },
-      { type: "error", error: new GatewayError("UNAVAILABLE", "the model is away") },
-    ];
-    const whole = await post("/v1/chat/completions", ask);
-    assert.equal(whole.status, 503);
-    assert.deepEqual(JSON.parse(whole.body).error, {
-      message: "the model is away",
-      type: "server_error",
-      code: "unavailable",
-      param: null,
-    });
-    const chunks = events(await post("/v1/chat/completions", { ...ask, stream: true }));
-    assert.equal(JSON.parse(chunks.at(-2)!).error.message, "the model is away");
-    const failed = events(await post("/v1/responses", { model: "openclaw", input: "hi", stream: true }));
-    assert.equal(JSON.parse(failed.at(-1)!).type, "response.failed");
-    script = [];
-    assert.equal((await post("/v1/chat/completions", ask)).status, 503, "a run that ends without an answer is a failure");
-  });
-
-  for (const [title, path, body, status] of [
-    ["a foreign model", "/v1/chat/completions", { ...ask, model: "gpt-4" }, 400],
-    ["no model", "/v1/chat/completions", { messages: ask.messages }, 400],
-    ["an agent that is not there", "/v1/chat/completions", { ...ask, model: "openclaw/missing" }, 404],
-    ["no messages", "/v1/chat/completions", { model: "openclaw" }, 400],
-    ["no user message", "/v1/chat/completions", { model: "openclaw", messages: [{ role: "system", content: "x" }] }, 400],
-    [
-      "an image from an address",
-      "/v1/chat/completions",
-      { model: "openclaw", messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "http://169.254.169.254/" } }] }] },
-      400,
-    ],
-    ["no JSON", "/v1/chat/completions", "{", 400],
-    ["a list", "/v1/responses", "[]", 400],
-    ["a user that is not a text", "/v1/responses", { model: "openclaw", input: "x", user: {} }, 400],
-  ] as const) {
-    test(`${title} is refused with ${status}`, async () => {
-      const answer = await post(path, body);
-      assert.equal(answer.status, status);
-      assert.equal(typeof JSON.parse(answer.body).error.message, "string");
-    });
-  }
-
   test("the agent header names the agent whatever the model says", async () => {
     script = [FINAL];
-    assert.equal((await post("/v1/chat/completions", { ...ask, model: "gpt-4" }, { "x-openclaw-agent-id": "work" })).status, 200);
+    assert.equal((await post("/v1/chat/completions", { ...ASK, model: "gpt-4" }, { "x-openclaw-agent-id": "work" })).status, 200);
     assert.equal(runs.at(-1)!.agentId, "work");
   });
 
@@ -421,6 +393,37 @@ describe("completions", () => {
     assert.equal((await post("/v1/chat/completions", { model: "openclaw", messages: [{ role: "user", content }] })).status, 200);
     assert.deepEqual(runs.at(-1)!.images, [{ mimeType: "image/png", data: "AAAA" }]);
   });
+});
+
+describe("completions that fail or are refused", () => {
+  test("failures come in OpenAI's shape, also in the middle of a stream", async () => {
+    script = [
+      { type: "delta", text: "He" },
+      { type: "error", error: new GatewayError("UNAVAILABLE", "the model is away") },
+    ];
+    const whole = await post("/v1/chat/completions", ASK);
+    assert.equal(whole.status, 503);
+    assert.deepEqual(JSON.parse(whole.body).error, {
+      message: "the model is away",
+      type: "server_error",
+      code: "unavailable",
+      param: null,
+    });
+    const chunks = events(await post("/v1/chat/completions", { ...ASK, stream: true }));
+    assert.equal(JSON.parse(chunks.at(-2)!).error.message, "the model is away");
+    const failed = events(await post("/v1/responses", { model: "openclaw", input: "hi", stream: true }));
+    assert.equal(JSON.parse(failed.at(-1)!).type, "response.failed");
+    script = [];
+    assert.equal((await post("/v1/chat/completions", ASK)).status, 503, "a run that ends without an answer is a failure");
+  });
+
+  for (const [title, path, body, status] of REFUSED_COMPLETIONS) {
+    test(`${title} is refused with ${status}`, async () => {
+      const answer = await post(path, body);
+      assert.equal(answer.status, status);
+      assert.equal(typeof JSON.parse(answer.body).error.message, "string");
+    });
+  }
 
   test("a client that goes away ends its run", async () => {
     script = [{ type: "tool", name: "wait" }];
@@ -429,7 +432,7 @@ describe("completions", () => {
     const asking = fetch(`http://127.0.0.1:${room.port}/v1/chat/completions`, {
       method: "POST",
       headers: BEARER,
-      body: JSON.stringify({ ...ask, stream: true }),
+      body: JSON.stringify({ ...ASK, stream: true }),
       signal: controller.signal,
     });
     await asking;
