@@ -1,11 +1,11 @@
 // Group: wire
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, watch, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { settled, until } from "../../test/until.ts";
 import { LIMITS } from "../core/limits.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -13,41 +13,41 @@ test("writes, replacements and the first write are seen once each, other files a
   const directory = mkdtempSync(join(tmpdir(), "config-watch-"));
   const path = join(directory, "openclaw.json");
   const stop = new AbortController();
+  const clock = new FakeClock();
   let seen = 0;
-  let wake: (() => void) | undefined;
-  watchConfig(path, {
-    onChange: () => {
-      seen++;
-      wake?.();
-    },
-    signal: stop.signal,
-  });
+  watchConfig(path, { onChange: () => void seen++, signal: stop.signal, clock });
+  const entries: (string | null)[] = [];
+  const watcher = watch(directory, (_event, entry) => void entries.push(entry));
+  let markers = 0;
+  /** Writes, and waits until the system has reported it: reports of one directory come in order. */
   const change = async (write: () => void): Promise<void> => {
-    const next = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
     write();
-    const keepAlive = setTimeout(() => {}, 20_000);
-    await next;
-    clearTimeout(keepAlive);
+    const marker = `marker-${markers++}`;
+    writeFileSync(join(directory, marker), "");
+    await until(`the report of ${marker}`, () => entries.includes(marker));
+    await settled();
   };
   await change(() => {
     writeFileSync(path, "{}");
     writeFileSync(path, "{a:1}");
   });
+  clock.advance(LIMITS.configDebounceMs);
   assert.equal(seen, 1);
   await change(() => {
     writeFileSync(`${path}.tmp`, "{b:1}");
     renameSync(`${path}.tmp`, path);
   });
+  clock.advance(LIMITS.configDebounceMs);
   assert.equal(seen, 2);
-  writeFileSync(join(directory, "other.json"), "{}");
-  await delay(LIMITS.configDebounceMs * 2);
+  await change(() => writeFileSync(join(directory, "other.json"), "{}"));
+  assert.deepEqual(clock.pending(), [], "no change is about to be reported");
+  clock.advance(LIMITS.configDebounceMs * 2);
   assert.equal(seen, 2);
   stop.abort();
-  writeFileSync(path, "{c:1}");
-  await delay(LIMITS.configDebounceMs * 2);
+  await change(() => writeFileSync(path, "{c:1}"));
+  clock.advance(LIMITS.configDebounceMs * 2);
   assert.equal(seen, 2);
+  watcher.close();
   rmSync(directory, { recursive: true });
 });
 

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { LIMITS } from "../core/limits.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { settled, until } from "../../test/until.ts";
 import { createLoopProbe } from "./event-loop.ts";
 import { METRIC_HELP } from "./metric-names.ts";
 import { createMetrics } from "./metrics.ts";
@@ -95,7 +96,8 @@ test("label values beyond the limit are counted together", () => {
 });
 
 test("the process reports its memory, CPU time and event loop", async () => {
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  // The runtime counts from the first turn of its loop.
+  await settled(1);
   const metrics = createMetrics();
   const loop = createLoopProbe();
   sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }) });
@@ -115,14 +117,14 @@ test("the event loop is measured only while it is read, and every stall is repor
   assert.equal(probe.read().delayMaxMs, 0);
   probe.read();
   assert.equal(clock.pending().length, 1, "one end, however often it is read");
-  let reading = probe.read();
-  while (reading.delayMaxMs < 200) {
-    await new Promise((resolve) => setTimeout(resolve, 150));
+  // The runtime measures from its first sample on, so that the first stalls may count for nothing.
+  const reading = await until("a stall that is reported", () => {
+    const now = probe.read();
+    if (now.delayMaxMs >= 200) return now;
     const end = performance.now() + 400;
     while (performance.now() < end);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    reading = probe.read();
-  }
+    return null;
+  });
   assert.ok(reading.delayP99Ms <= reading.delayMaxMs);
   assert.ok(reading.utilization >= 0 && reading.utilization <= 1);
   assert.ok(Number.isInteger(reading.intervalMs));

@@ -76,24 +76,22 @@ const started = (runId: string): Promise<unknown> =>
 
 /** Ways to talk to the gateway: one line in, the answer out. `stop` also interrupts. */
 type Voice = { name: string; skip: string | false; key: string; ask: (text: string) => Promise<string> };
+let asked = 0;
 const ircAsk = async (text: string): Promise<string> => {
   const count = ann.said().length;
   ann.say("claw", text);
   await ann.until(() => ann.said().length > count, `an answer to ${text}`);
-  // A reply of several lines comes as several messages; it is whole when the next question has been answered, or no more come.
-  let last = -1;
-  await until("the whole answer", async () => {
-    const now = ann.said().length;
-    if (now === last) return true;
-    last = now;
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    return false;
-  });
-  return ann
-    .said()
-    .slice(count)
-    .map((each) => each.text)
-    .join("\n");
+  // A reply of several lines comes as several messages; it is whole when the command behind it has been answered.
+  const marker = `marker-${asked++}.`;
+  ann.say("claw", `/model ${marker}`);
+  const answers = (): string[] =>
+    ann
+      .said()
+      .slice(count)
+      .map((each) => each.text);
+  await ann.until(() => answers().some((each) => each.includes(marker)), `the answer to ${marker}`);
+  const end = answers().findIndex((each) => each.includes(marker));
+  return answers().slice(0, end).join("\n");
 };
 const VOICES: readonly Voice[] = [
   { name: "in the browser", skip: false, key: "agent:main:voice", ask: (text) => say("agent:main:voice", text) },
