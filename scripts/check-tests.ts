@@ -48,9 +48,6 @@ const RULES: readonly Rule[] = [
     find: (file) => functionLengths(file).flatMap(({ line, lines }) => (lines > MAX_FUNCTION_LINES ? [line] : [])),
     applies: isTestCode,
     known: {
-      "test/channel-kit/fault-injection.ts": 2,
-      "test/channel-kit/features.ts": 2,
-      "test/channel-kit/process.ts": 2,
       "test/channel-kit/webchat-connection.test.ts": 1,
       "web/test/channels.test.ts": 1,
       "web/test/conversation.test.ts": 1,

@@ -17,7 +17,7 @@ test("writes, replacements and the first write are seen once each, other files a
   let seen = 0;
   watchConfig(path, { onChange: () => void seen++, signal: stop.signal, clock });
   const entries: (string | null)[] = [];
-  const watcher = watch(directory, (_event, entry) => void entries.push(entry));
+  const watcher = watch(directory, { persistent: false }, (_event, entry) => void entries.push(entry));
   let markers = 0;
   /** Writes, and waits until the system has reported it: reports of one directory come in order. */
   const change = async (write: () => void): Promise<void> => {
