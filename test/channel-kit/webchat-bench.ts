@@ -130,6 +130,8 @@ type PipeOptions = {
 class FaultProxy {
   /** How often someone has connected through it. */
   connections = 0;
+  /** How many pieces of data were lost in it. */
+  dropped = 0;
   readonly #port: number;
   readonly #options: PipeOptions;
   readonly #server: Server;
@@ -191,7 +193,7 @@ class FaultProxy {
   #forward(source: Socket, sink: Socket, way: Direction, header = ""): void {
     let added = header;
     source.on("data", (chunk: Buffer) => {
-      if (this.#lost.has(way)) return;
+      if (this.#lost.has(way)) return void this.dropped++;
       sink.write(added === "" ? chunk : chunk.toString("latin1").replace("\r\n", `${added}\r\n`), "latin1");
       added = "";
     });

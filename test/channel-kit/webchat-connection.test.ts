@@ -45,7 +45,9 @@ const dawdling = (ms: number): Record<string, string> => {
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}` };
 };
 
-describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
+const OPTIONS = { concurrency: 2, timeout: 240_000 };
+
+describe("webchat: first messages and slow connections", OPTIONS, () => {
   test("scenario 2: a first start with nothing but a model is ready, and the first message is answered", () =>
     WebchatBench.with(async (place) => {
       assert.equal((await fetch(`${place.gateway.http}/readyz`)).status, 200);
@@ -140,7 +142,9 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       abort.abort();
       await kept;
     }));
+});
 
+describe("webchat: clients that end, meet or break off", OPTIONS, () => {
   test("scenario 22: a revoked device is disconnected at once with the reason, and does not reconnect", () =>
     WebchatBench.with(async (place) => {
       const operator = await place.operator();
@@ -237,7 +241,7 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
         pipe.dropMessages(way);
         const fate = rejectionOf(send(cutOff, text, key));
         if (way === "answers") await untilAnswered(watcher, `You said: ${text}`);
-        else await sleep(200);
+        else await until("the lost request", () => pipe.dropped > 0);
         pipe.disconnect();
         const { kind, retryable } = await fate;
         assert.deepEqual([kind, retryable], ["closed", true]);
@@ -256,7 +260,9 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       const gone = await rejectionOf(place.client());
       assert.deepEqual([gone.kind, gone.retryable], ["unreachable", true], "for certain, nothing was sent");
     }));
+});
 
+describe("webchat: texts and configuration", OPTIONS, () => {
   test("scenario 26: an answer with bad markup is kept as it was written, and the page shows all its words", () =>
     WebchatBench.with(async (place) => {
       const words = ["half", "bold", "open", "link", "cell", "code"];
@@ -351,7 +357,9 @@ describe("webchat", { concurrency: 2, timeout: 240_000 }, () => {
       { config: authOf({ mode: "token", token: old }) },
     );
   });
+});
 
+describe("webchat: stops, bursts and malformed frames", OPTIONS, () => {
   test("scenarios 37 and 40: a stop tells the clients, ends everything within two seconds, and nothing is written after it", async () => {
     const stops: number[] = [];
     // The machine may be busy with something else; a stop that waits for something takes its time at each try.
@@ -511,7 +519,7 @@ class Burst {
       const prefix = `${round++}:`;
       const answers = (): Frame[] => raw.frames.filter(({ type, id }) => type === "res" && id!.startsWith(prefix));
       for (const [at, params] of frames.entries()) raw.send({ type: "req", id: `${prefix}${at}`, method: "chat.send", params });
-      await until("all answers", async () => (await sleep(50), answers().length === frames.length), 60_000);
+      await until("all answers", () => answers().length === frames.length, 60_000);
       return answers().toSorted((a, b) => Number(a.id!.slice(prefix.length)) - Number(b.id!.slice(prefix.length)));
     }, size);
   }

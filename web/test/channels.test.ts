@@ -13,33 +13,33 @@ const picture = async (page: Page, name: string): Promise<void> => {
   if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png` });
 };
 
+let gateway: DevGateway;
+const people: BrowserUser[] = [];
+before(async () => {
+  if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
+  gateway = await startDevGateway();
+});
+beforeEach(async () => {
+  for (const one of people.splice(0)) await one.close();
+  gateway.channels.clear();
+});
+after(async () => {
+  for (const one of people) await one.close();
+  await gateway.close();
+});
+
+async function open(look: BrowserProfile = {}): Promise<BrowserUser> {
+  const one = await openBrowserUser(new URL(gateway.url).origin, look);
+  people.push(one);
+  await one.page.goto(gateway.newLink());
+  await one.page.locator("#composer").waitFor();
+  if (look.touch === true) await one.page.getByRole("button", { name: "Sessions" }).click();
+  await one.page.getByRole("button", { name: "Channels" }).click();
+  await one.page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
+  return one;
+}
+
 describe("channels on the page", () => {
-  let gateway: DevGateway;
-  const people: BrowserUser[] = [];
-  before(async () => {
-    if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
-    gateway = await startDevGateway();
-  });
-  beforeEach(async () => {
-    for (const one of people.splice(0)) await one.close();
-    gateway.channels.clear();
-  });
-  after(async () => {
-    for (const one of people) await one.close();
-    await gateway.close();
-  });
-
-  async function open(look: BrowserProfile = {}): Promise<BrowserUser> {
-    const one = await openBrowserUser(new URL(gateway.url).origin, look);
-    people.push(one);
-    await one.page.goto(gateway.newLink());
-    await one.page.locator("#composer").waitFor();
-    if (look.touch === true) await one.page.getByRole("button", { name: "Sessions" }).click();
-    await one.page.getByRole("button", { name: "Channels" }).click();
-    await one.page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
-    return one;
-  }
-
   test("each account shows its state, cause and fix; access requests are approved, dead letters are settled", async () => {
     gateway.channels.fill();
     const { page, errors: faults, unexpectedRequests: strays } = await open();
@@ -101,6 +101,36 @@ describe("channels on the page", () => {
     assert.deepEqual(faults, []);
   });
 
+  test("an access request is visible on the whole page, and approved in one click", async () => {
+    const { page } = await open();
+    await page.locator(".row", { hasText: "Main" }).locator(".row-open").click();
+    await page.locator("#composer").waitFor();
+    gateway.channels.ask();
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.locator(".toast", { hasText: "Grace (Telegram) asks to talk to the agent" }).waitFor();
+    assert.equal(await page.locator('.count[data-kind="people"]').innerText(), "1");
+    assert.match(await page.title(), /^\(1\) Main/);
+    await page.getByRole("button", { name: "Approve" }).click();
+    await page.locator(".count").waitFor({ state: "detached" });
+    assert.equal(gateway.calls.findLast((call) => call.method === "channels.pairing.approve")?.params["channel"], "telegram");
+  });
+
+  test("it fits a phone in the dark, and the address leads back to it", async () => {
+    gateway.channels.fill();
+    const { page } = await open({ width: 360, height: 740, dark: true, touch: true });
+    await page.locator(".account", { hasText: "Action needed" }).waitFor();
+    await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
+    await picture(page, "phone-dark");
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    assert.match(page.url(), /#channels$/);
+    await page.reload();
+    await page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
+    await page.goBack();
+    await page.locator("#composer").waitFor();
+  });
+});
+
+describe("forms of channels on the page", () => {
   test("a phone is linked by a code, and keys within a key are saved there", async () => {
     const { page, errors: faults } = await open();
     await page.getByRole("button", { name: "Connect a channel" }).click();
@@ -169,33 +199,5 @@ describe("channels on the page", () => {
     const kinds = await page.getByLabel("Transport kind").locator("option").allInnerTexts();
     assert.deepEqual(kinds, ["Default", "managed-native", "external-native", "container"]);
     assert.deepEqual(faults, []);
-  });
-
-  test("an access request is visible on the whole page, and approved in one click", async () => {
-    const { page } = await open();
-    await page.locator(".row", { hasText: "Main" }).locator(".row-open").click();
-    await page.locator("#composer").waitFor();
-    gateway.channels.ask();
-    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
-    await page.locator(".toast", { hasText: "Grace (Telegram) asks to talk to the agent" }).waitFor();
-    assert.equal(await page.locator('.count[data-kind="people"]').innerText(), "1");
-    assert.match(await page.title(), /^\(1\) Main/);
-    await page.getByRole("button", { name: "Approve" }).click();
-    await page.locator(".count").waitFor({ state: "detached" });
-    assert.equal(gateway.calls.findLast((call) => call.method === "channels.pairing.approve")?.params["channel"], "telegram");
-  });
-
-  test("it fits a phone in the dark, and the address leads back to it", async () => {
-    gateway.channels.fill();
-    const { page } = await open({ width: 360, height: 740, dark: true, touch: true });
-    await page.locator(".account", { hasText: "Action needed" }).waitFor();
-    await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
-    await picture(page, "phone-dark");
-    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
-    assert.match(page.url(), /#channels$/);
-    await page.reload();
-    await page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
-    await page.goBack();
-    await page.locator("#composer").waitFor();
   });
 });

@@ -6,26 +6,26 @@ import type { PageTest } from "./page-session.ts";
 const DAY = 86_400_000;
 const MAIN = "agent:main:main";
 
-describe("sessions and conversations on the page", () => {
-  let stage: PageTest;
-  before(async () => {
-    stage = await startPageTest();
-  });
-  beforeEach(() => stage.reset());
-  after(() => stage.close());
+let stage: PageTest;
+before(async () => {
+  stage = await startPageTest();
+});
+beforeEach(() => stage.reset());
+after(() => stage.close());
 
-  const addSession = (key: string, label: string, updatedAt: number): void =>
-    void Object.assign(stage.gateway.conversations.ensure(key), { label, updatedAt });
-  const addRow = (key: string, row: Record<string, unknown>): void => {
-    const { rows } = stage.gateway.conversations.ensure(key);
-    const { __openclaw: meta = {}, ...rest } = row;
-    rows.push({
-      timestamp: Date.now(),
-      ...rest,
-      __openclaw: { id: `${key}${rows.length}`, seq: rows.length + 1, ...(meta as object) },
-    } as never);
-  };
+const addSession = (key: string, label: string, updatedAt: number): void =>
+  void Object.assign(stage.gateway.conversations.ensure(key), { label, updatedAt });
+const addRow = (key: string, row: Record<string, unknown>): void => {
+  const { rows } = stage.gateway.conversations.ensure(key);
+  const { __openclaw: meta = {}, ...rest } = row;
+  rows.push({
+    timestamp: Date.now(),
+    ...rest,
+    __openclaw: { id: `${key}${rows.length}`, seq: rows.length + 1, ...(meta as object) },
+  } as never);
+};
 
+describe("sessions on the page", () => {
   test("/new starts another session, as the button does, and keeps this one", async () => {
     const { page } = await stage.signedIn();
     await sendMessage(page, "alpha");
@@ -95,7 +95,9 @@ describe("sessions and conversations on the page", () => {
     await page.locator("section", { hasText: "Pinned" }).locator(".row", { hasText: "Second" }).waitFor();
     assert.equal(stage.gateway.conversations.sessions.get("agent:main:web-2")?.pinned, true);
   });
+});
 
+describe("conversations on the page", () => {
   test("a message that is removed on the gateway disappears from the open conversation", async () => {
     addSession(MAIN, "Main", Date.now());
     for (const at of [1, 2, 3]) addRow(MAIN, { role: "user", content: `line ${at}`, __openclaw: { id: `m${at}` } });

@@ -36,26 +36,26 @@ const answer = (page: Page, text: string): Promise<void> =>
 const settled = (page: Page): Promise<void> =>
   page.locator('.message.assistant[data-running="true"]').waitFor({ state: "detached", timeout: WAIT_MS });
 
-describe("the page on a real gateway", () => {
-  let models: ModelServer;
-  let gateway: GatewayUnderTest;
-  let person: BrowserUser;
-  const home = newHome();
+let models: ModelServer;
+let gateway: GatewayUnderTest;
+let person: BrowserUser;
+const home = newHome();
 
-  before(async () => {
-    models = await startModelServer();
-    gateway = await startGateway({ home, config: modelConfig(models.url) });
-    person = await openBrowserUser(gateway.http);
-    await person.page.goto(await linkOf(gateway));
-    await person.page.locator("#composer").waitFor();
-  });
-  after(async () => {
-    await person?.close();
-    await gateway?.kill();
-    await models?.close();
-    dropHome(home);
-  });
+before(async () => {
+  models = await startModelServer();
+  gateway = await startGateway({ home, config: modelConfig(models.url) });
+  person = await openBrowserUser(gateway.http);
+  await person.page.goto(await linkOf(gateway));
+  await person.page.locator("#composer").waitFor();
+});
+after(async () => {
+  await person?.close();
+  await gateway?.kill();
+  await models?.close();
+  dropHome(home);
+});
 
+describe("answers of a real gateway on the page", () => {
   test("it says which model answers, and the answer comes from it", async () => {
     const { page } = person;
     assert.doesNotMatch(page.url(), /k=/);
@@ -148,7 +148,9 @@ describe("the page on a real gateway", () => {
     await settled(page);
     assert.equal(await page.locator(".message.assistant").count(), 2);
   });
+});
 
+describe("the page after a crash of its gateway", () => {
   test("kill -9 of the gateway: the written message goes out afterwards, once", async () => {
     const { page } = person;
     const { port } = gateway;

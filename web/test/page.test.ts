@@ -34,24 +34,24 @@ async function hasText(page: Page, selector: string, text: string | RegExp): Pro
   await page.locator(selector).filter({ hasText: text }).last().waitFor({ timeout: 15_000 });
 }
 
-describe("the chat page", () => {
-  before(async () => {
-    gateway = await startDevGateway();
-  });
-  beforeEach(async () => {
-    gateway.refuse(null);
-    for (const one of people.splice(0)) await one.close();
-    for (const key of gateway.conversations.sessions.keys()) gateway.conversations.sessions.delete(key);
-    gateway.conversations.ensure("agent:main:main");
-    gateway.conversations.wordMs = 12;
-    gateway.calls.length = 0;
-    gateway.connects.length = 0;
-  });
-  after(async () => {
-    for (const one of people) await one.close();
-    await gateway.close();
-  });
+before(async () => {
+  gateway = await startDevGateway();
+});
+beforeEach(async () => {
+  gateway.refuse(null);
+  for (const one of people.splice(0)) await one.close();
+  for (const key of gateway.conversations.sessions.keys()) gateway.conversations.sessions.delete(key);
+  gateway.conversations.ensure("agent:main:main");
+  gateway.conversations.wordMs = 12;
+  gateway.calls.length = 0;
+  gateway.connects.length = 0;
+});
+after(async () => {
+  for (const one of people) await one.close();
+  await gateway.close();
+});
 
+describe("signing in on the page", () => {
   test("a one-time link signs in once, leaves the address bar and is not needed again", async () => {
     const { page, errors: faults, unexpectedRequests: strays } = await signedIn();
     assert.doesNotMatch(page.url(), /k=/);
@@ -147,7 +147,9 @@ describe("the chat page", () => {
     gateway.refuse(null);
     await page.locator("#composer").waitFor();
   });
+});
 
+describe("answers and sessions on the page", () => {
   test("an answer streams in, is complete, and appears exactly once", async () => {
     gateway.conversations.wordMs = 30;
     const { page, errors: faults } = await signedIn();
@@ -260,7 +262,9 @@ describe("the chat page", () => {
     await hasText(page, ".head-model", "Answered by Large One (example)");
     assert.equal(gateway.conversations.sessions.get("agent:main:main")?.model, "example/large-1");
   });
+});
 
+describe("lost connections of the page", () => {
   test("a connection that breaks in mid-answer loses nothing and doubles nothing", async () => {
     gateway.conversations.wordMs = 30;
     const { page } = await signedIn();
@@ -344,7 +348,9 @@ describe("the chat page", () => {
     await gateway.up();
     await hasText(page, ".status", "Connected");
   });
+});
 
+describe("what the page shows and where", () => {
   test("hostile text does nothing: no script runs, nothing is fetched, no link leads anywhere but out", async () => {
     const { page, errors: faults, unexpectedRequests: strays } = await signedIn();
     await say(page, "<img src=x onerror=\"window.__hacked='me'\"> attack me");
