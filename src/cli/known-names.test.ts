@@ -83,12 +83,12 @@ test("text keys take digits as they are", async () => {
   const state = makeState();
   for (const [key, value] of [
     ["gateway.auth.token", "12345678901234567890"],
-    ["channels.irc.accounts.work.nick", "007"],
+    ["channels.irc.accounts.work.realname", "007"],
     ["models.providers.office.apiKey", "true"],
   ])
     assert.equal((await callCli(state, ["config", "set", key!, value!])).code, 0, key);
   const file = readFileSync(join(state, "openclaw.json"), "utf8");
-  for (const text of ['"token": "12345678901234567890"', '"nick": "007"', '"apiKey": "true"']) {
+  for (const text of ['"token": "12345678901234567890"', '"realname": "007"', '"apiKey": "true"']) {
     const [key, value] = text.split(": ");
     assert.match(file.replaceAll(/"?(\w+)"?:\s*"/g, '"$1": "'), new RegExp(`${key}: ${value}`));
   }

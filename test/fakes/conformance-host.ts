@@ -200,7 +200,19 @@ export function normalize(events: readonly AgentEvent[]): unknown[] {
     const { durationMs: _duration, forMs: _for, checkpoint, ...rest } = event as Record<string, unknown>;
     kept.push({ ...rest, ...(event.type === "end" ? { checkpoint: checkpointKind(checkpoint) } : {}) });
   }
-  return kept;
+  return sortParallelCalls(kept);
+}
+
+/** Calls of one message run at the same time: their events follow each other in any order. */
+function sortParallelCalls(events: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  const sorted: Record<string, unknown>[] = [];
+  for (let from = 0; from < events.length;) {
+    let to = from + 1;
+    while (events[from]!["type"] === "tool" && events[to]?.["type"] === "tool") to++;
+    sorted.push(...events.slice(from, to).toSorted((a, b) => String(a["id"]).localeCompare(String(b["id"]))));
+    from = to;
+  }
+  return sorted;
 }
 
 const checkpointKind = (checkpoint: unknown): string =>
