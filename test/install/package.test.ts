@@ -60,7 +60,9 @@ test(
     for (const wanted of [
       "bin/openclaw.js",
       "dist/main.js",
-      "dist/pi-extension.mjs",
+      "dist/pi-rpc-extension.mjs",
+      "dist/pi-shared-host.mjs",
+      "dist/image-worker.js",
       "dist/channel.js",
       "dist/types/channels/sdk.d.ts",
       "dist/web/index.html",

@@ -43,6 +43,9 @@ export function redactKeys<T>(value: T, keys: readonly string[]): T {
   return found.length === 0 ? value : (JSON.parse(text) as T);
 }
 
+/** How long a terminated process waits to see whether the gateway has died. */
+const PARENT_ENDS_MS = 300;
+
 /**
  * When this process ends after the gateway has died, the commands that the gateway ran end too. All descendants of the gateway's tools
  * carry the marker of its state directory in OPENCLAW_RUNNER, which starts like this process's own.
@@ -52,9 +55,19 @@ export function endOrphansAtExit(): void {
   const own = process.env["OPENCLAW_RUNNER"];
   if (process.platform !== "linux" || !own) return;
   const prefix = `OPENCLAW_RUNNER=${own.slice(0, own.lastIndexOf("-") + 1)}`;
+  let isTerminated = false;
+  process.on("SIGTERM", () => (isTerminated = true));
   process.once("exit", () => {
+    // The system sends the signal when the gateway's first thread ends, a moment before the whole gateway has ended.
+    if (isTerminated) waitFor(() => process.ppid !== parent, PARENT_ENDS_MS);
     if (process.ppid !== parent) killMarked(prefix);
   });
+}
+
+/** Blocks until the condition holds or the time is over; for an exit handler, in which nothing else can wait. */
+function waitFor(condition: () => boolean, limitMs: number): void {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (const end = performance.now() + limitMs; !condition() && performance.now() < end;) Atomics.wait(cell, 0, 0, 10);
 }
 
 function killMarked(prefix: string): void {

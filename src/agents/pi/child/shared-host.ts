@@ -128,6 +128,8 @@ async function main(): Promise<void> {
   process.env["AI_AGENT"] = "pi";
   const { secrets, queries } = takeProviderKeys();
   endOrphansAtExit();
+  // Before the SDK's own listeners, which end the process without its exit handlers.
+  process.on("SIGTERM", () => process.exit(143));
   if (process.env["OPENCLAW_LONG_WAITS"]) await useLongWaits();
   const sdk = await loadSdk(sdkUrl);
   wrapFetch(queries, () => currentRun.getStore());
