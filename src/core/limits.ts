@@ -130,8 +130,8 @@ export const LIMITS = {
   piHeapMib: 256,
   /** Heap of a shared host in MiB; beyond it the host dies and its turns are run again or end as crashed. */
   piHostHeapMib: 384,
-  /** Resident memory at which a shared host closes its idle sessions and is replaced as soon as no turn runs in it. */
-  piHostRecycleBytes: 419_430_400,
+  /** Resident memory at which an agent process is replaced once no turn runs in it; a shared host closes its idle sessions first. */
+  piRecycleBytes: 419_430_400,
   /** Interval at which a shared host with running turns is asked whether it is alive; see piPingAnswerMs. */
   piHostPingMs: 5_000,
   /** Time for an idle host to end on request, then it is killed; and for which a turn waits for its session to close. */

@@ -1,4 +1,4 @@
-// A channel of someone else for tests: what it is told to send is what it does.
+// A channel plugin for tests: the text of an outgoing message says what the channel does.
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineChannel, NotSentError, secretText, TerminalError, UnknownOutcomeError } from "openclaw-gateway/channel";
 

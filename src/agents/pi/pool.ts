@@ -8,7 +8,7 @@ import type { Metrics } from "../../core/metrics.ts";
 import { ProcessSlot } from "./process-slot.ts";
 import { CrashLog } from "./crash-log.ts";
 import { exitReason, PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
-import type { SlotSource } from "./slot.ts";
+import { keepsFailingError, shuttingDownError, type SlotSource } from "./slot.ts";
 import { pingProcess } from "./stuck.ts";
 
 /** How processes are currently started. A process with an outdated `generation` is ended as soon as it is idle. */
@@ -38,12 +38,9 @@ export type PiPoolOptions = {
 
 type WorkerWaiter = { path: string; resolve: (worker: ProcessSlot) => void; reject: (err: Error) => void };
 
-/** Resident memory at which an idle process is replaced. */
-const RECYCLE_BYTES = 400 * 1_048_576;
 const PAGE_BYTES = 4_096;
 
 const waitTimeoutText = `No agent process became free within ${LIMITS.piWaitMs / 60_000} minutes. Send the message again; \`openclaw doctor\` shows what holds them.`;
-const poolCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 
 /** Keeps a few Pi processes ready, gives each to one turn at a time, and replaces failed ones. */
 export class PiPool implements SlotSource {
@@ -103,7 +100,7 @@ export class PiPool implements SlotSource {
   /** The process that has the file loaded, else the least recently used one, else a new one; waits while all are busy. */
   async acquire(path: string, signal?: AbortSignal): Promise<ProcessSlot> {
     this.#retireOutdated();
-    if (this.#stopped) throw new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
+    if (this.#stopped) throw shuttingDownError();
     signal?.throwIfAborted();
     const idle = [...this.#workers].filter((worker) => worker.state === "idle");
     const owner = idle.find((worker) => worker.loaded?.file === path);
@@ -140,7 +137,7 @@ export class PiPool implements SlotSource {
     this.#stopPinging();
     this.#cancelEvict?.();
     this.#restartPlanned?.();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", "The gateway is shutting down."));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDownError());
     await Promise.all([...this.#workers].map((worker) => this.discard(worker, graceMs / 2)));
   }
 
@@ -220,7 +217,7 @@ export class PiPool implements SlotSource {
   }
 
   #refuseWaiters(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new GatewayError("UNAVAILABLE", poolCrashText));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(keepsFailingError());
   }
 
   /** Never rejects. */
@@ -345,7 +342,7 @@ export class PiPool implements SlotSource {
     if (process.platform !== "linux") return;
     try {
       const resident = Number((await readFile(`/proc/${worker.process.pid}/statm`, "utf8")).split(" ")[1]) * PAGE_BYTES;
-      if (resident > RECYCLE_BYTES && worker.state === "idle") await this.discard(worker);
+      if (resident > LIMITS.piRecycleBytes && worker.state === "idle") await this.discard(worker);
     } catch (err) {
       this.#options.log.debug("could not read the memory of an agent process", { reason: reasonOf(err) });
     }

@@ -38,4 +38,4 @@ export const HOST = {
 } as const;
 
 /** What a host answers to a ping. */
-export type HostVitals = { residentBytes: number; heapBytes: number; sessions: number; running: number };
+export type HostVitals = { residentBytes: number };

@@ -79,7 +79,7 @@ export class SharedHost {
   }
 
   get isTooLarge(): boolean {
-    return (this.#vitals?.residentBytes ?? 0) > LIMITS.piHostRecycleBytes;
+    return (this.#vitals?.residentBytes ?? 0) > LIMITS.piRecycleBytes;
   }
 
   /** Resolves when it has started or failed to. */
@@ -120,7 +120,7 @@ export class SharedHost {
   give(session: SharedSession): void {
     session.lastUsed = this.#options.clock.monotonic();
     if (session.state === "busy") session.state = "idle";
-    if (!session.isAlive) this.#keepClosing(session);
+    if (!session.isAlive) this.#waitForClose(session.file, session.closing);
     if (!session.isAlive || !session.loaded) this.#remove(session);
     if (this.running === 0) this.#scheduleIdle();
     if (session.lastUsed - this.#pingedAt >= LIMITS.piHostPingMs) void this.#ping();
@@ -190,7 +190,7 @@ export class SharedHost {
     this.#byNumber.clear();
   }
 
-  #keepClosing({ file, closing }: SharedSession): void {
+  #waitForClose(file: string, closing: Promise<void>): void {
     this.#closing.set(file, closing);
     void closing.then(() => {
       if (this.#closing.get(file) === closing) this.#closing.delete(file);
@@ -204,10 +204,12 @@ export class SharedHost {
 
   #drop(session: SharedSession): void {
     this.#remove(session);
-    session.unload().catch((err: unknown) => this.#options.log.warn("an idle session could not be closed", { reason: reasonOf(err) }));
+    const { log } = this.#options;
+    const closing = session.unload().catch((err: unknown) => log.warn("an idle session could not be closed", { reason: reasonOf(err) }));
+    this.#waitForClose(session.file, closing);
   }
 
-  /** While a turn runs the host is asked whether it still goes round. */
+  /** While a turn runs, the host is asked whether it is alive. */
   #schedulePing(): void {
     this.#cancelPing ??= this.#options.clock.after(LIMITS.piHostPingMs, () => {
       this.#cancelPing = null;

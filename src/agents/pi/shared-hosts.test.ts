@@ -148,7 +148,7 @@ test("A crash ends every turn that runs in the host and counts for each of its s
   assert.equal((await opened(hosts, "/a")).isAlive, true);
 });
 
-test("A host that stops going round is killed", async (t) => {
+test("A host that no longer answers is killed", async (t) => {
   const { hosts, clock } = makeHosts(t);
   const session = await opened(hosts, "/a");
   const ended: string[] = [];

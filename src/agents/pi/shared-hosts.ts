@@ -1,6 +1,6 @@
 import { abortable, backoffDelay } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
-import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
@@ -8,7 +8,7 @@ import { CrashLog } from "./crash-log.ts";
 import type { LaunchSpec } from "./pool.ts";
 import { SharedHost } from "./shared-host.ts";
 import type { SharedSession } from "./shared-session.ts";
-import type { SlotSource } from "./slot.ts";
+import { keepsFailingError, shuttingDownError, type SlotSource } from "./slot.ts";
 
 export type SharedHostsOptions = {
   /** Writes the configuration files if they have changed. */
@@ -28,10 +28,8 @@ export type SharedHostsOptions = {
   metrics: Metrics;
 };
 
-const hostCrashText = "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.";
 /** The process that is started without a turn. */
 const WARM_KEY = "shared 0";
-const stoppingText = "The gateway is shutting down.";
 
 /** The same session always goes to the same process. */
 function shardOf(file: string, shards: number): number {
@@ -58,7 +56,7 @@ export class SharedHosts implements SlotSource {
   #keepsWarm = false;
   #cancelRestart: (() => void) | null = null;
   /** The last host ended because there was nothing to do. */
-  #isResting = false;
+  #endedIdle = false;
   #restarts = 0;
   #evictions = 0;
 
@@ -90,12 +88,12 @@ export class SharedHosts implements SlotSource {
   }
 
   get isReady(): boolean {
-    return this.#isResting || this.hosts.some((host) => host.state === "ready");
+    return this.#endedIdle || this.hosts.some((host) => host.state === "ready");
   }
 
   async acquire(file: string, signal?: AbortSignal): Promise<SharedSession> {
     for (;;) {
-      if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
+      if (this.#stopped) throw shuttingDownError();
       signal?.throwIfAborted();
       const host = await this.#hostFor(file, signal);
       const ready = host.ready();
@@ -148,13 +146,13 @@ export class SharedHosts implements SlotSource {
 
   async #start(key: string): Promise<SharedHost> {
     const { clock, log, metrics, spec, idleMs } = this.#options;
-    if (this.crashes.isOpen) throw new GatewayError("UNAVAILABLE", hostCrashText);
+    if (this.crashes.isOpen) throw keepsFailingError();
     const { count } = this.crashes;
     // The first crash costs its turns no wait.
     const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
     if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
     const launch = await spec();
-    if (this.#stopped) throw new GatewayError("UNAVAILABLE", stoppingText);
+    if (this.#stopped) throw shuttingDownError();
     const host = new SharedHost({
       key,
       launch,
@@ -166,7 +164,7 @@ export class SharedHosts implements SlotSource {
     });
     this.#hosts.add(host);
     this.#current.set(key, host);
-    this.#isResting = false;
+    this.#endedIdle = false;
     void host.ready().then(() => {
       if (host.state === "ready") this.#problem = undefined;
     });
@@ -177,7 +175,7 @@ export class SharedHosts implements SlotSource {
   #onExit(host: SharedHost, files: readonly string[], failure: string | null): void {
     this.#hosts.delete(host);
     if (this.#current.get(host.key) === host) this.#current.delete(host.key);
-    this.#isResting = failure === null && this.#hosts.size === 0;
+    this.#endedIdle = failure === null && this.#hosts.size === 0;
     if (failure === null) return;
     this.#recordCrash(files, failure);
     if (this.#keepsWarm && files.length === 0) this.#restartLater();

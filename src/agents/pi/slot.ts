@@ -1,3 +1,4 @@
+import { GatewayError } from "../../core/errors.ts";
 import type { PiCommand, PiExit, PiRecord } from "./process.ts";
 import type { ToolReply, ToolRequest, TurnGrant } from "./records.ts";
 
@@ -45,6 +46,13 @@ export interface PiSlot {
   /** The session does not stop its turn: it is ended, at the latest by signals after `graceMs`. */
   end(graceMs: number): Promise<void>;
 }
+
+/** Why `acquire` refuses while processes keep failing. */
+export const keepsFailingError = (): GatewayError =>
+  new GatewayError("UNAVAILABLE", "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.");
+
+/** Why `acquire` refuses while the gateway stops. */
+export const shuttingDownError = (): GatewayError => new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
 
 /** A place where sessions run: the pool of stock processes or the shared hosts. */
 export interface SlotSource {

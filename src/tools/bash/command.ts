@@ -50,7 +50,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
   const exit = watchExit(child);
   const drained = readOutput(child, options);
   const group = child.pid;
-  // Without a process there is no group; the exit has the reason.
+  // A process that did not start has no group; its exit has the reason.
   if (group === undefined) return { group: 0, reason: "exited", exitCode: await exit };
   let reason: CommandEnd["reason"] = "exited";
   const { promise: killed, resolve: setKilled } = Promise.withResolvers<void>();

@@ -80,7 +80,7 @@ class SharedHost {
 
   async #run(command: Command): Promise<unknown> {
     const { s, type } = command;
-    if (type === HOST.ping) return this.#vitals();
+    if (type === HOST.ping) return { residentBytes: process.memoryUsage.rss() } satisfies HostVitals;
     if (s === undefined) throw new Error(`Unknown command: ${type}`);
     if (type === HOST.open) return this.#open(s, String(command["path"]), String(command["cwd"]));
     if (type === HOST.close) return this.#close(s);
@@ -107,17 +107,6 @@ class SharedHost {
     const session = await this.#sessions.get(s);
     this.#sessions.delete(s);
     await session?.close();
-  }
-
-  async #vitals(): Promise<HostVitals> {
-    const { rss, heapUsed } = process.memoryUsage();
-    const sessions = await Promise.all(this.#sessions.values());
-    return {
-      residentBytes: rss,
-      heapBytes: heapUsed,
-      sessions: sessions.length,
-      running: sessions.filter((each) => each.isRunning).length,
-    };
   }
 }
 
