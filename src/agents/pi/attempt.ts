@@ -114,12 +114,12 @@ export class PromptAttempt {
 
   /** Never rejects. */
   async run(): Promise<PromptAttemptResult> {
-    const { slot, signal, grant, runTool } = this.#options;
+    const { slot, signal, grant } = this.#options;
     slot.listen({
       grant,
       onRecord: (record) => this.#onRecord(record),
       onExit: (exit) => this.#onExit(exit),
-      onToolCall: (call, reply) => void runTool(call, this.#tools.signal, reply),
+      onToolCall: (call, reply) => this.#onToolCall(call, reply),
       onProviderWait: (ms, waits) => this.#onProviderWait(ms, waits),
     });
     const abort = (): void => void this.#abort();
@@ -199,6 +199,13 @@ export class PromptAttempt {
       emit(event);
     }
     if (mapped.settled) this.#settle();
+  }
+
+  /** After an abort Pi gets no answer: it would arrive before the abort does, and Pi would ask the model once more. */
+  #onToolCall(call: ToolRequest, reply: (reply: ToolReply) => void): void {
+    void this.#options.runTool(call, this.#tools.signal, (answer) => {
+      if (!this.#aborting) reply(answer);
+    });
   }
 
   /** The provider requested a wait: either it is granted, or the request failed with the requested time. */
