@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
+import { bundle, type BundledFile } from "./bundle.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -51,73 +51,11 @@ async function buildIfStale(name: string, inputs: readonly string[], result: str
   writeFileSync(stamp, hash);
 }
 
-/** For every bundle: what Node 24 runs, readable, without the packages that stay packages. */
-const COMMON = {
-  absWorkingDir: root,
-  bundle: true,
-  format: "esm",
-  platform: "node",
-  target: "node24",
-  // Pi runs as processes of its own, from its own bundle.
-  external: ["@earendil-works/pi-coding-agent", "undici"],
-  legalComments: "none",
-  metafile: true,
-  logLevel: "warning",
-} satisfies BuildOptions;
-
-/** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
-const SEPARATE_ENTRIES = {
-  "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
-  "pi-shared-host": "src/agents/pi/child/shared-host.ts",
-};
-
-async function bundle(): Promise<Metafile["outputs"]> {
-  const [gateway, separate] = await Promise.all([
-    build({
-      ...COMMON,
-      plugins: [builtins],
-      // `channel` is what channels outside of this package import; it shares its chunks, so that there is one TerminalError.
-      // `channel-worker` and `image-worker` are started as threads.
-      entryPoints: {
-        main: "src/main.ts",
-        channel: "src/channels/sdk.ts",
-        "channel-worker": "src/gateway/channel-worker.ts",
-        "image-worker": "src/tools/read/image-worker.ts",
-      },
-      outdir: "dist",
-      splitting: true,
-      // Chunks lie beside main.js, so that what a module finds next to itself (`new URL("./migrations/", import.meta.url)`) is in dist/.
-      chunkNames: "[name]-[hash]",
-      banner: { js: 'import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);' },
-    }),
-    build({ ...COMMON, entryPoints: SEPARATE_ENTRIES, outdir: "dist", outExtension: { ".js": ".mjs" } }),
-  ]);
-  writeNotices({ ...gateway.metafile.inputs, ...separate.metafile.inputs });
-  return { ...gateway.metafile.outputs, ...separate.metafile.outputs };
-}
-
-/**
- * Takes Node's own modules as they are instead of importing them: an import evaluates every export of a module, also those
- * that load others on first use. For node:http alone that is 44 ms of CPU and 12 MB at every start.
- */
-const builtins: Plugin = {
-  name: "builtins",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === "import-statement" ? { path, namespace: "builtin" } : { path, external: true },
-    );
-    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-      loader: "js",
-    }));
-  },
-};
-
 /** The license texts of bundled packages. */
-function writeNotices(inputs: Metafile["inputs"]): void {
+function writeNotices(files: readonly BundledFile[]): void {
   const packages = new Set<string>();
-  for (const input of Object.keys(inputs)) {
-    const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+  for (const module of files.flatMap(({ modules }) => modules)) {
+    const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(module);
     if (found) packages.add(found[1]!);
   }
   const parts = [...packages].toSorted().map((name) => {
@@ -146,15 +84,19 @@ async function emitTypes(): Promise<void> {
   );
 }
 
-function copyMigrations(): void {
-  const target = join(dist, "migrations");
-  rmSync(target, { recursive: true, force: true });
-  cpSync(join(root, "src/store/migrations"), target, { recursive: true });
+/** Files that modules load from beside themselves: source -> place in dist/. */
+const ASSETS = { "src/store/migrations": "migrations", "src/protocol/gen/validators": "gen/validators" };
+
+function copyAssets(): void {
+  for (const [source, target] of Object.entries(ASSETS)) {
+    if (process.argv.includes("--clean")) rmSync(join(dist, target), { recursive: true, force: true });
+    cpSync(join(root, source), join(dist, target), { recursive: true });
+  }
 }
 
 /** Removes files of earlier builds: all of them with --clean, else those that no running gateway should need any more. */
-function removeOldChunks(outputs: Metafile["outputs"]): void {
-  const current = new Set(Object.keys(outputs).map((path) => relative("dist", path)));
+function removeOldChunks(files: readonly BundledFile[]): void {
+  const current = new Set(files.map(({ name }) => name));
   const now = new Date();
   for (const name of readdirSync(dist).filter((each) => /\.m?js$/.test(each))) {
     const path = join(dist, name);
@@ -198,20 +140,19 @@ try {
       "src/protocol/param-schemas.ts",
       "package-lock.json",
     ],
-    join(root, "src/protocol/gen/validators.js"),
+    join(root, "src/protocol/gen/scopes.js"),
     () => runNode([join(root, "scripts/gen-protocol.ts")]),
   );
   const page = buildPage();
-  const outputs = await bundle();
+  const files = await bundle(dist);
+  writeNotices(files);
   await emitTypes();
-  copyMigrations();
+  copyAssets();
   await page;
-  removeOldChunks(outputs);
+  removeOldChunks(files);
   stampBuild();
-  const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
-  printProgress(
-    `dist/: ${Object.keys(outputs).length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`,
-  );
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  printProgress(`dist/: ${files.length} files, ${Math.round(bytes / 1_024)} KB of code, ${((Date.now() - started) / 1_000).toFixed(1)} s`);
 } catch (err) {
   console.error(err instanceof Error ? err.message : err);
   process.exitCode = 1;

@@ -1,10 +1,11 @@
-// Generates src/protocol/gen: one validator per served method, the type of its served params, and the published method -> scope table.
+// Generates src/protocol/gen: a file with the validator of each served method, the type of its served params, and the published
+// method -> scope table.
 // The schema and ajv are needed here only; the generated files import nothing.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { Ajv } from "ajv";
-import { buildSync } from "esbuild";
+import { Ajv, type ValidateFunction } from "ajv";
+import { rolldown, type Plugin } from "rolldown";
 import { SERVED_METHODS } from "../src/protocol/served-methods.ts";
 import { OWN_SCOPES } from "../src/protocol/param-schemas.ts";
 import { checkRules, paramsOf, toParamsType } from "./param-schemas.ts";
@@ -12,7 +13,7 @@ import { checkRules, paramsOf, toParamsType } from "./param-schemas.ts";
 type Published = { methods: Record<string, { scope: string }> };
 
 const require = createRequire(import.meta.url);
-const standalone = require("ajv/dist/standalone").default as (ajv: Ajv, refs: Record<string, string>) => string;
+const standalone = require("ajv/dist/standalone").default as (ajv: Ajv, validate: ValidateFunction) => string;
 const root = join(import.meta.dirname, "..");
 const target = join(root, "src/protocol/gen");
 
@@ -37,33 +38,23 @@ function write(name: string, text: string): void {
 const problems = SERVED_METHODS.flatMap(checkRules);
 if (problems.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${problems.join("\n")}`);
 const names = ["connect", ...SERVED_METHODS];
-const ajv = new Ajv({ code: { source: true, esm: true, lines: false }, strict: false, unicode: false, validateFormats: false });
-const exportNames: Record<string, string> = {};
-for (const [index, name] of names.entries()) {
-  const id = `params:${name}`;
-  ajv.addSchema({ ...paramsOf(name), $id: id } as object, id);
-  exportNames[`v${index}`] = id;
+const ajv = new Ajv({ code: { source: true, lines: false }, strict: false, unicode: false, validateFormats: false });
+
+/** The validator of `method` as one CommonJS file without imports. */
+async function validatorOf(method: string): Promise<string> {
+  const code = standalone(ajv, ajv.compile(paramsOf(method) as object));
+  const file = join(root, `${method}.cjs`);
+  const source: Plugin = { name: "source", resolveId: (id) => (id === file ? id : null), load: (id) => (id === file ? code : null) };
+  const build = await rolldown({ input: file, cwd: root, platform: "node", plugins: [source] });
+  const { output } = await build.generate({ format: "cjs", minify: true });
+  await build.close();
+  return output[0].code;
 }
-const table = names.map((name, index) => `${JSON.stringify(name)}:v${index}`).join(",");
-const bundled = buildSync({
-  stdin: { contents: `${standalone(ajv, exportNames)}\nexport const VALIDATORS={${table}};`, resolveDir: root, loader: "js" },
-  bundle: true,
-  format: "esm",
-  platform: "node",
-  minify: true,
-  write: false,
-});
+
 const scopes = Object.fromEntries(SERVED_METHODS.map((name) => [name, scopeOf(name)]));
 
-mkdirSync(target, { recursive: true });
-write("validators.js", bundled.outputFiles[0]!.text);
-write(
-  "validators.d.ts",
-  `export type SchemaFault = { instancePath: string; keyword: string; params: Record<string, unknown>; message?: string };
-export type Validator = { (data: unknown): boolean; errors?: SchemaFault[] | null };
-export declare const VALIDATORS: Record<string, Validator>;
-`,
-);
+mkdirSync(join(target, "validators"), { recursive: true });
+for (const name of names) write(`validators/${name}.cjs`, await validatorOf(name));
 write(
   "params.d.ts",
   `/** The served params of each method, as its schema declares them. */\nexport type ParamsOf = {\n${SERVED_METHODS.map(toParamsType).join("")}};\n`,

@@ -1,5 +1,5 @@
 import { checkEnvironment } from "../config/environment.ts";
-import { systemTimeZone } from "../config/time-zone.ts";
+import { systemTimeZone, TIME_ZONE_FIX } from "../config/time-zone.ts";
 import { okFinding, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { configOf } from "./gateway-target.ts";
@@ -19,7 +19,11 @@ export function checkVariables(invocation: Invocation): DoctorFinding[] {
     why: VARIABLE_REASONS[name] ?? "the gateway does not read this variable.",
     fix,
   }));
-  return findings.some((finding) => finding.check === "time-zone")
-    ? findings
-    : [...findings, okFinding("time-zone", `the time zone is ${systemTimeZone(env).name}`)];
+  return findings.some((finding) => finding.check === "time-zone") ? findings : [...findings, checkMachineZone(env)];
+}
+
+function checkMachineZone(env: NodeJS.ProcessEnv): DoctorFinding {
+  const { name, problem } = systemTimeZone(env);
+  if (problem === null) return okFinding("time-zone", `the time zone is ${name}`);
+  return { check: "time-zone", severity: "warning", title: `${problem}; UTC is used`, why: VARIABLE_REASONS["TZ"]!, fix: TIME_ZONE_FIX };
 }

@@ -50,8 +50,9 @@ export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new
       message: `the environment variable ${name.slice(0, 80)} is set and not used`,
       fix: correctionFor(name) ?? "Unset it; the documentation of the configuration names the variables that are read.",
     }));
-  const zone = systemTimeZone(env);
-  return [...unknown, ...(zone.problem === null ? [] : [{ name: "TZ", message: `${zone.problem}; UTC is used`, fix: TIME_ZONE_FIX }])];
+  // What the machine says without TZ costs 11 ms and 5 MiB to find out; the first turn does.
+  const problem = env["TZ"] === undefined ? null : systemTimeZone(env).problem;
+  return [...unknown, ...(problem === null ? [] : [{ name: "TZ", message: `${problem}; UTC is used`, fix: TIME_ZONE_FIX }])];
 }
 
 const isKnown = (name: string): boolean =>

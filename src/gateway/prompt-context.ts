@@ -64,7 +64,8 @@ export class PromptContext {
     if (models.length === 0) throw new GatewayError("UNAVAILABLE", `no model can be selected for the agent ${agentId}`);
     await createWorkspaceDir(workspace);
     await loadSystemPrompt(
-      { tools: agents.toolsFor("operator", agentId), conversationContext: this.#today(), workspace, agentId },
+      // Without the date: what Intl loads for it is 6 MiB, and a gateway that is only asked whether it is ready needs none of it.
+      { tools: agents.toolsFor("operator", agentId), conversationContext: "", workspace, agentId },
       agents.promptLimits(agentId),
     );
   }
