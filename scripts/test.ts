@@ -4,9 +4,11 @@
 //   npm run test:wire       the gateway, the command line and the page as processes
 //   npm run test:kit        channels, crashes and fuzzing
 //   npm test -- FILE...     only these files
+// A file of "wire" or "kit" that failed beside others runs once more, alone: a test that then passes is reported as unstable.
 import { spawn } from "node:child_process";
-import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findTests, isTestGroup, sharesProcess, TEST_GROUPS, type TestGroup } from "./test-groups.ts";
 
@@ -15,6 +17,8 @@ const CORES = availableParallelism();
 /** Tests of processes mostly wait for them. */
 const WAITING_FILES = CORES * 2;
 const FILE_LIMIT_MS = 600_000;
+/** With more failed files something is broken, and running them again only takes time. */
+const UNSTABLE_FILES = 3;
 
 /** Runs a Node program; resolves to its exit code. */
 function runNode(args: readonly string[]): Promise<number> {
@@ -26,16 +30,38 @@ function runNode(args: readonly string[]): Promise<number> {
   });
 }
 
-const runFiles = (files: readonly string[], concurrency: number): Promise<number> =>
+const runFiles = (files: readonly string[], concurrency: number, flags: readonly string[] = []): Promise<number> =>
   files.length === 0
     ? Promise.resolve(0)
-    : runNode(["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, ...files]);
+    : runNode(["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, ...flags, ...files]);
 
 /** One process per core for all that can share one: loading the sources costs more than most of these tests. */
 function runShared(files: readonly string[]): Promise<number[]> {
   const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
   const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
   return Promise.all(shares.map((share) => runNode([...flags, ...share])));
+}
+
+/** Runs files that start processes. Fails when a file fails beside others and alone, or when too many fail beside others. */
+async function runProcessTests(files: readonly string[]): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), "openclaw-tests-"));
+  try {
+    const list = join(dir, "failed");
+    const reporters = ["--test-reporter=spec", "--test-reporter-destination=stdout"];
+    const failedFiles = [`--test-reporter=${join(root, "scripts/failed-files.ts")}`, `--test-reporter-destination=${list}`];
+    const code = await runFiles(files, WAITING_FILES, [...reporters, ...failedFiles]);
+    const failed = code === 0 ? [] : readFileSync(list, "utf8").split("\n").filter(Boolean);
+    if (failed.length === 0 || failed.length > UNSTABLE_FILES) return code;
+    console.log(`\nonce more, alone: ${failed.map((file) => relative(root, file)).join(", ")}`);
+    const again = await runFiles(failed, 1);
+    if (again === 0)
+      console.log(
+        `\nUNSTABLE, to be fixed: ${failed.map((file) => relative(root, file)).join(", ")} failed beside others and passed alone`,
+      );
+    return again;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 async function runGroups(groups: readonly TestGroup[]): Promise<number> {
@@ -51,7 +77,7 @@ async function runGroups(groups: readonly TestGroup[]): Promise<number> {
     );
   }
   const others = groups.filter((group) => group !== "unit").flatMap((group) => findTests(root, group));
-  codes.push(await runFiles(others, WAITING_FILES));
+  codes.push(await runProcessTests(others));
   return Math.max(...codes);
 }
 
