@@ -1,12 +1,13 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { ThinkingLevel } from "../core/thinking.ts";
+import type { ToolName } from "../tools/tool.ts";
 
 /** `provider/id`, split. */
 export type ModelRef = { provider: string; id: string };
 export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
 
-/** The built-in tools of Pi. A turn gets exactly the granted ones; the empty list means none. */
-export type ToolName = "read" | "write" | "edit" | "bash";
+/** A turn gets exactly the granted tools; the empty list means none. */
+export type { ToolName } from "../tools/tool.ts";
 
 export type ImageInput = { mimeType: string; /** base64 */ data: string };
 

@@ -113,6 +113,33 @@ export type SessionQuery = {
 
 export type Sessions = ReturnType<typeof createSessions>;
 
+/** Keys whose rows are kept. */
+const MAX_CACHED = 200;
+
+/**
+ * What was read of sessions since the last change of any of them: one turn asks for its row a dozen times between two changes. The
+ * values are frozen, because all callers get the same ones.
+ */
+class ReadCache<T> {
+  readonly #store: Store;
+  readonly #entries = new Map<string, T>();
+  #version = -1;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get(key: string, read: () => T): T {
+    const version = this.#store.version("sessions");
+    if (version !== this.#version || this.#entries.size >= MAX_CACHED) this.#entries.clear();
+    this.#version = version;
+    if (this.#entries.has(key)) return this.#entries.get(key)!;
+    const value = Object.freeze(read());
+    this.#entries.set(key, value);
+    return value;
+  }
+}
+
 /** Changed keys that are remembered between two calls of `takeChanged`; with more, any row counts as changed. */
 const MAX_CHANGED = 1_000;
 
@@ -149,10 +176,15 @@ class ChangedRows {
 export function createSessions(store: Store) {
   const changed = new ChangedRows(store);
   const one = (row: SessionRow | undefined): SessionRow | undefined => decodeRow(store, row, sessionRowKey, checkRow);
-  const get = (key: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key));
+  const rows = new ReadCache<SessionRow | undefined>(store);
+  const get = (key: string): SessionRow | undefined =>
+    rows.get(key, () => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key)));
 
-  const childrenOf = (key: string): string[] =>
-    store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key);
+  const children = new ReadCache<readonly string[]>(store);
+  const childrenOf = (key: string): readonly string[] =>
+    children.get(key, () =>
+      store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
+    );
 
   function patch(key: string, changes: SessionPatch): void {
     const names = Object.keys(changes).filter((name) => changes[name as keyof SessionPatch] !== undefined);

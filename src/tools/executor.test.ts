@@ -7,7 +7,7 @@ import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
-import { AGENT_TOOLS } from "./policy.ts";
+import { AGENT_TOOLS } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
 

@@ -1,26 +1,23 @@
 import type { ToolPolicy } from "../config/schema.ts";
+import { AGENT_TOOLS, type ToolName } from "./tool.ts";
 
-/** The built-in tools of the default agent. */
-export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
-export type AgentTool = (typeof AGENT_TOOLS)[number];
-
-const GROUPS: Readonly<Record<string, readonly AgentTool[]>> = {
+const GROUPS: Readonly<Record<string, readonly ToolName[]>> = {
   "*": AGENT_TOOLS,
   "group:fs": ["read", "write", "edit"],
   "group:runtime": ["bash"],
   exec: ["bash"],
 };
 
-const PROFILES: Readonly<Record<string, readonly AgentTool[]>> = { minimal: [], messaging: [], coding: AGENT_TOOLS, full: AGENT_TOOLS };
+const PROFILES: Readonly<Record<string, readonly ToolName[]>> = { minimal: [], messaging: [], coding: AGENT_TOOLS, full: AGENT_TOOLS };
 
-const expand = (names: readonly string[] | undefined): readonly AgentTool[] =>
+const expand = (names: readonly string[] | undefined): readonly ToolName[] =>
   (names ?? []).flatMap((name) => {
     const key = name.trim().toLowerCase();
     return GROUPS[key] ?? AGENT_TOOLS.filter((tool) => tool === key);
   });
 
 /** The tools that a room leaves of its agent's grant: a room can only restrict it. Pure. */
-export function restrictTools(granted: readonly AgentTool[], room: ToolPolicy | undefined): readonly AgentTool[] {
+export function restrictTools(granted: readonly ToolName[], room: ToolPolicy | undefined): readonly ToolName[] {
   if (!room) return granted;
   const limited = room.allow !== undefined || room.profile !== undefined;
   const left = limited ? grantTools("channel", room, room) : AGENT_TOOLS;
@@ -36,7 +33,7 @@ export function grantTools(
   surface: "operator" | "channel",
   merged: ToolPolicy | undefined,
   own: ToolPolicy | undefined,
-): readonly AgentTool[] {
+): readonly ToolName[] {
   const source = surface === "operator" ? merged : own;
   const named = source?.allow
     ? expand(source.allow)

@@ -1,6 +1,10 @@
 import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
+/** The built-in tools of the default agent. */
+export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
+export type ToolName = (typeof AGENT_TOOLS)[number];
+
 export type ToolContent = { type: "text"; text: string } | { type: "image"; mimeType: string; /** base64 */ data: string };
 
 /** What the model reads after a call. `isError`: the tool did not do what was asked; the content says why. */

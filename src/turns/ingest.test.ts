@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
+import { silentMetrics, type Metrics } from "../core/metrics.ts";
 import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
@@ -17,9 +18,16 @@ test("an admitted message is answered in its own session, and the answer is addr
 });
 
 test("a repeated event changes nothing, and the cursor moves with the events in one commit", async () => {
-  const bench = openIngest(OPEN_POLICY);
+  const repeated: unknown[] = [];
+  const metrics: Metrics = {
+    ...silentMetrics,
+    count: (name, labels) => void (name === "gateway_turns_duplicates_total" && repeated.push(labels)),
+  };
+  const bench = openIngest(OPEN_POLICY, { metrics });
   await bench.ingest.admit(irc, account, [event("1", "hello")], "cursor-1");
+  assert.deepEqual(repeated, []);
   await bench.ingest.admit(irc, account, [event("1", "hello"), event("2", "more")], "cursor-2");
+  assert.deepEqual(repeated, [{ channel: "irc" }]);
   await until(() => bench.runtime.prompts.length === 2);
   assert.equal(bench.store.get<{ value: string }>("SELECT value FROM cursors")?.value, "cursor-2");
   bench.store.all("PRAGMA query_only=ON");

@@ -249,7 +249,7 @@ export class EventIngest {
         }),
       ),
     );
-    return onceAdmitted(all, () => {
+    return this.#onceAdmitted(source, all, () => {
       const isSeen = inbox.byEvent(source.channel, source.account, event.eventId) !== undefined;
       return !isSeen && channelState.markEventSeen(source, event.eventId, clock.now());
     });
@@ -272,7 +272,11 @@ export class EventIngest {
         admission = noWork;
       },
     };
-    return onceAdmitted(admit, () => this.#deps.inbox.byEvent(source.channel, source.account, eventId) === undefined);
+    return this.#onceAdmitted(source, admit, () => this.#deps.inbox.byEvent(source.channel, source.account, eventId) === undefined);
+  }
+
+  #onceAdmitted({ channel }: ChannelAccount, work: UnitOfWork, isNew: () => boolean): UnitOfWork {
+    return onceAdmitted(work, isNew, () => this.#deps.metrics.count("gateway_turns_duplicates_total", { channel }));
   }
 
   #toSubmission(
@@ -386,7 +390,7 @@ export class EventIngest {
 const NO_MIGRATIONS: ChatMigrations = new Map();
 
 /** A unit that does nothing unless `isNew`, which is asked in its transaction. */
-function onceAdmitted(work: UnitOfWork, isNew: () => boolean): UnitOfWork {
+function onceAdmitted(work: UnitOfWork, isNew: () => boolean, onRepeated: () => void): UnitOfWork {
   let active = false;
   return {
     apply: () => {
@@ -395,6 +399,7 @@ function onceAdmitted(work: UnitOfWork, isNew: () => boolean): UnitOfWork {
     },
     onCommit: () => {
       if (active) work.onCommit();
+      else onRepeated();
     },
     onRollback: () => {
       if (active) work.onRollback();

@@ -12,6 +12,7 @@ import { cli } from "./parts/cli.ts";
 import { growth } from "./parts/growth.ts";
 import { idle } from "./parts/idle.ts";
 import { parallel } from "./parts/parallel.ts";
+import { resume } from "./parts/resume.ts";
 import { rpc } from "./parts/rpc.ts";
 import { soak } from "./parts/soak.ts";
 import { start } from "./parts/start.ts";
@@ -20,7 +21,7 @@ import { turn } from "./parts/turn.ts";
 import { toText, writeTables, type PartResult } from "./report.ts";
 import { cacheDir, Subject, type Part } from "./subject.ts";
 
-const PARTS: readonly Part[] = [start, turn, parallel, stream, rpc, broadcast, idle, cli, channels, growth, soak];
+const PARTS: readonly Part[] = [start, turn, parallel, resume, stream, rpc, broadcast, idle, cli, channels, growth, soak];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));

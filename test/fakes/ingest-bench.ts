@@ -4,7 +4,7 @@ import type { ChannelCapabilities, ChannelEvent, InboundMessage, Link } from "..
 import type { Clock } from "../../src/core/clock.ts";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
-import { silentMetrics } from "../../src/core/metrics.ts";
+import { silentMetrics, type Metrics } from "../../src/core/metrics.ts";
 import type { RoutingConfig } from "../../src/routing/types.ts";
 import { createButtons, type Buttons } from "../../src/store/buttons.ts";
 import { createChannelState } from "../../src/store/channel-state.ts";
@@ -31,6 +31,7 @@ export function openIngest(
     abilities?: ChannelCapabilities;
     clock?: Clock;
     mark?: (point: string) => void;
+    metrics?: Metrics;
   } = {},
 ): IngestBench {
   const bench = openTurnBench(options);
@@ -59,7 +60,7 @@ export function openIngest(
     addSessionNote: (sessionKey, text) => notes.add(sessionKey, text, 1),
     reread: () => options.reread,
     log: options.log ?? silentLog,
-    metrics: silentMetrics,
+    metrics: options.metrics ?? silentMetrics,
   });
   return { ...bench, ingest, paired, buttons, notes };
 }
