@@ -33,6 +33,8 @@ export const LIMITS = {
   concurrentTurns: 16,
   /** Messages of earlier turns passed to a runtime that rebuilds its context: enough for any context window. */
   contextMessages: 2_000,
+  /** Bytes of these messages; older ones are left out. */
+  contextBytes: 4_194_304,
   /** Turns beyond `concurrentTurns`, reserved for providers and kinds of conversation without a running turn. */
   reserveSlots: 2,
   /** Waiting lanes that are examined to choose the next turn. */
@@ -369,8 +371,12 @@ export const LIMITS = {
   sessionKeyChars: 1_024,
   /** Sessions of one preview; more are refused. */
   previewKeys: 200,
+  /** Bytes of stored messages that are read for one answer with previews: a session has fewer items when they are used up, but always its newest. */
+  previewBytes: 4_194_304,
   /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
+  /** Bytes of messages that a search reads for its answer, the best matches first; the answer reports when there were more. */
+  searchBytes: 4_194_304,
   /** Words of a search; further ones are ignored, and the answer reports it. */
   searchWords: 16,
   /** Characters of the text around a match. */

@@ -239,3 +239,35 @@ test("a command that official clients offer and that is not served is answered b
   );
   rig.close();
 });
+
+test("pages of large messages have a bounded size, and together they are the whole history", async () => {
+  const rig = openMethodBench();
+  const { store, messages } = rig.bench;
+  await send(rig, "first");
+  const { session_id: sessionId, key } = rig.bench.sessions.get("agent:main:main")!;
+  await store.write(() => {
+    for (let n = 0; n < 60; n++) {
+      const body = {
+        role: "user" as const,
+        content: `${n} ${"x".repeat(200_000)}`,
+        provenance: { channel: "webchat", senderIsOwner: true },
+      };
+      messages.add({ id: `large-${n}`, sessionKey: key, sessionId, runId: null, idempotencyKey: null, at: n, body });
+    }
+  });
+  const seen: unknown[] = [];
+  let offset = 0;
+  for (let pages = 0; ; pages++) {
+    assert.ok(pages < 10, "too many pages");
+    const page = (await history(rig, { offset })) as History & { hasMore: boolean; nextOffset?: number; deltaCursor: string };
+    assert.ok(JSON.stringify(page).length < 4_500_000);
+    seen.unshift(...page.messages.map((message) => JSON.stringify(message["content"]).slice(0, 50)));
+    if (!page.hasMore) break;
+    offset = page.nextOffset!;
+  }
+  assert.equal(seen.length, 62);
+  assert.equal(new Set(seen).size, 62);
+  const cursor = Buffer.from(JSON.stringify([sessionId, 0])).toString("base64url");
+  assert.deepEqual(await rig.call("chat.history", { sessionKey: "main", cursor }), { kind: "reset" });
+  rig.close();
+});

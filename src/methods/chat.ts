@@ -124,8 +124,11 @@ function fullHistory(
   const maxBytes = Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES);
   const { maxChars } = params;
   const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq, total].join("|"), () => {
-    const rows = deps.messages.tail(key, sessionId, limit, before).map(toMessageRow);
-    return toPage(maxChars === undefined ? rows : rows.map((row) => truncateTexts(row, maxChars)), maxBytes);
+    const stored = deps.messages.tail(key, sessionId, { limit, beforeSeq: before, maxBytes });
+    const rows = stored.map(toMessageRow);
+    const made = toPage(maxChars === undefined ? rows : rows.map((row) => truncateTexts(row, maxChars)), maxBytes);
+    const first = stored.at(-made.count)?.seq;
+    return { ...made, truncated: first !== undefined && made.count < limit && deps.messages.seqOf(key, sessionId, 0, first) !== undefined };
   });
   const next = offset + page.count;
   const hasMore = params.messageId === undefined ? next < total : page.truncated || page.count === limit;
@@ -148,8 +151,7 @@ function beforeSeq(deps: ChatDeps, key: SessionKey, sessionId: string, offset: n
     return message.seq + 1;
   }
   if (offset === 0) return undefined;
-  const skipped = deps.messages.tail(key, sessionId, offset);
-  return skipped[0]?.seq ?? 0;
+  return deps.messages.seqOf(key, sessionId, offset - 1) ?? 0;
 }
 
 const toCursor = (sessionId: string, seq: number): string => Buffer.from(JSON.stringify([sessionId, seq])).toString("base64url");
@@ -167,8 +169,9 @@ function parseCursor(cursor: string): [string, number] | null {
 function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: string, state: Record<string, unknown>): unknown {
   const known = parseCursor(cursor);
   if (!known || known[0] !== sessionId) return { kind: "reset" };
-  const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT + 1);
-  if (rows.length > HISTORY_LIMIT) return { kind: "reset" };
+  const { count, bytes } = deps.messages.sizeAfter(key, sessionId, known[1], HISTORY_LIMIT + 1);
+  if (count > HISTORY_LIMIT || bytes > HISTORY_BYTES) return { kind: "reset" };
+  const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT);
   const session = deps.sessions.get(key);
   const { sessionInfo, deltaCursor, inFlightRun, pendingInputs: pending, inputReceipts: receipts } = state;
   return {

@@ -38,7 +38,7 @@ test("a message that is sent for a session is in its transcript, once", async ()
   assert.equal(outbox.byIntent("send:k1").length, 1);
   const session = chats.deps.sessions.get("agent:main:main")!;
   assert.deepEqual(
-    chats.deps.messages.tail(session.key, session.session_id, 10).map((message) => textOf(message.body)),
+    chats.deps.messages.tail(session.key, session.session_id, { limit: 10 }).map((message) => textOf(message.body)),
     ["hello there"],
   );
   await assert.rejects(send({ message: "x", sessionKey: "missing", idempotencyKey: "k2" }), /there is no session/);

@@ -10,10 +10,10 @@ export function readSessionHistory(deps: ChatDeps, { key: name, limit, beforeSeq
   const { key } = resolveKey(deps, name);
   const session = deps.sessions.get(key);
   if (!session) return null;
-  const messages = deps.messages.tail(key, session.session_id, limit, beforeSeq);
+  const messages = deps.messages.tail(key, session.session_id, { limit, beforeSeq, maxBytes: MAX_BYTES });
   const { json, count } = toPage(messages.map(toMessageRow), MAX_BYTES);
   const first = messages.at(-count)?.seq;
-  const hasMore = first !== undefined && deps.messages.tail(key, session.session_id, 1, first).length > 0;
+  const hasMore = first !== undefined && deps.messages.seqOf(key, session.session_id, 0, first) !== undefined;
   const rest = { sessionKey: key, hasMore, ...(hasMore ? { nextCursor: String(first) } : {}) };
   // Official clients read `items` or `messages`; both are the same list.
   return `{"items":${json},"messages":${json},${JSON.stringify(rest).slice(1)}`;

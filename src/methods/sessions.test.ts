@@ -23,7 +23,7 @@ async function say(rig: MethodBench, sessionKey: string, message: string, more: 
 
 const texts = (rig: MethodBench, key: string): string[] => {
   const session = rig.deps.sessions.get(key)!;
-  return rig.deps.messages.tail(key, session.session_id, 100).map((each) => textOf(each.body));
+  return rig.deps.messages.tail(key, session.session_id, { limit: 100 }).map((each) => textOf(each.body));
 };
 
 test("a read-only session has no tool that writes or executes, also in a turn that runs already", async () => {
@@ -213,7 +213,7 @@ test("sessions.delete removes an archived session only when it is archived, and 
   const guards = { expectedSessionUpdatedAt: updatedAt, expectedLifecycleRevision: lifecycleRevision, expectedSessionId: sessionId };
   assert.equal((await rig.call("sessions.delete", { key, archivedOnly: true, deleteTranscript: false, ...guards }))["deleted"], true);
   assert.equal(await row(rig, key), null);
-  assert.equal(rig.deps.messages.tail(key, String(sessionId), 10).length, 2);
+  assert.equal(rig.deps.messages.tail(key, String(sessionId), { limit: 10 }).length, 2);
   rig.close();
 });
 

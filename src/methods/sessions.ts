@@ -113,10 +113,12 @@ function preview(deps: ChatDeps, params: MethodParams<"sessions.preview">): unkn
       "INVALID_REQUEST",
       `${params.keys.length} sessions are asked for; at most ${LIMITS.previewKeys} go with one request`,
     );
+  const maxBytes = Math.floor(LIMITS.previewBytes / Math.max(1, params.keys.length));
   const previews = params.keys.map((input) => {
     const session = deps.sessions.get(resolveKey(deps, input).key);
     if (!session) return { key: input, status: "missing", items: [] };
-    const items = deps.messages.tail(session.key, session.session_id, limit).flatMap((message) => previewOf(message, maxChars));
+    const messages = deps.messages.tail(session.key, session.session_id, { limit, maxBytes });
+    const items = messages.flatMap((message) => previewOf(message, maxChars));
     return { key: session.key, status: items.length > 0 ? "ok" : "empty", items };
   });
   return { ts: deps.clock.now(), previews };

@@ -27,6 +27,19 @@ async function fill(store: Store, bodies: readonly MessageBody[]): Promise<void>
   });
 }
 
+test("a search reads a bounded part of the messages that match, and says so", async () => {
+  const store = open("large");
+  await fill(
+    store,
+    Array.from({ length: 6 }, (_, n) => user(`needle ${n} ${"x".repeat(1_000_000)}`)),
+  );
+  const all = createMessages(store).search(["needle", "needle"], 10, () => true);
+  assert.equal(all.hits.length, 4);
+  assert.equal(all.complete, false);
+  assert.equal(createMessages(store).search(["needle"], 3, () => true).complete, true);
+  store.close();
+});
+
 const found = (store: Store, ...words: string[]): string[] =>
   createMessages(store)
     .search(words, 10, () => true)

@@ -69,6 +69,19 @@ type MessageSqlRow = {
   crc: number;
 };
 
+export type TailQuery = { limit: number; beforeSeq?: number | undefined; maxBytes?: number };
+
+type BodySize = { bytes: number };
+/** Read from the head of a row, without its body. */
+const BODY_BYTES = "octet_length(body) AS bytes";
+
+/** How many of the first rows fit; at least one. */
+function countFitting(rows: readonly BodySize[], maxBytes: number): number {
+  let left = maxBytes;
+  const fitting = rows.findIndex(({ bytes }) => (left -= bytes) < 0);
+  return fitting === -1 ? rows.length : Math.max(1, fitting);
+}
+
 export type Messages = ReturnType<typeof createMessages>;
 
 /** The transcript of every session. `add` runs inside a `store.write`. */
@@ -112,16 +125,28 @@ export function createMessages(store: Store) {
     /** Deletes the person's message of one run; the rest of the run stays. Rows are never changed, so an edit adds a new one. */
     removeUser: (runId: string): number => store.run("DELETE FROM messages WHERE run_id = ? AND role = 'user'", runId),
 
-    /** The last `limit` messages of a session before `beforeSeq`, oldest first. */
-    tail(sessionKey: string, sessionId: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): Message[] {
-      const rows = rowsOf(
-        "SELECT seq FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        sessionKey,
-        sessionId,
-        beforeSeq,
-        limit,
-      );
-      return read(rows.toReversed());
+    /**
+     * The last `limit` messages of a session before `beforeSeq`, oldest first. `maxBytes`: of these the newest whose bodies fit, and
+     * always the newest one; a body takes time to decode, and a session can hold any number of large ones.
+     */
+    tail(sessionKey: string, sessionId: string, { limit, beforeSeq = Number.MAX_SAFE_INTEGER, maxBytes }: TailQuery): Message[] {
+      const sql = "SELECT seq FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
+      const sizes = sql.replace("SELECT seq", `SELECT ${BODY_BYTES}`);
+      const fitting = maxBytes === undefined ? limit : countFitting(store.all(sizes, sessionKey, sessionId, beforeSeq, limit), maxBytes);
+      return read(rowsOf(sql, sessionKey, sessionId, beforeSeq, fitting).toReversed());
+    },
+
+    /** The sequence number of a message: the newest one before `beforeSeq`, or the one `skip` messages before it. */
+    seqOf(sessionKey: string, sessionId: string, skip: number, beforeSeq = Number.MAX_SAFE_INTEGER): number | undefined {
+      const sql = "SELECT seq FROM messages WHERE session_key = ? AND session_id = ? AND seq < ? ORDER BY seq DESC LIMIT 1 OFFSET ?";
+      return store.get<{ seq: number }>(sql, sessionKey, sessionId, beforeSeq, skip)?.seq;
+    },
+
+    /** Number and size of the messages after `afterSeq`, of at most `limit` of them. */
+    sizeAfter(sessionKey: string, sessionId: string, afterSeq: number, limit: number): { count: number; bytes: number } {
+      const sql = `SELECT ${BODY_BYTES} FROM messages WHERE session_key = ? AND session_id = ? AND seq > ? ORDER BY seq LIMIT ?`;
+      const rows = store.all<BodySize>(sql, sessionKey, sessionId, afterSeq, limit);
+      return { count: rows.length, bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0) };
     },
 
     /** Messages after `afterSeq`, oldest first. */
@@ -180,10 +205,10 @@ export function createMessages(store: Store) {
 
 const messageRowKey = (row: MessageSqlRow): string => `messages ${row.seq}`;
 
-/** Throws for a row whose checksum does not match: it is left out, and the rest of the transcript stays readable. */
 /**
  * Messages that contain every search word as a prefix of a word. The newest LIMITS.searchMatches matches count, so that a common
- * word costs no more than a rare one; `complete` is false if there were more.
+ * word costs no more than a rare one, and the best of these whose bodies fit into LIMITS.searchBytes are read; `complete` is false if
+ * there were more.
  */
 function searchMessages(
   store: Store,
@@ -192,23 +217,26 @@ function searchMessages(
   filter: (sessionKey: string) => boolean,
 ): { hits: MessageHit[]; complete: boolean } {
   if (words.length === 0) return { hits: [], complete: true };
-  const match = words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
-  const rows = store.all<MessageSqlRow & { score: number }>(
-    "SELECT m.*, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
+  const match = [...new Set(words)].map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
+  const rows = store.all<BodySize & { seq: number; session_key: string; score: number }>(
+    "SELECT m.seq, m.session_key, octet_length(m.body) AS bytes, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
     match,
     LIMITS.searchMatches,
   );
-  const hits = rows
+  const best = rows
     .filter((row) => filter(row.session_key))
     .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
-    .slice(0, limit)
-    .flatMap((row) => {
-      const message = decodeRow(store, row, messageRowKey, toMessage);
-      return message ? [{ message, score: row.score }] : [];
-    });
-  return { hits, complete: rows.length < LIMITS.searchMatches };
+    .slice(0, limit);
+  const read = best.slice(0, countFitting(best, LIMITS.searchBytes));
+  const hits = read.flatMap(({ seq, score }) => {
+    const row = store.get<MessageSqlRow>("SELECT * FROM messages WHERE seq = ?", seq);
+    const message = decodeRow(store, row, messageRowKey, toMessage);
+    return message ? [{ message, score }] : [];
+  });
+  return { hits, complete: rows.length < LIMITS.searchMatches && read.length === best.length };
 }
 
+/** Throws for a row whose checksum does not match: it is left out, and the rest of the transcript stays readable. */
 function toMessage(row: MessageSqlRow): Message {
   if (crc32(row.body) !== row.crc) throw new TypeError("the checksum does not match");
   return {

@@ -59,7 +59,7 @@ function add(store: Store, from: number, to: number, chars = 300): void {
   });
 }
 
-const kept = (store: Store): number => createMessages(store).tail(KEY, "s", 1_000_000).length;
+const kept = (store: Store): number => createMessages(store).tail(KEY, "s", { limit: 1_000_000 }).length;
 
 function overwrite(path: string, pages: readonly number[], bytes = PAGE): void {
   const fd = openSync(path, "r+");

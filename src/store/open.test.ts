@@ -44,7 +44,7 @@ async function fill(store: Store, messages: number, prefix = "m"): Promise<void>
   });
 }
 
-const kept = (store: Store): number => createMessages(store).tail("agent:main:main", "s", 100_000).length;
+const kept = (store: Store): number => createMessages(store).tail("agent:main:main", "s", { limit: 100_000 }).length;
 
 test("writes of one turn of the event loop are one commit, and one that throws is rolled back alone", async () => {
   const dir = temporary();

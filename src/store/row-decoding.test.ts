@@ -104,7 +104,7 @@ test("a message and an outcome that were changed on disk are lost alone", (t) =>
     store.run("UPDATE inbox SET outcome = '{' WHERE run_id = 'm2'");
   });
   assert.deepEqual(
-    messages.tail("k", "s", 10).map((each) => each.id),
+    messages.tail("k", "s", { limit: 10 }).map((each) => each.id),
     ["m1", "m3"],
   );
   assert.equal(messages.byId("m2"), undefined);

@@ -33,7 +33,7 @@ async function keptAfter(at: number, bytes: Buffer): Promise<number> {
   closeSync(file);
   const again = openStore({ dir, log: silentLog });
   assert.ok(again.losses, "the damage was not noticed");
-  const kept = createMessages(again).tail("agent:main:main", "s", MESSAGES + 1).length;
+  const kept = createMessages(again).tail("agent:main:main", "s", { limit: MESSAGES + 1 }).length;
   again.close();
   rmSync(dir, { recursive: true });
   return kept;

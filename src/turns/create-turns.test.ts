@@ -13,7 +13,7 @@ import { recover } from "./recover.ts";
 const key = asId<never>("agent:main:main");
 const texts = (bench: TurnBench): string[] => {
   const session = bench.sessions.get(key)!;
-  return bench.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
+  return bench.messages.tail(key, session.session_id, { limit: 100 }).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 };
 const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
 const target = {
@@ -358,7 +358,7 @@ test("a large picture is a file, the agent gets it whole, and a missing one is r
   assert.ok(longest < 2_000, `a row of ${longest} characters`);
   assert.ok(bench.store.get<{ n: number }>("SELECT max(length(payload)) AS n FROM inbox")!.n < 2_000);
   const session = bench.sessions.get(key)!;
-  const block = (bench.messages.tail(key, session.session_id, 5)[0]!.body.content as readonly unknown[])[1] as {
+  const block = (bench.messages.tail(key, session.session_id, { limit: 5 })[0]!.body.content as readonly unknown[])[1] as {
     file?: string;
   };
   assert.match(block.file!, /^[0-9a-f]{64}$/);

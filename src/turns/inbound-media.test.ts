@@ -37,7 +37,7 @@ function linkWith(files: Record<string, Uint8Array | Error | "never">): { link: 
 const prompt = (bench: IngestBench, index = 0) => until(() => bench.runtime.prompts[index]);
 const shown = (bench: IngestBench): unknown[] => {
   const session = bench.sessions.get(KEY)!;
-  return bench.messages.tail(KEY, session.session_id, 9).flatMap(({ body }) => (body.role === "user" ? [body] : []));
+  return bench.messages.tail(KEY, session.session_id, { limit: 9 }).flatMap(({ body }) => (body.role === "user" ? [body] : []));
 };
 
 test("a picture is seen by the agent, a text is read with the message, another file is named; the transcript shows them", async () => {

@@ -94,7 +94,7 @@ test("only owners and listed people give commands; the words of others are a mes
   const rows = bench.messages.tail(
     "agent:main:irc:direct:boss" as never,
     bench.sessions.get("agent:main:irc:direct:boss" as never)!.session_id,
-    5,
+    { limit: 5 },
   );
   assert.equal(rows[0]!.body.role === "user" && rows[0]!.body.provenance.senderIsOwner, true);
   bench.close();

@@ -42,7 +42,7 @@ const reaction = (id: string, message: string, more: Partial<InboundReaction> = 
 const KEY = "agent:main:irc:direct:alice";
 const texts = (bench: IngestBench): string[] => {
   const session = bench.sessions.get(KEY)!;
-  return bench.messages.tail(KEY, session.session_id, 50).map((row) => textOf(row.body));
+  return bench.messages.tail(KEY, session.session_id, { limit: 50 }).map((row) => textOf(row.body));
 };
 
 /** One turn runs, and message 2 waits behind it. */

@@ -181,7 +181,7 @@ test("a session gets one note that its reply did not arrive, and the agent does 
   await converse(talk, "a||b");
   const key = asId<never>("agent:main:main");
   const session = talk.sessions.get(key)!;
-  const notes = talk.messages.tail(key, session.session_id, 10).filter((each) => textOf(each.body).includes("not delivered"));
+  const notes = talk.messages.tail(key, session.session_id, { limit: 10 }).filter((each) => textOf(each.body).includes("not delivered"));
   assert.equal(notes.length, 1);
   assert.match(textOf(notes[0]!.body), /blocked/);
   await until(() =>

@@ -38,7 +38,7 @@ async function play(events: readonly AgentEvent[], more: Parameters<typeof messa
 
 function rowsOf(bench: TurnBench): string[] {
   const session = bench.sessions.get(key)!;
-  return bench.messages.tail(key, session.session_id, 100).map((each) => `${each.body.role}: ${textOf(each.body)}`);
+  return bench.messages.tail(key, session.session_id, { limit: 100 }).map((each) => `${each.body.role}: ${textOf(each.body)}`);
 }
 
 /** What a client shows that follows the events. */

@@ -79,7 +79,10 @@ export class Transcript {
 
   /** The messages of a session, without the given runs, for a runtime that rebuilds its context. */
   buildContext(session: SessionRow, leaveOut: readonly RunId[]): ContextMessage[] {
-    const rows = this.#deps.messages.tail(session.key, session.session_id, LIMITS.contextMessages);
+    const rows = this.#deps.messages.tail(session.key, session.session_id, {
+      limit: LIMITS.contextMessages,
+      maxBytes: LIMITS.contextBytes,
+    });
     return buildContext(rows, new Set<string>(leaveOut));
   }
 

@@ -34,7 +34,7 @@ test("odd streams end their turns, and all that they leave in the store can be r
     assert.ok(
       [session.input_tokens, session.context_tokens, session.context_window].every((each) => Number.isSafeInteger(each) && each >= 0),
     );
-    assert.equal(messages.tail(key(i), session.session_id, 1_000).filter((each) => each.body.role === "user").length, 20);
+    assert.equal(messages.tail(key(i), session.session_id, { limit: 1_000 }).filter((each) => each.body.role === "user").length, 20);
   }
   assert.ok(Array.from({ length: 100 }, (_, i) => inbox.byRun(`e${i}`)!.outcome).every((outcome) => outcome !== null));
   bench.close();
