@@ -11,7 +11,7 @@ export const LIMITS = {
   /** Nesting of a request; a deeper one is refused before it is parsed. */
   jsonDepth: 64,
   /** Object keys and array items of a request; more are refused before it is parsed. */
-  jsonNodes: 25_000,
+  jsonNodes: 10_000,
   /** Characters of a request id and of a method name; longer ones are refused. */
   idChars: 256,
   methodChars: 128,
@@ -34,7 +34,7 @@ export const LIMITS = {
   /** Messages of earlier turns passed to a runtime that rebuilds its context: enough for any context window. */
   contextMessages: 2_000,
   /** Bytes of these messages; older ones are left out. */
-  contextBytes: 4_194_304,
+  contextBytes: 2_097_152,
   /** Turns beyond `concurrentTurns`, reserved for providers and kinds of conversation without a running turn. */
   reserveSlots: 2,
   /** Waiting lanes that are examined to choose the next turn. */
@@ -93,6 +93,8 @@ export const LIMITS = {
   errorDetailChars: 1_000,
   /** Upper limit of a provider's Retry-After; a longer one counts as this long. */
   retryAfterMaxMs: 7 * 86_400_000,
+  /** The agent host starts this long after the gateway, or with the first turn: starting a process stops the loop for up to 30 ms. */
+  agentWarmUpMs: 250,
   /** Deltas are combined for this long before they are sent. */
   deltaCoalesceMs: 40,
   /** Changes of health within this time are reported together. */
@@ -108,6 +110,8 @@ export const LIMITS = {
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,
+  /** Bytes of one page of a history: reading and encoding more would hold the loop for over 50 ms. Older messages are on the next page. */
+  historyPageBytes: 1_048_576,
   /** Characters of transcript pages in the cache of encoded pages; the least recently used are dropped first. */
   historyCacheBytes: 2_097_152,
   /** Bytes of encoded answers that are kept for the next request; the least recently used are dropped first. */
@@ -372,11 +376,11 @@ export const LIMITS = {
   /** Sessions of one preview; more are refused. */
   previewKeys: 200,
   /** Bytes of stored messages that are read for one answer with previews: a session has fewer items when they are used up, but always its newest. */
-  previewBytes: 4_194_304,
+  previewBytes: 1_048_576,
   /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
   /** Bytes of messages that a search reads for its answer, the best matches first; the answer reports when there were more. */
-  searchBytes: 4_194_304,
+  searchBytes: 1_048_576,
   /** Words of a search; further ones are ignored, and the answer reports it. */
   searchWords: 16,
   /** Characters of the text around a match. */

@@ -47,7 +47,7 @@ export class Gateway {
   /** Opens the port, then begins everything that can wait until then. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, runtime, phase } = parts;
+    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase } = parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
@@ -62,7 +62,6 @@ export class Gateway {
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port);
     endpoint.opened(listening.addresses, listening.port);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
-    runtime.start();
     // Recovery splits what an earlier process left, for which the channels have to be loaded.
     await directory.prepareAccounts(running.config);
     await this.#recoverAndConnect();
@@ -105,7 +104,7 @@ export class Gateway {
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */
   #startBackground(): void {
     const { parts } = this;
-    const { log, clock, store, media, paths, running, applier, turnReadiness } = parts;
+    const { log, clock, store, media, paths, running, applier, turnReadiness, runtime } = parts;
     const { signal } = this.#abort;
     const warn = (what: string) => (err: unknown) => log.warn(what, { cause: reasonOf(err) });
     watchConfig(paths.config, {
@@ -116,7 +115,12 @@ export class Gateway {
       onPolling: (err) => this.#onConfigPolling(err),
     });
     const storeLog = log.child({ subsystem: "store" });
-    this.#background = [startIntegrityCheck(store, clock, storeLog), startMediaSweep({ store, media, clock, log: storeLog })];
+    this.#background = [
+      startIntegrityCheck(store, clock, storeLog),
+      startMediaSweep({ store, media, clock, log: storeLog }),
+      // Clients come first. The first turn does not wait for it.
+      clock.after(LIMITS.agentWarmUpMs, () => runtime.start()),
+    ];
     void turnReadiness.check();
     saveLastGood(running.loaded, paths.lastGood).catch(warn("the last good configuration could not be kept"));
     const { agents } = running;

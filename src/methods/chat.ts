@@ -19,7 +19,6 @@ type SendParams = MethodParams<"chat.send">;
 type HistoryParams = MethodParams<"chat.startup">;
 
 const HISTORY_LIMIT = 1_000;
-const HISTORY_BYTES = 4_194_304;
 
 export type ChatMethodsDeps = ChatDeps & {
   /** The lists of models.list and commands.list, for chat.metadata. */
@@ -121,7 +120,7 @@ function fullHistory(
   const total = deps.messages.count(key, sessionId);
   const offset = params.offset ?? 0;
   const before = beforeSeq(deps, key, sessionId, offset, params.messageId);
-  const maxBytes = Math.min(params.maxBytes ?? HISTORY_BYTES, HISTORY_BYTES);
+  const maxBytes = Math.min(params.maxBytes ?? LIMITS.historyPageBytes, LIMITS.historyPageBytes);
   const { maxChars } = params;
   const page = pages.get([key, sessionId, before, limit, maxBytes, maxChars, lastSeq, total].join("|"), () => {
     const stored = deps.messages.tail(key, sessionId, { limit, beforeSeq: before, maxBytes });
@@ -170,7 +169,7 @@ function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: strin
   const known = parseCursor(cursor);
   if (!known || known[0] !== sessionId) return { kind: "reset" };
   const { count, bytes } = deps.messages.sizeAfter(key, sessionId, known[1], HISTORY_LIMIT + 1);
-  if (count > HISTORY_LIMIT || bytes > HISTORY_BYTES) return { kind: "reset" };
+  if (count > HISTORY_LIMIT || bytes > LIMITS.historyPageBytes) return { kind: "reset" };
   const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT);
   const session = deps.sessions.get(key);
   const { sessionInfo, deltaCursor, inFlightRun, pendingInputs: pending, inputReceipts: receipts } = state;

@@ -1,7 +1,6 @@
+import { LIMITS } from "../core/limits.ts";
 import { resolveKey, type ChatDeps } from "./chat-context.ts";
 import { toMessageRow, toPage } from "./wire-rows.ts";
-
-const MAX_BYTES = 4_194_304;
 
 export type SessionHistoryPage = { key: string; limit: number; beforeSeq: number | undefined };
 
@@ -10,8 +9,8 @@ export function readSessionHistory(deps: ChatDeps, { key: name, limit, beforeSeq
   const { key } = resolveKey(deps, name);
   const session = deps.sessions.get(key);
   if (!session) return null;
-  const messages = deps.messages.tail(key, session.session_id, { limit, beforeSeq, maxBytes: MAX_BYTES });
-  const { json, count } = toPage(messages.map(toMessageRow), MAX_BYTES);
+  const messages = deps.messages.tail(key, session.session_id, { limit, beforeSeq, maxBytes: LIMITS.historyPageBytes });
+  const { json, count } = toPage(messages.map(toMessageRow), LIMITS.historyPageBytes);
   const first = messages.at(-count)?.seq;
   const hasMore = first !== undefined && deps.messages.seqOf(key, session.session_id, 0, first) !== undefined;
   const rest = { sessionKey: key, hasMore, ...(hasMore ? { nextCursor: String(first) } : {}) };

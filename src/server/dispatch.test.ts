@@ -106,7 +106,7 @@ const HUGE_FRAMES: [string, string, string, RegExp][] = [
   ],
   ["a method name of 10 MiB", `{"type":"req","id":"l","method":"${"m".repeat(10_485_760)}"}`, "l", /no method name/],
   ["brackets, 5 million deep", chat("[".repeat(5_000_000)), "big", /nested deeper than 64 levels/],
-  ["500,000 keys", chat(`{${Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`).join(",")}}`), "big", /more than 25000 values/],
+  ["500,000 keys", chat(`{${Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`).join(",")}}`), "big", /more than 10000 values/],
   ["12 million escapes", chat(JSON.stringify("\n".repeat(12_000_000))), "big", /beside its attachments/],
 ];
 
