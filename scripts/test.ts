@@ -6,7 +6,7 @@
 //   npm test -- FILE...     only these files
 // A file of "wire" or "kit" that failed beside others runs once more, alone: a test that then passes is reported as unstable.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,9 +21,9 @@ const FILE_LIMIT_MS = 600_000;
 const UNSTABLE_FILES = 3;
 
 /** Runs a Node program; resolves to its exit code. */
-function runNode(args: readonly string[]): Promise<number> {
+function runNode(args: readonly string[], more: Record<string, string> = {}): Promise<number> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(root, ".cache/tests/compiled") };
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(root, ".cache/tests/compiled"), ...more };
     const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit", env });
     child.on("error", reject);
     child.on("close", (code) => resolve(code ?? 1));
@@ -35,11 +35,22 @@ const runFiles = (files: readonly string[], concurrency: number, flags: readonly
     ? Promise.resolve(0)
     : runNode(["--test", `--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, ...flags, ...files]);
 
+/** Temporary files in memory, where there is a place for them: a store writes to the disk with every commit. */
+function inMemory(): Record<string, string> {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return { TMPDIR: "/dev/shm" };
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === undefined) throw err;
+    return {};
+  }
+}
+
 /** One process per core for all that can share one: loading the sources costs more than most of these tests. */
 function runShared(files: readonly string[]): Promise<number[]> {
   const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
   const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
-  return Promise.all(shares.map((share) => runNode([...flags, ...share])));
+  return Promise.all(shares.map((share) => runNode([...flags, ...share], inMemory())));
 }
 
 /** Runs files that start processes. Fails when a file fails beside others and alone, or when too many fail beside others. */

@@ -100,9 +100,11 @@ describe("isolated accounts", { concurrency: 4 }, () => {
       const run = await open(id, await module.open(), { isolate: false, blockMs: 3_000 });
       const { platform } = run;
       try {
+        await block(run);
+        // What was acknowledged just before the block is read first.
+        await settled();
         const before = seen(run).acknowledged;
         if (before === null) return context.skip("this platform asks for no acknowledgement");
-        await block(run);
         void platform.sendMessage(platform.users[0], "direct", "said meanwhile");
         await until("a main thread that goes on", async () => {
           const { acknowledged: taken } = seen(run);

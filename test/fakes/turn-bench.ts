@@ -23,6 +23,7 @@ import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
+import { placeStore } from "./store-template.ts";
 
 type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "settings">;
 
@@ -63,6 +64,7 @@ export function openTurnBench(
   } = {},
 ): TurnBench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
+  placeStore(dir);
   const store = openStore({ dir, log: silentLog });
   const bus = new Bus<TurnEvents>(
     options.onBug ??
