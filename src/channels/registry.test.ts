@@ -39,6 +39,20 @@ for (const id of channelIds) {
     assert.ok(manifest.summary.length > 20);
   });
 
+  test(`${id} sends nothing anywhere else when an address cannot be read`, async () => {
+    const channel = (await loadChannel(id))!;
+    for (const key of ["apiRoot", "proxy"].filter((name) => Object.hasOwn(channelManifest(id)!.schema.fields, name)))
+      for (const value of [42, ["https://bot.example"], "no address"]) {
+        const { raw, issues } = checkAccount(id, { [key]: value });
+        const result = channel.parse(raw);
+        const refused = [...issues, ...("issues" in result ? result.issues : [])].map(({ path }) => path);
+        assert.ok(
+          "issues" in result && result.issues.some(({ path }) => path === key),
+          `${key} ${JSON.stringify(value)}: ${refused.join()}`,
+        );
+      }
+  });
+
   test(`${id} promises only operations that fit its abilities, and answers bad configuration with issues`, async () => {
     const channel = (await loadChannel(id))!;
     assert.ok(channel.capabilities.maxText.value > 0);

@@ -38,10 +38,13 @@ export const isolate = boolean(
   { onInvalid: false, whenAbsent: false },
 );
 
+/** In place of an address that cannot be read. The account then stops: its credential must not go to the platform's usual address instead. */
+export const UNREADABLE_URL = "invalid://";
+
 export const proxy = string(
   "HTTP proxy for the connection to the platform, such as http://proxy.example:3128. Default: the environment variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.",
-  // A setting that cannot be read must not become a direct connection: no proxy has this URL, so the account does not connect.
-  { onInvalid: "invalid://", fix: "Write it in quotes." },
+  // Nor must a proxy become a direct connection.
+  { onInvalid: UNREADABLE_URL, fix: "Write it in quotes." },
 );
 
 /** Limit on answers between two bots. */

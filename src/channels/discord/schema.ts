@@ -4,6 +4,7 @@ import {
   conversationFields,
   senderList,
   proxy,
+  UNREADABLE_URL,
   reactionNotifications,
   roomReactionNotifications,
   replyFields,
@@ -59,6 +60,7 @@ const discordFields = {
   apiRoot: string("Root URL of a Discord-compatible HTTP API, with its version. Not an OpenClaw key.", {
     format: "url",
     whenAbsent: DEFAULT_API_ROOT,
+    onInvalid: UNREADABLE_URL,
     fix: API_ROOT_FIX,
   }),
   intents: object(

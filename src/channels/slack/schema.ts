@@ -4,6 +4,7 @@ import {
   conversationFields,
   senderList,
   proxy,
+  UNREADABLE_URL,
   reactionNotifications,
   roomReactionNotifications,
   replyFields,
@@ -48,6 +49,7 @@ const slackFields = {
   apiRoot: string("URL of the Web API. Plain http:// only on this machine. Not an OpenClaw key.", {
     format: "url",
     whenAbsent: DEFAULT_API_ROOT,
+    onInvalid: UNREADABLE_URL,
   }),
   channels: record("Rules for each channel by its id, or `*` for all.", "<channel id>", channelRule, {
     optional: true,

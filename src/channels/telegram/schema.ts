@@ -5,6 +5,7 @@ import {
   conversationFields,
   senderList,
   proxy,
+  UNREADABLE_URL,
   reactionNotifications,
   roomReactionNotifications,
   replyFields,
@@ -55,7 +56,11 @@ const fields = {
   proxy,
   botToken: secret("Token of the bot, from @BotFather.", { fix: TOKEN_FIX }),
   token: secret("Alias of `botToken`, meant for `tokenFile`, the path of a file with the token. Overrides `botToken`.", { fix: TOKEN_FIX }),
-  apiRoot: string("URL of your own Bot API server. Plain http:// only on this machine.", { format: "url", whenAbsent: DEFAULT_API_ROOT }),
+  apiRoot: string("URL of your own Bot API server. Plain http:// only on this machine.", {
+    format: "url",
+    whenAbsent: DEFAULT_API_ROOT,
+    onInvalid: UNREADABLE_URL,
+  }),
   webhookUrl: string("Public https:// URL that Telegram pushes messages to. Default: messages are polled.", { format: "url" }),
   webhookSecret: secret("Checked on every push from Telegram; 16 to 256 characters of A-Z, a-z, 0-9, _ and -.", { fix: SECRET_FIX }),
   groups: record("Rules for each group or channel by its id, or `*` for all.", "<chat id>", groupRule, {
