@@ -126,6 +126,25 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
   await syncDirectory(dirname(target));
 }
 
+/** As writeFileAtomic, for content that is not in memory. Mode 0600. */
+export async function writePartsAtomic(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    const handle = await open(temporary, "wx", PRIVATE_FILE);
+    try {
+      await handle.writeFile(parts);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (err) {
+    await rm(temporary, { force: true });
+    throw err;
+  }
+  await syncDirectory(dirname(path));
+}
+
 /** As writeFileAtomic, for code that cannot wait. */
 export function writeFileAtomicSync(path: string, data: string | Uint8Array, { mode = PRIVATE_FILE }: { mode?: number } = {}): void {
   const temporary = temporaryName(path);

@@ -9,6 +9,7 @@ import {
   parseCheckpoint,
   rebuildSessionFile,
   sessionPath,
+  setWorkingDirectory,
   compareWithCheckpoint,
   toCheckpoint,
 } from "./session-file.ts";
@@ -78,6 +79,22 @@ test("A last line larger than the first look is found", async () => {
   ]);
   assert.deepEqual(await measureCheckpoint(path), checkpoint);
   assert.equal(await compareWithCheckpoint(path, checkpoint), "same");
+});
+
+test("Another working directory changes the header and nothing else, and the same one changes nothing", async () => {
+  const { path } = await make("g");
+  const picture = `{"type":"message","id":"picture","parentId":"00000002","message":{"text":"é${"x".repeat(200_000)}🎉"}}`;
+  appendFileSync(path, `${picture}\n`);
+  const before = readFileSync(path, "utf8");
+  const { ino, mtimeNs } = statSync(path, { bigint: true });
+  assert.equal(await setWorkingDirectory(path, root), null);
+  assert.deepEqual([statSync(path, { bigint: true }).ino, statSync(path, { bigint: true }).mtimeNs], [ino, mtimeNs]);
+  const checkpoint = await setWorkingDirectory(path, "/elsewhere/é");
+  const after = readFileSync(path, "utf8");
+  assert.equal((JSON.parse(after.slice(0, after.indexOf("\n"))) as { cwd: string }).cwd, "/elsewhere/é");
+  assert.equal(after.slice(after.indexOf("\n")), before.slice(before.indexOf("\n")));
+  assert.deepEqual(checkpoint, { bytes: Buffer.byteLength(after), lastId: "picture" });
+  assert.equal(statSync(path).mode & 0o777, 0o600);
 });
 
 test("Ids with path parts are refused", () => {

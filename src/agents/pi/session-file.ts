@@ -1,8 +1,8 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { readFile, truncate } from "node:fs/promises";
+import { closeSync, createReadStream, openSync, readSync, statSync } from "node:fs";
+import { truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../core/errors.ts";
-import { writeFileAtomic } from "../../core/files.ts";
+import { writeFileAtomic, writePartsAtomic } from "../../core/files.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { makePrivateDir } from "../../core/private-dir.ts";
 import type { ContextMessage } from "../runtime.ts";
@@ -61,7 +61,15 @@ function lastLine(path: string, end: number, look = TAIL_BYTES): { line: string;
   return { line: bytes.toString("utf8", from + 1, stop), end: start + stop + 1 };
 }
 
+/** As Pi writes an entry: its id is found without parsing what it holds, which can be a picture of megabytes. */
+const ENTRY_HEAD = /^\{"type":"[a-z_]{1,64}","id":"([A-Za-z0-9_-]{1,128})",/;
+const LONG_LINE = 65_536;
+
 function idOf(line: string): string | undefined {
+  if (line.length > LONG_LINE && line.endsWith("}")) {
+    const head = ENTRY_HEAD.exec(line);
+    if (head) return head[1];
+  }
   try {
     const entry = JSON.parse(line) as { id?: unknown };
     return typeof entry.id === "string" ? entry.id : undefined;
@@ -151,10 +159,27 @@ export async function rebuildSessionFile(
  * change. No process may have the file open.
  */
 export async function setWorkingDirectory(path: string, cwd: string): Promise<Checkpoint | null> {
-  const text = await readFile(path, "utf8");
-  const end = text.indexOf("\n");
-  const header = JSON.parse(text.slice(0, end)) as { cwd?: unknown };
+  const first = await firstLine(path);
+  const header = JSON.parse(first) as { cwd?: unknown };
   if (header.cwd === cwd) return null;
-  await writeFileAtomic(path, JSON.stringify({ ...header, cwd }) + text.slice(end));
+  await writePartsAtomic(path, withFirstLine(path, Buffer.byteLength(first), JSON.stringify({ ...header, cwd })));
   return measureCheckpoint(path);
+}
+
+/** The first line, without reading the others: they can have many megabytes. */
+async function firstLine(path: string): Promise<string> {
+  const file = createReadStream(path, { highWaterMark: TAIL_BYTES });
+  const parts: Buffer[] = [];
+  for await (const part of file as AsyncIterable<Buffer>) {
+    const end = part.indexOf(10);
+    parts.push(end === -1 ? part : part.subarray(0, end));
+    if (end !== -1) break;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** The content of a file with another first line; `oldBytes` is the length of its present one. */
+async function* withFirstLine(path: string, oldBytes: number, line: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(line);
+  yield* createReadStream(path, { start: oldBytes }) as AsyncIterable<Buffer>;
 }
