@@ -9,6 +9,7 @@ import { createPaths, findOriginalFiles, type StatePaths } from "./config/paths.
 import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
 import { ensureDirectorySync } from "./core/files.ts";
 import { VERSION } from "./core/version.ts";
+import { keepYoungGenerationSmall } from "./core/young-generation.ts";
 import { type RootLog } from "./observe/log.ts";
 import { logIssues } from "./gateway/config-log.ts";
 import { failOwner } from "./channels/containment.ts";
@@ -178,6 +179,7 @@ async function linkLines(gateway: Gateway): Promise<string[]> {
  * is taken, the state directory has an owner, the bind address would be open to others without authentication.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  keepYoungGenerationSmall();
   const ended = Promise.withResolvers<number>();
   let current: Gateway;
   let restarting = false;
