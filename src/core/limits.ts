@@ -110,6 +110,8 @@ export const LIMITS = {
   /** Attachment sizes, advertised in hello-ok. */
   attachmentBytes: 19_464_192,
   imageBytes: 6_291_456,
+  /** Characters of waiting messages in one answer; the one that crosses the limit is still in it, older ones are on the next page. */
+  pendingInputChars: 131_072,
   /** Bytes of one page of a history: reading and encoding more would hold the loop for over 50 ms. Older messages are on the next page. */
   historyPageBytes: 1_048_576,
   /** Characters of transcript pages in the cache of encoded pages; the least recently used are dropped first. */

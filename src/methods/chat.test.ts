@@ -147,6 +147,24 @@ test("a history page has texts of the wanted length, and says what became of a c
   rig.close();
 });
 
+test("waiting messages that are large come in several pages, the newest first", async () => {
+  const rig = openMethodBench();
+  rig.bench.runtime.script = gatedScript;
+  const ids = ["w1", "w2", "w3", "w4"];
+  for (const id of ["running", ...ids])
+    await rig.call("chat.send", { sessionKey: "main", message: `${id} ${"x".repeat(100_000)}`, idempotencyKey: id });
+  await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
+  const first = await history(rig);
+  assert.deepEqual(waitingRuns(first), ["w3", "w4"]);
+  assert.deepEqual([first.pendingInputs["total"], first.pendingInputs["nextBefore"]], [4, 3]);
+  const second = await history(rig, { pendingBefore: 3 });
+  assert.deepEqual(waitingRuns(second), ["w1", "w2"]);
+  assert.equal(second.pendingInputs["nextBefore"], undefined);
+  await rig.call("sessions.abort", { key: "main", clearQueued: true });
+  await until(() => rig.bench.turns.lanes.busySessions().size === 0);
+  rig.close();
+});
+
 test("agent adds to the system prompt of its run, and delivers only to the given target", async () => {
   const rig = openMethodBench();
   await rig.call("agent", { message: "hello", idempotencyKey: "k1", extraSystemPrompt: "Answer in verse.", label: "Verses" });

@@ -1,4 +1,5 @@
 import type { SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Payload } from "../turns/submission.ts";
 import type { ChatDeps } from "./chat-context.ts";
 
@@ -11,12 +12,18 @@ const PAGE = 50;
 export function pendingInputs(deps: ChatDeps, key: SessionKey, before = Number.MAX_SAFE_INTEGER): Record<string, unknown> {
   const waiting = deps.turns.lanes.queuedRuns(key);
   const end = Math.min(waiting.length, before - 1);
-  const start = Math.max(0, end - PAGE);
-  const items = waiting.slice(start, end).flatMap((runId) => {
+  const items: Record<string, unknown>[] = [];
+  let start = end;
+  let chars = 0;
+  while (start > 0 && end - start < PAGE && chars < LIMITS.pendingInputChars) {
+    const runId = waiting[--start]!;
     const row = deps.turns.runs.find(runId);
-    const message = { role: "user", content: (row?.payload as Payload | null)?.text ?? "", timestamp: row?.receivedAt };
-    return row ? [{ id: runId, runId, message, acceptedAt: row.receivedAt, state: "queued" }] : [];
-  });
+    if (!row) continue;
+    const text = (row.payload as Payload | null)?.text ?? "";
+    chars += text.length;
+    const message = { role: "user", content: text, timestamp: row.receivedAt };
+    items.unshift({ id: runId, runId, message, acceptedAt: row.receivedAt, state: "queued" });
+  }
   return { items, total: waiting.length, ...(start > 0 ? { nextBefore: start + 1 } : {}) };
 }
 
