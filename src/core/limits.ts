@@ -113,7 +113,7 @@ export const LIMITS = {
   /** Characters of waiting messages in one answer; the one that crosses the limit is still in it, older ones are on the next page. */
   pendingInputChars: 131_072,
   /** Bytes of one page of a history: reading and encoding more would hold the loop for over 50 ms. Older messages are on the next page. */
-  historyPageBytes: 1_048_576,
+  historyPageBytes: 524_288,
   /** Characters of transcript pages in the cache of encoded pages; the least recently used are dropped first. */
   historyCacheBytes: 2_097_152,
   /** Bytes of encoded answers that are kept for the next request; the least recently used are dropped first. */
@@ -378,11 +378,11 @@ export const LIMITS = {
   /** Sessions of one preview; more are refused. */
   previewKeys: 200,
   /** Bytes of stored messages that are read for one answer with previews: a session has fewer items when they are used up, but always its newest. */
-  previewBytes: 1_048_576,
+  previewBytes: 524_288,
   /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
   /** Bytes of messages that a search reads for its answer, the best matches first; the answer reports when there were more. */
-  searchBytes: 1_048_576,
+  searchBytes: 524_288,
   /** Words of a search; further ones are ignored, and the answer reports it. */
   searchWords: 16,
   /** Characters of the text around a match. */

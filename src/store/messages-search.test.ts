@@ -31,7 +31,7 @@ test("a search reads a bounded part of the messages that match, and says so", as
   const store = open("large");
   await fill(
     store,
-    Array.from({ length: 6 }, (_, n) => user(`needle ${n} ${"x".repeat(250_000)}`)),
+    Array.from({ length: 6 }, (_, n) => user(`needle ${n} ${"x".repeat(125_000)}`)),
   );
   const all = createMessages(store).search(["needle", "needle"], 10, () => true);
   assert.equal(all.hits.length, 4);
