@@ -19,7 +19,7 @@ const ENTRIES = {
 /** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
   "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
-  "pi-shared-host": "src/agents/pi/child/shared-host.ts",
+  "pi-shared-host": "src/agents/pi/child/host-main.ts",
 };
 
 /** What `openclaw gateway` loads on top of the command line's own code. */

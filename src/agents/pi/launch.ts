@@ -53,12 +53,15 @@ function hasSameValues(a: Readonly<Record<string, unknown>>, b: Readonly<Record<
 type HostKind = "shared" | "process";
 
 /** Code that a child process loads: beside this file in the sources, a file of its own in a build. */
-const childPath = (name: string): string =>
-  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? `./child/${name}.ts` : `./pi-${name}.mjs`, import.meta.url));
+const CHILD_CODE = {
+  shared: { source: "./child/host-main.ts", built: "./pi-shared-host.mjs" },
+  process: { source: "./child/rpc-extension.ts", built: "./pi-rpc-extension.mjs" },
+} as const satisfies Record<HostKind, unknown>;
 
 /** Path of a child's code; throws when the installation lacks it. */
-async function requireChild(name: string): Promise<string> {
-  const path = childPath(name);
+async function requireChild(kind: HostKind): Promise<string> {
+  const { source, built } = CHILD_CODE[kind];
+  const path = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? source : built, import.meta.url));
   await access(path);
   return path;
 }
@@ -119,8 +122,9 @@ export class PiLaunch {
     const { stateDir } = this.#options;
     const dirs = piDirs(stateDir);
     const writable = [dirs.config, dirs.cache, join(stateDir, "gateway", "agents")];
-    if (kind === "process") return toPiArgs(this.#entry, await requireChild("rpc-extension"), writable);
-    return toHostArgs(await requireChild("shared-host"), join(dirname(this.#entry), "index.js"), dirs, writable);
+    const code = await requireChild(kind);
+    if (kind === "process") return toPiArgs(this.#entry, code, writable);
+    return toHostArgs(code, join(dirname(this.#entry), "index.js"), dirs, writable);
   }
 
   #configNow(): { config: PiConfig; generation: string } {

@@ -45,7 +45,8 @@ async function createModels(sdk: PiSdk, agentDir: string): Promise<PiModelRuntim
   return models;
 }
 
-class SharedHost {
+/** Runs the commands of the gateway; those of a session are run by its HostSession. */
+class AgentHost {
   readonly #parts: HostParts;
   /** Sessions, also those that are being opened. */
   readonly #sessions = new Map<number, Promise<HostSession>>();
@@ -125,7 +126,7 @@ async function main(): Promise<void> {
   const settings = JSON.parse(readFileSync(join(agentDir, "settings.json"), "utf8")) as Record<string, unknown>;
   // process.stdout would block the event loop while the gateway does not read.
   const output = new HostOutput(new Socket({ fd: 1, readable: false, writable: true }));
-  const host = new SharedHost({ sdk, models: await createModels(sdk, agentDir), settings, agentDir, secrets, output });
+  const host = new AgentHost({ sdk, models: await createModels(sdk, agentDir), settings, agentDir, secrets, output });
   const splitter = createJsonlSplitter(LIMITS.piRecordChars);
   process.stdin.on("data", (chunk: Buffer) => {
     for (const record of splitter.push(chunk)) {

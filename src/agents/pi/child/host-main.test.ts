@@ -12,7 +12,7 @@ import { PiCommandError, PiProcess } from "../process.ts";
 import { HOST, type HostVitals } from "../records.ts";
 
 test("a ping is answered while a session opens, also when the session cannot be opened", async (t) => {
-  const stateDir = mkdtempSync(join(tmpdir(), "shared-host-"));
+  const stateDir = mkdtempSync(join(tmpdir(), "host-main-"));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   const [env, log, clock] = [process.env, silentLog, systemClock];
   const launch = new PiLaunch({ stateDir, models: () => ({}), env, keys: () => ({}), compaction: () => undefined, log, clock });
