@@ -261,7 +261,7 @@ export class PiPool implements SlotSource {
     worker.process = new PiProcess({
       ...launch,
       log,
-      onRecord: (record) => worker.onRecord(record),
+      onRecord: worker.onRecord,
       onExit: (exit) => this.#onExit(worker, exit),
     });
     this.#workers.add(worker);

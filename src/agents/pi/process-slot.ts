@@ -82,13 +82,13 @@ export class ProcessSlot implements PiSlot {
   }
 
   /** Everything that the process writes, except answers. */
-  onRecord(record: PiRecord): void {
+  readonly onRecord = (record: PiRecord): void => {
     if (record.type === "extension_error")
       this.#options.log.error("Pi reported a failure of the gateway's extension", { event: record["event"], reason: record["error"] });
     if (record.type !== "extension_ui_request") return this.#listener?.onRecord(record);
     if (record["method"] === "notify") return this.#onNotice(String(record["message"]));
     if (BLOCKING.has(String(record["method"])) && record.id !== undefined) this.#onQuestion(record.id, record);
-  }
+  };
 
   onExit(exit: PiExit): void {
     this.#listener?.onExit(exit);

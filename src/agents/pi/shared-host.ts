@@ -49,8 +49,8 @@ export class SharedHost {
     this.#process = new PiProcess({
       ...options.launch,
       log: options.log,
-      onRecord: (record) => this.#onRecord(record),
-      onExit: (exit) => this.#onExit(exit),
+      onRecord: this.#onRecord,
+      onExit: this.#onExit,
     });
     this.#ready = this.#start();
   }
@@ -93,7 +93,7 @@ export class SharedHost {
     this.#cancelIdle = null;
     let session = this.#sessions.get(file);
     if (!session?.isAlive) {
-      session = new SharedSession(file, this.#nextNumber++, this.#process, this.#options.log, () => this.#options.onSessionFailure(file));
+      session = new SharedSession(file, this.#nextNumber++, this.#process, this.#options.log, this.#options.onSessionFailure);
       this.#sessions.set(file, session);
       this.#byNumber.set(session.number, session);
     }
@@ -169,12 +169,12 @@ export class SharedHost {
     }
   }
 
-  #onRecord(record: PiRecord): void {
+  readonly #onRecord = (record: PiRecord): void => {
     const { s } = record;
     if (typeof s === "number") this.#byNumber.get(s)?.onRecord(record);
-  }
+  };
 
-  #onExit(exit: PiExit): void {
+  readonly #onExit = (exit: PiExit): void => {
     this.state = "ended";
     this.#cancelPing?.();
     this.#cancelIdle?.();
@@ -188,7 +188,7 @@ export class SharedHost {
     for (const session of this.#sessions.values()) session.ended(exit);
     this.#sessions.clear();
     this.#byNumber.clear();
-  }
+  };
 
   #waitForClose(file: string, closing: Promise<void>): void {
     this.#closing.set(file, closing);

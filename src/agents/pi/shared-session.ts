@@ -21,7 +21,7 @@ export class SharedSession implements PiSlot {
   readonly number: number;
   readonly #process: PiProcess;
   readonly #log: Log;
-  readonly #onFailure: () => void;
+  readonly #onFailure: (file: string) => void;
   state: "idle" | "busy" | "ended" = "idle";
   loaded: LoadedSession | null = null;
   /** Monotonic. */
@@ -31,7 +31,7 @@ export class SharedSession implements PiSlot {
   #listener: SlotListener | null = null;
 
   /** `onFailure`: the session was ended because it did not behave. */
-  constructor(file: string, number: number, process: PiProcess, log: Log, onFailure: () => void) {
+  constructor(file: string, number: number, process: PiProcess, log: Log, onFailure: (file: string) => void) {
     this.file = file;
     this.number = number;
     this.#process = process;
@@ -72,7 +72,7 @@ export class SharedSession implements PiSlot {
   }
 
   kill(): void {
-    this.#onFailure();
+    this.#onFailure(this.file);
     void this.end(LIMITS.piCommandMs);
   }
 

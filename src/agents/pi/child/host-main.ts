@@ -122,7 +122,7 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => process.exit(143));
   if (process.env["OPENCLAW_LONG_WAITS"]) await useLongWaits();
   const sdk = await loadSdk(sdkUrl);
-  wrapFetch(queries, () => currentRun.getStore());
+  wrapFetch(queries, currentRun);
   const settings = JSON.parse(readFileSync(join(agentDir, "settings.json"), "utf8")) as Record<string, unknown>;
   // process.stdout would block the event loop while the gateway does not read.
   const output = new HostOutput(new Socket({ fd: 1, readable: false, writable: true }));

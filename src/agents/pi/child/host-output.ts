@@ -53,10 +53,10 @@ export class HostOutput {
   }
 
   /** Resolves when the gateway reads fast enough. */
-  async drained(): Promise<void> {
+  readonly drained = async (): Promise<void> => {
     if (this.#socket.writableLength < HIGH_WATER_BYTES) return;
     await (this.#drained ??= Promise.withResolvers<void>()).promise;
-  }
+  };
 
   #flushLater(): void {
     if (this.#isTimerSet) return;

@@ -96,8 +96,8 @@ export class HostSession {
       noTools: "builtin",
     });
     this.#session = session;
-    session.subscribe((event) => this.#onEvent(event));
-    session.agent.subscribe(() => this.#parts.output.drained());
+    session.subscribe(this.#onEvent);
+    session.agent.subscribe(this.#parts.output.drained);
     await session.bindExtensions({ mode: "rpc" });
   }
 
@@ -107,9 +107,30 @@ export class HostSession {
 
   /** Runs one command; resolves to the data of its answer, rejects with the reason of a refusal. */
   async run(command: SessionCommand): Promise<unknown> {
-    const run = COMMANDS[command.type];
-    if (!run) throw new Error(`Unknown command: ${command.type}`);
-    return run(this, command);
+    const session = this.#session;
+    switch (command.type) {
+      case "prompt":
+        return this.#prompt(command);
+      case "steer":
+        return session.steer(String(command["message"]), command["images"] as never, { source: "rpc" });
+      case "compact":
+        return currentRun.run(this.#scope(), () => session.compact(command["customInstructions"] as string | undefined));
+      case "set_model":
+        return this.#setModel(command);
+      case "set_thinking_level":
+        return session.setThinkingLevel(command["level"] as never);
+      case "abort":
+        return session.abort();
+      case "abort_retry":
+        return session.abortRetry();
+      case "clear_queue":
+        session.clearQueue();
+        return undefined;
+      case "get_state":
+        return this.state();
+      default:
+        throw new Error(`Unknown command: ${command.type}`);
+    }
   }
 
   /** The gateway's answer to a tool request. */
@@ -132,7 +153,7 @@ export class HostSession {
     return { model: shown, thinkingLevel, isStreaming, isCompacting, sessionFile };
   }
 
-  prompt({ message, images, grant }: SessionCommand): Promise<void> {
+  #prompt({ message, images, grant }: SessionCommand): Promise<void> {
     this.#grant = grant as TurnGrant;
     const accepted = Promise.withResolvers<void>();
     let isAccepted = false;
@@ -157,24 +178,11 @@ export class HostSession {
     await currentRun.run(scope, () => this.#session.prompt(message, { expandPromptTemplates: false }));
   }
 
-  steer({ message, images }: SessionCommand): Promise<void> {
-    return this.#session.steer(String(message), images as never, { source: "rpc" });
-  }
-
-  compact({ customInstructions }: SessionCommand): Promise<unknown> {
-    return currentRun.run(this.#scope(), () => this.#session.compact(customInstructions as string | undefined));
-  }
-
-  async setModel({ provider, modelId }: SessionCommand): Promise<unknown> {
+  async #setModel({ provider, modelId }: SessionCommand): Promise<unknown> {
     const model = this.#parts.models.getAvailableSnapshot().find((each) => each.provider === provider && each.id === modelId);
     if (!model) throw new Error(`Model not found: ${String(provider)}/${String(modelId)}`);
     await this.#session.setModel(model);
     return { contextWindow: model.contextWindow };
-  }
-
-  /** Pi's own session, for commands that are one call of it. */
-  get pi(): PiSession {
-    return this.#session;
   }
 
   #scope(): RunScope {
@@ -208,7 +216,7 @@ export class HostSession {
     };
   }
 
-  #onEvent(event: PiSessionEvent): void {
+  readonly #onEvent = (event: PiSessionEvent): void => {
     const { output } = this.#parts;
     const s = this.#s;
     if (SILENT_EVENTS.has(event.type)) return;
@@ -228,7 +236,7 @@ export class HostSession {
       default:
         return output.send({ s, ...event });
     }
-  }
+  };
 
   #onUpdate(update: Record<string, unknown>): void {
     const { type, delta } = update;
@@ -257,15 +265,3 @@ export class HostSession {
 }
 
 const textOf = (err: unknown): string => (err instanceof Error ? err.message : String(err));
-
-const COMMANDS: Readonly<Record<string, (session: HostSession, command: SessionCommand) => unknown>> = {
-  prompt: (session, command) => session.prompt(command),
-  steer: (session, command) => session.steer(command),
-  compact: (session, command) => session.compact(command),
-  set_model: (session, command) => session.setModel(command),
-  set_thinking_level: ({ pi }, { level }) => pi.setThinkingLevel(level as never),
-  abort: ({ pi }) => pi.abort(),
-  abort_retry: ({ pi }) => pi.abortRetry(),
-  clear_queue: ({ pi }) => void pi.clearQueue(),
-  get_state: (session) => session.state(),
-};

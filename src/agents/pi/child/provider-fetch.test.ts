@@ -20,7 +20,7 @@ async function responseOf(chunks: readonly string[], type: string, onCancel = ()
     cancel: onCancel,
   });
   globalThis.fetch = () => Promise.resolve(new Response(body, { headers: { "content-type": type } }));
-  wrapFetch([], () => undefined);
+  wrapFetch([], { getStore: () => undefined });
   return fetch("http://127.0.0.1:9/");
 }
 

@@ -10,6 +10,9 @@ export type RunWaits = {
   isOffline?: true;
 };
 
+/** Where the run of a request is found: an AsyncLocalStorage, or the only run. */
+export type CurrentRun = { getStore(): RunWaits | undefined };
+
 /** Limit of a single wait for a provider. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -17,16 +20,16 @@ const LONGEST_WAIT_MS = 60_000;
  * Wraps the requests of all providers: adds the secret queries of URLs, so that no file contains them, and repeats a request that was
  * answered "too many requests" after the time that the provider requested, within what the run may wait.
  */
-export function wrapFetch(queries: ProviderKeys["queries"], currentRun: () => RunWaits | undefined): void {
+export function wrapFetch(queries: ProviderKeys["queries"], currentRun: CurrentRun): void {
   const plain = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
-    if (currentRun()?.isOffline) return new Response("{}", { status: 400, headers: { "content-type": "application/json" } });
+    if (currentRun.getStore()?.isOffline) return new Response("{}", { status: 400, headers: { "content-type": "application/json" } });
     const target = withQuery(input, queries);
     for (;;) {
       const response = await plain(target, init);
       readInPieces(response);
       const ms = retryAfterOf(response);
-      const run = currentRun();
+      const run = currentRun.getStore();
       if (ms === null || !run) return response;
       const waits = ms <= Math.min(run.remainingWaitMs, LONGEST_WAIT_MS) && canRepeat(target, init);
       run.onWait(ms, waits);

@@ -20,7 +20,7 @@ function extensionState(): ExtensionState {
     const state: ExtensionState = { run: { remainingWaitMs: 0, onWait: () => {} }, facts: {}, secrets };
     home[STATE] = state;
     endOrphansAtExit();
-    wrapFetch(queries, () => state.run);
+    wrapFetch(queries, { getStore: () => state.run });
   }
   return home[STATE];
 }

@@ -40,9 +40,11 @@ test("a dry turn asks the library of the configured model, but sends no request 
       guideProvider(() => ({})),
     );
     const offline: boolean[] = [];
-    wrapFetch([], () => {
-      offline.push(currentRun.getStore()?.isOffline === true);
-      return currentRun.getStore();
+    wrapFetch([], {
+      getStore() {
+        offline.push(currentRun.getStore()?.isOffline === true);
+        return currentRun.getStore();
+      },
     });
     const before = readdirSync(agentDir);
     const visible = new HostOutput(new Writable({ write: () => assert.fail("a record of the dry turn was sent") }));
