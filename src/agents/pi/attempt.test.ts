@@ -47,7 +47,7 @@ test("a tool that ends because of the abort is not answered: the model would be 
     },
     hasFallback: false,
     signal: abort.signal,
-    emit: () => {},
+    out: { push() {} },
     clock: new FakeClock(),
     log: silentLog,
     limits: { waitingMs: 60_000, timeoutMs: 600_000 } as never,

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
-import { modelName, type AgentEvent, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
+import { modelName, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
 import { HOST, type ToolReply, type ToolRequest, type TurnGrant } from "./records.ts";
 import { toContextWindow } from "./fields.ts";
 import {
@@ -14,7 +14,8 @@ import {
   type MessageOutcome,
   type TurnError,
 } from "./event-mapping.ts";
-import type { PiSlot } from "./slot.ts";
+import type { EventSink } from "./event-queue.ts";
+import type { PiSlot, SlotListener } from "./slot.ts";
 import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
 import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";
 
@@ -49,7 +50,7 @@ export type PromptAttemptOptions = {
   /** Whether another model could take over. */
   hasFallback: boolean;
   signal: AbortSignal;
-  emit: (event: AgentEvent) => void;
+  out: Pick<EventSink, "push">;
   clock: Clock;
   log: Log;
   limits: ModelTimeouts;
@@ -73,7 +74,8 @@ const ABORT_MS = 5_000;
 const CLEAR_MS = 1_000;
 
 /** One prompt to one process with one model, until `agent_settled`. */
-export class PromptAttempt {
+export class PromptAttempt implements SlotListener {
+  readonly grant: TurnGrant;
   readonly #options: PromptAttemptOptions;
   readonly #map = createMappingState();
   readonly #steers: PendingSteer[] = [];
@@ -100,11 +102,12 @@ export class PromptAttempt {
 
   constructor(options: PromptAttemptOptions) {
     this.#options = options;
-    const { clock, limits, emit } = options;
+    this.grant = options.grant;
+    const { clock, limits, out } = options;
     this.#watchdog = new ModelWatchdog({
       clock,
       limits,
-      onWaiting: (forMs) => emit({ type: "waiting", for: "model", forMs }),
+      onWaiting: (forMs) => out.push({ type: "waiting", for: "model", forMs }),
       onTimeout: (forMs) => {
         const message = `the model said nothing for ${Math.round(forMs / 1_000)} s`;
         this.#fail({ kind: "timeout", message, origin: "provider" });
@@ -114,14 +117,8 @@ export class PromptAttempt {
 
   /** Never rejects. */
   async run(): Promise<PromptAttemptResult> {
-    const { slot, signal, grant } = this.#options;
-    slot.listen({
-      grant,
-      onRecord: (record) => this.#onRecord(record),
-      onExit: (exit) => this.#onExit(exit),
-      onToolCall: (call, reply) => this.#onToolCall(call, reply),
-      onProviderWait: (ms, waits) => this.#onProviderWait(ms, waits),
-    });
+    const { slot, signal } = this.#options;
+    slot.listen(this);
     const abort = (): void => void this.#abort();
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) this.#finish({ reason: "aborted", visible: false, settled: true });
@@ -158,7 +155,7 @@ export class PromptAttempt {
         this.#finish({ reason: "error", error, visible: this.#visible, settled: true });
       } else if (slot.isAlive) log.debug("the prompt was not answered", { reason: reasonOf(err) });
       // It ended before this attempt listened, so no event reports it.
-      else this.#onExit({ code: null, signal: null });
+      else this.onExit({ code: null, signal: null });
     }
   }
 
@@ -178,15 +175,15 @@ export class PromptAttempt {
     await this.#prompt();
   }
 
-  #onRecord(record: PiRecord): void {
-    const { slot, emit, clock, model } = this.#options;
+  onRecord(record: PiRecord): void {
+    const { slot, out, clock, model } = this.#options;
     this.#watchdog.onRecord(record);
     if (record.type === SKIPPED_RECORD || record.type === HOST.answerTooLong) return this.#fail(TOO_LONG_ERROR);
     if (record.type === HOST.promptFailed) return this.#onPromptFailed(String(record["error"]));
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;
       this.#watchdog.start();
-      emit({ type: "started", model, contextWindow: toContextWindow(slot.loaded?.contextWindow) });
+      out.push({ type: "started", model, contextWindow: toContextWindow(slot.loaded?.contextWindow) });
       this.#sendSteers();
     }
     const mapped = mapRecord(record, this.#map, clock.monotonic());
@@ -196,27 +193,27 @@ export class PromptAttempt {
     if (mapped.retry && this.#shouldAbandonRetry(mapped.retry)) return;
     for (const event of mapped.events) {
       if (event.type === "text" || event.type === "tool" || event.type === "message") this.#visible = true;
-      emit(event);
+      out.push(event);
     }
     if (mapped.settled) this.#settle();
   }
 
   /** After an abort Pi gets no answer: it would arrive before the abort does, and Pi would ask the model once more. */
-  #onToolCall(call: ToolRequest, reply: (reply: ToolReply) => void): void {
+  onToolCall(call: ToolRequest, reply: (reply: ToolReply) => void): void {
     void this.#options.runTool(call, this.#tools.signal, (answer) => {
       if (!this.#aborting) reply(answer);
     });
   }
 
   /** The provider requested a wait: either it is granted, or the request failed with the requested time. */
-  #onProviderWait(requestedMs: number, waits: boolean): void {
+  onProviderWait(requestedMs: number, waits: boolean): void {
     const ms = Math.min(Math.max(0, requestedMs), LIMITS.retryAfterMaxMs);
     if (!waits) {
       this.#retryAfterMs = ms;
       return;
     }
     this.#watchdog.pause(ms);
-    this.#options.emit({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
+    this.#options.out.push({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
   }
 
   /** Pi gave the run up without a last event. */
@@ -275,7 +272,7 @@ export class PromptAttempt {
     else this.#finish({ reason: "aborted", visible: this.#visible, settled });
   }
 
-  #onExit(exit: Pick<PiExit, "code" | "signal">): void {
+  onExit(exit: Pick<PiExit, "code" | "signal">): void {
     if (this.#aborting) return this.#finishAborted(false);
     const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
     const message = `The agent process ended in the middle of the turn (${how}). The answer is incomplete; tools are not run again.`;
@@ -339,7 +336,7 @@ export class PromptAttempt {
     if (!steer) return;
     // Another attempt would not have it in its context.
     this.#visible = true;
-    this.#options.emit({ type: "steered", runId: steer.message.runId });
+    this.#options.out.push({ type: "steered", runId: steer.message.runId });
     steer.resolve(true);
   }
 

@@ -1,3 +1,8 @@
+import type { AgentEvent } from "../runtime.ts";
+
+/** Where the events of a turn go. */
+export type EventSink = Pick<EventQueue<AgentEvent>, "push" | "drained">;
+
 /** A queue from a producer that must not wait to one consumer that may be slow. Ends when it is closed and empty. */
 export class EventQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];

@@ -12,7 +12,7 @@ import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type Runt
 import { createWorkspaceDir, loadSystemPrompt, type PromptLimits, type UnreadFile } from "../system-prompt.ts";
 import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
-import { EventQueue } from "./event-queue.ts";
+import { EventQueue, type EventSink } from "./event-queue.ts";
 import { piDirs, type CompactionSettings } from "./files.ts";
 import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
 import { PiHosts, type HostChoice, type SharedHostSettings } from "./hosts.ts";
@@ -63,7 +63,6 @@ export type PiRuntimeOptions = {
 };
 
 type SessionContext = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
-type EventSink = { emit: (event: AgentEvent) => void; drained: () => Promise<void> };
 type ActivePrompt = { attempt: PromptAttempt | null; abort: AbortController; file: string; done: Promise<void> };
 type Prepared = { checkpoint: Checkpoint };
 type ModelRun = { turn: Turn; model: ModelRef; hasFallback: boolean; active: ActivePrompt; out: EventSink; checkpoint: Checkpoint | null };
@@ -126,9 +125,7 @@ class PiRuntime implements AgentRuntime {
     const forward = (): void => abort.abort();
     signal.addEventListener("abort", forward, { once: true });
     if (signal.aborted) forward();
-    const done = this.#run(turn, abort, { emit: (event) => queue.push(event), drained: () => queue.drained() }).finally(() =>
-      queue.close(),
-    );
+    const done = this.#run(turn, abort, queue).finally(() => queue.close());
     try {
       yield* queue;
     } finally {
@@ -223,7 +220,7 @@ class PiRuntime implements AgentRuntime {
     const kind = end.type === "end" ? (end.error?.kind ?? end.reason) : "none";
     this.#options.metrics.count("gateway_agents_turns_total", { outcome: kind });
     finished.resolve();
-    out.emit(end);
+    out.push(end);
   }
 
   #toEndEvent(err: unknown, turn: Turn, aborted: boolean): AgentEvent {
@@ -295,7 +292,7 @@ class PiRuntime implements AgentRuntime {
     const since = clock.monotonic();
     let cancel: (() => void) | null = null;
     const tell = (): void => {
-      out.emit({ type: "waiting", for: "process", forMs: Math.round(clock.monotonic() - since) });
+      out.push({ type: "waiting", for: "process", forMs: Math.round(clock.monotonic() - since) });
       cancel = clock.after(LIMITS.waitEventMs, tell);
     };
     cancel = clock.after(LIMITS.waitEventMs, tell);
@@ -322,7 +319,7 @@ class PiRuntime implements AgentRuntime {
       idleMs: silenceMs || LIMITS.modelIdleMs,
     };
     const runTool = this.#toolRunner(turn, out);
-    const attempt = new PromptAttempt({ slot, turn, model, grant, runTool, hasFallback, signal, emit: out.emit, clock, log, limits });
+    const attempt = new PromptAttempt({ slot, turn, model, grant, runTool, hasFallback, signal, out, clock, log, limits });
     mine.attempt = attempt;
     try {
       return await attempt.run();
