@@ -20,15 +20,12 @@ export function createAgentRuntime(
 ): AgentRuntime {
   return createPiRuntime({
     stateDir: paths.state,
-    models: () =>
-      toProviderTable({ providers: running.config.models.providers as ProviderTable, local: running.agents.usableLocalServers() }),
+    models: providerTables(running),
     env: process.env,
-    keys: () => running.agents.providerEnv(),
+    agents: () => running.agents,
     compaction: () => running.config.agents.defaults.compaction,
     guideFacts,
-    promptLimits: (agentId) => running.agents.promptLimits(agentId),
     tools: createTools(paths.state, log),
-    hostOf: (agentId) => running.agents.hostOf(agentId),
     defaultHost: () => running.config.agents.defaults.pi.host,
     shared: () => {
       const { shards, idleSessions, idleMinutes } = running.config.agents.defaults.pi;
@@ -38,6 +35,19 @@ export function createAgentRuntime(
     metrics,
     clock,
   });
+}
+
+/** The providers of the configuration and of the local servers that were found, as one table for each of their versions. */
+function providerTables(running: RunningConfig): () => ProviderTable {
+  let made: { version: object; table: ProviderTable } | null = null;
+  return () => {
+    const { agents, config } = running;
+    const { version } = agents;
+    if (made?.version === version) return made.table;
+    const table = toProviderTable({ providers: config.models.providers as ProviderTable, local: agents.usableLocalServers() });
+    made = { version, table };
+    return table;
+  };
 }
 
 /** The tools of all agents. They are built with the first turn that is granted one. */

@@ -1,5 +1,7 @@
 import { commandMarker, piDirs, toCommandEnv } from "../../src/agents/pi/files.ts";
 import type { PiRuntimeOptions } from "../../src/agents/pi/runtime.ts";
+import type { PiAgents } from "../../src/agents/pi/settings.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { createBuiltInTools } from "../../src/tools/built-in.ts";
 import { createToolExecutor } from "../../src/tools/executor.ts";
@@ -12,9 +14,20 @@ export function testTools(stateDir: string): ToolExecutor {
   return createToolExecutor({ tools, log: silentLog });
 }
 
-/** All agents in one kind of host, with the default settings of the other options. */
-export const testHosts = (host: "shared" | "process"): Pick<PiRuntimeOptions, "hostOf" | "defaultHost" | "shared"> => ({
+/** All agents have the default settings and run in one kind of host. Providers and keys may change at any time. */
+export const testAgents = (host: "shared" | "process", env: NodeJS.ProcessEnv): PiAgents => ({
+  version: {},
   hostOf: () => ({ host, isolation: "none" }),
+  promptLimits: () => ({ fileChars: LIMITS.workspaceFileChars, totalChars: LIMITS.workspaceChars }),
+  providerEnv: () => env,
+});
+
+/** All agents in one kind of host, with the default settings of the other options. */
+export const testHosts = (
+  host: "shared" | "process",
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<PiRuntimeOptions, "agents" | "defaultHost" | "shared"> => ({
+  agents: () => testAgents(host, env),
   defaultHost: () => host,
   shared: () => ({ shards: 1, maxIdleSessions: 100, idleMs: 0 }),
 });

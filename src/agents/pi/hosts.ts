@@ -5,24 +5,18 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { RuntimeStatus } from "../runtime.ts";
-import type { PiLaunch } from "./launch.ts";
+import type { Launcher } from "./launcher.ts";
 import { PiPool } from "./pool.ts";
+import type { HostChoice, PiAgents, SharedHostSettings } from "./settings.ts";
 import { SharedHosts } from "./shared-hosts.ts";
 import type { PiSlot, SlotSource } from "./slot.ts";
 
-/** Where the sessions of an agent run. `agent`: in a process that no other agent uses. */
-export type HostChoice = { host: "shared" | "process"; isolation: "none" | "agent" };
-
-export type SharedHostSettings = { shards: number; maxIdleSessions: number; idleMs: number };
-
 export type PiHostsOptions = {
-  hostOf: (agentId: AgentId) => HostChoice;
+  agents: () => Pick<PiAgents, "hostOf">;
   /** Where most agents run. */
   defaultHost: () => HostChoice["host"];
-  /** The agent whose session is stored in a file. */
-  agentOf: (file: string) => AgentId;
   shared: () => SharedHostSettings;
-  launch: Pick<PiLaunch, "spec" | "generation">;
+  launch: Launcher;
   maxProcesses: number;
   parkedFile: (number: number) => string;
   clock: Clock;
@@ -41,28 +35,9 @@ export class PiHosts {
 
   constructor(options: PiHostsOptions) {
     this.#options = options;
-    const { launch, shared, hostOf, agentOf, clock, log, metrics, maxProcesses, parkedFile } = options;
-    this.#shared = new SharedHosts({
-      spec: () => launch.spec("shared", this.#crashedAt),
-      generation: () => launch.generation(),
-      groupOf: (file) => (hostOf(agentOf(file)).isolation === "agent" ? `agent:${agentOf(file)}` : "shared"),
-      shards: () => shared().shards,
-      maxIdleSessions: () => shared().maxIdleSessions,
-      idleMs: () => shared().idleMs,
-      clock,
-      log,
-      metrics,
-    });
-    this.#pool = new PiPool({
-      spec: () => launch.spec("process", this.#crashedAt),
-      generation: () => launch.generation(),
-      warm: 1,
-      max: maxProcesses,
-      parkedFile,
-      clock,
-      log,
-      metrics,
-    });
+    const { launch, shared, clock, log, metrics, maxProcesses, parkedFile } = options;
+    this.#shared = new SharedHosts({ launch, settings: shared, clock, log, metrics });
+    this.#pool = new PiPool({ launch, warm: 1, max: maxProcesses, parkedFile, clock, log, metrics });
     metrics.sample("gateway_agents_can_run", () => (this.problem && !this.isReady ? 0 : 1));
     metrics.sample("gateway_agents_processes", () => this.counts().processes);
     metrics.sample("gateway_agents_busy_processes", () => this.counts().busy);
@@ -79,19 +54,22 @@ export class PiHosts {
   }
 
   /**
-   * A slot for the session file, with its source, which takes it back. Rejects UNAVAILABLE when this session, or everything, keeps
-   * failing.
+   * A slot for the session file of an agent, with its source, which takes it back. Rejects UNAVAILABLE when this session, or
+   * everything, keeps failing.
    */
-  async acquire(file: string, signal?: AbortSignal): Promise<{ slot: PiSlot; source: SlotSource }> {
-    const { crashes } = this.#shared;
-    const own = crashes.countOf(file) + this.#pool.crashes.countOf(file);
-    if (own >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionCrashText(own));
-    const { host } = this.#options.hostOf(this.#options.agentOf(file));
+  async acquire(agentId: AgentId, file: string, signal?: AbortSignal): Promise<{ slot: PiSlot; source: SlotSource }> {
+    const [shared, pool] = [this.#shared, this.#pool];
+    const sharedCrashes = shared.crashes.countOf(file);
+    const crashes = sharedCrashes + pool.crashes.countOf(file);
+    if (crashes >= LIMITS.piSessionCrashes) throw new GatewayError("UNAVAILABLE", sessionCrashText(crashes));
+    const { host, isolation } = this.#options.agents().hostOf(agentId);
     // A session that may have ended the shared host twice runs alone, where it can hurt no other.
-    const source: SlotSource = host === "process" || crashes.countOf(file) >= LIMITS.piSharedCrashes ? this.#pool : this.#shared;
-    const other = source === this.#pool ? this.#shared : this.#pool;
-    await unloadFrom(other, file);
-    return { slot: await source.acquire(file, signal), source };
+    if (host === "process" || sharedCrashes >= LIMITS.piSharedCrashes) {
+      await unloadFrom(shared, file);
+      return { slot: await pool.acquire(file, signal), source: pool };
+    }
+    await unloadFrom(pool, file);
+    return { slot: await shared.acquire(file, isolation === "agent" ? `agent:${agentId}` : "shared", signal), source: shared };
   }
 
   /** Afterwards no process has the file open, unless a turn runs in it. */
@@ -131,12 +109,6 @@ export class PiHosts {
 
   async stop(graceMs: number): Promise<void> {
     await Promise.all([this.#shared.stop(graceMs), this.#pool.stop(graceMs)]);
-  }
-
-  /** When a process of either kind last ended unexpectedly: what it left is in the way of both. */
-  get #crashedAt(): number | undefined {
-    const times = [this.#shared.crashedAt, this.#pool.crashedAt].filter((at) => at !== undefined);
-    return times.length === 0 ? undefined : Math.max(...times);
   }
 
   #sum(of: (host: NonNullable<RuntimeStatus["hosts"]>[number]) => number): number {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -30,17 +30,19 @@ function makeLaunch(t: TestContext) {
     apiKey: new CountedSecret(`canary-key-${id}`),
     models: [{ id }],
   });
-  const state = { providers: { one: provider("a") } as Record<string, Provider>, keys: {} as NodeJS.ProcessEnv };
+  const state = { version: {}, providers: { one: provider("a") } as Record<string, Provider>, keys: {} as NodeJS.ProcessEnv };
+  const change = (next: { providers?: Record<string, Provider>; keys?: NodeJS.ProcessEnv }): void => {
+    Object.assign(state, { version: {}, providers: { ...state.providers, ...next.providers }, keys: next.keys ?? state.keys });
+  };
   const launch = new PiLaunch({
     stateDir,
     models: () => ({ ...state.providers }),
     env: {},
-    keys: () => ({ ...state.keys }),
-    compaction: () => undefined,
+    agents: () => ({ version: state.version, providerEnv: () => ({ ...state.keys }) }),
     log: silentLog,
     clock,
   });
-  return { launch, clock, state, provider, dirs: piDirs(stateDir), reveals: () => reveals };
+  return { launch, clock, change, provider, dirs: piDirs(stateDir), reveals: () => reveals };
 }
 
 test("the generation of unchanged providers and keys is computed once", async (t) => {
@@ -53,13 +55,13 @@ test("the generation of unchanged providers and keys is computed once", async (t
 });
 
 test("a changed provider, a new one, and a changed key are a new generation, which processes then have", async (t) => {
-  const { launch, state, provider } = makeLaunch(t);
+  const { launch, change, provider } = makeLaunch(t);
   const seen = [launch.generation()];
-  state.providers["one"] = provider("b");
+  change({ providers: { one: provider("b") } });
   seen.push(launch.generation());
-  state.providers["two"] = provider("c");
+  change({ providers: { two: provider("c") } });
   seen.push(launch.generation());
-  state.keys = { OPENAI_API_KEY: "canary-key-of-openai" };
+  change({ keys: { OPENAI_API_KEY: "canary-key-of-openai" } });
   seen.push(launch.generation());
   assert.equal(new Set(seen).size, seen.length);
   assert.equal((await launch.spec("process")).generation, seen.at(-1));
@@ -72,4 +74,23 @@ test("configuration files that were removed are written again by a later turn", 
   clock.advance(LIMITS.piFilesCheckMs);
   launch.generation();
   await until("the files", () => existsSync(join(dirs.config, "settings.json")) && existsSync(dirs.temp));
+});
+
+test("after a crash the locks that are older than it are removed once, before the next process is started", async (t) => {
+  const { launch, clock, dirs } = makeLaunch(t);
+  await launch.spec("shared");
+  const lock = (name: string, at: number): string => {
+    const path = join(dirs.config, name);
+    mkdirSync(path, { recursive: true });
+    utimesSync(path, at / 1_000, at / 1_000);
+    return path;
+  };
+  const old = lock("old.lock", clock.now() - 1_000);
+  launch.onCrash();
+  const newer = lock("newer.lock", clock.now() + 1_000);
+  await launch.spec("process");
+  assert.deepEqual([existsSync(old), existsSync(newer)], [false, true]);
+  lock("old.lock", clock.now() - 1_000);
+  await launch.spec("shared");
+  assert.ok(existsSync(old), "no process has ended since");
 });

@@ -24,14 +24,15 @@ import {
   type PiConfig,
 } from "./files.ts";
 import { killMarkedProcesses } from "../../core/marked-processes.ts";
-import type { LaunchSpec } from "./pool.ts";
+import type { Launcher, LaunchSpec } from "./launcher.ts";
+import type { HostChoice, PiAgents } from "./settings.ts";
 
 export type PiLaunchOptions = {
   stateDir: string;
   models: () => ProviderTable;
   env: NodeJS.ProcessEnv;
-  keys: () => NodeJS.ProcessEnv;
-  compaction: () => CompactionSettings | undefined;
+  agents: () => Pick<PiAgents, "version" | "providerEnv">;
+  compaction?: () => CompactionSettings | undefined;
   log: Log;
   clock: Clock;
 };
@@ -39,18 +40,7 @@ export type PiLaunchOptions = {
 /** A little less than what Node's own requests wait for the next byte. */
 const NODE_SILENCE_MS = 290_000;
 
-type ConfigInputs = { models: ProviderTable; keys: NodeJS.ProcessEnv; compaction: CompactionSettings | undefined };
-
-/** Whether two inputs give the same configuration. Providers are compared by identity: a changed one is a new object. */
-const isSameConfig = (a: ConfigInputs, b: ConfigInputs): boolean =>
-  a.compaction === b.compaction && hasSameValues(a.models, b.models) && hasSameValues(a.keys, b.keys);
-
-function hasSameValues(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
-}
-
-type HostKind = "shared" | "process";
+type HostKind = HostChoice["host"];
 
 /** Code that a child process loads: beside this file in the sources, a file of its own in a build. */
 const CHILD_CODE = {
@@ -67,23 +57,25 @@ async function requireChild(kind: HostKind): Promise<string> {
 }
 
 /** How Pi processes are started: writes their configuration when it has changed, and removes leftovers of an earlier gateway first. */
-export class PiLaunch {
+export class PiLaunch implements Launcher {
   readonly #options: PiLaunchOptions;
   readonly #entry = fileURLToPath(import.meta.resolve("@earendil-works/pi-coding-agent/rpc-entry"));
   /** Generation of the configuration that was last written. */
   #written: string | null = null;
-  #current: { inputs: ConfigInputs; config: PiConfig; generation: string } | null = null;
+  #current: { version: object; config: PiConfig; generation: string } | null = null;
   /** Monotonic. */
   #filesCheckedAt = -Infinity;
   #writing: Promise<unknown> = Promise.resolve();
   #sweepDone: Promise<void> | null = null;
+  /** When a process last ended unexpectedly. */
+  #crashedAt: number | undefined;
   #cleanedAfter: number | undefined;
 
   constructor(options: PiLaunchOptions) {
     this.#options = options;
   }
 
-  /** Generation of today's configuration, as in `spec`. Cheap enough for each turn: unchanged inputs are not read again. */
+  /** Generation of today's configuration, as in `spec`. Cheap enough for each turn: the inputs are read once for each version. */
   generation(): string {
     const { clock, log } = this.#options;
     if (clock.monotonic() - this.#filesCheckedAt >= LIMITS.piFilesCheckMs)
@@ -91,9 +83,9 @@ export class PiLaunch {
     return this.#configNow().generation;
   }
 
-  /** `crashedAt`: when a process last ended unexpectedly. */
-  async spec(kind: HostKind, crashedAt?: number): Promise<LaunchSpec> {
+  async spec(kind: HostKind): Promise<LaunchSpec> {
     const { stateDir, env } = this.#options;
+    const crashedAt = this.#crashedAt;
     const dirs = piDirs(stateDir);
     const { config, generation } = await this.#write();
     this.#sweepDone ??= this.#sweep();
@@ -103,6 +95,10 @@ export class PiLaunch {
     const own = toPiEnv(env, dirs, marker);
     const waits = kind === "shared" && this.#needsLongWaits(own) ? { OPENCLAW_LONG_WAITS: "1" } : {};
     return { generation, args: await this.#args(kind), env: { ...own, ...waits }, keys: config.keys, cwd: dirs.start, marker };
+  }
+
+  onCrash(): void {
+    this.#crashedAt = this.#options.clock.now();
   }
 
   /** Once after each crash. */
@@ -128,11 +124,12 @@ export class PiLaunch {
   }
 
   #configNow(): { config: PiConfig; generation: string } {
-    const { models, keys, compaction } = this.#options;
-    const inputs = { models: models(), keys: keys(), compaction: compaction() };
-    if (this.#current && isSameConfig(this.#current.inputs, inputs)) return this.#current;
-    const config = toPiConfig(inputs.models, inputs.keys, inputs.compaction);
-    this.#current = { inputs, config, generation: configGeneration(config) };
+    const { models, compaction } = this.#options;
+    const agents = this.#options.agents();
+    const { version } = agents;
+    if (this.#current?.version === version) return this.#current;
+    const config = toPiConfig(models(), agents.providerEnv(), compaction?.());
+    this.#current = { version, config, generation: configGeneration(config) };
     return this.#current;
   }
 

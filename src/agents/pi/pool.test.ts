@@ -8,7 +8,8 @@ import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
 import type { LoadedSession } from "./slot.ts";
-import { PiPool, type PiPoolOptions } from "./pool.ts";
+import type { Launcher, LaunchSpec } from "./launcher.ts";
+import { PiPool } from "./pool.ts";
 import type { PiExit } from "./process.ts";
 
 /** Answers every command; `exit` ends it with code 3. */
@@ -17,25 +18,25 @@ if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",i
 
 const loaded = (file: string): LoadedSession => ({ file, cwd: "/", model: null, thinking: null, contextWindow: 0 });
 
-function makePool(t: TestContext, more: Partial<PiPoolOptions> & { script?: () => string; generation?: () => string } = {}) {
+type PoolOptions = { max?: number; script?: () => string } & Partial<Pick<Launcher, "spec" | "generation">>;
+
+function makePool(t: TestContext, { max = 2, script = () => ECHO, ...more }: PoolOptions = {}) {
   const clock = new FakeClock();
   let launches = 0;
+  const generation = more.generation ?? (() => "g");
+  const env = { PATH: process.env["PATH"]! };
+  const spec = (): Promise<LaunchSpec> => {
+    launches++;
+    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: "pool-test" });
+  };
   const pool = new PiPool({
-    spec: () => {
-      launches++;
-      const script = more.script?.() ?? ECHO;
-      const env = { PATH: process.env["PATH"]! };
-      const generation = more.generation?.() ?? "g";
-      return Promise.resolve({ generation, args: ["-e", script], env, keys: {}, cwd: tmpdir(), marker: "pool-test" });
-    },
+    launch: { spec: more.spec ?? spec, generation, onCrash() {} },
     warm: 1,
-    max: 2,
+    max,
     parkedFile: (number) => `/parked-${number}`,
-    generation: () => "g",
     clock,
     log: silentLog,
     metrics: silentMetrics,
-    ...more,
   });
   t.after(() => pool.stop(500));
   return { pool, clock, launches: () => launches };

@@ -7,25 +7,13 @@ import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { ProcessSlot } from "./process-slot.ts";
 import { CrashLog } from "./crash-log.ts";
+import type { Launcher, LaunchSpec } from "./launcher.ts";
 import { exitReason, PiProcess, PiTimeoutError, type PiExit } from "./process.ts";
 import { keepsFailingError, shuttingDownError, type SlotSource } from "./slot.ts";
 import { pingProcess } from "./stuck.ts";
 
-/** How processes are currently started. A process with an outdated `generation` is ended as soon as it is idle. */
-export type LaunchSpec = {
-  generation: string;
-  args: readonly string[];
-  env: Readonly<Record<string, string>>;
-  keys: Readonly<Record<string, string>>;
-  cwd: string;
-  marker: string;
-};
-
 export type PiPoolOptions = {
-  /** Writes the configuration files if they have changed. */
-  spec: () => Promise<LaunchSpec>;
-  /** The generation that `spec` would have now. */
-  generation: () => string;
+  launch: Launcher;
   /** Processes that are kept ready. */
   warm: number;
   max: number;
@@ -53,8 +41,6 @@ export class PiPool implements SlotSource {
   #restarts = 0;
   #nextNumber = 1;
   #lastFailure: string | undefined;
-  /** When a process last ended unexpectedly. */
-  crashedAt: number | undefined;
   #stopped = false;
   #started = false;
   #restartPlanned: (() => void) | null = null;
@@ -248,7 +234,7 @@ export class PiPool implements SlotSource {
   async #launchWorker(): Promise<ProcessSlot | undefined> {
     this.#launching++;
     try {
-      const launch = await this.#options.spec();
+      const launch = await this.#options.launch.spec("process");
       return this.#stopped ? undefined : this.#spawn(launch);
     } finally {
       this.#launching--;
@@ -285,7 +271,7 @@ export class PiPool implements SlotSource {
   }
 
   #recordCrash(by: string | null): void {
-    this.crashedAt = this.#options.clock.now();
+    this.#options.launch.onCrash();
     this.crashes.record(by === null ? [] : [by]);
     this.#restarts++;
     this.#options.metrics.count("gateway_agents_process_crashes_total");
@@ -293,7 +279,7 @@ export class PiPool implements SlotSource {
   }
 
   #retireOutdated(): void {
-    const generation = this.#options.generation();
+    const generation = this.#options.launch.generation();
     const old = [...this.#workers].filter((worker) => worker.state === "idle" && worker.generation !== generation);
     for (const worker of old) void this.discard(worker);
   }

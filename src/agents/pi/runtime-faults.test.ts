@@ -17,11 +17,20 @@ import { Secret } from "../../core/secret.ts";
 import type { ProviderTable } from "../models.ts";
 import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { PiLaunch } from "./launch.ts";
+import type { LaunchSpec } from "./launcher.ts";
 import { createPiRuntime } from "./runtime.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-faults-"));
 const stateDir = join(root, "state");
 const faults = fileURLToPath(new URL("../../../test/fakes/host-faults.mjs", import.meta.url));
+
+class FaultyLaunch extends PiLaunch {
+  override async spec(kind: "shared" | "process"): Promise<LaunchSpec> {
+    const spec = await super.spec(kind);
+    return { ...spec, args: ["--import", faults, ...spec.args] };
+  }
+}
+
 let server: ModelServer;
 let runtime: AgentRuntime;
 
@@ -34,21 +43,15 @@ before(async () => {
     other: { baseUrl: `${server.url}/v1`, apiKey: new Secret("canary-key-two"), models: [{ id: "other-model" }] },
   });
   const env = process.env;
-  const launch = new PiLaunch({ stateDir, models, env, keys: () => env, compaction: () => undefined, log: silentLog, clock: systemClock });
+  const hosts = testHosts("shared");
   runtime = createPiRuntime({
     stateDir,
     models,
     env,
     guideFacts: () => ({}),
     tools: testTools(stateDir),
-    ...testHosts("shared"),
-    launch: {
-      generation: () => launch.generation(),
-      spec: async (kind, crashedAt) => {
-        const spec = await launch.spec(kind, crashedAt);
-        return { ...spec, args: ["--import", faults, ...spec.args] };
-      },
-    },
+    ...hosts,
+    launch: new FaultyLaunch({ stateDir, models, env, ...hosts, log: silentLog, clock: systemClock }),
     log: silentLog,
     metrics: silentMetrics,
     clock: systemClock,

@@ -37,17 +37,19 @@ const providers = (): ProviderTable => ({
   spare: { baseUrl: `${server.url}/v1`, apiKey: new Secret("planted-key-2"), models: [{ id: "other-model" }] },
 });
 
+const env = { ...process.env, FOO_SECRET: "canary-7261", OPENAI_API_KEY: "canary-7262" };
+
 const make = (more: { maxProcesses?: number } = {}): AgentRuntime =>
   createPiRuntime({
     stateDir,
     models: providers,
-    env: { ...process.env, FOO_SECRET: "canary-7261", OPENAI_API_KEY: "canary-7262" },
+    env,
     guideFacts: () => ({ version: "9.9.9" }),
     log: silentLog,
     metrics: silentMetrics,
     clock: systemClock,
     tools: testTools(stateDir),
-    ...testHosts(host),
+    ...testHosts(host, env),
     maxProcesses: 2,
     ...more,
   });

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
 import type { AgentId, SessionKey } from "../../core/ids.ts";
@@ -9,14 +9,15 @@ import type { Metrics } from "../../core/metrics.ts";
 import type { ToolContent, ToolExecutor } from "../../tools/tool.ts";
 import type { ProviderTable } from "../models.ts";
 import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
-import { createWorkspaceDir, loadSystemPrompt, type PromptLimits, type UnreadFile } from "../system-prompt.ts";
+import { createWorkspaceDir, loadSystemPrompt, type UnreadFile } from "../system-prompt.ts";
 import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
 import { EventQueue, type EventSink } from "./event-queue.ts";
 import { piDirs, type CompactionSettings } from "./files.ts";
 import { GUIDE_PROVIDER, type GuideFacts } from "./guide.ts";
-import { PiHosts, type HostChoice, type SharedHostSettings } from "./hosts.ts";
+import { PiHosts } from "./hosts.ts";
 import { PiLaunch } from "./launch.ts";
+import type { Launcher } from "./launcher.ts";
 import { PiCommandError, PiTimeoutError } from "./process.ts";
 import type { ToolReply, ToolRequest, TurnGrant } from "./records.ts";
 import {
@@ -30,6 +31,7 @@ import {
   truncateToCheckpoint,
   type Checkpoint,
 } from "./session-file.ts";
+import type { HostChoice, PiAgents, SharedHostSettings } from "./settings.ts";
 import type { PiSlot, SlotSource } from "./slot.ts";
 
 export type PiRuntimeOptions = {
@@ -39,18 +41,14 @@ export type PiRuntimeOptions = {
   models: () => ProviderTable;
   /** The gateway's environment. Only listed variables reach Pi. */
   env: NodeJS.ProcessEnv;
-  /** Source of the keys of providers without one in `models`; default: `env`. */
-  keys?: () => NodeJS.ProcessEnv;
+  agents: () => PiAgents;
   /** Automatic compaction; default: when the context is nearly full. */
   compaction?: () => CompactionSettings;
   /** Facts that the setup guide may show in a chat. No secrets. */
   guideFacts: () => GuideFacts;
-  /** Limits of the workspace files in an agent's system prompt; default: LIMITS.workspaceFileChars and workspaceChars. */
-  promptLimits?: (agentId: AgentId) => PromptLimits;
   /** Runs the tool calls of all agents. */
   tools: ToolExecutor;
-  /** Where the sessions of an agent run. */
-  hostOf: (agentId: AgentId) => HostChoice;
+  /** Where most agents run. */
   defaultHost: () => HostChoice["host"];
   shared: () => SharedHostSettings;
   log: Log;
@@ -59,7 +57,7 @@ export type PiRuntimeOptions = {
   /** Stock processes at most; default LIMITS.piProcesses. */
   maxProcesses?: number;
   /** How processes are started; default: PiLaunch. */
-  launch?: Pick<PiLaunch, "spec" | "generation">;
+  launch?: Launcher;
 };
 
 type SessionContext = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
@@ -101,15 +99,13 @@ class PiRuntime implements AgentRuntime {
   constructor(options: PiRuntimeOptions) {
     this.#options = options;
     this.#agentsDir = join(options.stateDir, "gateway", "agents");
-    const { keys, env, compaction } = options;
-    const launch = options.launch ?? new PiLaunch({ ...options, keys: () => keys?.() ?? env, compaction: () => compaction?.() });
+    const launch = options.launch ?? new PiLaunch(options);
     const { start } = piDirs(options.stateDir);
     this.#hosts = new PiHosts({
       ...options,
       maxProcesses: options.maxProcesses ?? LIMITS.piProcesses,
       launch,
       parkedFile: (number) => join(start, `parked-${number}.jsonl`),
-      agentOf: (file) => relative(this.#agentsDir, file).split(sep)[0] as AgentId,
     });
   }
 
@@ -151,7 +147,7 @@ class PiRuntime implements AgentRuntime {
     }
     const file = sessionPath(this.#agentsDir, turn.agentId, turn.sessionId);
     if (this.#running.has(turn.sessionKey)) throw new GatewayError("CONFLICT", "A turn is running in this session.", { retryable: true });
-    const { slot, source } = await this.#hosts.acquire(file);
+    const { slot, source } = await this.#hosts.acquire(turn.agentId, file);
     try {
       await this.#prepare(slot, turn, file, parseCheckpoint(turn.checkpoint));
       await this.#selectModel(slot, model, turn.thinking);
@@ -268,7 +264,7 @@ class PiRuntime implements AgentRuntime {
     let { checkpoint } = job;
     for (let tries = 1; ; tries++) {
       const again = (): boolean => tries < LIMITS.piTurnAttempts && !signal.aborted && this.#state !== "stopped";
-      const { slot, source } = await this.#acquire(mine.file, signal, out);
+      const { slot, source } = await this.#acquire(turn.agentId, mine, out);
       let result: PromptAttemptResult;
       try {
         ({ checkpoint } = await this.#prepare(slot, turn, mine.file, checkpoint));
@@ -287,7 +283,7 @@ class PiRuntime implements AgentRuntime {
   }
 
   /** A slot for the session; emits a notice when the wait is long. */
-  async #acquire(file: string, signal: AbortSignal, out: EventSink): Promise<{ slot: PiSlot; source: SlotSource }> {
+  async #acquire(agentId: AgentId, { file, abort }: ActivePrompt, out: EventSink): Promise<{ slot: PiSlot; source: SlotSource }> {
     const { clock } = this.#options;
     const since = clock.monotonic();
     let cancel: (() => void) | null = null;
@@ -297,7 +293,7 @@ class PiRuntime implements AgentRuntime {
     };
     cancel = clock.after(LIMITS.waitEventMs, tell);
     try {
-      return await this.#hosts.acquire(file, signal);
+      return await this.#hosts.acquire(agentId, file, abort.signal);
     } finally {
       cancel?.();
     }
@@ -359,7 +355,7 @@ class PiRuntime implements AgentRuntime {
 
   async #grant(turn: SessionContext, model: ModelRef): Promise<TurnGrant> {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
-    const limits = this.#options.promptLimits?.(turn.agentId);
+    const limits = this.#options.agents().promptLimits(turn.agentId);
     const system = await loadSystemPrompt(turn, limits, (unread) => this.#reportUnread(turn.workspace, unread));
     return { system, tools: this.#options.tools.describe(turn.tools) };
   }

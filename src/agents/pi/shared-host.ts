@@ -2,9 +2,10 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
-import type { LaunchSpec } from "./pool.ts";
+import type { LaunchSpec } from "./launcher.ts";
 import { exitReason, PiProcess, PiTimeoutError, type PiExit, type PiRecord } from "./process.ts";
 import { HOST, type HostVitals } from "./records.ts";
+import type { SharedHostSettings } from "./settings.ts";
 import { SharedSession } from "./shared-session.ts";
 import { pingProcess } from "./stuck.ts";
 
@@ -14,8 +15,7 @@ export type SharedHostOptions = {
   launch: LaunchSpec;
   clock: Clock;
   log: Log;
-  /** Without a turn for this long it ends; 0: never. */
-  idleMs: () => number;
+  settings: () => Pick<SharedHostSettings, "idleMs">;
   /** `files`: the sessions whose turns ran. `failure` is null when the end was wanted. */
   onExit: (files: readonly string[], failure: string | null) => void;
   onSessionFailure: (file: string) => void;
@@ -235,7 +235,7 @@ export class SharedHost {
   }
 
   #scheduleIdle(): void {
-    const ms = this.#options.idleMs();
+    const ms = this.#options.settings().idleMs;
     if (ms === 0 || this.#cancelIdle) return;
     this.#cancelIdle = this.#options.clock.after(ms, () => {
       this.#cancelIdle = null;

@@ -8,7 +8,9 @@ import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
 import type { SharedSession } from "./shared-session.ts";
-import { SharedHosts, type SharedHostsOptions } from "./shared-hosts.ts";
+import type { LaunchSpec } from "./launcher.ts";
+import type { SharedHostSettings } from "./settings.ts";
+import { SharedHosts } from "./shared-hosts.ts";
 
 /** Stands for a host: opens and closes sessions; `exit` ends it with code 3, `deaf` silences it, `grow` makes it large. */
 const HOST = `let b="",deaf=false,size=1;process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
@@ -16,33 +18,30 @@ if(r.type==="exit")process.exit(3);if(r.type==="deaf")deaf=true;if(r.type==="gro
 const data=r.type==="ping"?{residentBytes:size,heapBytes:1,sessions:0,running:0}:{sessionFile:r.path,thinkingLevel:"off"};
 console.log(JSON.stringify({type:"response",id:r.id,s:r.s,success:true,data}))}}).on("end",()=>process.exit(0))`;
 
-function makeHosts(t: TestContext, more: Partial<SharedHostsOptions> & { script?: () => string; generation?: () => string } = {}) {
+type HostsOptions = Partial<SharedHostSettings> & { script?: () => string; generation?: () => string };
+
+function makeHosts(t: TestContext, { script = () => HOST, generation = () => "g", ...settings }: HostsOptions = {}) {
   const clock = new FakeClock();
   let launches = 0;
+  const env = { PATH: process.env["PATH"]! };
+  const spec = (): Promise<LaunchSpec> => {
+    launches++;
+    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: "shared-hosts-test" });
+  };
   const hosts = new SharedHosts({
-    spec: () => {
-      const env = { PATH: process.env["PATH"]! };
-      launches++;
-      const args = ["-e", more.script?.() ?? HOST];
-      return Promise.resolve({ generation: more.generation?.() ?? "g", args, env, keys: {}, cwd: tmpdir(), marker: "shared-hosts-test" });
-    },
-    groupOf: () => "shared",
-    shards: () => 1,
-    maxIdleSessions: () => 100,
-    idleMs: () => 0,
-    generation: () => "g",
+    launch: { spec, generation, onCrash() {} },
+    settings: () => ({ shards: 1, maxIdleSessions: 100, idleMs: 0, ...settings }),
     clock,
     log: silentLog,
     metrics: silentMetrics,
-    ...more,
   });
   t.after(() => hosts.stop(500));
   return { hosts, clock, launches: () => launches };
 }
 
 /** A session of `file`, opened and held. */
-async function opened(hosts: SharedHosts, file: string): Promise<SharedSession> {
-  const session = await hosts.acquire(file);
+async function opened(hosts: SharedHosts, file: string, group = "shared"): Promise<SharedSession> {
+  const session = await hosts.acquire(file, group);
   if (!session.loaded) await session.load(file, "/");
   return session;
 }
@@ -53,25 +52,25 @@ test("Sessions of one group share a process, and each keeps its own", async (t) 
   assert.equal(a.pid, b.pid);
   assert.notEqual(a.number, b.number);
   await hosts.release(a, true);
-  assert.equal(await hosts.acquire("/a"), a);
+  assert.equal(await hosts.acquire("/a", "shared"), a);
   assert.equal(hosts.hosts.length, 1);
 });
 
 test("Another group has another process, and so have shards; a session always meets the same one", async (t) => {
-  const { hosts } = makeHosts(t, { groupOf: (file) => file.slice(0, 2), shards: () => 2 });
+  const { hosts } = makeHosts(t, { shards: 2 });
   const files = ["/a1", "/a2", "/b1", "/b2"];
   const pids = [];
   for (const file of files) {
-    const session = await opened(hosts, file);
+    const session = await opened(hosts, file, file.slice(0, 2));
     pids.push(session.pid);
     await hosts.release(session, true);
   }
   assert.equal(new Set(pids).size, 4);
-  for (const [at, file] of files.entries()) assert.equal((await hosts.acquire(file)).pid, pids[at]);
+  for (const [at, file] of files.entries()) assert.equal((await hosts.acquire(file, file.slice(0, 2))).pid, pids[at]);
 });
 
 test("Beyond the limit the sessions unused for longest are closed, running ones never", async (t) => {
-  const { hosts, clock } = makeHosts(t, { maxIdleSessions: () => 2 });
+  const { hosts, clock } = makeHosts(t, { maxIdleSessions: 2 });
   const busy = await opened(hosts, "/busy");
   for (const file of ["/a", "/b", "/c"]) {
     const session = await opened(hosts, file);
@@ -115,7 +114,7 @@ test("After a change of the configuration new turns go to a new process; a sessi
 });
 
 test("A host without a turn for a while ends, and the next turn starts one", async (t) => {
-  const { hosts, clock } = makeHosts(t, { idleMs: () => 60_000 });
+  const { hosts, clock } = makeHosts(t, { idleMs: 60_000 });
   const a = await opened(hosts, "/a");
   clock.advance(120_000);
   assert.equal(hosts.hosts.length, 1);
@@ -190,7 +189,7 @@ test("A host that gets too little CPU time to answer is not killed", async (t) =
 test("When hosts keep failing, turns are refused at once, and later tried again", async (t) => {
   let broken = true;
   const { hosts, clock } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
-  const refused = hosts.acquire("/a").then(
+  const refused = hosts.acquire("/a", "shared").then(
     () => assert.fail("got a session"),
     (err: Error) => err,
   );
@@ -199,7 +198,7 @@ test("When hosts keep failing, turns are refused at once, and later tried again"
     if (hosts.hosts.length === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
   }
   assert.match((await refused).message, /keeps failing/);
-  await assert.rejects(hosts.acquire("/b"), /keeps failing/);
+  await assert.rejects(hosts.acquire("/b", "shared"), /keeps failing/);
   broken = false;
   clock.advance(LIMITS.piCrashWindowMs);
   assert.ok(await opened(hosts, "/b"));
@@ -233,7 +232,7 @@ test("A host that fails without a turn is started again with growing delays, and
 test("A turn that is stopped while the host starts does not wait for it", async (t) => {
   const { hosts } = makeHosts(t, { script: () => "process.stdin.on('end',()=>process.exit(0)).resume()" });
   const abort = new AbortController();
-  const waiting = hosts.acquire("/a", abort.signal);
+  const waiting = hosts.acquire("/a", "shared", abort.signal);
   await settled();
   abort.abort(new Error("stopped"));
   await assert.rejects(waiting, /stopped/);
@@ -251,7 +250,7 @@ test("A session that does not stop its turn is ended alone; one that cannot even
   const released = hosts.release(b, false);
   t.mock.timers.tick(LIMITS.piSessionEndMs);
   await released;
-  const again = hosts.acquire("/b");
+  const again = hosts.acquire("/b", "shared");
   await settled();
   assert.equal(hosts.hosts[0]?.running, 1, "its file is not opened again before it is closed");
   t.mock.timers.tick(LIMITS.piSessionCloseMs);
@@ -269,7 +268,7 @@ test("A host that is slow to close a session is not killed, and opens the file a
   t.mock.timers.tick(LIMITS.piSessionEndMs);
   await released;
   t.mock.timers.reset();
-  const again = hosts.acquire("/a");
+  const again = hosts.acquire("/a", "shared");
   process.kill(a.pid, "SIGCONT");
   assert.equal((await again).pid, b.pid);
   assert.equal(b.isAlive, true);

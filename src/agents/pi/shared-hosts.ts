@@ -5,24 +5,15 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { CrashLog } from "./crash-log.ts";
-import type { LaunchSpec } from "./pool.ts";
+import type { Launcher } from "./launcher.ts";
+import type { SharedHostSettings } from "./settings.ts";
 import { SharedHost } from "./shared-host.ts";
 import type { SharedSession } from "./shared-session.ts";
 import { keepsFailingError, shuttingDownError, type SlotSource } from "./slot.ts";
 
 export type SharedHostsOptions = {
-  /** Writes the configuration files if they have changed. */
-  spec: () => Promise<LaunchSpec>;
-  /** The generation that `spec` would have now. */
-  generation: () => string;
-  /** Whose sessions share a process: sessions of one group never meet those of another. */
-  groupOf: (file: string) => string;
-  /** Processes for each group. */
-  shards: () => number;
-  /** Idle sessions that stay open in one process. */
-  maxIdleSessions: () => number;
-  /** A process without a turn for this long is ended; 0: never. */
-  idleMs: () => number;
+  launch: Launcher;
+  settings: () => SharedHostSettings;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -49,8 +40,6 @@ export class SharedHosts implements SlotSource {
   readonly crashes: CrashLog;
   /** Why no host runs: set when too many have failed, until one is ready. */
   #problem: string | undefined;
-  /** When a process last ended unexpectedly. */
-  crashedAt: number | undefined;
   #stopped = false;
   /** Whether a host is kept running without turns. */
   #keepsWarm = false;
@@ -91,11 +80,12 @@ export class SharedHosts implements SlotSource {
     return this.#endedIdle || this.hosts.some((host) => host.state === "ready");
   }
 
-  async acquire(file: string, signal?: AbortSignal): Promise<SharedSession> {
+  /** `group`: whose sessions share a process; sessions of one group never meet those of another. */
+  async acquire(file: string, group: string, signal?: AbortSignal): Promise<SharedSession> {
     for (;;) {
       if (this.#stopped) throw shuttingDownError();
       signal?.throwIfAborted();
-      const host = await this.#hostFor(file, signal);
+      const host = await this.#hostFor(file, group, signal);
       const ready = host.ready();
       await (signal ? abortable(ready, signal) : ready);
       if (host.state !== "ready") continue;
@@ -115,7 +105,7 @@ export class SharedHosts implements SlotSource {
     const host = this.hosts.find((each) => each.owns(session));
     if (!host) return;
     host.give(session);
-    this.#evictions += host.evict(this.#options.maxIdleSessions());
+    this.#evictions += host.evict(this.#options.settings().maxIdleSessions);
     await this.#tidy(host);
   }
 
@@ -126,10 +116,10 @@ export class SharedHosts implements SlotSource {
   }
 
   /** The host of a session, with today's configuration; starts it when there is none. */
-  async #hostFor(file: string, signal: AbortSignal | undefined): Promise<SharedHost> {
-    const key = `${this.#options.groupOf(file)} ${shardOf(file, Math.max(1, this.#options.shards()))}`;
+  async #hostFor(file: string, group: string, signal: AbortSignal | undefined): Promise<SharedHost> {
+    const key = `${group} ${shardOf(file, Math.max(1, this.#options.settings().shards))}`;
     const current = this.#current.get(key);
-    if (current?.generation === this.#options.generation() && current.isUsable) return current;
+    if (current?.generation === this.#options.launch.generation() && current.isUsable) return current;
     if (current) await this.#retire(key, current);
     const launch = this.#launch(key);
     return signal ? abortable(launch, signal) : launch;
@@ -145,20 +135,20 @@ export class SharedHosts implements SlotSource {
   }
 
   async #start(key: string): Promise<SharedHost> {
-    const { clock, log, metrics, spec, idleMs } = this.#options;
+    const { clock, log, metrics, settings } = this.#options;
     if (this.crashes.isOpen) throw keepsFailingError();
     const { count } = this.crashes;
     // The first crash costs its turns no wait.
     const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
     if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
-    const launch = await spec();
+    const launch = await this.#options.launch.spec("shared");
     if (this.#stopped) throw shuttingDownError();
     const host = new SharedHost({
       key,
       launch,
       clock,
       log,
-      idleMs,
+      settings,
       onExit: (files, reason) => this.#onExit(host, files, reason),
       onSessionFailure: (file) => this.#recordCrash([file], "a session did not stop"),
     });
@@ -194,7 +184,7 @@ export class SharedHosts implements SlotSource {
 
   #recordCrash(files: readonly string[], failure: string): void {
     this.#restarts++;
-    this.crashedAt = this.#options.clock.now();
+    this.#options.launch.onCrash();
     this.crashes.record(files);
     const { count, isOpen } = this.crashes;
     if (isOpen) this.#problem = `The agent process has failed ${count} times within a minute: ${failure}`;

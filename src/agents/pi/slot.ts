@@ -47,22 +47,21 @@ export interface PiSlot {
   end(graceMs: number): Promise<void>;
 }
 
-/** Why `acquire` refuses while processes keep failing. */
+/** Why a source refuses a slot while processes keep failing. */
 export const keepsFailingError = (): GatewayError =>
   new GatewayError("UNAVAILABLE", "The agent process keeps failing. The gateway tries again in a moment; `openclaw doctor` shows why.");
 
-/** Why `acquire` refuses while the gateway stops. */
+/** Why a source refuses a slot while the gateway stops. */
 export const shuttingDownError = (): GatewayError => new GatewayError("UNAVAILABLE", "The gateway is shutting down.");
 
-/** A place where sessions run: the pool of stock processes or the shared hosts. */
+/**
+ * A place where sessions run: the pool of stock processes or the shared hosts. Their `acquire` gives the slot that has the session
+ * file loaded where there is one, and waits while there is none. It rejects UNAVAILABLE when processes keep failing, and with the
+ * signal's reason when aborted.
+ */
 export interface SlotSource {
   /** Starts to warm up; returns at once. */
   start(): void;
-  /**
-   * A slot for the session file: one that has it loaded where there is one. Waits while there is none. Rejects UNAVAILABLE when
-   * processes keep failing, and with the signal's reason when aborted.
-   */
-  acquire(file: string, signal?: AbortSignal): Promise<PiSlot>;
   /** The slot that has `file` loaded and is idle, now held; undefined without one. */
   acquireLoaded(file: string): PiSlot | undefined;
   /** Gives a slot back. `isFit`: it is idle and may be used again. */

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { testAgents } from "../../../../test/fakes/pi-runtime-options.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { silentLog } from "../../../core/log.ts";
 import { PiLaunch } from "../launch.ts";
@@ -15,7 +16,7 @@ test("a ping is answered while a session opens, also when the session cannot be 
   const stateDir = mkdtempSync(join(tmpdir(), "host-main-"));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   const [env, log, clock] = [process.env, silentLog, systemClock];
-  const launch = new PiLaunch({ stateDir, models: () => ({}), env, keys: () => ({}), compaction: () => undefined, log, clock });
+  const launch = new PiLaunch({ stateDir, models: () => ({}), env, agents: () => testAgents("shared", {}), log, clock });
   const host = new PiProcess({ ...(await launch.spec("shared")), log, onRecord() {}, onExit() {} });
   t.after(() => host.end(1_000));
   await host.request({ type: HOST.ping }, 60_000);
