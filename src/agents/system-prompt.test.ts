@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -114,4 +115,25 @@ test("A workspace file that is not read is reported with the reason", async () =
   ]);
   assert.deepEqual(await findUnreadFiles(join(dir, "missing")), []);
   for (const each of [dir, outside]) rmSync(each, { recursive: true });
+});
+
+test("the files of a local workspace are looked at synchronously, those of a remote one never", async (t) => {
+  const workspace = dir("remote");
+  writeFileSync(join(workspace, "AGENTS.md"), "work");
+  const lstats = t.mock.method(fs, "lstatSync");
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const expected = [{ name: "AGENTS.md", text: "work" }];
+  for (const [isLocal, calls] of [
+    [false, 0],
+    [true, 6],
+    [false, 0],
+  ] as const) {
+    lstats.mock.resetCalls();
+    assert.deepEqual(await readWorkspace(workspace, undefined, undefined, () => Promise.resolve(isLocal)), expected);
+    assert.equal(lstats.mock.callCount(), calls);
+  }
 });

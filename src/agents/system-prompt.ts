@@ -1,9 +1,10 @@
-import { constants } from "node:fs";
+import { constants, lstatSync } from "node:fs";
 import { lstat, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { ensureDirectory, openBeneath, readAtMost, errnoOf, UnsafePathError } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
+import { isLocalDirectory } from "../core/local-directory.ts";
 import type { Turn } from "./runtime.ts";
 
 /** The files of a workspace that are read into the system prompt, in this order. */
@@ -58,10 +59,12 @@ type CachedFile = { stamp: string; limitChars: number; text: string | undefined 
 /** The last text of each regular file, so that a turn reads only changed files. */
 const fileCache = new Map<string, CachedFile>();
 
+type ReadOptions = { limitChars: number; note: ReportUnread; isLocal: boolean };
+
 /** Like readInside, but an unchanged regular file is not opened again. Links are resolved every time. */
-async function readCached(root: string, name: string, limitChars: number, note: ReportUnread): Promise<string | undefined> {
+async function readCached(root: string, name: string, { limitChars, note, isLocal }: ReadOptions): Promise<string | undefined> {
   const path = join(root, name);
-  const stamp = await fileStamp(path);
+  const stamp = await fileStamp(path, isLocal);
   if (stamp === null) {
     fileCache.delete(path);
     return readInside(root, name, limitChars, note);
@@ -75,9 +78,11 @@ async function readCached(root: string, name: string, limitChars: number, note: 
 }
 
 /** Changes with every change of a regular file; `absent` for a missing one, null for links and other types. */
-async function fileStamp(path: string): Promise<string | null> {
+async function fileStamp(path: string, isLocal: boolean): Promise<string | null> {
   try {
-    const { ino, size, mtimeNs, ctimeNs, mode } = await lstat(path, { bigint: true });
+    const stats = isLocal ? lstatSync(path, { bigint: true, throwIfNoEntry: false }) : await lstat(path, { bigint: true });
+    if (!stats) return "absent";
+    const { ino, size, mtimeNs, ctimeNs, mode } = stats;
     return (mode & BigInt(constants.S_IFMT)) === BigInt(constants.S_IFREG) ? `${ino}:${size}:${mtimeNs}:${ctimeNs}` : null;
   } catch (err) {
     if (unreadable.has(errnoOf(err))) return "absent";
@@ -99,11 +104,15 @@ export async function findUnreadFiles(dir: string): Promise<UnreadFile[]> {
   return unread;
 }
 
-/** The workspace files that exist and are not empty, limited individually and in total. `note` is called for files that are not read. */
+/**
+ * The workspace files that exist and are not empty, limited individually and in total. `note` is called for files that are not read.
+ * Where the directory is local, its files are looked at synchronously.
+ */
 export async function readWorkspace(
   dir: string,
   limits: PromptLimits = DEFAULT_LIMITS,
   note: ReportUnread = () => {},
+  isLocalAt: (dir: string) => Promise<boolean> = isLocalDirectory,
 ): Promise<WorkspaceFile[]> {
   let root: string;
   try {
@@ -114,7 +123,8 @@ export async function readWorkspace(
   }
   const files: WorkspaceFile[] = [];
   let left = limits.totalChars;
-  const texts = await Promise.all(WORKSPACE_FILES.map((name) => readCached(root, name, limits.fileChars, note)));
+  const options = { limitChars: limits.fileChars, note, isLocal: await isLocalAt(root) };
+  const texts = await Promise.all(WORKSPACE_FILES.map((name) => readCached(root, name, options)));
   for (const [index, name] of WORKSPACE_FILES.entries()) {
     const limit = Math.min(limits.fileChars, left);
     const text = limit > 0 ? texts[index]?.trim() : undefined;
