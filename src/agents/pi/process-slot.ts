@@ -70,7 +70,7 @@ export class ProcessSlot implements PiSlot {
   }
 
   request(command: PiCommand, timeoutMs?: number): Promise<unknown> {
-    return timeoutMs === undefined ? this.process.request(command) : this.process.request(command, timeoutMs);
+    return this.process.request(command, timeoutMs);
   }
 
   kill(): void {

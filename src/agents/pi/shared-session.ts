@@ -68,7 +68,7 @@ export class SharedSession implements PiSlot {
 
   request(command: PiCommand, timeoutMs?: number): Promise<unknown> {
     if (!this.isAlive) return Promise.reject(new PiTimeoutError("The agent's session has ended."));
-    return this.#process.request({ ...command, s: this.number }, timeoutMs ?? LIMITS.piCommandMs);
+    return this.#process.request({ ...command, s: this.number }, timeoutMs);
   }
 
   kill(): void {
