@@ -348,9 +348,9 @@ async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
 
 async function probeServer(each: LocalServerProbe, log: Log): Promise<LocalServer | undefined> {
   const base = `http://127.0.0.1:${each.port}`;
-  const signal = AbortSignal.timeout(LIMITS.localProbeMs);
   try {
-    if (!(await isListening(each.port, signal))) return undefined;
+    if (!(await isListening(each.port, AbortSignal.timeout(LIMITS.localProbeMs)))) return undefined;
+    const signal = AbortSignal.timeout(LIMITS.localAnswerMs);
     const answer = await fetchJson(base + each.identify, signal);
     const models = answer === undefined ? undefined : await each.read(answer, () => fetchJson(`${base}/v1/models`, signal));
     const usable = models?.filter((model) => !isEmbedding(model.id));
@@ -387,7 +387,7 @@ export function needsLocalServer(inputs: ModelInputs): boolean {
 }
 
 /**
- * Searches for model servers on this machine, all at once, each within LIMITS.localProbeMs. Sends GET requests to loopback and
+ * Searches for model servers on this machine, all at once, each within its limits. Sends GET requests to loopback and
  * nothing else. `OPENCLAW_DISCOVER_LOCAL_MODELS=0` turns it off.
  */
 export async function discoverLocalServers(

@@ -192,8 +192,9 @@ export const LIMITS = {
   workspaceChars: 60_000,
   /** Agents whose derived settings are cached; beyond it they are derived again. */
   agentSettingsCached: 1_024,
-  /** Time that a local model server has to identify itself. */
+  /** Time that a local model server has to accept a connection, and then to identify itself. */
   localProbeMs: 300,
+  localAnswerMs: 2_000,
   /** Bytes of the answer of a local model server; a longer one does not identify it. */
   localProbeBytes: 1_048_576,
   /** Pause between two searches for local model servers while a configured model is missing. */
