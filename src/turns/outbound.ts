@@ -1,9 +1,10 @@
 import type { ChannelCapabilities, Button, ReplyTarget } from "../channels/channel.ts";
-import { asId, type MessageId, type SessionKey } from "../core/ids.ts";
+import type { SessionKey } from "../core/ids.ts";
 import type { StoredFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
 import { stripMediaLines } from "./outbound-media.ts";
 import { isSilentReply, mayBecomeSilentReply } from "./presentation.ts";
+import { mayBecomeReplyTag, takeReplyTag, type TaggedReply } from "./reply-tag.ts";
 
 /** Which parts of a reply are shown as the answer to the message: none, the first, all, or the first when several messages were answered together. */
 export type ReplyToMode = "off" | "first" | "all" | "batched";
@@ -65,7 +66,7 @@ export class Outbound {
     const text = stripMediaLines(intent.text);
     const begun = text.trim();
     // An instruction for the gateway that is not complete yet must not be visible.
-    if (begun === "" || mayBecomeSilentReply(begun) || (begun.startsWith("[[") && !begun.includes("]]"))) return null;
+    if (begun === "" || mayBecomeSilentReply(begun) || mayBecomeReplyTag(begun)) return null;
     const [first] = this.#split({ ...intent, text });
     return first ? { text: first.text, target: first.target } : null;
   }
@@ -93,7 +94,7 @@ export class Outbound {
   }
 
   /** A tag counts for the first part, whatever the account's mode is. What an operator sends keeps the requested target. */
-  #partTarget(intent: Intent, tag: ReplyTag["to"], position: number): ReplyTarget {
+  #partTarget(intent: Intent, tag: TaggedReply["to"], position: number): ReplyTarget {
     const { target } = intent;
     if (intent.sessionKey === null) return target;
     if (tag && tag !== "current" && position === 0) return { ...target, replyTo: tag.id };
@@ -104,14 +105,4 @@ export class Outbound {
     const { replyTo: _left, ...rest } = target;
     return rest;
   }
-}
-
-type ReplyTag = { text: string; to: "current" | { id: MessageId } | null };
-
-/** `[[reply_to_current]]` or `[[reply_to:<id>]]` at the start of an answer is for us, not for people. */
-function takeReplyTag(text: string): ReplyTag {
-  if (!text.trimStart().startsWith("[[")) return { text, to: null };
-  const found = /^\s*\[\[\s*reply_to(?:_current|\s*:\s*([^\]\s\p{C}]{1,256}))\s*\]\]\s*/u.exec(text);
-  if (!found) return { text, to: null };
-  return { text: text.slice(found[0].length), to: found[1] === undefined ? "current" : { id: asId<MessageId>(found[1]) } };
 }

@@ -3,6 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import { clip } from "../core/text.ts";
 import type { FailureDetail, RunOutcome } from "../store/inbox.ts";
 import { separateReasoning } from "./reasoning.ts";
+import { takeReplyTag } from "./reply-tag.ts";
 
 /**
  * The step between an agent and people: what a model produced becomes what a person may read. Everything that leaves the gateway
@@ -16,9 +17,6 @@ export const isSilentReply = (text: string): boolean => text.trim() === SILENT_R
 
 /** Whether a text that is still being written may become the word for silence. */
 export const mayBecomeSilentReply = (begun: string): boolean => SILENT_REPLY.startsWith(begun);
-
-/** What is left of an answer for a person once the words for the gateway are gone. */
-const stripReplyTags = (text: string): string => text.replace(/^\s*\[\[\s*reply_to[^\]]{0,300}\]\]/u, "").trim();
 
 /** The blocks of a message with what the model thinks kept apart from what it says. */
 export function toPresentableBlocks(blocks: readonly ContentBlock[]): ContentBlock[] {
@@ -57,7 +55,7 @@ export type PresentedEnd = {
 export function presentEnd(end: End, facts: TurnSummary): PresentedEnd {
   if (end.error) return presentFailure(end, end.error, facts);
   if (end.reason !== "stop") return { end };
-  const shown = stripReplyTags(facts.text);
+  const shown = takeReplyTag(facts.text).text.trim();
   if (shown === "") return presentEmptyTurn(end, facts);
   const reason = STOP_NOTICES[facts.stopReason];
   if (reason === undefined) return { end };
