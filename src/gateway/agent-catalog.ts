@@ -8,7 +8,7 @@ import {
   type ProviderTable,
 } from "../agents/models.ts";
 import { modelName } from "../agents/runtime.ts";
-import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
+import { agentIds, defaultAgentId, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import type { Config, ToolPolicy } from "../config/schema.ts";
 import type { AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -18,6 +18,9 @@ import { grantTools, restrictTools } from "../tools/policy.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 
 type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
+
+/** One agent, and what follows from it and the local model servers; null until it is asked for. */
+type AgentRecord = { readonly agent: ResolvedAgent; derived: Derived | null };
 
 export type AgentCatalogDeps = {
   stateDir: string;
@@ -33,8 +36,9 @@ const NO_TIMEOUT_MS = 2_147_000_000;
 export class AgentCatalog {
   readonly #config: Config;
   readonly #deps: AgentCatalogDeps;
-  readonly #derived = new Map<string, Derived>();
-  /** The local servers of which `#derived` was made. */
+  /** The configuration does not change: another one has a catalog of its own. */
+  readonly #records = new Map<string, AgentRecord>();
+  /** The local servers of which the derived part of the records was made. */
   #servers: readonly LocalServer[];
   #version: object = {};
 
@@ -133,8 +137,17 @@ export class AgentCatalog {
     return restrictTools(this.toolsFor("channel", agentId), (room ?? undefined) as ToolPolicy | undefined);
   }
 
-  #resolve(agentId: string): ReturnType<typeof resolveAgent> {
-    return resolveAgent(this.#config, agentId, this.#deps.stateDir);
+  #resolve(agentId: string): ResolvedAgent {
+    return this.#record(agentId).agent;
+  }
+
+  #record(agentId: string): AgentRecord {
+    const known = this.#records.get(agentId);
+    if (known) return known;
+    const record = { agent: resolveAgent(this.#config, agentId, this.#deps.stateDir), derived: null };
+    if (this.#records.size >= LIMITS.agentSettingsCached) this.#records.clear();
+    this.#records.set(agentId, record);
+    return record;
   }
 
   /** Another object whenever what is derived may be different. */
@@ -147,29 +160,25 @@ export class AgentCatalog {
     if (this.#servers === this.#deps.local.servers) return;
     this.#servers = this.#deps.local.servers;
     this.#version = {};
-    this.#derived.clear();
+    this.#records.clear();
   }
 
   #derivedFor(agentId: string): Derived {
     this.#dropOutdated();
-    const known = this.#derived.get(agentId);
-    if (known) return known;
-    const inputs = this.modelInputs(agentId);
-    const modelSelection = selectModels(inputs);
-    const derived = { modelSelection, models: buildModelCatalog(inputs), settings: this.#settings(agentId, modelSelection) };
-    if (this.#derived.size >= LIMITS.agentSettingsCached) this.#derived.clear();
-    this.#derived.set(agentId, derived);
-    return derived;
+    const record = this.#record(agentId);
+    return (record.derived ??= this.#derive(agentId, record.agent));
   }
 
-  #settings(agentId: string, { primary, fallbacks }: ModelSelection): AgentSettings {
-    const agent = this.#resolve(agentId);
+  #derive(agentId: string, agent: ResolvedAgent): Derived {
+    const inputs = this.modelInputs(agentId);
+    const modelSelection = selectModels(inputs);
     const seconds = this.#config.agents.defaults.timeoutSeconds;
-    return {
-      models: [primary, ...fallbacks],
+    const settings: AgentSettings = {
+      models: [modelSelection.primary, ...modelSelection.fallbacks],
       thinking: toThinkingLevel(agent.thinking ?? "off")!,
       workspace: agent.workspace,
       timeoutMs: seconds > 0 ? Math.min(seconds * 1000, NO_TIMEOUT_MS) : NO_TIMEOUT_MS,
     };
+    return { modelSelection, models: buildModelCatalog(inputs), settings };
   }
 }
