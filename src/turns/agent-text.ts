@@ -7,15 +7,18 @@ export const ADDRESSED_MARKER = "[Addressed to you]";
 /** Precedes an operator's message in a session in which people from outside write as well. */
 const OPERATOR_MARKER = "[Your operator, in the gateway's own chat]";
 
+/** The operator wrote this, in the gateway's own chat or through a client. */
+export const isFromOperator = ({ provenance }: Pick<Payload, "provenance">): boolean => provenance.channel === "webchat";
+
 type AgentTextInput = Pick<Payload, "text" | "context" | "attached" | "provenance" | "target" | "replyTo">;
 
 /**
  * What the agent reads of one message: what was waiting for it, the message that it answers, its text, its files. Text from outside
- * cannot imitate the rest. `shared`: people from outside write in this session. Pure.
+ * cannot imitate the rest. `shared`: people from outside write in this session; it matters only for a message of the operator. Pure.
  */
 export function toAgentText(payload: AgentTextInput, shared: boolean): string {
-  const { text, context, attached = [], provenance, target, replyTo } = payload;
-  const said = attributeText({ text, isOutside: provenance.channel !== "webchat", isRoom: isRoom(target) }, shared);
+  const { text, context, attached = [], target, replyTo } = payload;
+  const said = attributeText({ text, isOutside: !isFromOperator(payload), isRoom: isRoom(target) }, shared);
   return [context, replyTo && formatRepliedMessage(replyTo), said, ...attached].filter(Boolean).join("\n\n");
 }
 

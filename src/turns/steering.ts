@@ -7,7 +7,7 @@ import type { Inbox } from "../store/inbox.ts";
 import type { MediaStore } from "../store/media.ts";
 import type { Store } from "../store/open.ts";
 import type { Sessions } from "../store/sessions.ts";
-import { toAgentText } from "./agent-text.ts";
+import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
 import type { ActiveTurn, Lane, QueuedMessage } from "./lane.ts";
 import type { RunRegistry } from "./runs.ts";
@@ -78,7 +78,7 @@ export class Steering {
 
   #textFor(sessionKey: SessionKey, payload: Payload): string {
     const { sessions, transcript } = this.#deps;
-    return toAgentText(payload, transcript.hasExternalSenders(sessions.get(sessionKey)));
+    return toAgentText(payload, isFromOperator(payload) && transcript.hasExternalSenders(sessions.get(sessionKey)));
   }
 
   /** The message waits for a turn of its own. What the end of the running turn has settled stays as it is. */

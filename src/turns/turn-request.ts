@@ -2,7 +2,7 @@ import type { Turn } from "../agents/runtime.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { MediaStore } from "../store/media.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { toAgentText } from "./agent-text.ts";
+import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
 import { resolveModels, resolveThinking, type AgentSettings } from "./settings.ts";
 import type { Payload, RunRow } from "./submission.ts";
@@ -31,7 +31,7 @@ export async function buildTurn(
   const withMedia = (each: RunRow): Promise<Payload> =>
     each.payload.media && attachments ? attachments(each, active.abort.signal) : Promise.resolve(each.payload);
   const payloads = await Promise.all([row, ...collected.filter((each) => each.payload !== null)].map(withMedia));
-  const shared = transcript.hasExternalSenders(session);
+  const shared = payloads.some(isFromOperator) && transcript.hasExternalSenders(session);
   const { payload } = row;
   return {
     runId: row.runId,
