@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { AgentEvent, ErrorKind } from "../agents/runtime.ts";
 import { textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
+import { systemClock } from "../core/clock.ts";
 import { asId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
@@ -256,3 +257,19 @@ for (const what of ["a tool", "a tool that does not exist"])
     assert.match(outcome.error!.message, /made the same call of bash 20 times/);
     bench.close();
   });
+
+test("everything that the end of a turn stores has one time", async () => {
+  let time = 1_000;
+  const bench = openTurnBench({ clock: { ...systemClock, now: () => ++time } });
+  bench.runtime.script = async function* () {
+    yield* [started, textEvents("one"), textEvents("two"), end];
+  };
+  await bench.turns.admission.submit(message("hello", "e1"));
+  const outcome = (await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))!;
+  const rows = bench.messages.byRun(asId("e1")).filter(({ body }) => body.role === "assistant");
+  assert.deepEqual(
+    rows.map(({ at }) => at),
+    [outcome.endedAt, outcome.endedAt],
+  );
+  bench.close();
+});

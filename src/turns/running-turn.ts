@@ -331,7 +331,7 @@ export class RunningTurn {
     this.stopIndicators();
     await write(() => {
       const session = this.#session();
-      added = this.#journal.addFinal(state.rows, session);
+      added = this.#journal.addFinal(state.rows, session, now);
       this.#endRuns(outcome, now);
       if (session)
         sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint: end.checkpoint }));
@@ -349,8 +349,10 @@ export class RunningTurn {
   /** The end with the reason for which the gateway itself stopped the turn, if it did. */
   #withOwnReason(end: EndEvent): EndEvent {
     const { abortCause } = this.#context.active;
-    const timeout = { kind: "timeout" as const, message: `no answer within ${Math.round(this.#timeoutMs() / 1000)} s` };
-    if (abortCause === "timeout") return { ...end, reason: "error", error: timeout };
+    if (abortCause === "timeout") {
+      const message = `no answer within ${Math.round(this.#timeoutMs() / 1000)} s`;
+      return { ...end, reason: "error", error: { kind: "timeout", message } };
+    }
     return this.#stopFailure && abortCause === null ? { ...end, reason: "error", error: this.#stopFailure } : end;
   }
 

@@ -7,6 +7,9 @@ import type { Transcript } from "./transcript.ts";
 
 type TurnJournalDeps = { store: Store; sessions: Sessions; transcript: Transcript; clock: Clock; newId: () => string };
 
+/** Where rows are added, which of them is the answer, and the time of their transaction. */
+type Addition = { session: SessionRow | undefined; answerIndex: number; now: number };
+
 /** Stores the complete messages of one turn, each once and in order. */
 export class TurnJournal {
   readonly #deps: TurnJournalDeps;
@@ -27,9 +30,9 @@ export class TurnJournal {
   }
 
   async #save(rows: readonly MessageBody[], change: () => void): Promise<void> {
-    const { store, sessions, transcript } = this.#deps;
+    const { clock, store, sessions, transcript } = this.#deps;
     const added = await store.write(() => {
-      const messages = this.#add(rows, sessions.get(this.#ref.sessionKey), -1);
+      const messages = this.#add(rows, { session: sessions.get(this.#ref.sessionKey), answerIndex: -1, now: clock.now() });
       change();
       return messages;
     });
@@ -43,13 +46,13 @@ export class TurnJournal {
   }
 
   /** Adds the rest of a turn's messages; inside a `store.write`, which may be repeated. One of them is the run's answer. */
-  addFinal(rows: readonly MessageBody[], session: SessionRow | undefined): Message[] {
-    return this.#add(rows, session, lastAssistantIndex(rows));
+  addFinal(rows: readonly MessageBody[], session: SessionRow | undefined, now: number): Message[] {
+    return this.#add(rows, { session, answerIndex: lastAssistantIndex(rows), now });
   }
 
-  #add(rows: readonly MessageBody[], session: SessionRow | undefined, answerIndex: number): Message[] {
+  #add(rows: readonly MessageBody[], { session, answerIndex, now }: Addition): Message[] {
     if (!session) return [];
-    const { clock, newId, transcript } = this.#deps;
+    const { newId, transcript } = this.#deps;
     const { runId } = this.#ref;
     return rows.slice(this.#stored).map((body, index) =>
       transcript.add({
@@ -58,7 +61,7 @@ export class TurnJournal {
         sessionId: session.session_id,
         runId,
         idempotencyKey: this.#stored + index === answerIndex ? `${runId}:assistant` : null,
-        at: clock.now(),
+        at: now,
         body,
       }),
     );
