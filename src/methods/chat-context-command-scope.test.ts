@@ -28,7 +28,7 @@ test("whatever begins a new conversation needs the scope of sessions.reset, in e
   for (const text of ["/new", "/reset", "/reset@x", "  /NEW  ", "/reset:", "/new\n", "start over", "START OVER "]) {
     assert.throws(() => submit(text, ["operator.read", "operator.write"]), { code: "FORBIDDEN" }, text);
     assert.equal(submit(text, ["operator.write", "operator.admin"]).text, text);
-    assert.equal(submit(text, ["operator.write"], true).ignoreCommands, true, "a text that is not a command is not refused");
+    assert.equal(submit(text, ["operator.write"], true).command, null, "a text that is not a command is not refused");
   }
 });
 

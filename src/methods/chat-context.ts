@@ -15,7 +15,7 @@ import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
-import { commandEffect } from "../turns/commands.ts";
+import { commandEffect, type ParsedCommand } from "../turns/commands.ts";
 import type { Turns } from "../turns/create-turns.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { toThinkingLevel } from "../core/thinking.ts";
@@ -147,8 +147,7 @@ export type OperatorMessage = {
 };
 
 /** A command that begins a new conversation needs what `sessions.reset` needs, in whatever method and form it comes. */
-function requireCommandScope(deps: ChatDeps, { text, caller }: OperatorMessage): void {
-  const command = deps.turns.admission.parseCommand(text);
+function requireCommandScope(command: ParsedCommand | null, { caller }: OperatorMessage): void {
   if (!command || commandEffect(command) !== "conversation" || caller.scopes.has("operator.admin")) return;
   throw missingScope("operator.admin");
 }
@@ -162,11 +161,11 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     senderIsOwner: true,
     client: { id: message.caller.client.id, mode: message.caller.client.mode },
   };
-  if (!message.literal) requireCommandScope(deps, message);
+  const command = message.literal ? null : deps.turns.admission.parseCommand(message.text);
+  requireCommandScope(command, message);
   const session = deps.sessions.get(message.key);
-  const isCommand = !message.literal && deps.turns.admission.parseCommand(message.text) !== null;
   const guard = (current: SessionRow | undefined): void => {
-    if (!isCommand && isSendDenied(current)) throw sendDenied();
+    if (command === null && isSendDenied(current)) throw sendDenied();
     message.guard?.(current);
   };
   return {
@@ -188,7 +187,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     model: message.model ?? null,
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,
-    ...(message.literal ? { ignoreCommands: true } : {}),
+    command,
     ...(message.attached?.length ? { attached: message.attached } : {}),
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
   };

@@ -85,7 +85,7 @@ export class MessageAdmission {
     if (!submission.deadLetter && lanes.isFull(submission.sessionKey)) {
       throw detailError("LANE_FULL", `${LIMITS.laneDepth} messages are waiting in this session already`, { retryAfterMs: 5_000 });
     }
-    const command = submission.ignoreCommands ? null : this.parseCommand(submission.text);
+    const command = submission.command === undefined ? this.parseCommand(submission.text) : submission.command;
     const runId = submission.runId ?? asId<RunId>(newId());
     const refusal = command && submission.commandScope === "own" && isRoom(submission.target) ? refuseInRoom(command) : null;
     const admitted = { submission, runId, isNew, now: this.#deps.clock.now() };

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { InboundMessage } from "../channels/channel.ts";
 import { asId } from "../core/ids.ts";
 import { silentMetrics, type Metrics } from "../core/metrics.ts";
+import type { Payload } from "./submission.ts";
 import { account, event, inGroup, irc, OPEN_POLICY, openIngest } from "../../test/fakes/ingest-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
 
@@ -136,4 +137,19 @@ test("a /stop in the batch that brings messages stops them, and what comes after
   );
   for (const id of ["1", "2"]) assert.equal(bench.inbox.byEvent("irc", "default", id)!.state, "aborted");
   bench.close();
+});
+
+test("the text of a message is read once for a command", async () => {
+  const door = openIngest(OPEN_POLICY);
+  const { admission } = door.turns;
+  const read = admission.parseCommand.bind(admission);
+  const texts: string[] = [];
+  admission.parseCommand = (text) => {
+    texts.push(text);
+    return read(text);
+  };
+  await door.ingest.admit(irc, account, [event("m1", "hello"), event("m2", "/status")]);
+  assert.deepEqual(texts, ["hello", "/status"]);
+  assert.equal(door.inbox.byEvent<Payload>("irc", "default", "m2")?.payload.kind, "command");
+  door.close();
 });

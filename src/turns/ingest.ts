@@ -21,6 +21,7 @@ import type { Store } from "../store/open.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { MessageAdmission } from "./admission.ts";
 import { ADDRESSED_MARKER } from "./agent-text.ts";
+import type { ParsedCommand } from "./commands.ts";
 import { planChatMigration } from "./chat-migration.ts";
 import { internalFailureCause, isEventFailure, planDeadLetter } from "./dead-letter.ts";
 import { messageRef, senderLabel, toReplyTarget, toRoutedMessage, withSenderLabel, type ChannelAccount } from "./event-addressing.ts";
@@ -171,14 +172,14 @@ export class EventIngest {
   }
 
   #planInteraction(source: ChannelAccount, event: InboundPress, decision: RoutingDecision): UnitOfWork {
-    const { admission, defaultAgent } = this.#deps;
+    const { defaultAgent } = this.#deps;
     return planInteraction(this.#deps, source, event, {
       decision,
       toSubmission: (target, button) => {
         const agentId = parseSessionKey(button.sessionKey)?.agentId ?? defaultAgent();
-        const isCommand = decision.permissions.mayUseCommands && admission.parseCommand(button.value) !== null;
-        const text = withSenderLabel(event, button.value, isCommand);
-        return this.#toSubmission({ source, event, target, decision }, { agentId, sessionKey: button.sessionKey, text });
+        const command = this.#readCommand(button.value, decision);
+        const text = withSenderLabel(event, button.value, command !== null);
+        return this.#toSubmission({ source, event, target, decision }, { agentId, sessionKey: button.sessionKey, text, command });
       },
     });
   }
@@ -279,6 +280,11 @@ export class EventIngest {
     return onceAdmitted(work, isNew, () => this.#deps.metrics.count("gateway_turns_duplicates_total", { channel }));
   }
 
+  /** The command of a sender who may use commands. */
+  #readCommand(text: string, { permissions }: RoutingDecision): ParsedCommand | null {
+    return permissions.mayUseCommands ? this.#deps.admission.parseCommand(text) : null;
+  }
+
   #toSubmission(
     message: {
       source: ChannelAccount;
@@ -286,7 +292,7 @@ export class EventIngest {
       target: ReplyTarget;
       decision: RoutingDecision;
     },
-    to: Recipient & { text: string },
+    to: Recipient & { text: string; command: ParsedCommand | null },
   ): Submission {
     const { source, event, target, decision } = message;
     const { lanes, sessions, toolsFor } = this.#deps;
@@ -312,7 +318,7 @@ export class EventIngest {
       },
       target,
       tools: toolsFor(to.agentId, decision.roomTools),
-      ignoreCommands: !decision.permissions.mayUseCommands,
+      command: to.command,
       commandScope: decision.permissions.commandScope,
       queueMode: toQueueMode(session?.queue_mode) ?? decision.queue.mode,
       model: null,
@@ -328,13 +334,13 @@ export class EventIngest {
     const { source, event, decision } = message;
     const context = to.takePendingLines ? to.takePendingLines() : this.#takePendingLines(message);
     const text = event.text.slice(0, LIMITS.messageChars - 256);
-    const isCommand = decision.permissions.mayUseCommands && this.#deps.admission.parseCommand(text) !== null;
+    const command = this.#readCommand(text, decision);
     const submission = {
-      ...this.#toSubmission(message, { ...to, text: withSenderLabel(event, text, isCommand) }),
+      ...this.#toSubmission(message, { ...to, text: withSenderLabel(event, text, command !== null), command }),
       context,
       messageRef: messageRef(event),
     };
-    if (isCommand) return submission;
+    if (command !== null) return submission;
     const replied = resolveRepliedMessage(this.#deps, source, event);
     const files = [...event.media, ...(replied?.pictures ?? [])];
     const read = replied ? { ...submission, replyTo: replied.message } : submission;

@@ -6,6 +6,7 @@ import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import type { ParsedCommand } from "./commands.ts";
 import { conversationOf } from "./outbound.ts";
 
 /** What is stored with an admitted message; enough to run it after a restart. */
@@ -74,8 +75,8 @@ export type Submission = Omit<Payload, "kind"> & {
   commandScope?: "all" | "own";
   /** Checks the session as it is in the transaction that admits the message; throws to refuse it. Not asked about a repeated event. */
   precondition?: (session: SessionRow | undefined) => void;
-  /** The text is never read as a command. */
-  ignoreCommands?: boolean;
+  /** The chat command that the text is; null: it is not read as one. Absent: admission reads the text. */
+  command?: ParsedCommand | null;
   /** The lane is full: keep the message for an operator instead of refusing it. */
   deadLetter?: boolean;
 };
