@@ -71,7 +71,6 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
     ...deps,
     log: deps.log.child({ subsystem: "delivery" }),
     link: accounts.link,
-    abilities: (channel: string) => directory.capabilities(channel),
   };
   const delivery = new Delivery({
     ...shared,
@@ -105,18 +104,14 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     transcript,
     log: log.child({ subsystem: "turns" }),
     newId: randomUUID,
-    settings: (agentId) => running.agents.settings(agentId),
     concurrency: () => running.config.agents.defaults.maxConcurrent,
     split: directory.split,
     live: indicators,
-    abilities: (channel) => directory.capabilities(channel),
     replyToMode: (target) => replyToMode(running.config, target),
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),
     quietMs: (channel) => queueSettings(running.config.messages.queue, channel).debounceMs,
     deliver: delivery.wake,
     expired: (session, now) => isExpired(resetRule(running.config, session), session.last_message_at, now, () => prompt.timeZone()),
-    takeContext: (sessionKey, now) => prompt.takeSystemEvents(sessionKey, now),
-    situation: (payload, session) => prompt.situation(payload, session),
     attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     commands: {
       statusLines: (session) => statusLines(deps, turns, session),
@@ -130,32 +125,23 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
 }
 
 function createIngest(deps: MessagingDeps, turns: Turns, delivery: Delivery): EventIngest {
-  const { running, directory, pairings, notes, clock, log } = deps;
+  const { running, notes, clock, log } = deps;
   return new EventIngest({
     ...deps,
     ...turns,
     newId: randomUUID,
     deliver: delivery.wake,
     config: () => running.config,
-    toolsFor: (agentId, room) => running.agents.channelTools(agentId, room),
     historyLimit: (channel, account, agentId) => historyLimit(running.config, { channel, account }, agentId),
-    canonicalId: (channel) => directory.canonicalId(channel),
-    roomAdmitsMembers: (channel) => directory.capabilities(channel)?.roomAdmitsMembers === true,
-    defaultAgent: () => running.agents.defaultAgent(),
-    pairing: {
-      isPaired: (channel, account, sender) => pairings.isPaired(channel, account, sender),
-      request: (channel, account, sender, name) => pairings.request(channel, account, sender, name),
-      text: (channel, account, sender, code) =>
-        pairingMessage({
-          code,
-          channel: asId<ChannelId>(channel),
-          account: asId<AccountId>(account),
-          sender,
-          expiresInMs: LIMITS.pairingTtlMs,
-        }),
-    },
+    pairingText: (channel, account, sender, code) =>
+      pairingMessage({
+        code,
+        channel: asId<ChannelId>(channel),
+        account: asId<AccountId>(account),
+        sender,
+        expiresInMs: LIMITS.pairingTtlMs,
+      }),
     addSessionNote: (sessionKey, text) => notes.add(sessionKey, text, clock.now()),
-    reread: (channel) => directory.redecode(channel),
     log: log.child({ subsystem: "inbound" }),
   });
 }
@@ -167,8 +153,8 @@ function createSupervisor(deps: MessagingDeps, ingest: EventIngest): ChannelSupe
     load: (id) => directory.load(id),
     toWorkerChannel: (channel, spec) =>
       withChannelWorker(channel, spec, { gatewayDir: paths.gateway, outside: directory.pluginSource(spec.channel) }),
-    admit: (channel, account, events, cursor) => ingest.admit(channel, account, events, cursor),
-    cursor: (channel, account) => channelState.cursor(channel, account),
+    admit: ingest.admit,
+    cursor: channelState.cursor,
     vault: (channel, account) => createVault(store, channel, account),
     onState: (status) => bus.emit("account.status", status),
     log: log.child({ subsystem: "channels" }),

@@ -39,8 +39,10 @@ export type MessageAdmissionDeps = {
   commands: CommandContext;
   /** Whether the conversation has ended by itself (daily or idle reset); the next message starts a new one. */
   expired: (session: SessionRow, now: number) => boolean;
-  /** What the session should know with its next message (queued system events); taken in the transaction that admits it. */
-  takeContext: (sessionKey: SessionKey, now: number) => string | null;
+  prompt: {
+    /** What the session should know with its next message (queued system events); taken in the transaction that admits it. */
+    takeSystemEvents(sessionKey: SessionKey, now: number): string | null;
+  };
   /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
   quietMs: (channel: string) => number;
   /** Called when parts for a conversation have been stored. */
@@ -95,7 +97,7 @@ export class MessageAdmission {
   }
 
   #prepareQueued({ submission, runId, isNew, now }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
-    const { clock, crashPoint, inbox, lanes, live, metrics, quietMs, takeContext, transcript } = this.#deps;
+    const { clock, crashPoint, inbox, lanes, live, metrics, prompt, quietMs, transcript } = this.#deps;
     const { sessionKey, agentId, deadLetter } = submission;
     const payload = toPayload(submission, command ? "command" : "message");
     let known: InboxRow | undefined;
@@ -110,7 +112,7 @@ export class MessageAdmission {
         const session = this.#ensureSession(submission, now);
         entry = deadLetter ? undefined : lanes.enter(queued, session);
         const startsAtOnce = entry?.startsAtOnce === true;
-        const noted = command ? null : takeContext(sessionKey, now);
+        const noted = command ? null : prompt.takeSystemEvents(sessionKey, now);
         stored = {
           ...toInboxIdentity(submission, runId, session),
           payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED_MARKER].join("\n\n") } : payload,

@@ -215,8 +215,8 @@ test("typing, reactions and settings that throw cost nothing but themselves", as
 test("a part over which the gateway fails becomes a dead letter; the next part and other conversations continue", async () => {
   const { log, errors } = recorder();
   let failing = true;
-  const abilities = (): typeof ALL_CAPABILITIES => (failing ? boom() : ALL_CAPABILITIES);
-  const talk = openChatBench({ log, wire: { abilities } });
+  const capabilities = (): typeof ALL_CAPABILITIES => (failing ? boom() : ALL_CAPABILITIES);
+  const talk = openChatBench({ log, wire: { directory: { capabilities } } });
   const say = async (id: string, chat: string): Promise<void> => {
     const target = { ...chatTarget(), ...inChat(chat) };
     await talk.store.write(() => talk.turns.outbound.add({ id, sessionKey: null, target, text: id, at: Date.now() }));

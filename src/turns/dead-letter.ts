@@ -9,7 +9,13 @@ import type { ChannelAccount } from "./event-addressing.ts";
 import type { Payload } from "./submission.ts";
 import { noWork, type UnitOfWork } from "./unit-of-work.ts";
 
-export type DeadLetterDeps = { inbox: Inbox; clock: Clock; newId: () => string; defaultAgent: () => AgentId; log: Log };
+export type DeadLetterDeps = {
+  inbox: Inbox;
+  clock: Clock;
+  newId: () => string;
+  running: { readonly agents: { defaultAgent(): AgentId } };
+  log: Log;
+};
 
 /**
  * An event that could not be read is kept as a dead letter: the platform may forget it, and later events are not delayed. `ours`: the
@@ -27,7 +33,7 @@ export function planDeadLetter(
     ...noWork,
     apply: () => {
       const now = clock.now();
-      const agentId = deps.defaultAgent();
+      const agentId = deps.running.agents.defaultAgent();
       const outcome: RunOutcome = {
         status: "error",
         text: "",

@@ -67,7 +67,7 @@ function openRig(
     log: silentLog,
     metrics: silentMetrics,
     link: () => current.current,
-    abilities: () => abilities(idempotency),
+    directory: { capabilities: () => abilities(idempotency) },
     media: bench.media,
     previewSettled: async () => {},
     onUndelivered: () => null,

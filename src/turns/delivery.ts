@@ -1,6 +1,5 @@
 import {
   UnknownOutcomeError,
-  type ChannelCapabilities,
   type Link,
   type MediaUpload,
   type OutboundPart,
@@ -19,6 +18,7 @@ import type { StoredFile, MediaStore } from "../store/media.ts";
 import { isStorageError } from "../store/storage-error.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart, PartState } from "../store/outbox.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
@@ -34,7 +34,7 @@ export type DeliveryOptions = {
   metrics: Metrics;
   /** The live connection of an account, looked up for each send; null while there is none. */
   link: (channel: string, account: string) => Link | null;
-  abilities: (channel: string) => ChannelCapabilities | null;
+  directory: Pick<ChannelLookup, "capabilities">;
   media: MediaStore;
   /** Resolves when nothing of a run's preview is on its way any more. */
   previewSettled: (runId: string) => Promise<void>;
@@ -237,7 +237,7 @@ export class Delivery {
 
   /** Only the first part of an answer takes the place of its preview, on a channel that can edit. */
   #canReplacePreview = (part: OutboxPart): boolean =>
-    part.position === 0 && this.#options.abilities((part.target as ReplyTarget).channel)?.edit === true;
+    part.position === 0 && this.#options.directory.capabilities((part.target as ReplyTarget).channel)?.edit === true;
 
   /** The message whose place a part takes: that of the answer's preview, also one of an earlier process. */
   async #findMessageToReplace(part: OutboxPart, link: Link): Promise<string | null> {
@@ -248,7 +248,7 @@ export class Delivery {
     if (!preview || preview.state === "sent") return preview?.messageId ?? null;
     // Whether the preview arrived is unknown, unless the platform can be asked or deduplicates.
     const asked: OutboundPart = { key: previewKey(previewRunId(part)), target: preview.target as ReplyTarget, text: part.text || "…" };
-    const idempotency = this.#options.abilities(asked.target.channel)?.idempotency;
+    const idempotency = this.#options.directory.capabilities(asked.target.channel)?.idempotency;
     try {
       if (idempotency === "lookup" && link.lookup) return (await link.lookup(asked))?.[0] ?? null;
       if (idempotency !== "key") return null;
@@ -312,7 +312,7 @@ export class Delivery {
 
   /** The result of an attempt with an unknown outcome, where the platform can be asked. Null: it does not have the part, or cannot be asked. */
   async #lookUpAttempt(part: OutboxPart, out: OutboundPart, link: Link): Promise<SendOutcome | null> {
-    const { idempotency } = this.#options.abilities(out.target.channel) ?? {};
+    const { idempotency } = this.#options.directory.capabilities(out.target.channel) ?? {};
     if (idempotency !== "lookup" || !link.lookup) return null;
     try {
       const ids = await link.lookup(out);
@@ -352,7 +352,7 @@ export class Delivery {
 
   /** The outcome is unknown. Only a platform that deduplicates, or can be asked, gets the part again. */
   async #fromUncertain(part: OutboxPart, out: OutboundPart, link: Link, cause: string): Promise<SendOutcome> {
-    const idempotency = this.#options.abilities(out.target.channel)?.idempotency ?? "none";
+    const idempotency = this.#options.directory.capabilities(out.target.channel)?.idempotency ?? "none";
     if (idempotency === "none" || (idempotency === "lookup" && !link.lookup)) return { state: "unknown", cause };
     const found = await this.#lookUpAttempt(part, out, link);
     return found ? { ...found, ...(found.cause && { cause: `${cause}; ${found.cause}` }) } : { state: "queued", cause };

@@ -7,8 +7,11 @@ import { BotLoopGuard } from "../routing/bot-loop.ts";
 import { decide, type RoutingDecision } from "../routing/decide.ts";
 import type { RoutedMessage, RoutingConfig } from "../routing/types.ts";
 import type { ChannelState } from "../store/channel-state.ts";
+import type { Pairings } from "../store/pairing.ts";
 import type { Sessions } from "../store/sessions.ts";
-import { isServedCommand, type ParsedCommand } from "./commands.ts";
+import type { MessageAdmission } from "./admission.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
+import { isServedCommand } from "./commands.ts";
 import type { ChannelAccount } from "./event-addressing.ts";
 
 /** Chat migrations that are not on disk yet: new id to old id. */
@@ -18,11 +21,9 @@ export type InboundRouterDeps = {
   sessions: Sessions;
   channelState: ChannelState;
   config: () => RoutingConfig;
-  canonicalId: (channel: string) => ((id: string) => string) | undefined;
-  /** A listed room of this channel admits all its members. */
-  roomAdmitsMembers: (channel: string) => boolean;
-  isPaired: (channel: string, account: string, sender: string) => boolean;
-  parseCommand: (text: string) => ParsedCommand | null;
+  directory: Pick<ChannelLookup, "canonicalId" | "capabilities">;
+  pairings: Pick<Pairings, "isPaired">;
+  admission: Pick<MessageAdmission, "parseCommand">;
   clock: Clock;
   log: Log;
 };
@@ -57,16 +58,17 @@ export class InboundRouter {
 
   #ask(source: ChannelAccount, message: RoutedMessage, activation: "always" | "mention" | undefined, inThread: boolean): RoutingDecision {
     const { channel, account } = source;
-    const { canonicalId, clock, config, isPaired, parseCommand, roomAdmitsMembers } = this.#deps;
+    const { admission, clock, config, directory, pairings } = this.#deps;
     const accessContext = {
       now: clock.now(),
-      isCommand: (text: string) => isServedCommand(parseCommand(text)),
-      canonicalId: canonicalId(channel),
-      roomAdmitsMembers: roomAdmitsMembers(channel),
+      isCommand: (text: string) => isServedCommand(admission.parseCommand(text)),
+      canonicalId: directory.canonicalId(channel),
+      roomAdmitsMembers: directory.capabilities(channel)?.roomAdmitsMembers === true,
       activation,
       inThread,
     };
-    return decide({ channel, account, message, isPaired: (sender) => isPaired(channel, account, sender), accessContext }, config());
+    const isPaired = (sender: string): boolean => pairings.isPaired(channel, account, sender);
+    return decide({ channel, account, message, isPaired, accessContext }, config());
   }
 
   /** Two bots that answer each other would never end: beyond a budget the pair gets no answers for some time. */

@@ -18,9 +18,11 @@ import type { ChannelState } from "../store/channel-state.ts";
 import type { Inbox, InboxRow } from "../store/inbox.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
+import type { Pairings } from "../store/pairing.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { MessageAdmission } from "./admission.ts";
 import { ADDRESSED_MARKER } from "./agent-text.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import type { ParsedCommand } from "./commands.ts";
 import { planChatMigration } from "./chat-migration.ts";
 import { internalFailureCause, isEventFailure, planDeadLetter } from "./dead-letter.ts";
@@ -38,6 +40,14 @@ import type { Payload, Submission } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import { combineWork, commitWork, noWork, type UnitOfWork } from "./unit-of-work.ts";
 import { quoteFollowing } from "./untrusted-text.ts";
+
+/** The agents of the configuration in use, as far as channels concern them. */
+type ChannelAgents = {
+  /** Receives messages for which no agent can be found: they become dead letters there. */
+  defaultAgent(): AgentId;
+  /** Tools that a sender may use through this agent, given the room's settings; none unless the configuration grants them. */
+  channelTools(agentId: AgentId, roomTools: unknown): readonly ToolName[];
+};
 
 export type EventIngestDeps = {
   store: Store;
@@ -57,25 +67,15 @@ export type EventIngestDeps = {
   metrics: Metrics;
   newId: () => string;
   config: () => RoutingConfig;
-  /** Tools that a sender may use through this agent, given the room's settings; none unless the configuration grants them. */
-  toolsFor: (agentId: AgentId, roomTools: unknown) => readonly ToolName[];
+  running: { readonly agents: ChannelAgents };
   /** Group lines that are kept until someone addresses the agent. 0: none. */
   historyLimit: (channel: ChannelId, account: AccountId, agentId: AgentId | null) => number;
-  canonicalId: (channel: string) => ((id: string) => string) | undefined;
-  /** A listed room of this channel admits all its members. */
-  roomAdmitsMembers: (channel: string) => boolean;
-  /** Receives messages for which no agent can be found: they become dead letters there. */
-  defaultAgent: () => AgentId;
-  pairing: {
-    isPaired: (channel: string, account: string, sender: string) => boolean;
-    /** The code for the sender, once per request; null when there is nothing to send. Called inside a transaction. */
-    request: (channel: string, account: string, sender: string, name: string | undefined) => string | null;
-    text: (channel: string, account: string, sender: string, code: string) => string;
-  };
+  directory: ChannelLookup;
+  pairings: Pick<Pairings, "isPaired" | "request">;
+  /** What an unknown sender reads who is offered a code. */
+  pairingText: (channel: string, account: string, sender: string, code: string) => string;
   /** Leaves a line for the next turn of a session. Called inside a transaction. */
   addSessionNote: (sessionKey: string, text: string) => void;
-  /** The channel's second reading of an event; undefined when the channel has none or is not loaded. */
-  reread: (channel: string) => ((raw: string, now: number) => ChannelEvent | null) | undefined;
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
   crashPoint: (point: string) => void;
@@ -93,16 +93,11 @@ export class EventIngest {
   readonly #router: InboundRouter;
 
   constructor(deps: EventIngestDeps) {
-    const { admission, pairing } = deps;
     this.#deps = deps;
-    this.#router = new InboundRouter({
-      ...deps,
-      isPaired: pairing.isPaired,
-      parseCommand: (text) => admission.parseCommand(text),
-    });
+    this.#router = new InboundRouter(deps);
   }
 
-  async admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> {
+  readonly admit = async (channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor?: string): Promise<void> => {
     const source: ChannelAccount = { channel, account };
     const { crashPoint, log } = this.#deps;
     // The account that connected counts, whatever an event says.
@@ -115,7 +110,7 @@ export class EventIngest {
     // Everything is on disk: a failure over one event must not affect the others or the acknowledgement.
     const failed = (err: unknown): void => log.error("the gateway failed after it had stored an event", { ...source, error: err });
     for (const unit of units) contain(failed, () => unit.onCommit())();
-  }
+  };
 
   /** An event over which the gateway itself fails becomes a dead letter, and the rest of the batch is tried again without it. */
   async #commit(source: ChannelAccount, events: readonly ChannelEvent[], units: UnitOfWork[], cursor: string | undefined): Promise<void> {
@@ -172,11 +167,11 @@ export class EventIngest {
   }
 
   #planInteraction(source: ChannelAccount, event: InboundPress, decision: RoutingDecision): UnitOfWork {
-    const { defaultAgent } = this.#deps;
+    const { running } = this.#deps;
     return planInteraction(this.#deps, source, event, {
       decision,
       toSubmission: (target, button) => {
-        const agentId = parseSessionKey(button.sessionKey)?.agentId ?? defaultAgent();
+        const agentId = parseSessionKey(button.sessionKey)?.agentId ?? running.agents.defaultAgent();
         const command = this.#readCommand(button.value, decision);
         const text = withSenderLabel(event, button.value, command !== null);
         return this.#toSubmission({ source, event, target, decision }, { agentId, sessionKey: button.sessionKey, text, command });
@@ -189,8 +184,8 @@ export class EventIngest {
     const { raw } = row.payload;
     if (!raw || raw.cut) throw new GatewayError("INVALID_REQUEST", "this event was too long to be kept whole and cannot be read again");
     const source: ChannelAccount = { channel: asId<ChannelId>(row.channel), account: asId<AccountId>(row.account) };
-    const { channelState, clock, inbox, reread, store } = this.#deps;
-    const read = raw.ours ? (text: string) => JSON.parse(text) as ChannelEvent : reread(row.channel);
+    const { channelState, clock, directory, inbox, store } = this.#deps;
+    const read = raw.ours ? (text: string) => JSON.parse(text) as ChannelEvent : directory.redecode(row.channel);
     if (!read) throw new GatewayError("INVALID_REQUEST", `the channel ${row.channel} cannot read an event again`);
     const event = read(raw.text, clock.now());
     if (!event || event.kind === "unreadable")
@@ -209,7 +204,7 @@ export class EventIngest {
   }
 
   #planMessage(source: ChannelAccount, event: InboundMessage, decision: RoutingDecision): UnitOfWork {
-    const { canonicalId, config, log, metrics } = this.#deps;
+    const { config, directory, log, metrics } = this.#deps;
     const { reason } = decision.access;
     const action = decision.access.action === "answer" && this.#router.isBotLoop(source, event) ? "ignore" : decision.access.action;
     metrics.count("gateway_channels_inbound_total", { channel: source.channel, action });
@@ -219,7 +214,7 @@ export class EventIngest {
     if (action === "offer-pairing") return this.#planPairing(event, target);
     if (action === "ignore") return noWork;
     const message = { source, event, target, decision };
-    const agents = broadcastAgents(config(), event, canonicalId(source.channel));
+    const agents = broadcastAgents(config(), event, directory.canonicalId(source.channel));
     if (agents.length > 0) return this.#planBroadcast(message, agents);
     if (!decision.route || !decision.sessionKey) return this.#planUnroutable(message);
     return this.#planForAgent(message, { agentId: decision.route.agentId, sessionKey: decision.sessionKey });
@@ -229,7 +224,7 @@ export class EventIngest {
   #planUnroutable(message: RoutedEvent): UnitOfWork {
     const { channel, account } = message.source;
     this.#deps.log.error("a message has no agent and became a dead letter", { channel, account, problem: message.decision.problem });
-    const agentId = this.#deps.defaultAgent();
+    const agentId = this.#deps.running.agents.defaultAgent();
     return this.#planForAgent(message, { agentId, sessionKey: asId<SessionKey>(`agent:${agentId}:dead-letter`), deadLetter: true });
   }
 
@@ -295,7 +290,7 @@ export class EventIngest {
     to: Recipient & { text: string; command: ParsedCommand | null },
   ): Submission {
     const { source, event, target, decision } = message;
-    const { lanes, sessions, toolsFor } = this.#deps;
+    const { lanes, running, sessions } = this.#deps;
     const session = sessions.get(to.sessionKey);
     // A message for a full lane becomes a dead letter: the channel may still be acknowledged.
     const isDeadLetter = to.deadLetter === true || lanes.isFull(to.sessionKey);
@@ -317,7 +312,7 @@ export class EventIngest {
         ...(event.chat.kind === "direct" ? {} : { room: true as const }),
       },
       target,
-      tools: toolsFor(to.agentId, decision.roomTools),
+      tools: running.agents.channelTools(to.agentId, decision.roomTools),
       command: to.command,
       commandScope: decision.permissions.commandScope,
       queueMode: toQueueMode(session?.queue_mode) ?? decision.queue.mode,
@@ -372,7 +367,7 @@ export class EventIngest {
   }
 
   #planPairing(event: InboundMessage, target: ReplyTarget): UnitOfWork {
-    const { clock, deliver, outbound, pairing } = this.#deps;
+    const { clock, deliver, outbound, pairings, pairingText } = this.#deps;
     const { channel, account } = target;
     const { sender } = event;
     let offered = false;
@@ -380,11 +375,11 @@ export class EventIngest {
       ...noWork,
       apply: () => {
         offered = false;
-        const code = pairing.request(channel, account, sender.id, sender.name);
+        const code = pairings.request(channel, account, sender.id, sender.name);
         if (code === null) return;
         offered = true;
         const id = `pairing:${channel}:${account}:${event.eventId}`;
-        outbound.add({ id, sessionKey: null, target, text: pairing.text(channel, account, sender.id, code), at: clock.now() });
+        outbound.add({ id, sessionKey: null, target, text: pairingText(channel, account, sender.id, code), at: clock.now() });
       },
       onCommit: () => {
         if (offered) deliver(conversationOf(target));

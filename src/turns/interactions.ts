@@ -4,6 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { Buttons, StoredButton } from "../store/buttons.ts";
 import type { MessageAdmission } from "./admission.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import { conversationPrefix, toPlaceTarget, type ChannelAccount } from "./event-addressing.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import type { Submission } from "./submission.ts";
@@ -15,7 +16,7 @@ export type InteractionDeps = {
   outbound: Outbound;
   clock: Clock;
   log: Log;
-  canonicalId: (channel: string) => ((id: string) => string) | undefined;
+  directory: Pick<ChannelLookup, "canonicalId">;
   deliver: (conversation: string) => void;
 };
 
@@ -74,7 +75,7 @@ export function planInteraction(
 
 function refusalReason(deps: InteractionDeps, source: ChannelAccount, event: InboundPress, button: StoredButton): string | null {
   if (!button.conversation.startsWith(conversationPrefix(source, event.chat.id))) return "elsewhere";
-  const canonical = deps.canonicalId(source.channel) ?? ((id: string): string => id.trim());
+  const canonical = deps.directory.canonicalId(source.channel) ?? ((id: string): string => id.trim());
   const ids = [event.sender.id, ...(event.sender.aliases ?? [])].map((id) => canonical(id));
   return button.sender === null || ids.includes(canonical(button.sender)) ? null : "another person";
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { RunId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
@@ -11,7 +11,7 @@ import { toRunRef } from "./events.ts";
 import { nextAction, toActiveTurn, toQueuedMessage, waitingLanes, type ActiveTurn, type Lane, type QueuedMessage } from "./lane.ts";
 import { LastAttempts } from "./last-attempts.ts";
 import type { RunRegistry } from "./runs.ts";
-import { toSlotRequest, type AgentSettings } from "./settings.ts";
+import { toSlotRequest, type RunningAgents } from "./settings.ts";
 import type { SlotWaits } from "./slot-waits.ts";
 import { TurnSlots, type SlotRequest } from "./slots.ts";
 import type { Payload, RunRow } from "./submission.ts";
@@ -40,7 +40,7 @@ export type SessionLanesDeps = {
   write: RetryingWrite;
   clock: Clock;
   log: Log;
-  settings: (agentId: AgentId) => AgentSettings;
+  running: RunningAgents;
   /** Turns that may run at the same time. */
   concurrency: () => number;
   crashPoint: (point: string) => void;
@@ -87,7 +87,7 @@ export class SessionLanes {
   /** Reserves a place for a message that is being stored; inside its `store.write`. */
   enter({ runId, slotNeed }: QueuedMessage, session: SessionRow): LaneEntry {
     const { key } = session;
-    const request = toSlotRequest(this.#deps.settings, slotNeed, session);
+    const request = toSlotRequest(this.#deps.running, slotNeed, session);
     const startsAtOnce = this.#reserve(key, request);
     const entry = { key, withdrawn: false };
     this.#entering.set(runId, entry);
@@ -310,7 +310,7 @@ export class SessionLanes {
   }
 
   #slotRequestOf = (key: SessionKey, { slotNeed }: QueuedMessage): SlotRequest =>
-    toSlotRequest(this.#deps.settings, slotNeed, this.#deps.sessions.get(key));
+    toSlotRequest(this.#deps.running, slotNeed, this.#deps.sessions.get(key));
   #waitingSlotRequests = (except: SessionKey): SlotRequest[] =>
     waitingLanes(this.#lanes.values(), except).map((lane) => this.#slotRequestOf(lane.key, lane.queue[0]!));
 

@@ -11,6 +11,7 @@ import type { ChannelState } from "../store/channel-state.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Sessions } from "../store/sessions.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import {
   conversationPrefix,
   messageRef,
@@ -40,7 +41,7 @@ export type MessageEditDeps = {
   bus: Bus<TurnEvents>;
   clock: Clock;
   config: () => RoutingConfig;
-  canonicalId: (channel: string) => ((id: string) => string) | undefined;
+  directory: Pick<ChannelLookup, "canonicalId">;
   /** Leaves a line for the next turn of a session; inside a `store.write`. */
   addSessionNote: (sessionKey: string, text: string) => void;
 };
@@ -160,7 +161,7 @@ export function planReaction(deps: MessageEditDeps, source: ChannelAccount, even
 function reactionMode(deps: MessageEditDeps, { channel, account }: ChannelAccount, event: InboundReaction): "off" | "own" | "all" {
   const config = deps.config();
   const policy = resolveAccountPolicy(config, channel, account);
-  const canonicalId = deps.canonicalId(channel);
+  const canonicalId = deps.directory.canonicalId(channel);
   const place = { id: event.chat.id, parentId: event.parent?.id, threadId: event.thread?.id, guildId: event.guildId };
   const room = event.chat.kind === "direct" ? undefined : findRoomRule(policy, place, canonicalId ?? ((id) => id.trim())).rule;
   const mode = room?.reactions ?? policy.reactions;

@@ -1,7 +1,8 @@
-import type { ChannelCapabilities, Button, ReplyTarget } from "../channels/channel.ts";
+import type { Button, ReplyTarget } from "../channels/channel.ts";
 import type { SessionKey } from "../core/ids.ts";
 import type { StoredFile } from "../store/media.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import { stripMediaLines } from "./outbound-media.ts";
 import { isSilentReply, mayBecomeSilentReply } from "./presentation.ts";
 import { mayBecomeReplyTag, takeReplyTag, type TaggedReply } from "./reply-tag.ts";
@@ -16,8 +17,7 @@ export type OutboundDeps = {
   split: (target: ReplyTarget, text: string) => readonly string[];
   /** Text in front of every reply of this session on that channel; empty for none. */
   replyPrefix: (target: ReplyTarget, sessionKey: SessionKey) => string;
-  /** What the channel can do; null while it is not known. */
-  abilities: (channel: string) => ChannelCapabilities | null;
+  directory: Pick<ChannelLookup, "capabilities">;
   replyToMode: (target: ReplyTarget) => ReplyToMode;
 };
 
@@ -50,7 +50,7 @@ export class Outbound {
 
   /** Stores a message as parts in sending order; inside a `store.write`. */
   add(intent: Intent): void {
-    const { outbox, abilities } = this.#deps;
+    const { outbox, directory } = this.#deps;
     const { id, sessionKey, target, at, runId = id } = intent;
     const conversation = conversationOf(target);
     const add = (piece: IntentPart, position: number): unknown =>
@@ -58,7 +58,7 @@ export class Outbound {
     const pieces = this.#split(intent);
     pieces.forEach(add);
     // Nothing to say, but a preview is visible: this part removes it.
-    if (pieces.length === 0 && abilities(target.channel)?.edit && outbox.previews.get(runId)) add({ target, text: "" }, 0);
+    if (pieces.length === 0 && directory.capabilities(target.channel)?.edit && outbox.previews.get(runId)) add({ target, text: "" }, 0);
   }
 
   /** The first part if the answer ended here, and where it goes; null while there is nothing to show. */
@@ -75,7 +75,7 @@ export class Outbound {
   #split(intent: Intent): IntentPart[] {
     const { sessionKey, target } = intent;
     const reply = sessionKey === null ? { text: intent.text, to: null } : takeReplyTag(intent.text);
-    const abilities = this.#deps.abilities(target.channel);
+    const abilities = this.#deps.directory.capabilities(target.channel);
     const files = intent.media ?? [];
     const rows = intent.buttons?.filter((row) => row.length > 0) ?? [];
     const shown = [

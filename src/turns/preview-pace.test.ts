@@ -53,7 +53,7 @@ function open(slowed: SendResult[] = []) {
       clock,
       log: silentLog,
       link: () => chat.link,
-      abilities: () => ALL_CAPABILITIES,
+      directory: { capabilities: () => ALL_CAPABILITIES },
       isPaused: () => false,
       applyRateLimit: (_target, result) => slowed.push(result),
       isIdle: () => !busy.now,

@@ -1,4 +1,4 @@
-import type { ChannelCapabilities, Link, OutboundPart, SendResult, ReplyTarget } from "../channels/channel.ts";
+import type { Link, OutboundPart, SendResult, ReplyTarget } from "../channels/channel.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -7,6 +7,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox } from "../store/outbox.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import { conversationOf } from "./outbound.ts";
 
 /** What a preview and the small signs of a turn need of the outside. */
@@ -16,7 +17,7 @@ export type PreviewDeps = {
   clock: Clock;
   log: Log;
   link: (channel: string, account: string) => Link | null;
-  abilities: (channel: string) => ChannelCapabilities | null;
+  directory: Pick<ChannelLookup, "capabilities">;
   /** The platform has asked to wait: what can be left out is left out. */
   isPaused: (target: ReplyTarget) => boolean;
   /** Tells the deliverer that the platform asked to slow down. */

@@ -1,5 +1,5 @@
 import type { AgentEvent, AgentRuntime, ToolName, Turn, TurnFailure } from "../agents/runtime.ts";
-import type { Button, ChannelCapabilities, ReplyTarget } from "../channels/channel.ts";
+import type { Button, ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
@@ -13,6 +13,7 @@ import type { Inbox, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionPatch, type SessionRow, type Sessions } from "../store/sessions.ts";
+import type { ChannelLookup } from "./channel-lookup.ts";
 import { answerCommand, parseCommand, type CommandChoice, type CommandContext } from "./commands.ts";
 import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
@@ -46,7 +47,7 @@ export type RunningTurnDeps = TurnRequestDeps & {
   metrics: Metrics;
   newId: () => string;
   commands: CommandContext;
-  abilities: (channel: string) => ChannelCapabilities | null;
+  directory: Pick<ChannelLookup, "capabilities">;
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
   /** What a person sees of a turn before its answer; absent where nothing is visible. */
@@ -178,8 +179,8 @@ export class RunningTurn {
 
   /** One button for each choice, where the channel has buttons; only the sender may use them. Inside a `store.write`. */
   #buttonsFor(choices: readonly CommandChoice[], target: ReplyTarget, now: number): Button[][] {
-    const { buttons, abilities } = this.#deps;
-    if (choices.length === 0 || !buttons || !abilities(target.channel)?.buttons) return [];
+    const { buttons, directory } = this.#deps;
+    if (choices.length === 0 || !buttons || !directory.capabilities(target.channel)?.buttons) return [];
     const tokens = buttons.issue({
       conversation: conversationOf(target),
       sessionKey: this.#ref.sessionKey,
@@ -217,7 +218,7 @@ export class RunningTurn {
 
   #timeoutMs(): number {
     const { payload, agentId } = this.#context.row;
-    return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#deps.settings(agentId).timeoutMs;
+    return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#deps.running.agents.settings(agentId).timeoutMs;
   }
 
   /**
@@ -373,11 +374,12 @@ export class RunningTurn {
 
   /** What is sent to the channel: the text, and the files that it names where the conversation may read files at all. */
   async #toReply(outcome: RunOutcome): Promise<OutboundMedia> {
-    const { media, log, settings } = this.#deps;
+    const { media, log, running } = this.#deps;
     const { payload, agentId } = this.#context.row;
     const text = outcome.status === "error" ? withFailureNotice(outcome) : outcome.text;
     if (!payload.target) return { text, media: [] };
-    return collectOutboundMedia(text, { workspace: payload.tools.includes("read") ? settings(agentId).workspace : null, media, log });
+    const workspace = payload.tools.includes("read") ? running.agents.settings(agentId).workspace : null;
+    return collectOutboundMedia(text, { workspace, media, log });
   }
 
   /** Ends the run and everything that went into it; what was handed in but not taken goes back into the queue. */

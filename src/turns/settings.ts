@@ -45,12 +45,15 @@ export function slotNeedOf(payload: Pick<Payload, "model" | "target" | "provenan
   return { model: payload?.model ?? null, kind };
 }
 
+/** The agents of the configuration in use, read for each use: a change of the configuration replaces them. */
+export type RunningAgents = { readonly agents: { settings(agentId: AgentId): AgentSettings } };
+
 /** The slot that a message of a session takes now: its provider follows from the configured model. */
 export function toSlotRequest(
-  settings: (agentId: AgentId) => AgentSettings,
+  { agents }: RunningAgents,
   need: SlotNeed,
   session: Pick<SessionRow, "agent_id" | "model"> | undefined,
 ): SlotRequest {
-  const [model] = session ? resolveModels(settings(asId<AgentId>(session.agent_id)), session, need.model) : [];
+  const [model] = session ? resolveModels(agents.settings(asId<AgentId>(session.agent_id)), session, need.model) : [];
   return { provider: model?.provider ?? "", kind: need.kind };
 }

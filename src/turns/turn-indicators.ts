@@ -61,14 +61,14 @@ export class TurnIndicators {
       this.#options.log.debug("typing was not shown to a waiting person", { runId: run.runId, cause: reasonOf(err) });
     let typing: { stop: () => void } | null = null;
     contain(failed, () => {
-      if (!this.#options.abilities(run.target.channel)?.typing) return;
+      if (!this.#options.directory.capabilities(run.target.channel)?.typing) return;
       typing = this.#typing(run, this.#options.settings(run.target, run.agentId));
     })();
     return contain(failed, () => typing?.stop());
   }
 
   #begin(run: IndicatedRun): ActiveIndicators | null {
-    const abilities = this.#options.abilities(run.target.channel);
+    const abilities = this.#options.directory.capabilities(run.target.channel);
     if (!abilities || (!abilities.typing && !abilities.edit)) return null;
     const settings = this.#options.settings(run.target, run.agentId);
     const typing = abilities.typing ? this.#typing(run, settings) : null;
@@ -112,7 +112,7 @@ export class TurnIndicators {
 
   async #react({ agentId, payload }: AcknowledgedMessage, on: boolean): Promise<void> {
     const { target } = payload;
-    if (!target?.replyTo || !this.#options.abilities(target.channel)?.reactions) return;
+    if (!target?.replyTo || !this.#options.directory.capabilities(target.channel)?.reactions) return;
     const { ack } = this.#options.settings(target, agentId);
     if (!ack || (!on && !ack.removeAfterReply) || !isInAckScope(ack.scope, target, payload.addressed === true)) return;
     const link = this.#options.link(target.channel, target.account);

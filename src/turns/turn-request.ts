@@ -1,10 +1,9 @@
 import type { Turn } from "../agents/runtime.ts";
-import type { AgentId } from "../core/ids.ts";
 import type { MediaStore } from "../store/media.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
-import { resolveModels, resolveThinking, type AgentSettings } from "./settings.ts";
+import { resolveModels, resolveThinking, type RunningAgents } from "./settings.ts";
 import type { Payload, RunRow } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
@@ -12,9 +11,11 @@ import type { TurnContext } from "./turn-context.ts";
 export type TurnRequestDeps = {
   media: MediaStore;
   transcript: Transcript;
-  settings: (agentId: AgentId) => AgentSettings;
-  /** Facts about who talks from where, for the system prompt; never text of a sender. */
-  situation: (payload: Payload, session: SessionRow) => string;
+  running: RunningAgents;
+  prompt: {
+    /** Facts about who talks from where, for the system prompt; never text of a sender. */
+    situation(payload: Payload, session: SessionRow): string;
+  };
   /** The files of a message, fetched before its turn begins; absent where messages have none. */
   attachments?: (row: RunRow, signal: AbortSignal) => Promise<Payload>;
 };
@@ -26,8 +27,8 @@ export async function buildTurn(
   session: SessionRow,
   rights: Pick<Turn, "tools" | "beforeTool">,
 ): Promise<Turn> {
-  const { attachments, media, transcript, situation } = deps;
-  const settings = deps.settings(row.agentId);
+  const { attachments, media, prompt, running, transcript } = deps;
+  const settings = running.agents.settings(row.agentId);
   const withMedia = (each: RunRow): Promise<Payload> =>
     each.payload.media && attachments ? attachments(each, active.abort.signal) : Promise.resolve(each.payload);
   const payloads = await Promise.all([row, ...collected.filter((each) => each.payload !== null)].map(withMedia));
@@ -47,7 +48,7 @@ export async function buildTurn(
     thinking: resolveThinking(settings, session, payload.thinking),
     ...rights,
     workspace: settings.workspace,
-    conversationContext: [situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
+    conversationContext: [prompt.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
     checkpoint: session.checkpoint,
     history: () => transcript.buildContext(session, [...active.runIds, ...active.steered, ...queuedRuns()]),
   };

@@ -98,7 +98,7 @@ export function openChatBench(
     quietMs?: number;
     timeoutMs?: number;
     /** Replaces parts of what the deliverer and the signs of a turn ask. */
-    wire?: Partial<Pick<DeliveryOptions, "link" | "abilities" | "onUndelivered">>;
+    wire?: Partial<Pick<DeliveryOptions, "link" | "directory" | "onUndelivered">>;
     settingsOf?: () => IndicatorSettings;
   } = {},
 ): ChatBench {
@@ -126,7 +126,16 @@ export function openChatBench(
       const link = { ...chat.link, ...options.link };
       const clock = options.clock ?? systemClock;
       const log = options.log ?? silentLog;
-      const wire = { store, outbox, clock, log, crashPoint: mark, link: () => link, abilities: () => abilities, ...options.wire };
+      const wire = {
+        store,
+        outbox,
+        clock,
+        log,
+        crashPoint: mark,
+        link: () => link,
+        directory: { capabilities: () => abilities },
+        ...options.wire,
+      };
       const delivery = new Delivery({
         ...wire,
         bus,

@@ -46,19 +46,16 @@ export function openIngest(
     crashPoint: options.mark ?? (() => {}),
     channelState: createChannelState(bench.store),
     config: () => config,
-    toolsFor: options.toolsFor ?? (() => []),
+    running: { agents: { channelTools: options.toolsFor ?? (() => []), defaultAgent: () => asId("main") } },
     historyLimit: () => 3,
-    canonicalId: () => undefined,
-    roomAdmitsMembers: () => false,
-    defaultAgent: () => asId("main"),
-    pairing: {
+    directory: { capabilities: () => null, canonicalId: () => undefined, redecode: () => options.reread },
+    pairings: {
       isPaired: (_channel, _account, sender) => paired.has(sender),
       request: (_channel, _account, sender) => (asked.has(sender) ? null : (asked.add(sender), "CODE1234")),
-      text: (_channel, _account, _sender, code) => `your code: ${code}`,
     },
+    pairingText: (_channel, _account, _sender, code) => `your code: ${code}`,
     buttons,
     addSessionNote: (sessionKey, text) => notes.add(sessionKey, text, 1),
-    reread: () => options.reread,
     log: options.log ?? silentLog,
     metrics: options.metrics ?? silentMetrics,
   });

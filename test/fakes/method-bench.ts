@@ -66,7 +66,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     media: bench.media,
     bus: bench.bus,
     runtime: bench.runtime,
-    settings: bench.settings,
+    settings: bench.running.agents.settings,
     store: bench.store,
     hub: silentHub,
     answers: new AnswerCache(silentMetrics),

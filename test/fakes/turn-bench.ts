@@ -25,7 +25,7 @@ import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
 
-type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "settings">;
+type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "running">;
 
 export type TurnBench = BenchStores & {
   dir: string;
@@ -90,7 +90,9 @@ export function openTurnBench(
     media,
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLog,
-    settings: () => ({ models: [MODEL], thinking: "off" as const, workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }),
+    running: {
+      agents: { settings: () => ({ models: [MODEL], thinking: "off" as const, workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }) },
+    },
   };
   const deliver = options.deliver ?? ((): void => {});
   const newId = (): string => `id-${stamp}-${++ids}`;
@@ -115,14 +117,13 @@ export function openTurnBench(
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
-    abilities: () => options.abilities ?? null,
+    directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
     quietMs: () => options.quietMs ?? 0,
     deliver,
     expired: () => false,
-    takeContext: () => null,
-    situation: (payload) => options.situation?.(payload) ?? "",
+    prompt: { takeSystemEvents: () => null, situation: (payload) => options.situation?.(payload) ?? "" },
     commands: {
       statusLines: (session) => [`session ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],

@@ -152,7 +152,7 @@ export async function createChecker(): Promise<OutputChecker> {
     outbox: undefined as never,
     split: (_target, text) => [text],
     replyPrefix: () => "",
-    abilities: () => null,
+    directory: { capabilities: () => null },
     replyToMode: () => "off",
   });
   const target = { channel: asId<never>("x"), account: asId<never>("x"), chat: { kind: "direct" as const, id: asId<never>("x") } };
