@@ -38,7 +38,7 @@ import { resolveRepliedMessage } from "./replied-message.ts";
 import type { RunRegistry } from "./runs.ts";
 import type { Payload, Submission } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
-import { combineWork, commitWork, noWork, type UnitOfWork } from "./unit-of-work.ts";
+import { combineWork, commitWork, noWork, planInTransaction, type UnitOfWork } from "./unit-of-work.ts";
 import { quoteFollowing } from "./untrusted-text.ts";
 
 /** The agents of the configuration in use, as far as channels concern them. */
@@ -109,7 +109,7 @@ export class EventIngest {
     if (events.length > 0) crashPoint("committed");
     // Everything is on disk: a failure over one event must not affect the others or the acknowledgement.
     const failed = (err: unknown): void => log.error("the gateway failed after it had stored an event", { ...source, error: err });
-    for (const unit of units) contain(failed, () => unit.onCommit())();
+    for (const unit of units) contain(failed, unit.onCommit)();
   };
 
   /** An event over which the gateway itself fails becomes a dead letter, and the rest of the batch is tried again without it. */
@@ -192,14 +192,13 @@ export class EventIngest {
       throw new GatewayError("INVALID_REQUEST", "the event still cannot be read", { fix: "Drop it, or try again after an update." });
     const work = this.#plan(source, { ...event, eventId: row.eventId, account: source.account }, NO_MIGRATIONS);
     await commitWork(store, {
+      ...work,
       apply: () => {
         inbox.remove(row.runId);
         work.apply();
         // An event that leaves no row of its own must not be admitted a second time either.
         if (!inbox.byEvent(row.channel, row.account, row.eventId)) channelState.markEventSeen(source, row.eventId, clock.now());
       },
-      onCommit: () => work.onCommit(),
-      onRollback: () => work.onRollback(),
     });
   }
 
@@ -245,34 +244,29 @@ export class EventIngest {
         }),
       ),
     );
-    return this.#onceAdmitted(source, all, () => {
+    const isNew = (): boolean => {
       const isSeen = inbox.byEvent(source.channel, source.account, event.eventId) !== undefined;
       return !isSeen && channelState.markEventSeen(source, event.eventId, clock.now());
-    });
+    };
+    return this.#onceAdmitted(source.channel, isNew, () => all);
   }
 
   /** One message for one agent. A repeated event does nothing: this is the only place that asks. */
   #planForAgent(message: RoutedEvent, to: Recipient): UnitOfWork {
-    const { source, event } = message;
-    const eventId = to.eventId ?? event.eventId;
-    let admission: UnitOfWork<unknown> = noWork;
-    const admit: UnitOfWork = {
-      apply: () => {
-        admission = noWork;
-        admission = this.#deps.admission.prepare(this.#readMessage(message, { ...to, eventId }), true);
-        admission.apply();
-      },
-      onCommit: () => void admission.onCommit(),
-      onRollback: () => {
-        admission.onRollback();
-        admission = noWork;
-      },
-    };
-    return this.#onceAdmitted(source, admit, () => this.#deps.inbox.byEvent(source.channel, source.account, eventId) === undefined);
+    const { admission, inbox } = this.#deps;
+    const { channel, account } = message.source;
+    const eventId = to.eventId ?? message.event.eventId;
+    return this.#onceAdmitted(
+      channel,
+      () => inbox.byEvent(channel, account, eventId) === undefined,
+      () => admission.prepare(this.#readMessage(message, { ...to, eventId }), true),
+    );
   }
 
-  #onceAdmitted({ channel }: ChannelAccount, work: UnitOfWork, isNew: () => boolean): UnitOfWork {
-    return onceAdmitted(work, isNew, () => this.#deps.metrics.count("gateway_turns_duplicates_total", { channel }));
+  /** A unit that only counts a duplicate unless `isNew`, which is asked in its transaction. */
+  #onceAdmitted(channel: ChannelId, isNew: () => boolean, plan: () => UnitOfWork<unknown>): UnitOfWork {
+    const repeated = { ...noWork, onCommit: () => this.#deps.metrics.count("gateway_turns_duplicates_total", { channel }) };
+    return planInTransaction(() => (isNew() ? plan() : repeated));
   }
 
   /** The command of a sender who may use commands. */
@@ -389,25 +383,6 @@ export class EventIngest {
 }
 
 const NO_MIGRATIONS: ChatMigrations = new Map();
-
-/** A unit that does nothing unless `isNew`, which is asked in its transaction. */
-function onceAdmitted(work: UnitOfWork, isNew: () => boolean, onRepeated: () => void): UnitOfWork {
-  let active = false;
-  return {
-    apply: () => {
-      active = isNew();
-      if (active) work.apply();
-    },
-    onCommit: () => {
-      if (active) work.onCommit();
-      else onRepeated();
-    },
-    onRollback: () => {
-      if (active) work.onRollback();
-      active = false;
-    },
-  };
-}
 
 /** Where one message goes, as far as its decision does not say it. */
 type Recipient = {

@@ -8,7 +8,7 @@ import type { ChannelLookup } from "./channel-lookup.ts";
 import { conversationPrefix, toPlaceTarget, type ChannelAccount } from "./event-addressing.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import type { Submission } from "./submission.ts";
-import { noWork, type UnitOfWork } from "./unit-of-work.ts";
+import { noWork, planInTransaction, type UnitOfWork } from "./unit-of-work.ts";
 
 export type InteractionDeps = {
   buttons: Buttons;
@@ -40,37 +40,25 @@ export function planInteraction(
 ): UnitOfWork {
   if (decision.access.action !== "answer") return noWork;
   const { admission, buttons, clock, deliver, log, outbound } = deps;
-  const refuse = (reason: string): void => log.info("an interaction was refused", { ...source, sender: event.sender.id, reason });
-  let work: UnitOfWork<unknown> = noWork;
-  let notified: ReplyTarget | undefined;
-  return {
-    apply: () => {
-      work = noWork;
-      notified = undefined;
-      const button = buttons.get(event.token);
-      const now = clock.now();
-      const refusal = button ? refusalReason(deps, source, event, button) : "unknown";
-      if (!button || refusal !== null) return refuse(refusal ?? "unknown");
-      const target = toButtonTarget(source, event, button);
-      if (button.expiresAt <= now) {
-        refuse("expired");
-        if (!buttons.consume(button.token, now)) return;
-        notified = target;
-        return outbound.add({ id: `press:${button.token}`, sessionKey: null, target, text: EXPIRED_BUTTON_TEXT, at: now });
-      }
-      if (!buttons.consume(button.token, now)) return refuse("used");
-      work = admission.prepare(toSubmission(target, button));
-      work.apply();
-    },
-    onCommit: () => {
-      work.onCommit();
-      if (notified) deliver(conversationOf(notified));
-    },
-    onRollback: () => {
-      work.onRollback();
-      work = noWork;
-    },
+  const refuse = (reason: string): UnitOfWork => {
+    log.info("an interaction was refused", { ...source, sender: event.sender.id, reason });
+    return noWork;
   };
+  return planInTransaction(() => {
+    const button = buttons.get(event.token);
+    const now = clock.now();
+    const refusal = button ? refusalReason(deps, source, event, button) : "unknown";
+    if (!button || refusal !== null) return refuse(refusal ?? "unknown");
+    const target = toButtonTarget(source, event, button);
+    if (button.expiresAt <= now) {
+      refuse("expired");
+      if (!buttons.consume(button.token, now)) return noWork;
+      const notice = { id: `press:${button.token}`, sessionKey: null, target, text: EXPIRED_BUTTON_TEXT, at: now };
+      return { ...noWork, apply: () => outbound.add(notice), onCommit: () => deliver(conversationOf(target)) };
+    }
+    if (!buttons.consume(button.token, now)) return refuse("used");
+    return admission.prepare(toSubmission(target, button));
+  });
 }
 
 function refusalReason(deps: InteractionDeps, source: ChannelAccount, event: InboundPress, button: StoredButton): string | null {
