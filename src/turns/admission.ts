@@ -187,16 +187,17 @@ export class MessageAdmission {
 
   /** `/stop`: everything of the session, or what belongs to the sender. The text when nothing was stopped; inside a `store.write`. */
   #stopFor(submission: Submission): string | null {
-    const { lanes, runs } = this.#deps;
-    const isTheirs = (runId: RunId): boolean => submission.commandScope !== "own" || isSameSender(submission, runs.find(runId)?.payload);
+    const { inbox, lanes } = this.#deps;
+    const isTheirs = (runId: RunId): boolean =>
+      submission.commandScope !== "own" || isSameSender(submission, inbox.byRun<Payload>(runId)?.payload);
     return lanes.abortAllowed(submission.sessionKey, isTheirs) ? null : "Only an owner may stop an answer to someone else.";
   }
 
   /** The row of an event that was admitted before. Throws when the same key now names another message, or the precondition refuses a new one. */
   #findDuplicate(submission: Submission, runId: RunId): InboxRow | undefined {
-    const { inbox, metrics, runs, sessions } = this.#deps;
+    const { inbox, metrics, sessions } = this.#deps;
     const { channel, account, eventId, sessionKey, text } = submission;
-    const row = inbox.byEvent<Payload>(channel, account, eventId) ?? (submission.runId && runs.find(runId));
+    const row = inbox.byEvent<Payload>(channel, account, eventId) ?? (submission.runId && inbox.byRun<Payload>(runId));
     if (!row) return void submission.precondition?.(sessions.get(sessionKey));
     if (row.sessionKey !== sessionKey || (row.payload && row.payload.text !== text)) {
       throw detailError("IDEMPOTENCY_KEY_REUSED", "this idempotency key belongs to another message", { details: { runId: row.runId } });

@@ -149,11 +149,12 @@ export class SessionLanes {
 
   /** The end of a turn that is being stopped comes later and has more details; this is what counts if it never comes. */
   #storeAborted(runIds: readonly RunId[]): void {
-    for (const runId of runIds) if (!this.#deps.runs.find(runId)?.outcome) this.#deps.inbox.end(runId, "aborted", this.#abortedOutcome());
+    for (const runId of runIds)
+      if (!this.#deps.inbox.byRun<Payload>(runId)?.outcome) this.#deps.inbox.end(runId, "aborted", this.#abortedOutcome());
   }
 
   async #endQueued(runId: RunId): Promise<void> {
-    const row = this.#deps.runs.find(runId);
+    const row = this.#deps.inbox.byRun<Payload>(runId);
     if (!row) return;
     const outcome = this.#abortedOutcome();
     try {
@@ -202,8 +203,8 @@ export class SessionLanes {
 
   /** Runs a dead letter again; its earlier attempts do not count. */
   async retry(runId: RunId): Promise<void> {
-    const { runs, store, inbox } = this.#deps;
-    const row = runs.find(runId);
+    const { store, inbox } = this.#deps;
+    const row = inbox.byRun<Payload>(runId);
     if (row?.state !== "parked" || row.payload === null) throw new GatewayError("INVALID_REQUEST", "this message cannot be run any more");
     await store.write(() => inbox.retry(runId));
     this.#enqueue(row.sessionKey, toQueuedMessage(runId, row.payload, "followup"), null);
@@ -337,11 +338,11 @@ export class SessionLanes {
   }
 
   async #run(lane: Lane, active: ActiveTurn, stored: RunRow | null): Promise<void> {
-    const { crashPoint, runner, runs } = this.#deps;
+    const { crashPoint, inbox, runner } = this.#deps;
     if (!stored) await this.#markRunning(active.runIds);
     crashPoint("run-started");
     if (this.isStopping) return;
-    const [row, ...collected] = stored ? [stored] : active.runIds.flatMap((runId) => runs.find(runId) ?? []);
+    const [row, ...collected] = stored ? [stored] : active.runIds.flatMap((runId) => inbox.byRun<Payload>(runId) ?? []);
     if (row?.runId !== active.runIds[0]) return;
     const returned = await runner.run({
       row: row!,
@@ -351,7 +352,7 @@ export class SessionLanes {
       queuedRuns: () => this.queuedRuns(lane.key),
     });
     const missing = returned.filter((runId) => !lane.queue.some((each) => each.runId === runId));
-    lane.queue.unshift(...missing.map((runId) => toQueuedMessage(runId, runs.find(runId)?.payload ?? null, "followup")));
+    lane.queue.unshift(...missing.map((runId) => toQueuedMessage(runId, inbox.byRun<Payload>(runId)?.payload ?? null, "followup")));
   }
 
   async #markRunning([first, ...others]: readonly RunId[]): Promise<void> {

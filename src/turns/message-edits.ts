@@ -129,7 +129,7 @@ export function planDelete(deps: MessageEditDeps, source: ChannelAccount, event:
       );
     },
     onRollback: () => {
-      lanes.resume(dropped.filter((row) => row.state === "queued" && runs.find(row.runId) !== undefined));
+      lanes.resume(dropped.filter((row) => row.state === "queued" && inbox.byRun<Payload>(row.runId) !== undefined));
       dropped = [];
     },
   };

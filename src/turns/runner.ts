@@ -4,6 +4,7 @@ import { toRunRef } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
 import { failureNotice } from "./presentation.ts";
 import { errorOutcome, RunningTurn, type RunningTurnDeps } from "./running-turn.ts";
+import type { Payload } from "./submission.ts";
 import type { TurnContext } from "./turn-context.ts";
 
 /** Runs turns. Knows no lanes: whatever it needs of one is in the turn's context. */
@@ -38,7 +39,7 @@ export class TurnRunner {
       } catch (failure) {
         // The row stays as it is: the next start counts one more attempt, until the message becomes a dead letter.
         log.error("the end of a run could not be stored", { runId, error: failure });
-        runs.settleWaiters(runId, failureOutcome(clock.now()));
+        runs.waiters.settle(runId, failureOutcome(clock.now()));
       }
     }
   }
@@ -46,7 +47,7 @@ export class TurnRunner {
   /** With a notice in the conversation; without it when it cannot be stored. A run that has ended stays as it is. */
   async #endAsFailed(runId: RunId, seq: number): Promise<void> {
     const { clock, deliver, inbox, log, outbound, runs, sessions, transcript, write } = this.#deps;
-    const row = runs.find(runId);
+    const row = inbox.byRun<Payload>(runId);
     if (!row || (row.outcome && row.state !== "aborted")) return;
     const { sessionKey } = row;
     const now = clock.now();

@@ -23,6 +23,7 @@ import { isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
+import type { Payload } from "./submission.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
@@ -173,7 +174,7 @@ export class RunningTurn {
   #findTarget(session: SessionRow | undefined): ReplyTarget | null {
     if (this.#target === null) return null;
     if (isSendDenied(session)) return (this.#target = null);
-    this.#target = this.#deps.runs.find(this.#ref.runId)?.payload?.target ?? this.#target;
+    this.#target = this.#deps.inbox.byRun<Payload>(this.#ref.runId)?.payload?.target ?? this.#target;
     return this.#target;
   }
 
@@ -398,7 +399,7 @@ export class RunningTurn {
   }
 
   #emitAllEnded(outcome: RunOutcome): void {
-    const { deliver, live, runs } = this.#deps;
+    const { deliver, inbox, live, runs } = this.#deps;
     const { active, row, collected } = this.#context;
     const merged = this.#mergedRuns();
     const steered = active.steered.filter((runId) => this.#steeredRuns.has(runId));
@@ -407,7 +408,7 @@ export class RunningTurn {
     for (const runId of merged) runs.emitEnded({ ...this.#ref, runId }, 1, outcome, this.#ref.runId);
     if (!this.#target) return;
     deliver(conversationOf(this.#target));
-    const answered = [row, ...collected, ...steered.flatMap((runId) => runs.find(runId) ?? [])];
+    const answered = [row, ...collected, ...steered.flatMap((runId) => inbox.byRun<Payload>(runId) ?? [])];
     for (const { payload } of answered) if (payload) live?.onAnswered({ agentId: row.agentId, payload });
   }
 }

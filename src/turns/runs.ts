@@ -16,14 +16,15 @@ export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock
 export class RunRegistry {
   readonly #deps: RunRegistryDeps;
   readonly #inflight = new Map<RunId, InflightRun>();
-  readonly #waiters: OutcomeWaiters;
+  /** Those who wait for a run; settled directly where its end could not be stored. */
+  readonly waiters: OutcomeWaiters;
 
   constructor(deps: RunRegistryDeps) {
     this.#deps = deps;
-    this.#waiters = new OutcomeWaiters(deps.clock);
+    this.waiters = new OutcomeWaiters(deps.clock);
   }
 
-  /** The stored run; undefined for ids that were never admitted. */
+  /** The stored run, for clients; undefined for ids that were never admitted. */
   find(runId: string): InboxRow<Payload> | undefined {
     return this.#deps.inbox.byRun<Payload>(runId);
   }
@@ -51,18 +52,13 @@ export class RunRegistry {
   waitForOutcome(runId: RunId, timeoutMs: number, signal?: AbortSignal): Promise<RunOutcome | null> {
     const done = this.find(runId)?.outcome;
     if (done) return Promise.resolve(done);
-    return this.#waiters.wait(runId, timeoutMs, signal);
+    return this.waiters.wait(runId, timeoutMs, signal);
   }
 
   /** Announces the end of a run whose outcome is on disk. */
   emitEnded(ref: RunRef, seq: number, outcome: RunOutcome, mergedInto?: RunId): void {
     this.#deps.metrics.count("gateway_turns_ended_total", { status: outcome.status });
     this.#deps.bus.emit("turn.ended", { ...ref, seq, outcome, ...(mergedInto ? { mergedInto } : {}) });
-    this.settleWaiters(ref.runId, outcome);
-  }
-
-  /** Answers those who wait for a run, also where its end could not be stored. */
-  settleWaiters(runId: RunId, outcome: RunOutcome): void {
-    this.#waiters.settle(runId, outcome);
+    this.waiters.settle(ref.runId, outcome);
   }
 }

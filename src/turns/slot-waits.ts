@@ -4,7 +4,7 @@ import { reasonOf } from "../core/errors.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { InboxRow } from "../store/inbox.ts";
+import type { Inbox, InboxRow } from "../store/inbox.ts";
 import type { Store } from "../store/open.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Lane } from "./lane.ts";
@@ -12,13 +12,12 @@ import type { TurnIndicators } from "./turn-indicators.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import { isSendDenied } from "./permissions.ts";
 import { SLOT_WAIT_TEXT } from "./presentation.ts";
-import type { RunRegistry } from "./runs.ts";
 import type { Payload } from "./submission.ts";
 
 export type SlotWaitsDeps = {
   store: Store;
   sessions: Sessions;
-  runs: RunRegistry;
+  inbox: Inbox;
   outbound: Outbound;
   clock: Clock;
   log: Log;
@@ -47,7 +46,7 @@ export class SlotWaits {
     this.#end(lane.key);
     const wait = { runId, since: this.#deps.clock.monotonic(), stop: () => {} };
     this.#waits.set(lane.key, wait);
-    const row = this.#deps.runs.find(runId);
+    const row = this.#deps.inbox.byRun<Payload>(runId);
     if (row?.payload?.target) wait.stop = this.#show(row, row.payload);
   }
 

@@ -10,7 +10,6 @@ import type { Sessions } from "../store/sessions.ts";
 import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
 import type { ActiveTurn, Lane, QueuedMessage } from "./lane.ts";
-import type { RunRegistry } from "./runs.ts";
 import type { Payload } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import type { RetryingWrite } from "./write-with-retry.ts";
@@ -21,7 +20,6 @@ export type SteeringDeps = {
   sessions: Sessions;
   media: MediaStore;
   runtime: Pick<AgentRuntime, "steer">;
-  runs: RunRegistry;
   transcript: Transcript;
   write: RetryingWrite;
   log: Log;
@@ -40,7 +38,7 @@ export class Steering {
    * tried, because the message is damaged: then nothing has changed. Never rejects.
    */
   async steer(lane: Lane, active: ActiveTurn, message: QueuedMessage): Promise<boolean> {
-    const payload = this.#deps.runs.find(message.runId)?.payload;
+    const payload = this.#deps.inbox.byRun<Payload>(message.runId)?.payload;
     if (!payload) return false;
     active.isSteering = true;
     try {
