@@ -16,7 +16,6 @@ export type ManagedAccount = {
   restart(spec: AccountSpec): void;
   start(): void;
   stop(cause: string): Promise<void>;
-  link(): Link | null;
   receive(request: WebhookRequest): Promise<WebhookResponse>;
   missingHeader(headers: WebhookRequest["headers"]): string | null;
   status(): AccountStatus;
@@ -58,7 +57,6 @@ class AccountSupervisor implements ManagedAccount {
   #spec: AccountSpec;
   #running: SupervisedRun | null = null;
   #connection: ConnectionAttempt | null = null;
-  #link: Link | null = null;
   #isStoppedByOperator = false;
 
   constructor(spec: AccountSpec, deps: SupervisorDeps, leases: CredentialLeases) {
@@ -87,10 +85,6 @@ class AccountSupervisor implements ManagedAccount {
 
   spec(): AccountSpec {
     return this.#spec;
-  }
-
-  link(): Link | null {
-    return this.#link;
   }
 
   status(): AccountStatus {
@@ -142,6 +136,10 @@ class AccountSupervisor implements ManagedAccount {
     return target;
   }
 
+  #setLink(link: Link | null): void {
+    this.#deps.links.set(this.#spec.channel, this.#spec.account, link);
+  }
+
   async #restart(next: AccountSpec): Promise<void> {
     await this.#stopRun(next.enabled ? "restarting with a changed configuration" : "disabled in the configuration");
     if (!this.#isStoppedByOperator && this.#spec === next) this.start();
@@ -152,7 +150,7 @@ class AccountSupervisor implements ManagedAccount {
     const generation = this.#connection;
     this.#running = null;
     this.#connection = null;
-    this.#link = null;
+    this.#setLink(null);
     if (stopping) {
       stopping.abort.abort(new Error(cause));
       const ended = await Promise.race([stopping.ended.then(() => true), sleep(this.#deps.clock, STOP_MS).then(() => false)]);
@@ -268,7 +266,7 @@ class AccountSupervisor implements ManagedAccount {
     this.#connection = generation;
     const onLive = (link: Link | null): void => {
       if (!isCurrent()) return;
-      this.#link = link && guardLink(link, isCurrent, () => (this.#status.lastWriteAt = this.#deps.clock.now()), host.fail);
+      this.#setLink(link && guardLink(link, isCurrent, () => (this.#status.lastWriteAt = this.#deps.clock.now()), host.fail));
       if (link) onReady();
       const { state } = this.#status;
       if (link && state === "connecting") this.#setState("ready");
@@ -291,7 +289,7 @@ class AccountSupervisor implements ManagedAccount {
       generation.revoked = true;
       if (this.#connection === generation) {
         this.#connection = null;
-        this.#link = null;
+        this.#setLink(null);
       }
       run.abort(new Error("the run has ended"));
     }

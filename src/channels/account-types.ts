@@ -3,11 +3,14 @@ import type { AccountId, ChannelId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Channel, ChannelEvent, ConnectionState, CredentialVault } from "./channel.ts";
+import type { LinkTable } from "./link-table.ts";
 
 export type SupervisorDeps = {
   load(channel: ChannelId): Promise<Channel | null>;
   /** The channel as one account runs it: in a worker thread where that is configured. */
   toWorkerChannel?(channel: Channel, spec: AccountSpec): Promise<Channel>;
+  /** Where each account puts its live connection. */
+  links: LinkTable;
   /** Commits events and cursor in one transaction. Rejects when nothing was stored. */
   admit(channel: ChannelId, account: AccountId, events: readonly ChannelEvent[], cursor: string | undefined): Promise<void>;
   cursor(channel: ChannelId, account: AccountId): string | null;

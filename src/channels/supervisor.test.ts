@@ -8,6 +8,7 @@ import { channelBackoffMs } from "./account-supervisor.ts";
 import { TerminalError, type Channel, type ChannelContext as RunHost, type InboundMessage, type Link } from "./channel.ts";
 import { accountApplier } from "../../test/fakes/account-changes.ts";
 import type { AccountSpec, AccountStatus } from "./account-types.ts";
+import { LinkTable } from "./link-table.ts";
 import { createChannelSupervisor } from "./supervisor.ts";
 
 const id = asId<ChannelId>("demo");
@@ -55,6 +56,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
       }),
   };
   const host = createChannelSupervisor({
+    links: new LinkTable(),
     load: async (wanted) => (wanted === id ? channel : null),
     admit: async (_channel, _account, events) => void admitted.push(...events.filter((each) => each.kind === "message")),
     cursor: () => "c1",

@@ -55,7 +55,7 @@ export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor
     async close() {
       await Promise.all([...accounts.values()].map((account) => account.stop("the gateway stops")));
     },
-    link: (channel, account) => accounts.get(keyOf(channel, account))?.link() ?? null,
+    link: deps.links.get,
     receive: async (channel, account, request) => find(channel, account).receive(request),
     missingHeader: (channel, account, headers) => find(channel, account).missingHeader(headers),
     status: () => [...accounts.values()].map((account) => account.status()),

@@ -15,6 +15,7 @@ import {
   type SendResult,
   type ReplyTarget,
 } from "../channels/channel.ts";
+import { LinkTable } from "../channels/link-table.ts";
 import { createChannelSupervisor } from "../channels/supervisor.ts";
 import { loadChannel } from "../channels/registry.ts";
 import { until } from "../../test/until.ts";
@@ -361,6 +362,7 @@ test("the supervisor starts a crashed thread again, and says that the account is
   const outside = { stateDir };
   const states: string[] = [];
   const host = createChannelSupervisor({
+    links: new LinkTable(),
     load: (id) => loadChannel(id, outside),
     toWorkerChannel: (channel, spec) => withChannelWorker(channel, spec, { gatewayDir: stateDir, outside }),
     admit: async () => undefined,

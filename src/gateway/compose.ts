@@ -1,4 +1,5 @@
 import type { AgentRuntime } from "../agents/runtime.ts";
+import { LinkTable } from "../channels/link-table.ts";
 import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -63,12 +64,13 @@ export function composeGateway(input: ComposeInput) {
   const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
+  const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const runtime = createAgentRuntime(base, running, () =>
     guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   );
-  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, runtime, prompt });
+  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, links, runtime, prompt });
   const answers = new AnswerCache(base.metrics);
   const shared = { ...base, ...storage, running, local, directory, hub, auth, endpoint, identityKey, media, runtime, messaging, answers };
   const reports = composeReports({ ...shared, prompt });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { pairingMessage } from "../channels/pairing-code.ts";
 import type { AccountStatus } from "../channels/account-types.ts";
+import type { LinkTable } from "../channels/link-table.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../channels/supervisor.ts";
 import { modelAliases } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
@@ -39,6 +40,7 @@ export type MessagingDeps = GatewayBase &
     running: RunningConfig;
     directory: ChannelDirectory;
     accounts: LiveAccounts;
+    links: LinkTable;
     runtime: AgentRuntime;
     prompt: PromptContext;
   };
@@ -66,11 +68,11 @@ export function createMessaging(deps: MessagingDeps): Messaging {
 
 /** What sends, and what shows the indicators of a running turn: both obey the same rate limits. */
 function createDelivery(deps: MessagingDeps, transcript: Transcript) {
-  const { running, directory, accounts, clock } = deps;
+  const { running, directory, links, clock } = deps;
   const shared = {
     ...deps,
     log: deps.log.child({ subsystem: "delivery" }),
-    link: accounts.link,
+    link: links.get,
   };
   const delivery = new Delivery({
     ...shared,
@@ -90,13 +92,13 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
 type TurnParts = { transcript: Transcript; delivery: Delivery; indicators: TurnIndicators };
 
 function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: TurnParts): Turns {
-  const { running, directory, prompt, paths, log } = deps;
+  const { running, directory, links, prompt, paths, log } = deps;
   const inboundLog = log.child({ subsystem: "inbound" });
   const mediaDeps: InboundMediaDeps = {
     ...deps,
     transcript,
     log: inboundLog,
-    link: ({ channel, account }) => deps.accounts.link(channel, account),
+    link: links.get,
     maxBytes: (target) => mediaMaxBytes(running.config, target),
   };
   const turns: Turns = createTurns({

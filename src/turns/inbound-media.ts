@@ -18,7 +18,7 @@ export type InboundMediaDeps = {
   media: MediaStore;
   clock: Clock;
   log: Log;
-  link: (target: ReplyTarget) => Link | null;
+  link: (channel: string, account: string) => Link | null;
   /** Size of a file that this account takes; never more than LIMITS.mediaBytes. */
   maxBytes: (target: ReplyTarget) => number;
 };
@@ -94,7 +94,7 @@ async function download(deps: InboundMediaDeps, target: ReplyTarget, ref: MediaR
 async function linkOf(deps: InboundMediaDeps, target: ReplyTarget, signal: AbortSignal): Promise<Link> {
   for (;;) {
     signal.throwIfAborted();
-    const link = deps.link(target);
+    const link = deps.link(target.channel, target.account);
     if (link) return link;
     await Promise.race([new Promise<void>((resolve) => void deps.clock.after(LIMITS.mediaLinkMs, resolve)), rejectOnAbort(signal)]);
   }

@@ -4,6 +4,7 @@ import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import type { Channel, ChannelEvent, InboundMessage, Link, OutboundPart, SendResult } from "../../src/channels/channel.ts";
 import type { AccountSpec, AccountStatus } from "../../src/channels/account-types.ts";
+import { LinkTable } from "../../src/channels/link-table.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../../src/channels/supervisor.ts";
 import { accountApplier } from "../fakes/account-changes.ts";
 import { checkAccount } from "../fakes/channel-account.ts";
@@ -41,6 +42,7 @@ export async function openTestHost(channel: Channel, config: unknown, account = 
   const look = (): void => [...looks].forEach((fn) => fn());
   let cursor: string | null = null;
   const host = createChannelSupervisor({
+    links: new LinkTable(),
     load: async (id) => (id === channel.id ? channel : null),
     async admit(channelId, accountId, batch, next) {
       if (failing.admit) throw failing.admit;
