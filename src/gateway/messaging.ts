@@ -11,12 +11,14 @@ import { LIMITS } from "../core/limits.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { MediaStore } from "../store/media.ts";
 import { createVault } from "../store/vault.ts";
+import { ActivePreviews } from "../turns/active-previews.ts";
 import { Delivery } from "../turns/delivery.ts";
 import { createTurns, type Turns } from "../turns/create-turns.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
 import { EventIngest } from "../turns/ingest.ts";
 import { conversationOf } from "../turns/outbound.ts";
+import { SendPauses } from "../turns/send-pauses.ts";
 import { Transcript } from "../turns/transcript.ts";
 import { TurnIndicators } from "../turns/turn-indicators.ts";
 import { noteUndelivered } from "../turns/undelivered.ts";
@@ -73,17 +75,16 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
     ...deps,
     log: deps.log.child({ subsystem: "delivery" }),
     link: links.get,
+    pauses: new SendPauses(clock),
+    previews: new ActivePreviews(),
   };
   const delivery = new Delivery({
     ...shared,
-    previewSettled: (runId) => indicators.settled(runId),
     onUndelivered: (part, state, cause) => noteUndelivered({ ...deps, transcript }, { part, state, cause, now: clock.now() }),
   });
   const indicators = new TurnIndicators({
     ...shared,
-    isPaused: (target) => delivery.isPaused(target),
-    applyRateLimit: (target, result) => delivery.applyRateLimit(target, result),
-    isIdle: (conversation) => delivery.isIdle(conversation),
+    delivery,
     settings: (target) => indicatorSettings(running.config, target, directory.capabilities(target.channel)),
   });
   return { delivery, indicators };

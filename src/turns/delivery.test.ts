@@ -8,6 +8,8 @@ import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { settled } from "../../test/until.ts";
+import { ActivePreviews } from "./active-previews.ts";
+import { SendPauses } from "./send-pauses.ts";
 import { Delivery } from "./delivery.ts";
 import { conversationOf } from "./outbound.ts";
 
@@ -69,7 +71,8 @@ function openRig(
     link: () => current.current,
     directory: { capabilities: () => abilities(idempotency) },
     media: bench.media,
-    previewSettled: async () => {},
+    previews: new ActivePreviews(),
+    pauses: new SendPauses(systemClock),
     onUndelivered: () => null,
     crashPoint: () => {},
   });

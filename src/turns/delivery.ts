@@ -19,10 +19,11 @@ import { isStorageError } from "../store/storage-error.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart, PartState } from "../store/outbox.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
+import type { ActivePreviews } from "./active-previews.ts";
 import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
-import { conversationOf } from "./outbound.ts";
 import { previewKey } from "./preview.ts";
+import type { SendPauses } from "./send-pauses.ts";
 import { createRetryingWrite, type RetryingWrite } from "./write-with-retry.ts";
 
 export type DeliveryOptions = {
@@ -36,8 +37,8 @@ export type DeliveryOptions = {
   link: (channel: string, account: string) => Link | null;
   directory: Pick<ChannelLookup, "capabilities">;
   media: MediaStore;
-  /** Resolves when nothing of a run's preview is on its way any more. */
-  previewSettled: (runId: string) => Promise<void>;
+  previews: Pick<ActivePreviews, "settled">;
+  pauses: SendPauses;
   /** A part did not arrive, or its outcome is unknown; called in the transaction that stores this. The returned function runs after the commit. */
   onUndelivered: (part: OutboxPart, state: "parked" | "unknown", cause: string) => (() => void) | null;
   /** Marks for crash tests. */
@@ -64,8 +65,7 @@ export class Delivery {
   #stopping = false;
   /** Conversations whose account has no connection; looked at again when one comes up. */
   readonly #awaitingLink = new Map<string, Set<string>>();
-  /** Until when (monotonic) a conversation or an account has to wait, and when a conversation is looked at again. */
-  readonly #pausedUntil = new Map<string, number>();
+  /** When a conversation is looked at again. */
   readonly #timers = new Map<string, () => void>();
   /** Parts that wait after an attempt whose result this process has seen: the platform need not be asked about it. */
   readonly #observedAttempts = new Set<string>();
@@ -126,38 +126,9 @@ export class Delivery {
     for (const cancel of this.#timers.values()) cancel();
   }
 
-  /** Whether the platform has asked to wait before more is sent there. */
-  isPaused(target: ReplyTarget): boolean {
-    return this.#pauseEnd(target) > this.#options.clock.monotonic();
-  }
-
   /** Nothing waits or leaves in this conversation. */
   isIdle(conversation: string): boolean {
     return !this.#draining.has(conversation) && !this.#options.outbox.next(conversation);
-  }
-
-  /** Pauses a conversation, or the whole account, when the platform asks to wait. */
-  applyRateLimit(target: ReplyTarget, result: SendResult): void {
-    if (result.state !== "refused" || result.retryAfterMs === undefined) return;
-    const key = result.pauses === "account" ? accountKey(target.channel, target.account) : conversationOf(target);
-    this.#pauseUntil(key, this.#options.clock.monotonic() + Math.min(Math.max(result.retryAfterMs, 0), LIMITS.rateLimitPauseMaxMs));
-  }
-
-  #pauseUntil(key: string, at: number): void {
-    if ((this.#pausedUntil.get(key) ?? 0) < at) this.#pausedUntil.set(key, at);
-  }
-
-  #pauseEnd(target: ReplyTarget): number {
-    // The usual case costs nothing.
-    if (this.#pausedUntil.size === 0) return 0;
-    const now = this.#options.clock.monotonic();
-    let end = 0;
-    for (const key of [conversationOf(target), accountKey(target.channel, target.account)]) {
-      const at = this.#pausedUntil.get(key) ?? 0;
-      if (at <= now) this.#pausedUntil.delete(key);
-      else end = Math.max(end, at);
-    }
-    return end;
   }
 
   /** Looks at a conversation again when its pause is over. */
@@ -175,7 +146,7 @@ export class Delivery {
     while (!this.#stopping) {
       const part = this.#options.outbox.next(conversation);
       if (!part) return;
-      const pauseEnd = this.#pauseEnd(part.target as ReplyTarget);
+      const pauseEnd = this.#options.pauses.endOf(part.target as ReplyTarget);
       const link = this.#linkOf(part);
       if (this.#isTooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#awaitLink(part);
@@ -224,7 +195,7 @@ export class Delivery {
     } catch (err) {
       if (!isStorageError(err)) throw err;
       this.#options.log.error("a reply waits for the store", { cause: reasonOf(err) });
-      return this.#pauseUntil(part.conversation, clock.monotonic() + 1_000);
+      return this.#options.pauses.pauseFor(part.conversation, 1_000);
     }
     crashPoint("part-attempting");
     progress.handedOver = true;
@@ -232,7 +203,7 @@ export class Delivery {
     crashPoint("part-sent");
     if (sent.resend) return this.#requeueAsNew(part);
     await this.#settle(part, sent);
-    if (sent.state === "queued") this.#pauseUntil(part.conversation, clock.monotonic() + (sent.retryInMs ?? backoffMs(part.attempts)));
+    if (sent.state === "queued") this.#options.pauses.pauseFor(part.conversation, sent.retryInMs ?? backoffMs(part.attempts));
   }
 
   /** Only the first part of an answer takes the place of its preview, on a channel that can edit. */
@@ -243,7 +214,7 @@ export class Delivery {
   async #findMessageToReplace(part: OutboxPart, link: Link): Promise<string | null> {
     if (part.editOf !== null || !this.#canReplacePreview(part)) return part.editOf;
     const { outbox, log } = this.#options;
-    await this.#options.previewSettled(previewRunId(part));
+    await this.#options.previews.settled(previewRunId(part));
     const preview = outbox.previews.get(previewRunId(part));
     if (!preview || preview.state === "sent") return preview?.messageId ?? null;
     // Whether the preview arrived is unknown, unless the platform can be asked or deduplicates.
@@ -341,7 +312,7 @@ export class Delivery {
   #fromResult(part: OutboxPart, result: SendResult): SendOutcome {
     if (result.state === "sent") return { state: "sent", ids: result.ids };
     if (!result.retryable) return { state: "parked", cause: result.reason };
-    this.applyRateLimit(part.target as ReplyTarget, result);
+    this.#options.pauses.applyRateLimit(part.target as ReplyTarget, result);
     // A platform that says when to come again is obeyed, however often; only the age of the part ends that.
     if (result.retryAfterMs) return { state: "queued", cause: result.reason, retryInMs: 0 };
     // A connection that went away is not an attempt that failed: the part waits for the next one, however long that takes.

@@ -141,9 +141,9 @@ for (const pauses of ["conversation", "account"] as const)
     await until(() => talk.chat.calls.length === 1);
     first.resolve({ state: "refused", retryable: true, retryAfterMs: 150, pauses, reason: "slow down" });
     await until(() => talk.outbox.byIntent("s1")[0]!.state === "queued");
-    assert.equal(talk.delivery.isPaused(other("alice")), true);
-    assert.equal(talk.delivery.isPaused(other("bob")), pauses === "account");
-    assert.equal(talk.delivery.isPaused(other("alice", "second")), false);
+    assert.equal(talk.pauses.isPaused(other("alice")), true);
+    assert.equal(talk.pauses.isPaused(other("bob")), pauses === "account");
+    assert.equal(talk.pauses.isPaused(other("alice", "second")), false);
     await say(talk, "s2", "b1", other("bob"));
     await say(talk, "s3", "c1", other("alice", "second"));
     await until(() => ["s1", "s2", "s3"].every((id) => isSettled(talk, id)));
@@ -170,7 +170,7 @@ test("a failure that may pass is not repeated at once", async () => {
   talk.chat.next.send.push(() => ({ state: "refused", retryable: true, reason: "not now" }));
   await say(talk, "s1", "x", other("alice"));
   await until(() => talk.outbox.byIntent("s1")[0]!.cause === "not now");
-  assert.equal(talk.delivery.isPaused(other("alice")), true);
+  assert.equal(talk.pauses.isPaused(other("alice")), true);
   assert.equal(talk.chat.calls.length, 1);
   talk.close();
 });

@@ -9,6 +9,7 @@ import type { Store } from "../store/open.ts";
 import type { Outbox } from "../store/outbox.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
 import { conversationOf } from "./outbound.ts";
+import type { SendPauses } from "./send-pauses.ts";
 
 /** What a preview and the small signs of a turn need of the outside. */
 export type PreviewDeps = {
@@ -18,12 +19,12 @@ export type PreviewDeps = {
   log: Log;
   link: (channel: string, account: string) => Link | null;
   directory: Pick<ChannelLookup, "capabilities">;
-  /** The platform has asked to wait: what can be left out is left out. */
-  isPaused: (target: ReplyTarget) => boolean;
-  /** Tells the deliverer that the platform asked to slow down. */
-  applyRateLimit: (target: ReplyTarget, result: SendResult) => void;
-  /** Nothing waits or leaves in this conversation, so that a preview does not overtake it. */
-  isIdle: (conversation: string) => boolean;
+  /** Shared with the delivery. While the platform asks to wait, what can be left out is left out. */
+  pauses: Pick<SendPauses, "isPaused" | "applyRateLimit">;
+  delivery: {
+    /** Nothing waits or leaves in this conversation, so that a preview does not overtake it. */
+    isIdle(conversation: string): boolean;
+  };
   /** Marks for crash tests. */
   crashPoint: (point: string) => void;
 };
@@ -116,11 +117,11 @@ export class Preview {
     if (this.#ended || this.#sending) return;
     const piece = this.#render(this.#latest);
     if (!piece || piece.text === this.#shown) return;
-    const { clock, link, isPaused: paused, isIdle: idle } = this.#deps;
+    const { clock, delivery, link, pauses } = this.#deps;
     const { target } = piece;
     const live = link(target.channel, target.account);
     this.#lastAt = clock.monotonic();
-    if (!live?.edit || paused(target) || (!this.#id && !idle(conversationOf(target)))) return this.#schedule();
+    if (!live?.edit || pauses.isPaused(target) || (!this.#id && !delivery.isIdle(conversationOf(target)))) return this.#schedule();
     const part: OutboundPart = { key: previewKey(this.#runId), target, text: piece.text };
     this.#sending = (this.#id ? this.#edit(live, this.#id, part) : this.#send(live, part))
       .catch((err: unknown) => this.#giveUp(err))
@@ -180,6 +181,6 @@ export class Preview {
   #onRefused(target: ReplyTarget, result: Extract<SendResult, { state: "refused" }>): void {
     if (!result.retryable) return this.stop();
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.previewEditMaxMs);
-    this.#deps.applyRateLimit(target, result);
+    this.#deps.pauses.applyRateLimit(target, result);
   }
 }

@@ -94,7 +94,7 @@ test("a message is marked where the configuration says, and the mark goes after 
 
 test("what can be left out is left out while the platform asks to wait", async () => {
   const talk = openChatBench({ settings: { typing: "instant", ack: { emoji: "👀", scope: "all", removeAfterReply: false } } });
-  talk.delivery.applyRateLimit(chatTarget(), {
+  talk.pauses.applyRateLimit(chatTarget(), {
     state: "refused",
     retryable: true,
     retryAfterMs: 150,

@@ -3,6 +3,7 @@ import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type MessageId, type RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { ActivePreviews } from "./active-previews.ts";
 import { containedClock } from "./contained-clock.ts";
 import { Preview, type RenderPreview, type PreviewDeps } from "./preview.ts";
 import type { Payload } from "./submission.ts";
@@ -21,7 +22,10 @@ export type IndicatorSettings = {
   ack: { emoji: string; scope: AckScope; removeAfterReply: boolean } | null;
 };
 
-export type IndicatorOptions = PreviewDeps & { settings: (target: ReplyTarget, agentId: AgentId) => IndicatorSettings };
+export type IndicatorOptions = PreviewDeps & {
+  previews: ActivePreviews;
+  settings: (target: ReplyTarget, agentId: AgentId) => IndicatorSettings;
+};
 
 /** What a person sees of a running turn before its answer is there. */
 export type ActiveIndicators = { thinking: () => void; text: (text: string) => void; stop: () => void };
@@ -33,7 +37,6 @@ type AcknowledgedMessage = { agentId: AgentId; payload: Pick<Payload, "target" |
 /** Typing, previews and acknowledgements: everything on a channel that may be left out. */
 export class TurnIndicators {
   readonly #options: IndicatorOptions;
-  readonly #previews = new Map<string, Preview>();
 
   constructor(options: IndicatorOptions) {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
@@ -85,14 +88,9 @@ export class TurnIndicators {
         typing?.stop();
         if (!preview) return;
         preview.stop();
-        contain(failed, () => preview.settled().then(() => this.#previews.delete(run.runId)))();
+        contain(failed, () => this.#options.previews.remove(run.runId))();
       },
     };
-  }
-
-  /** Resolves when nothing of a run's preview is on its way any more. */
-  async settled(runId: string): Promise<void> {
-    await this.#previews.get(runId)?.settled();
   }
 
   /** A message was taken: its sender sees a reaction, where one is configured. */
@@ -116,20 +114,20 @@ export class TurnIndicators {
     const { ack } = this.#options.settings(target, agentId);
     if (!ack || (!on && !ack.removeAfterReply) || !isInAckScope(ack.scope, target, payload.addressed === true)) return;
     const link = this.#options.link(target.channel, target.account);
-    if (!link?.react || this.#options.isPaused(target)) return;
+    if (!link?.react || this.#options.pauses.isPaused(target)) return;
     await link.react(target, asId<MessageId>(target.replyTo), ack.emoji, on);
   }
 
   #preview(run: IndicatedRun): Preview {
     const preview = new Preview(this.#options, run.runId, run.render);
-    this.#previews.set(run.runId, preview);
+    this.#options.previews.add(run.runId, preview);
     return preview;
   }
 
   #typing(run: Omit<IndicatedRun, "render">, settings: IndicatorSettings): { on: (moment: TypingMode) => void; stop: () => void } | null {
     const mode = settings.typing ?? (run.target.chat.kind === "direct" || run.addressed ? "instant" : "message");
     if (mode === "never") return null;
-    const { clock, link, isPaused: paused, log } = this.#options;
+    const { clock, link, log, pauses } = this.#options;
     const until = clock.monotonic() + LIMITS.typingMaxMs;
     let cancel: (() => void) | null = null;
     let over = false;
@@ -137,7 +135,7 @@ export class TurnIndicators {
       (err) => log.debug("typing was not shown", { cause: reasonOf(err) }),
       () => {
         const live = link(run.target.channel, run.target.account);
-        return live?.typing && !paused(run.target) ? live.typing(run.target) : undefined;
+        return live?.typing && !pauses.isPaused(run.target) ? live.typing(run.target) : undefined;
       },
     );
     const show = (): void => {

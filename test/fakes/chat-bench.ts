@@ -3,6 +3,8 @@ import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId, type MessageId } from "../../src/core/ids.ts";
 import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
+import { ActivePreviews } from "../../src/turns/active-previews.ts";
+import { SendPauses } from "../../src/turns/send-pauses.ts";
 import { Delivery, type DeliveryOptions } from "../../src/turns/delivery.ts";
 import { TurnIndicators, type IndicatorSettings } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
@@ -79,7 +81,7 @@ export const ALL_CAPABILITIES: ChannelCapabilities = {
 
 export const MINIMAL_CAPABILITIES: IndicatorSettings = { preview: "off", typing: "never", ack: null };
 
-export type ChatBench = TurnBench & { chat: FakeChat; delivery: Delivery; live: TurnIndicators; points: string[] };
+export type ChatBench = TurnBench & { chat: FakeChat; delivery: Delivery; live: TurnIndicators; pauses: SendPauses; points: string[] };
 
 /** The turns module with its delivery on a scripted chat. */
 export function openChatBench(
@@ -109,7 +111,7 @@ export function openChatBench(
     points.push(point);
     options.mark?.(point);
   };
-  let made: { delivery: Delivery; live: TurnIndicators } | undefined;
+  let made: Pick<ChatBench, "delivery" | "live" | "pauses"> | undefined;
   const bench = openTurnBench({
     abilities,
     mark,
@@ -134,6 +136,8 @@ export function openChatBench(
         crashPoint: mark,
         link: () => link,
         directory: { capabilities: () => abilities },
+        pauses: new SendPauses(clock),
+        previews: new ActivePreviews(),
         ...options.wire,
       };
       const delivery = new Delivery({
@@ -141,19 +145,16 @@ export function openChatBench(
         bus,
         metrics: silentMetrics,
         media,
-        previewSettled: (runId) => live.settled(runId),
         onUndelivered:
           options.wire?.onUndelivered ??
           ((part, state, cause) => noteUndelivered({ ...bench, ...bench.turns }, { part, state, cause, now: Date.now() })),
       });
       const live = new TurnIndicators({
         ...wire,
-        isPaused: (target) => delivery.isPaused(target),
-        applyRateLimit: (target, result) => delivery.applyRateLimit(target, result),
-        isIdle: (conversation) => delivery.isIdle(conversation),
+        delivery,
         settings: options.settingsOf ?? (() => ({ ...MINIMAL_CAPABILITIES, ...options.settings })),
       });
-      made = { delivery, live };
+      made = { delivery, live, pauses: wire.pauses };
       return live;
     },
   });
