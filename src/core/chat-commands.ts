@@ -123,3 +123,6 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     args: [{ name: "mode", description: "always or mention", required: false, choices: ["always", "mention"] }],
   },
 ];
+
+/** A command as it was found in a text. */
+export type ParsedCommand = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };

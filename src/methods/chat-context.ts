@@ -1,6 +1,7 @@
 import type { AgentRuntime, ToolName } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
+import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { Clock } from "../core/clock.ts";
 import { detailError, GatewayError, missingScope } from "../core/errors.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
@@ -15,7 +16,7 @@ import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
-import { commandEffect, type ParsedCommand } from "../turns/commands.ts";
+import { commandEffect } from "../turns/commands.ts";
 import type { Turns } from "../turns/create-turns.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { toThinkingLevel } from "../core/thinking.ts";

@@ -1,3 +1,4 @@
+import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { Clock } from "../core/clock.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
@@ -9,7 +10,7 @@ import type { Message } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionRow, type Sessions } from "../store/sessions.ts";
 import { ADDRESSED_MARKER, isRoom } from "./agent-text.ts";
-import { answerCommand, parseCommand, refuseInRoom, type CommandContext, type ParsedCommand } from "./commands.ts";
+import { answerCommand, parseCommand, refuseInRoom, type CommandContext } from "./commands.ts";
 import { saveImages } from "./images.ts";
 import { toQueuedMessage } from "./lane.ts";
 import type { LaneEntry, SessionLanes } from "./lanes.ts";

@@ -1,11 +1,9 @@
 import { LIMITS } from "../core/limits.ts";
-import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect } from "../core/chat-commands.ts";
+import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect, type ParsedCommand } from "../core/chat-commands.ts";
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { QUEUE_MODES, toQueueMode } from "../core/queue-modes.ts";
 import { THINKING_CHOICES, toThinkingLevel } from "../core/thinking.ts";
 import { parseModelRef } from "./settings.ts";
-
-export type ParsedCommand = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
 
 /** True for a text that calls for this gateway in a room. A command of the same form may be meant for another bot there. */
 export const isServedCommand = (command: ParsedCommand | null): boolean => command !== null && !command.unserved;

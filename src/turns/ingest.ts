@@ -1,6 +1,7 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { ChannelEvent, InboundMessage, InboundPress, ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
+import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { Clock } from "../core/clock.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -23,7 +24,6 @@ import type { Sessions } from "../store/sessions.ts";
 import type { MessageAdmission } from "./admission.ts";
 import { ADDRESSED_MARKER } from "./agent-text.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
-import type { ParsedCommand } from "./commands.ts";
 import { planChatMigration } from "./chat-migration.ts";
 import { internalFailureCause, isEventFailure, planDeadLetter } from "./dead-letter.ts";
 import { messageRef, senderLabel, toReplyTarget, toRoutedMessage, withSenderLabel, type ChannelAccount } from "./event-addressing.ts";

@@ -1,12 +1,12 @@
 import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
+import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import type { ParsedCommand } from "./commands.ts";
 import { conversationOf } from "./outbound.ts";
 
 /** What is stored with an admitted message; enough to run it after a restart. */
