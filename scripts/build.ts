@@ -1,12 +1,12 @@
 // Bundles the gateway into dist/: src/main.ts as ES modules that load the rarely needed parts on first use, the SQL migrations, the
 // page, and the license texts of bundled packages. The same sources give the same bytes.
 //   node scripts/build.ts [--quiet] [--clean]   --clean removes what earlier builds left (a running gateway may still load it)
-import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundle, type BundledFile } from "./bundle.ts";
+import { buildIfStale } from "./stale.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -18,18 +18,6 @@ const printProgress = (text: string): void => {
   if (!quiet) console.error(text);
 };
 
-/** SHA-256 over the names and contents of files. */
-function hashOf(files: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const file of files.toSorted())
-    hash
-      .update(file)
-      .update("\0")
-      .update(readFileSync(join(root, file)))
-      .update("\0");
-  return hash.digest("hex");
-}
-
 /** Runs a Node script; rejects with its output when it fails. */
 function runNode(args: readonly string[], cwd = root): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -39,16 +27,6 @@ function runNode(args: readonly string[], cwd = root): Promise<void> {
     child.on("error", reject);
     child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${args[0]} ended with code ${code}:\n${output}`))));
   });
-}
-
-/** Runs `work` unless its inputs are those of the last time and its result is still there. */
-async function buildIfStale(name: string, inputs: readonly string[], result: string, work: () => Promise<void>): Promise<void> {
-  const stamp = join(root, ".cache", `built-${name}`);
-  const hash = hashOf(inputs);
-  if (existsSync(result) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
-  await work();
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, hash);
 }
 
 /** The license texts of bundled packages. */
@@ -130,19 +108,7 @@ function stampBuild(): void {
 const started = Date.now();
 mkdirSync(dist, { recursive: true });
 try {
-  await buildIfStale(
-    "protocol",
-    [
-      "scripts/gen-protocol.ts",
-      "scripts/param-schemas.ts",
-      "src/protocol/served-methods.ts",
-      "src/protocol/served-params.ts",
-      "src/protocol/param-schemas.ts",
-      "package-lock.json",
-    ],
-    join(root, "src/protocol/gen/scopes.js"),
-    () => runNode([join(root, "scripts/gen-protocol.ts")]),
-  );
+  await runNode([join(root, "scripts/gen-protocol.ts")]);
   const page = buildPage();
   const files = await bundle(dist);
   writeNotices(files);

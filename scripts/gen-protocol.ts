@@ -9,6 +9,7 @@ import { rolldown, type Plugin } from "rolldown";
 import { SERVED_METHODS } from "../src/protocol/served-methods.ts";
 import { OWN_SCOPES } from "../src/protocol/param-schemas.ts";
 import { checkRules, paramsOf, toParamsType } from "./param-schemas.ts";
+import { buildIfStale } from "./stale.ts";
 
 type Published = { methods: Record<string, { scope: string }> };
 
@@ -35,13 +36,8 @@ function write(name: string, text: string): void {
   renameSync(temporary, path);
 }
 
-const problems = SERVED_METHODS.flatMap(checkRules);
-if (problems.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${problems.join("\n")}`);
-const names = ["connect", ...SERVED_METHODS];
-const ajv = new Ajv({ code: { source: true, lines: false }, strict: false, unicode: false, validateFormats: false });
-
 /** The validator of `method` as one CommonJS file without imports. */
-async function validatorOf(method: string): Promise<string> {
+async function validatorOf(ajv: Ajv, method: string): Promise<string> {
   const code = standalone(ajv, ajv.compile(paramsOf(method) as object));
   const file = join(root, `${method}.cjs`);
   const source: Plugin = { name: "source", resolveId: (id) => (id === file ? id : null), load: (id) => (id === file ? code : null) };
@@ -51,13 +47,25 @@ async function validatorOf(method: string): Promise<string> {
   return output[0].code;
 }
 
-const scopes = Object.fromEntries(SERVED_METHODS.map((name) => [name, scopeOf(name)]));
+async function generate(): Promise<void> {
+  const problems = SERVED_METHODS.flatMap(checkRules);
+  if (problems.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${problems.join("\n")}`);
+  const ajv = new Ajv({ code: { source: true, lines: false }, strict: false, unicode: false, validateFormats: false });
+  const scopes = Object.fromEntries(SERVED_METHODS.map((name) => [name, scopeOf(name)]));
+  mkdirSync(join(target, "validators"), { recursive: true });
+  for (const name of ["connect", ...SERVED_METHODS]) write(`validators/${name}.cjs`, await validatorOf(ajv, name));
+  const params = SERVED_METHODS.map(toParamsType).join("");
+  write("params.d.ts", `/** The served params of each method, as its schema declares them. */\nexport type ParamsOf = {\n${params}};\n`);
+  write("scopes.d.ts", "export declare const PUBLISHED_SCOPES: Readonly<Record<string, string>>;\n");
+  write("scopes.js", `export const PUBLISHED_SCOPES=${JSON.stringify(scopes)};\n`);
+}
 
-mkdirSync(join(target, "validators"), { recursive: true });
-for (const name of names) write(`validators/${name}.cjs`, await validatorOf(name));
-write(
-  "params.d.ts",
-  `/** The served params of each method, as its schema declares them. */\nexport type ParamsOf = {\n${SERVED_METHODS.map(toParamsType).join("")}};\n`,
-);
-write("scopes.js", `export const PUBLISHED_SCOPES=${JSON.stringify(scopes)};\n`);
-write("scopes.d.ts", "export declare const PUBLISHED_SCOPES: Readonly<Record<string, string>>;\n");
+const INPUTS = [
+  "scripts/gen-protocol.ts",
+  "scripts/param-schemas.ts",
+  "src/protocol/served-methods.ts",
+  "src/protocol/served-params.ts",
+  "src/protocol/param-schemas.ts",
+  "package-lock.json",
+];
+await buildIfStale("protocol", INPUTS, join(target, "scopes.js"), generate);

@@ -47,10 +47,10 @@ function inMemory(): Record<string, string> {
 }
 
 /** One process per core for all that can share one: loading the sources costs more than most of these tests. */
-function runShared(files: readonly string[]): Promise<number[]> {
+function runShared(files: readonly string[]): Promise<number>[] {
   const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
   const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
-  return Promise.all(shares.map((share) => runNode([...flags, ...share], inMemory())));
+  return shares.map((share) => runNode([...flags, ...share], inMemory()));
 }
 
 /** Runs files that start processes. Fails when a file fails beside others and alone, or when too many fail beside others. */
@@ -79,13 +79,8 @@ async function runGroups(groups: readonly TestGroup[]): Promise<number> {
   const codes: number[] = [];
   if (groups.includes("unit")) {
     const files = findTests(root, "unit");
-    codes.push(...(await runShared(files.filter((file) => sharesProcess(root, file)))));
-    codes.push(
-      await runFiles(
-        files.filter((file) => !sharesProcess(root, file)),
-        CORES,
-      ),
-    );
+    const alone = files.filter((file) => !sharesProcess(root, file));
+    codes.push(...(await Promise.all([...runShared(files.filter((file) => !alone.includes(file))), runFiles(alone, 1)])));
   }
   const others = groups.filter((group) => group !== "unit").flatMap((group) => findTests(root, group));
   codes.push(await runProcessTests(others));
