@@ -65,7 +65,7 @@ export class Delivery {
   #stopping = false;
   /** Conversations whose account has no connection; looked at again when one comes up. */
   readonly #awaitingLink = new Map<string, Set<string>>();
-  /** When a conversation is looked at again. */
+  /** Cancels the next look at a conversation. */
   readonly #timers = new Map<string, () => void>();
   /** Parts that wait after an attempt whose result this process has seen: the platform need not be asked about it. */
   readonly #observedAttempts = new Set<string>();

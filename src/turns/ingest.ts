@@ -251,7 +251,7 @@ export class EventIngest {
     return this.#onceAdmitted(source.channel, isNew, () => all);
   }
 
-  /** One message for one agent. A repeated event does nothing: this is the only place that asks. */
+  /** One message for one agent. A repeated event is only counted. */
   #planForAgent(message: RoutedEvent, to: Recipient): UnitOfWork {
     const { admission, inbox } = this.#deps;
     const { channel, account } = message.source;

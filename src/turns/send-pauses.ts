@@ -24,10 +24,10 @@ export class SendPauses {
     this.pauseFor(key, Math.min(Math.max(result.retryAfterMs, 0), LIMITS.rateLimitPauseMaxMs));
   }
 
-  /** Pauses a conversation. A longer pause that it has already stays. */
-  pauseFor(conversation: string, ms: number): void {
+  /** Pauses a conversation, or an account. A longer pause that it has already stays. */
+  pauseFor(key: string, ms: number): void {
     const at = this.#clock.monotonic() + ms;
-    if ((this.#until.get(conversation) ?? 0) < at) this.#until.set(conversation, at);
+    if ((this.#until.get(key) ?? 0) < at) this.#until.set(key, at);
   }
 
   /** When the last pause of a target ends; 0 when there is none. */
