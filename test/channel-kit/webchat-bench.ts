@@ -14,6 +14,7 @@ export type Wire = Record<string, unknown>;
 type Sent = { runId: string; status: string };
 type Row = { role: string; content: string | { text?: string }[] };
 type History = { messages: Row[]; inFlightRun?: { text: string } };
+type HistoryPage = History & { nextOffset?: number };
 type Options = {
   config?: Wire;
   env?: Record<string, string>;
@@ -208,8 +209,18 @@ class FaultProxy {
 export const send = (client: ProtocolClient, message: string, key: string = randomUUID(), sessionKey = SESSION): Promise<Sent> =>
   client.request<Sent>("chat.send", { sessionKey, message, idempotencyKey: key });
 
-export const history = (client: ProtocolClient, sessionKey = SESSION): Promise<History> =>
-  client.request<History>("chat.history", { sessionKey, limit: 1_000 });
+/** All pages of a history as one. */
+export async function history(client: ProtocolClient, sessionKey = SESSION): Promise<History> {
+  const page = (offset: number): Promise<HistoryPage> => client.request("chat.history", { sessionKey, limit: 1_000, offset });
+  const newest = await page(0);
+  let messages = newest.messages;
+  for (let next = newest.nextOffset; next !== undefined;) {
+    const older = await page(next);
+    messages = [...older.messages, ...messages];
+    next = older.nextOffset;
+  }
+  return { ...newest, messages };
+}
 
 const wordsOf = ({ content }: Row): string => (typeof content === "string" ? content : content.map(({ text = "" }) => text).join(""));
 /** The messages of one role in a session, in order. */
