@@ -45,6 +45,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "system-event": "State",
   "system-presence": "State",
   tokens: "Named tokens",
+  tools: "Tools",
   wake: "State",
   web: "Channels and pairing",
 };

@@ -18,6 +18,7 @@ import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { statusCommands } from "./status-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
+import { toolsCommands } from "./tools-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
@@ -30,6 +31,7 @@ const FAMILIES: readonly CommandFamily[] = [
   doctorCommands,
   logsCommands,
   routeCommands,
+  toolsCommands,
   sessionsCommands,
   deadLettersCommands,
   agentsCommands,

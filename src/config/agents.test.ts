@@ -48,22 +48,18 @@ test("workspaces do not meet", () => {
 });
 
 test("an agent inherits what it does not say", () => {
-  const rest = { messages: { groupChat: { mentionPatterns: ["claw"], historyLimit: 5 } }, tools: { profile: "coding", deny: ["bash"] } };
+  const rest = { messages: { groupChat: { mentionPatterns: ["claw"], historyLimit: 5 } } };
   const one = agent(
     {
       defaults: { thinkingDefault: "low" },
-      entries: { A: { name: "One", tools: { allow: ["read"], deny: ["write"] }, groupChat: { mentionPatterns: ["one"] } }, b: {} },
+      entries: { A: { name: "One", groupChat: { mentionPatterns: ["one"] } }, b: {} },
     },
     "a",
     rest,
   );
   assert.deepEqual([one.id, one.name, one.thinking, one.mentionPatterns, one.historyLimit], ["a", "One", "low", ["one"], 5]);
-  assert.deepEqual(one.tools, { profile: "coding", allow: ["read"], deny: ["bash", "write"] });
   const two = agent({ entries: { b: {} } }, "b", rest);
-  assert.deepEqual(
-    [two.name, two.mentionPatterns, two.tools, two.bootstrapMaxChars],
-    ["b", ["claw"], { profile: "coding", deny: ["bash"] }, 20_000],
-  );
+  assert.deepEqual([two.name, two.mentionPatterns, two.bootstrapMaxChars], ["b", ["claw"], 20_000]);
 });
 
 test("accounts take the keys of their channel, and replace them as a whole", () => {

@@ -2,7 +2,7 @@ import type { AgentId } from "../core/ids.ts";
 import { toAgentId } from "../core/agent-id.ts";
 import { asId } from "../core/ids.ts";
 import { createPaths, defaultWorkspace } from "./paths.ts";
-import type { AgentEntry, Config, ToolPolicy } from "./schema.ts";
+import type { AgentEntry, Config } from "./schema.ts";
 
 /** One agent as the rest of the gateway needs it: nothing is left to be inherited. */
 export type ResolvedAgent = {
@@ -16,8 +16,6 @@ export type ResolvedAgent = {
   readonly models: readonly string[];
   /** Undefined: nothing is configured, and the runtime's own default holds. */
   readonly thinking: NonNullable<AgentEntry["thinkingDefault"]> | undefined;
-  /** Undefined: nothing is configured. A field of the agent replaces the same field of the global `tools`; `deny` lists add up. */
-  readonly tools: ToolPolicy | undefined;
   readonly identity: NonNullable<AgentEntry["identity"]>;
   /** Sources of case-insensitive regular expressions. */
   readonly mentionPatterns: readonly string[];
@@ -71,7 +69,6 @@ export function resolveAgent(config: Config, id: string, stateDir: string = crea
     workspace: entry.workspace ?? shared ?? workspaceBeside(defaults.workspace, stateDir, agentId, isDefault),
     models: modelsOf(entry, defaults),
     thinking: entry.thinkingDefault ?? defaults.thinkingDefault,
-    tools: mergeTools(config.tools, entry.tools),
     identity: entry.identity ?? {},
     mentionPatterns: entry.groupChat?.mentionPatterns ?? config.messages.groupChat.mentionPatterns ?? [],
     historyLimit: entry.groupChat?.historyLimit ?? config.messages.groupChat.historyLimit,
@@ -107,10 +104,4 @@ function aliasesOf(entry: Partial<AgentEntry>, defaults: Config["agents"]["defau
     for (const [model, { alias }] of Object.entries(catalog)) if (alias !== undefined) aliases.set(alias.toLowerCase(), model);
   }
   return aliases;
-}
-
-function mergeTools(shared: ToolPolicy | undefined, own: ToolPolicy | undefined): ToolPolicy | undefined {
-  if (!shared || !own) return own ?? shared;
-  const deny = [...new Set([...(shared.deny ?? []), ...(own.deny ?? [])])];
-  return { ...shared, ...own, ...(deny.length > 0 && { deny }) };
 }

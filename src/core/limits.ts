@@ -464,6 +464,9 @@ export const LIMITS = {
   channelLogoutMs: 10_000,
   /** Idempotency keys of message actions that are remembered; a repeat of an older one is executed again. */
   messageActionsCached: 500,
+  /** The same for `tools.invoke`; of a result with more bytes than these as JSON, a repeat only learns that the call has run. */
+  toolCallsCached: 100,
+  toolCallResultBytes: 4_096,
   /** An account that stays broken for the same cause is reported to the owner once within this time. */
   ownerAlertIntervalMs: 3_600_000,
   /** A file that a client gives by URL: the time of the whole fetch, and the number of redirects; then it is refused. */

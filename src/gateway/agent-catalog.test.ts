@@ -21,7 +21,7 @@ test("an agent is resolved once for a configuration, and again when the local mo
   const forOne = reads;
   assert.ok(forOne > 0);
   assert.equal(catalog.name("ops"), "Ops");
-  assert.deepEqual(catalog.channelTools(asId("ops"), undefined), []);
+  assert.deepEqual(catalog.channelTools(asId("ops"), null), []);
   assert.equal(catalog.hostOf("ops").host, config.agents.defaults.pi.host);
   assert.equal(catalog.settings("ops"), settings);
   assert.equal(reads, forOne);

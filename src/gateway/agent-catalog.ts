@@ -13,8 +13,10 @@ import type { Config, ToolPolicy } from "../config/schema.ts";
 import type { AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
+import type { RoomTools } from "../routing/account-policy.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { grantTools, restrictTools } from "../tools/policy.ts";
+import { decideTools, grantedTools, type PolicyLayers } from "../tools/policy.ts";
+import type { ToolName } from "../tools/tool.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 
 type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
@@ -128,13 +130,22 @@ export class AgentCatalog {
     return modelName(resolveModels(this.settings(session.agent_id), session, null)[0]!);
   }
 
-  toolsFor(surface: "operator" | "channel", agentId: AgentId): ReturnType<typeof grantTools> {
-    return grantTools(surface, this.#resolve(agentId).tools, this.#config.agents.entries[agentId]?.tools);
+  operatorTools(agentId: AgentId): readonly ToolName[] {
+    return grantedTools(decideTools("operator", this.policyLayers(agentId, null)));
   }
 
   /** The tools that senders of a channel have with this agent, restricted by the policy of the chat room. */
-  channelTools(agentId: AgentId, room: unknown): ReturnType<typeof grantTools> {
-    return restrictTools(this.toolsFor("channel", agentId), (room ?? undefined) as ToolPolicy | undefined);
+  channelTools(agentId: AgentId, room: RoomTools | null): readonly ToolName[] {
+    return grantedTools(decideTools("channel", this.policyLayers(agentId, room)));
+  }
+
+  /** The policies that decide about the tools of a turn. */
+  policyLayers(agentId: AgentId, room: RoomTools | null): PolicyLayers {
+    return {
+      shared: { key: "tools", policy: this.#config.tools },
+      own: { key: `agents.entries.${agentId}.tools`, policy: this.#config.agents.entries[agentId]?.tools },
+      room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
+    };
   }
 
   #resolve(agentId: string): ResolvedAgent {

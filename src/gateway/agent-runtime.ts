@@ -4,7 +4,6 @@ import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
 import { commandMarker, piDirs, toCommandEnv } from "../agents/pi/files.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
-import type { Log } from "../core/log.ts";
 import { killMarkedProcesses } from "../core/marked-processes.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
@@ -16,7 +15,7 @@ import type { RunningConfig } from "./running-config.ts";
 export function createAgentRuntime(
   { paths, log, metrics, clock }: GatewayBase,
   running: RunningConfig,
-  guideFacts: () => GuideFacts,
+  { tools, guideFacts }: { tools: ToolExecutor; guideFacts: () => GuideFacts },
 ): AgentRuntime {
   return createPiRuntime({
     stateDir: paths.state,
@@ -25,7 +24,7 @@ export function createAgentRuntime(
     agents: () => running.agents,
     compaction: () => running.config.agents.defaults.compaction,
     guideFacts,
-    tools: createTools(paths.state, log),
+    tools,
     defaultHost: () => running.config.agents.defaults.pi.host,
     shared: () => {
       const { shards, idleSessions, idleMinutes } = running.config.agents.defaults.pi;
@@ -51,7 +50,8 @@ function providerTables(running: RunningConfig): () => ProviderTable {
 }
 
 /** The tools of all agents. They are built with the first turn that is granted one. */
-function createTools(stateDir: string, log: Log): ToolExecutor {
+export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">): ToolExecutor {
+  const stateDir = paths.state;
   let built: ToolExecutor | null = null;
   const executor = (): ToolExecutor => {
     const tempDir = piDirs(stateDir).temp;

@@ -15,7 +15,7 @@ import { ClientHub } from "../server/hub.ts";
 import type { Phase } from "../server/deps.ts";
 import { createServer } from "../server/server.ts";
 import type { Readiness } from "../observe/health.ts";
-import { createAgentRuntime } from "./agent-runtime.ts";
+import { createAgentRuntime, createTools } from "./agent-runtime.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
@@ -37,6 +37,7 @@ import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
+import type { ToolExecutor } from "../tools/tool.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -67,12 +68,29 @@ export function composeGateway(input: ComposeInput) {
   const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
-  const runtime = createAgentRuntime(base, running, () =>
-    guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
-  );
+  const tools = createTools(base);
+  const runtime = createAgentRuntime(base, running, {
+    tools,
+    guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
+  });
   const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, links, runtime, prompt });
   const answers = new AnswerCache(base.metrics);
-  const shared = { ...base, ...storage, running, local, directory, hub, auth, endpoint, identityKey, media, runtime, messaging, answers };
+  const shared = {
+    ...base,
+    ...storage,
+    running,
+    local,
+    directory,
+    hub,
+    auth,
+    endpoint,
+    identityKey,
+    media,
+    tools,
+    runtime,
+    messaging,
+    answers,
+  };
   const reports = composeReports({ ...shared, prompt });
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
   const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
@@ -112,6 +130,7 @@ type Shared = GatewayBase &
     endpoint: GatewayEndpoint;
     identityKey: Secret;
     media: MediaStore;
+    tools: ToolExecutor;
     runtime: AgentRuntime;
     messaging: Messaging;
     answers: AnswerCache;

@@ -24,6 +24,7 @@ import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
+import type { ToolExecutor } from "../tools/tool.ts";
 
 /** What the methods of a conversation need. */
 export type ChatFamilyDeps = GatewayBase &
@@ -32,6 +33,7 @@ export type ChatFamilyDeps = GatewayBase &
     running: RunningConfig;
     directory: ChannelDirectory;
     messaging: Messaging;
+    tools: ToolExecutor;
     runtime: AgentRuntime;
     hub: Hub;
     answers: AnswerCache;
@@ -65,7 +67,7 @@ export function chatDeps({ running, directory, messaging, ...rest }: ChatFamilyD
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),
     mainKey: () => undefined,
-    operatorTools: (agentId) => running.agents.toolsFor("operator", agentId),
+    operatorTools: (agentId) => running.agents.operatorTools(agentId),
     queueMode: (channel) => queueSettings(running.config.messages.queue, channel).mode,
     modelFacts: (name) => running.agents.modelFacts(name),
     modelNames: () => running.agents.modelNames(running.agents.defaultAgent()),

@@ -18,11 +18,13 @@ import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
-import { routesMethods } from "../methods/routes.ts";
+import { resolveKey } from "../methods/chat-context.ts";
+import { decideMessage, routesMethods, type RoutesDeps } from "../methods/routes.ts";
 import { sendMethods } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
+import { toolsMethods } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { createVault } from "../store/vault.ts";
@@ -41,6 +43,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...conversationMethods(deps),
     ...configurationMethods(deps),
     ...channelMethods(deps),
+    ...toolFamily(deps),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
   } satisfies MethodTable;
@@ -106,7 +109,7 @@ function configurationMethods(deps: MethodsDeps) {
           log.warn("the identity file was not updated", { workspace, cause: reasonOf(err) }),
         ),
       modelOf: (agentId) => modelName(running.agents.modelSelection(agentId).primary),
-      toolsOf: (agentId) => running.agents.toolsFor("operator", agentId),
+      toolsOf: (agentId) => running.agents.operatorTools(agentId),
       thinkingOf: (model, agentId) => ({
         levels: running.agents.modelFacts(model ?? "").thinkingLevels,
         default: running.agents.settings(agentId).thinking,
@@ -134,18 +137,38 @@ function channelMethods(deps: MethodsDeps) {
       notifyApproved: (request) => notifyApproved(deps, request),
     }),
     ...channelSetupMethods(channelSetupDeps(deps)),
-    ...routesMethods({
-      config: () => running.config,
-      isPaired: (channel, account, sender) => pairings.isPaired(channel, account, sender),
-      botFacts: (channel) => ({
-        now: clock.now(),
-        isCommand: (text) => isServedCommand(messaging.turns.admission.parseCommand(text)),
-        canonicalId: directory.canonicalId(channel),
-      }),
-      isAddressed: (channel, account, text) => directory.isAddressed(channel, account, text),
-      now: clock.now,
-    }),
+    ...routesMethods(routesDeps(deps)),
   } satisfies MethodTable;
+}
+
+const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsDeps): RoutesDeps => ({
+  config: () => running.config,
+  isPaired: (channel, account, sender) => pairings.isPaired(channel, account, sender),
+  botFacts: (channel) => ({
+    now: clock.now(),
+    isCommand: (text) => isServedCommand(messaging.turns.admission.parseCommand(text)),
+    canonicalId: directory.canonicalId(channel),
+  }),
+  isAddressed: (channel, account, text) => directory.isAddressed(channel, account, text),
+  now: clock.now,
+});
+
+/** The tools of agents, and the calls of operators. */
+function toolFamily(deps: MethodsDeps) {
+  const { running, sessions, tools, keyValue, store, clock, log, chat } = deps;
+  return toolsMethods({
+    config: () => running.config,
+    policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
+    workspaceOf: (agentId) => running.agents.settings(agentId).workspace,
+    resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
+    sessions,
+    decideMessage: (message) => decideMessage(routesDeps(deps), message),
+    tools,
+    keyValue,
+    write: (change) => store.write(change),
+    now: clock.now,
+    log: log.child({ subsystem: "tools" }),
+  });
 }
 
 /** Devices, logs, restart and the system. */

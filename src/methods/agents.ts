@@ -5,8 +5,8 @@ import { agentIds, defaultAgentId, hasAgent, resolveAgent, type ResolvedAgent } 
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { expandPath } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
-import { asId, type AgentId } from "../core/ids.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import type { AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
@@ -15,6 +15,7 @@ import { parseSessionKey } from "../routing/session-key.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 import type { IdentityFields } from "./identity-file.ts";
+import { requireAgent } from "./require-agent.ts";
 
 export type AgentsDeps = ConfigDeps & {
   now: () => number;
@@ -119,14 +120,6 @@ function identity(deps: AgentsDeps, agentId: string | undefined, sessionKey: str
     avatar: who["avatar"] ?? who["emoji"] ?? name.slice(0, 1).toUpperCase(),
     ...(who["emoji"] === undefined ? {} : { emoji: who["emoji"] }),
   };
-}
-
-function requireAgent(config: Config, id: string): AgentId {
-  if (hasAgent(config, id)) return asId<AgentId>(id.toLowerCase());
-  throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${id.slice(0, 64)}"`, {
-    details: { agentId: id.slice(0, 64) },
-    fix: "`openclaw agents list` shows the agents.",
-  });
 }
 
 async function create(deps: AgentsDeps, params: CreateParams): Promise<Record<string, unknown>> {

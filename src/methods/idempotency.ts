@@ -1,23 +1,29 @@
 import { GatewayError } from "../core/errors.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 
 type IdempotencyRecord = { key: string; /** Absent while it is not known how it ended. */ result?: unknown };
-const KEY = "message-actions";
 
-export type IdempotencyDeps = { keyValue: KeyValueStore; write: <T>(change: () => T) => Promise<T>; now: () => number };
+export type IdempotencyDeps = {
+  /** Where the results are kept. */
+  name: "message-actions" | "tool-calls";
+  /** How many. */
+  limit: number;
+  keyValue: KeyValueStore;
+  write: <T>(change: () => T) => Promise<T>;
+  now: () => number;
+};
 
 /**
  * Does each thing once per key, also across a crash: a repeat gets the first result, and one with an unknown outcome is refused instead of
- * being done again. A failure for certain leaves no trace, so that it may be repeated. The newest LIMITS.messageActionsCached keys count.
+ * being done again. A failure for certain leaves no trace, so that it may be repeated. The newest `limit` keys count.
  */
 export function createIdempotency(deps: IdempotencyDeps) {
   const running = new Map<string, Promise<unknown>>();
-  const kept = (): readonly IdempotencyRecord[] => (deps.keyValue.get(KEY) as readonly IdempotencyRecord[] | null) ?? [];
+  const kept = (): readonly IdempotencyRecord[] => (deps.keyValue.get(deps.name) as readonly IdempotencyRecord[] | null) ?? [];
   const put = (key: string, entry: IdempotencyRecord | null): Promise<void> =>
     deps.write(() => {
       const others = kept().filter((each) => each.key !== key);
-      deps.keyValue.set(KEY, [...others, ...(entry ? [entry] : [])].slice(-LIMITS.messageActionsCached), deps.now());
+      deps.keyValue.set(deps.name, [...others, ...(entry ? [entry] : [])].slice(-deps.limit), deps.now());
     });
   async function first(key: string, work: () => Promise<unknown>): Promise<unknown> {
     const before = kept().find((each) => each.key === key);

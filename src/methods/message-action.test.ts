@@ -124,7 +124,14 @@ test("a refusal, a missing message and an unknown outcome have different errors"
 
 test("a key is acted upon once, also across a crash; a certain failure may be repeated", async () => {
   let store = openStore({ dir: root, log: silentLog });
-  const make = () => createIdempotency({ keyValue: createKeyValueStore(store), write: (change) => store.write(change), now: () => 1 });
+  const make = () =>
+    createIdempotency({
+      name: "message-actions",
+      limit: 500,
+      keyValue: createKeyValueStore(store),
+      write: (change) => store.write(change),
+      now: () => 1,
+    });
   let times = 0;
   const work = async (): Promise<unknown> => ({ n: ++times });
   const once = make();

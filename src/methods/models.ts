@@ -1,12 +1,12 @@
-import { agentIds, defaultAgentId, hasAgent, modelAliases, resolveAgent } from "../config/agents.ts";
+import { agentIds, defaultAgentId, modelAliases, resolveAgent } from "../config/agents.ts";
 import { getAt, setAt } from "../config/edit.ts";
-import type { Config } from "../config/schema.ts";
-import { detailError, GatewayError } from "../core/errors.ts";
+import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
+import { requireAgent } from "./require-agent.ts";
 
 /** One model that the agents room knows of. */
 export type KnownModel = {
@@ -77,15 +77,6 @@ export async function listModels(deps: ModelsDeps, params: ListParams): Promise<
 
 const nameOf = ({ provider, id }: { provider: string; id: string }): string => `${provider}/${id}`;
 const isDefault = (row: Record<string, unknown>): boolean => (row["tags"] as string[]).includes("default");
-
-function requireAgent(config: Config, id: string | undefined): string {
-  if (id === undefined) return defaultAgentId(config);
-  if (hasAgent(config, id)) return id.toLowerCase();
-  throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${id.slice(0, 64)}"`, {
-    details: { agentId: id.slice(0, 64) },
-    fix: "`openclaw agents list` shows the agents.",
-  });
-}
 
 type Setting = { current: string | null; fallbacks: readonly string[]; aliases: ReadonlyMap<string, string>; thinkingDefault: string };
 

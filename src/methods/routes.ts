@@ -1,6 +1,6 @@
 import { asId, type AccountId, type ChannelId, type ChatId, type SenderId } from "../core/ids.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
-import { decide, formatDecision, type RoutingInput } from "../routing/decide.ts";
+import { decide, formatDecision, type RoutingDecision, type RoutingInput } from "../routing/decide.ts";
 import type { RoutingConfig } from "../routing/types.ts";
 
 export type RoutesDeps = {
@@ -20,15 +20,22 @@ export function routesMethods(deps: RoutesDeps) {
       scope: "operator.read",
       run: (params) => {
         const config = deps.config();
-        const answer = decide(toRoutingInput(deps, params), config);
+        const answer = decideMessage(deps, params);
         return { ...answer, lines: formatDecision(answer, config) };
       },
     },
   } satisfies MethodTable;
 }
 
+/** A message as a person would describe it. */
+export type DescribedMessage = MethodParams<"route.explain">;
+
+/** What the gateway would decide about a message. */
+export const decideMessage = (deps: RoutesDeps, message: DescribedMessage): RoutingDecision =>
+  decide(toRoutingInput(deps, message), deps.config());
+
 /** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
-function toRoutingInput(deps: RoutesDeps, params: MethodParams<"route.explain">): RoutingInput {
+function toRoutingInput(deps: RoutesDeps, params: DescribedMessage): RoutingInput {
   const channel = asId<ChannelId>(params.channel);
   const account = asId<AccountId>(params.account);
   return {

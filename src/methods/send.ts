@@ -36,6 +36,8 @@ const WAIT_MS = 10_000;
 /** send, poll and message.action: what an operator does on a channel directly. Messages go through the outbox, like every reply. */
 export function sendMethods(deps: SendDeps) {
   const once = createIdempotency({
+    name: "message-actions",
+    limit: LIMITS.messageActionsCached,
     keyValue: deps.keyValue,
     write: (change) => deps.store.write(change),
     now: deps.clock.now,

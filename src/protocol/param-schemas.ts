@@ -53,6 +53,14 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     },
     ["channel", "account", "peer"],
   ),
+  "tools.explain": objectSchema({
+    agentId: boundedString(128),
+    channel: boundedString(64),
+    account: boundedString(128),
+    peer: boundedString(512),
+    group: { type: "boolean" },
+    sessionKey,
+  }),
   "set-heartbeats": objectSchema({ enabled: { type: "boolean" } }, ["enabled"]),
   status: objectSchema({ includeChannelSummary: { type: "boolean" }, includeCliProjection: { type: "boolean" } }),
   "system-event": objectSchema(
@@ -203,6 +211,7 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "deadletters.show": "operator.read",
   "models.set": "operator.admin",
   "route.explain": "operator.read",
+  "tools.explain": "operator.read",
   "tokens.create": "operator.admin",
   "tokens.list": "operator.admin",
   "tokens.revoke": "operator.admin",

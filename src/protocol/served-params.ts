@@ -380,6 +380,16 @@ const ADMINISTRATION = {
   "question.list": { served: [] },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "set-heartbeats": { served: ["enabled"] },
+  "tools.catalog": { served: ["agentId"], ignored: { includePlugins: any("plugins add no tools here") } },
+  "tools.effective": { served: ["sessionKey", "agentId"] },
+  "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey"] },
+  "tools.invoke": {
+    served: ["name", "args", "sessionKey", "agentId", "idempotencyKey"],
+    ignored: {
+      confirm: any("a call by an operator needs no confirmation here"),
+      conversationReadOrigin: any("every call here is by an operator"),
+    },
+  },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },
   "system-event": {
     served: [

@@ -4,6 +4,9 @@ import { ownProperty, type RoutedMessage, type RoutingConfig } from "./types.ts"
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
 export type GroupPolicyName = "allowlist" | "open" | "disabled";
 
+/** `policy`: as configured; `key`: the configuration key that it is from. */
+export type RoomTools = { key: string; policy: unknown };
+
 /** What one room (group, channel, topic) says about itself. Undefined means: ask the next wider level. */
 export type RoomRule = {
   enabled?: boolean;
@@ -11,7 +14,7 @@ export type RoomRule = {
   allowFrom?: readonly string[];
   roles?: readonly string[];
   /** Settings of the tools in this room; they can only take away from what the agent grants. */
-  tools?: unknown;
+  tools?: RoomTools;
   /** Added to the instructions of the agent in this room. */
   systemPrompt?: string;
   reactions?: AccountPolicy["reactions"];
@@ -40,12 +43,12 @@ export type AccountPolicy = {
   rooms: AccountRooms;
 };
 
-export type AccountRooms = {
-  groups: Readonly<Record<string, unknown>> | null;
-  guilds: Readonly<Record<string, unknown>> | null;
-};
-
 type ConfigObject = Readonly<Record<string, unknown>>;
+
+/** A map of rooms with the configuration key that it is from. */
+type RoomMap = { key: string; entries: ConfigObject };
+
+export type AccountRooms = { groups: RoomMap | null; guilds: RoomMap | null };
 
 function asConfigObject(value: unknown): ConfigObject | null {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as ConfigObject) : null;
@@ -83,6 +86,12 @@ export function resolveAccountPolicy(config: RoutingConfig, channel: string, acc
   const single = asConfigObject(ownProperty(asConfigObject(shared?.["accounts"]), account));
   const pick = (key: string): unknown => ownProperty(single, key) ?? ownProperty(shared, key);
   const withDefault = (key: string): unknown => pick(key) ?? (shared ? ownProperty(defaults, key) : undefined);
+  const roomMap = (name: string): RoomMap | null => {
+    const [level, key] =
+      ownProperty(single, name) === undefined ? [shared, `channels.${channel}`] : [single, `channels.${channel}.accounts.${account}`];
+    const entries = asConfigObject(ownProperty(level, name));
+    return entries && { key: `${key}.${name}`, entries };
+  };
   const patterns = asConfigObject(pick("mentionPatterns"));
   const implicit = asConfigObject(pick("implicitMentions")) ?? asConfigObject(ownProperty(defaults, "implicitMentions"));
   return {
@@ -107,7 +116,7 @@ export function resolveAccountPolicy(config: RoutingConfig, channel: string, acc
     reactions: asPolicyName(pick("reactionNotifications"), REACTIONS, "off") ?? "own",
     reactionAllowlist: asStringList(pick("reactionAllowlist")) ?? [],
     // `channels` is a map of rooms for Slack, and a plain list of rooms to join for IRC.
-    rooms: { groups: asConfigObject(pick("groups")) ?? asConfigObject(pick("channels")), guilds: asConfigObject(pick("guilds")) },
+    rooms: { groups: roomMap("groups") ?? roomMap("channels"), guilds: roomMap("guilds") },
   };
 }
 
@@ -125,7 +134,7 @@ function resolveBotLoop(levels: readonly (ConfigObject | null)[]): BotLoopSettin
   };
 }
 
-function toRoomRule(value: unknown): RoomRule {
+function toRoomRule(value: unknown, key: string): RoomRule {
   const room = asConfigObject(value);
   const rule: RoomRule = {};
   if (!room) return rule;
@@ -140,7 +149,7 @@ function toRoomRule(value: unknown): RoomRule {
   if (requireMention !== undefined) rule.requireMention = requireMention;
   if (allowFrom !== undefined) rule.allowFrom = allowFrom;
   if (roles !== undefined) rule.roles = roles;
-  if (tools !== undefined) rule.tools = tools;
+  if (tools !== undefined) rule.tools = { key: `${key}.tools`, policy: tools };
   if (typeof systemPrompt === "string") rule.systemPrompt = systemPrompt;
   return rule;
 }
@@ -178,33 +187,36 @@ export function findRoomRule(policy: AccountPolicy, room: RoomPlace, canonical: 
   if (!policy.rooms.guilds) return lookupRoomRule(policy.rooms.groups, room, canonical);
   const guild = room.guildId === undefined ? undefined : findEntry(policy.rooms.guilds, [room.guildId], canonical);
   if (!guild) return UNLISTED;
-  const inGuild = toRoomRule(guild.value);
+  const inGuild = toRoomRule(guild.value, guild.key);
   const channels = asConfigObject(asConfigObject(guild.value)?.["channels"]);
   if (!channels) return { listed: true, exact: guild.exact, rule: inGuild };
-  const found = lookupRoomRule(channels, room, canonical);
+  const found = lookupRoomRule({ key: `${guild.key}.channels`, entries: channels }, room, canonical);
   return { ...found, rule: mergeRoomRules([found.rule, inGuild]) };
 }
 
-function lookupRoomRule(map: ConfigObject | null, room: RoomPlace, canonical: (id: string) => string): RoomRuleMatch {
+function lookupRoomRule(map: RoomMap | null, room: RoomPlace, canonical: (id: string) => string): RoomRuleMatch {
   const ids = [room.id, room.previousId, room.parentId].filter((id) => id !== undefined);
   const hit = findEntry(map, ids, canonical);
   if (!hit) return UNLISTED;
-  const topic = room.threadId === undefined ? undefined : ownProperty(asConfigObject(asConfigObject(hit.value)?.["topics"]), room.threadId);
+  const topics = asConfigObject(asConfigObject(hit.value)?.["topics"]);
+  const topic = room.threadId === undefined ? undefined : ownProperty(topics, room.threadId);
   // The wildcard gives defaults to named rooms, but it does not switch them off: naming a room is what admits it.
-  const { enabled: _, ...defaults } = hit.exact ? toRoomRule(ownProperty(map, "*")) : {};
-  return { listed: true, exact: hit.exact, rule: mergeRoomRules([toRoomRule(topic), toRoomRule(hit.value), defaults]) };
+  const { enabled: _, ...defaults } = hit.exact ? toRoomRule(ownProperty(map!.entries, "*"), `${map!.key}.*`) : {};
+  const rules = [toRoomRule(topic, `${hit.key}.topics.${room.threadId}`), toRoomRule(hit.value, hit.key), defaults];
+  return { listed: true, exact: hit.exact, rule: mergeRoomRules(rules) };
 }
 
 function findEntry(
-  map: ConfigObject | null,
+  map: RoomMap | null,
   ids: readonly string[],
   canonical: (id: string) => string,
-): { value: unknown; exact: boolean } | undefined {
+): { value: unknown; key: string; exact: boolean } | undefined {
   if (!map) return undefined;
+  const entry = (name: string, exact: boolean) => ({ value: map.entries[name], key: `${map.key}.${name}`, exact });
   for (const id of ids) {
     const wanted = canonical(id);
-    const key = Object.keys(map).find((name) => name !== "*" && canonical(name) === wanted);
-    if (key !== undefined) return { value: map[key], exact: true };
+    const name = Object.keys(map.entries).find((each) => each !== "*" && canonical(each) === wanted);
+    if (name !== undefined) return entry(name, true);
   }
-  return Object.hasOwn(map, "*") ? { value: map["*"], exact: false } : undefined;
+  return Object.hasOwn(map.entries, "*") ? entry("*", false) : undefined;
 }

@@ -58,7 +58,7 @@ test("the lines name every step", () => {
     /^queue      collect \(from channel\), taken together after 500 ms of quiet$/m,
     /^sender     not an owner; commands are taken if they change nothing for others/m,
     /^tools      \{"deny":\["bash"\]\}/m,
-    /^           at most, in this room: \{"allow":\["read"\]\}$/m,
+    /^           at most, by channels\.irc\.groups\.#ops\.tools: \{"allow":\["read"\]\}$/m,
     /^warning    mention pattern "\(" is not used/m,
   ])
     assert.match(text, wanted);

@@ -1,7 +1,7 @@
 import { defaultAgentId } from "../config/agents.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId, SessionKey } from "../core/ids.ts";
-import { toRoomPlace, resolveAccountPolicy, findRoomRule, type AccountPolicy } from "./account-policy.ts";
+import { toRoomPlace, resolveAccountPolicy, findRoomRule, type AccountPolicy, type RoomTools } from "./account-policy.ts";
 import { decideAccess, type AccessDecision, type AccessContext } from "./access.ts";
 import { resolveSenderPermissions, type SenderPermissions } from "./sender-permissions.ts";
 import { resolveRoute, type AgentRoute, type BindingInput } from "./bindings.ts";
@@ -33,8 +33,8 @@ export type RoutingDecision = {
   queue: QueueSettings;
   /** The agent's tool settings as configured; null means the defaults. */
   tools: unknown;
-  /** What the room takes away from them, as configured; null for nothing. */
-  roomTools: unknown;
+  /** What the room takes away from them; null for nothing. */
+  roomTools: RoomTools | null;
   permissions: SenderPermissions;
   patternProblems: readonly { source: string; problem: string }[];
 };
@@ -80,7 +80,7 @@ export function decide(question: RoutingInput, config: RoutingConfig): RoutingDe
   };
 }
 
-function roomToolsOf({ message, accessContext: bot }: RoutingInput, policy: AccountPolicy): unknown {
+function roomToolsOf({ message, accessContext: bot }: RoutingInput, policy: AccountPolicy): RoomTools | null {
   if (message.chat.kind === "direct") return null;
   return findRoomRule(policy, toRoomPlace(message), bot.canonicalId ?? ((id) => id.trim())).rule.tools ?? null;
 }
@@ -118,7 +118,7 @@ export function formatDecision(answer: RoutingDecision, config: RoutingConfig): 
   lines.push(
     `tools      ${answer.tools === null ? "none for senders of a channel (the agent's `tools` may open some)" : JSON.stringify(answer.tools)}`,
   );
-  if (answer.roomTools !== null) lines.push(`           at most, in this room: ${JSON.stringify(answer.roomTools)}`);
+  if (answer.roomTools !== null) lines.push(`           at most, by ${answer.roomTools.key}: ${JSON.stringify(answer.roomTools.policy)}`);
   for (const { source, problem } of answer.patternProblems)
     lines.push(`warning    mention pattern ${JSON.stringify(source)} is not used: ${problem}`);
   return lines.map((line) => line.replaceAll(/\p{Cc}/gu, " "));

@@ -1,34 +1,105 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolPolicy } from "../config/schema.ts";
-import { grantTools, restrictTools } from "./policy.ts";
+import { AGENT_TOOLS, type ToolName } from "./tool.ts";
+import { decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
 
-const cases: readonly [string, "operator" | "channel", ToolPolicy | undefined, ToolPolicy | undefined, string][] = [
-  ["an operator has all tools by default", "operator", undefined, undefined, "read write edit bash"],
-  ["a channel sender has none by default", "channel", undefined, undefined, ""],
-  ["a global profile opens nothing for a channel", "channel", { profile: "full" }, undefined, ""],
-  ["an agent's own list opens exactly that", "channel", { allow: ["read"] }, { allow: ["read"] }, "read"],
-  ["an agent's own profile counts", "channel", { profile: "coding" }, { profile: "coding" }, "read write edit bash"],
-  ["a global deny wins over an agent's list", "channel", { deny: ["bash"] }, { allow: ["read", "bash"] }, "read"],
-  ["deny takes from the operator too", "operator", { deny: ["exec"] }, undefined, "read write edit"],
-  ["groups are expanded", "operator", { allow: ["group:fs"] }, undefined, "read write edit"],
-  ["an empty list means none", "operator", { allow: [] }, undefined, ""],
-  ["alsoAllow adds to a profile", "operator", { profile: "minimal", alsoAllow: ["read"] }, undefined, "read"],
-  ["a deny of everything is everything", "operator", { deny: ["*"] }, undefined, ""],
-  ["unknown names grant nothing", "channel", undefined, { allow: ["browser", "__proto__"] }, ""],
-];
-for (const [title, surface, merged, own, expected] of cases) {
-  test(title, () => assert.equal(grantTools(surface, merged, own).join(" "), expected));
-}
+type Policies = { shared?: ToolPolicy; own?: ToolPolicy; room?: ToolPolicy };
 
-const rooms: readonly [string, ToolPolicy | undefined, string][] = [
-  ["a room without rules leaves what the agent grants", undefined, "read bash"],
-  ["a room can take away", { deny: ["bash"] }, "read"],
-  ["a room cannot give what the agent does not", { allow: ["read", "write"], alsoAllow: ["edit"] }, "read"],
-  ["an empty list of a room is none", { allow: [] }, ""],
-  ["a profile of a room limits", { profile: "minimal" }, ""],
-  ["a profile and more", { profile: "minimal", alsoAllow: ["bash"] }, "bash"],
+const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
+  shared: { key: "tools", policy: shared },
+  own: { key: "agents.entries.main.tools", policy: own },
+  room: room && { key: "channels.irc.groups.#team.tools", policy: room },
+});
+const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
+
+const ALL = "read write edit bash";
+const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
+  ["an operator has all tools by default", "operator", {}, ALL],
+  ["a channel sender has none by default", "channel", {}, ""],
+  ["a shared profile opens nothing for a channel", "channel", { shared: { profile: "full" } }, ""],
+  ["a shared list opens nothing for a channel", "channel", { shared: { allow: ["read"] } }, ""],
+  ["an agent's own list opens exactly that", "channel", { own: { allow: ["read"] } }, "read"],
+  ["an agent's own profile counts", "channel", { own: { profile: "coding" } }, ALL],
+  ["an agent's own addition opens exactly that", "channel", { own: { alsoAllow: ["read"] } }, "read"],
+  ["a shared deny wins over an agent's list", "channel", { shared: { deny: ["bash"] }, own: { allow: ["read", "bash"] } }, "read"],
+  ["a shared list limits an agent's, for a channel", "channel", { shared: { allow: ["read"] }, own: { allow: ["read", "bash"] } }, "read"],
+  [
+    "a shared list limits an agent's, for an operator",
+    "operator",
+    { shared: { allow: ["read"] }, own: { allow: ["read", "bash"] } },
+    "read",
+  ],
+  ["a shared list limits an agent's profile", "operator", { shared: { allow: ["read"] }, own: { profile: "coding" } }, "read"],
+  ["an agent's list limits a shared one", "operator", { shared: { allow: ["read", "write"] }, own: { allow: ["write"] } }, "write"],
+  ["an agent's profile replaces the shared one", "operator", { shared: { profile: "minimal" }, own: { profile: "coding" } }, ALL],
+  ["an agent adds to the shared profile", "operator", { shared: { profile: "minimal" }, own: { alsoAllow: ["read"] } }, "read"],
+  ["a profile and a list are both limits", "operator", { shared: { profile: "minimal", allow: ["read"] } }, ""],
+  ["deny takes from the operator too", "operator", { shared: { deny: ["exec"] } }, "read write edit"],
+  ["groups are expanded", "operator", { shared: { allow: ["group:fs"] } }, "read write edit"],
+  ["an empty list means none", "operator", { shared: { allow: [] } }, ""],
+  ["alsoAllow adds to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read"],
+  ["a deny of everything is everything", "operator", { shared: { deny: ["*"] } }, ""],
+  ["unknown names grant nothing", "channel", { own: { allow: ["browser", "__proto__"] } }, ""],
+  ["a room without rules leaves what the agent grants", "channel", { own: { allow: ["read", "bash"] }, room: {} }, "read bash"],
+  ["a room can take away", "channel", { own: { allow: ["read", "bash"] }, room: { deny: ["bash"] } }, "read"],
+  [
+    "a room cannot give what the agent does not",
+    "channel",
+    { own: { allow: ["read", "bash"] }, room: { allow: ["read", "write"], alsoAllow: ["edit"] } },
+    "read",
+  ],
+  ["a room cannot add to a profile of the agent", "channel", { own: { profile: "minimal" }, room: { alsoAllow: ["read"] } }, ""],
+  ["an agent cannot add to a profile of the room", "channel", { own: { alsoAllow: ["read"] }, room: { profile: "minimal" } }, ""],
+  ["an empty list of a room is none", "channel", { own: { allow: ["read"] }, room: { allow: [] } }, ""],
+  ["a profile of a room limits", "channel", { own: { allow: ["read"] }, room: { profile: "minimal" } }, ""],
+  [
+    "a profile of a room and more",
+    "channel",
+    { own: { allow: ["read", "bash"] }, room: { profile: "minimal", alsoAllow: ["bash"] } },
+    "bash",
+  ],
 ];
-for (const [title, room, expected] of rooms) {
-  test(title, () => assert.equal(restrictTools(["read", "bash"], room).join(" "), expected));
+for (const [title, surface, policies, granted] of CASES) test(title, () => assert.equal(grantOf(surface, policies), granted));
+
+test("any further list takes away only", () => {
+  const lists: readonly (readonly string[] | undefined)[] = [undefined, [], ["read"], ["bash", "write"]];
+  const profiles: readonly ToolPolicy[] = [{}, { profile: "minimal" }, { profile: "coding" }];
+  const policies = lists.flatMap((allow) =>
+    lists.flatMap((deny) => profiles.map((profile): ToolPolicy => ({ ...profile, ...(allow && { allow }), ...(deny && { deny }) }))),
+  );
+  for (const surface of ["operator", "channel"] as const) {
+    for (const own of policies) {
+      const before = grantOf(surface, { own });
+      for (const more of policies) {
+        for (const after of [grantOf(surface, { own, room: more }), grantOf(surface, { own, shared: more })]) {
+          const added = after.split(" ").filter((tool) => tool !== "" && !before.split(" ").includes(tool));
+          // The profile of the agent replaces the shared one, and so does its absence.
+          assert.deepEqual(added, [], JSON.stringify({ surface, own, more }));
+        }
+      }
+    }
+  }
+});
+
+const RULES: readonly [title: string, surface: Surface, policies: Policies, tool: ToolName, rule: string][] = [
+  ["nothing", "operator", {}, "bash", "operators have all tools that nothing denies"],
+  ["nothing for a channel", "channel", {}, "read", "senders of channels have the tools that agents.entries.main.tools names"],
+  ["a shared deny", "operator", { shared: { deny: ["bash"] } }, "bash", "tools.deny"],
+  ["an agent's deny", "channel", { own: { profile: "full", deny: ["exec"] } }, "bash", "agents.entries.main.tools.deny"],
+  ["a list that does not name it", "operator", { shared: { allow: ["read"] } }, "bash", "tools.allow"],
+  ["a list that names it", "operator", { own: { allow: ["bash"] } }, "bash", "agents.entries.main.tools.allow"],
+  ["a profile", "operator", { shared: { profile: "minimal" } }, "bash", 'tools.profile "minimal"'],
+  ["an addition to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read", "tools.alsoAllow"],
+  ["a room", "channel", { own: { profile: "full" }, room: { allow: ["read"] } }, "bash", "channels.irc.groups.#team.tools.allow"],
+];
+for (const [title, surface, policies, tool, rule] of RULES) {
+  test(`the rule that decides is named: ${title}`, () => {
+    const decisions = decideTools(surface, layersOf(policies));
+    assert.deepEqual(
+      decisions.map((each) => each.tool),
+      AGENT_TOOLS,
+    );
+    assert.equal(decisions.find((each) => each.tool === tool)!.rule, rule);
+  });
 }

@@ -4,6 +4,7 @@ import type { Log } from "../core/log.ts";
 /** The built-in tools of the default agent. */
 export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
 export type ToolName = (typeof AGENT_TOOLS)[number];
+export const isToolName = (name: string): name is ToolName => AGENT_TOOLS.some((tool) => tool === name);
 
 export type ToolContent = { type: "text"; text: string } | { type: "image"; mimeType: string; /** base64 */ data: string };
 

@@ -46,7 +46,7 @@ type ChannelAgents = {
   /** Receives messages for which no agent can be found: they become dead letters there. */
   defaultAgent(): AgentId;
   /** Tools that a sender may use through this agent, given the room's settings; none unless the configuration grants them. */
-  channelTools(agentId: AgentId, roomTools: unknown): readonly ToolName[];
+  channelTools(agentId: AgentId, roomTools: RoutingDecision["roomTools"]): readonly ToolName[];
 };
 
 export type EventIngestDeps = {

@@ -411,8 +411,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 7,
     breaks: "an absent policy gives a sender of a channel no tool",
     file: "src/tools/policy.ts",
-    text: ': surface === "operator"\n        ? AGENT_TOOLS\n        : [];',
-    broken: ": AGENT_TOOLS;",
+    text: 'return surface === "operator"\n',
+    broken: "return surface\n",
     tests: [TOOLS],
   },
   {
@@ -642,8 +642,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 13,
     breaks: "what is denied is not granted by another list",
     file: "src/tools/policy.ts",
-    text: "return AGENT_TOOLS.filter((tool) => wanted.has(tool) && !denied.has(tool));",
-    broken: "return AGENT_TOOLS.filter((tool) => wanted.has(tool));",
+    text: "if (denied) return",
+    broken: "if (denied && denied === room) return",
     tests: [TOOLS],
   },
 ];

@@ -1,0 +1,178 @@
+// Group: wire
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { callerOf, openMethodBench } from "../../test/fakes/method-bench.ts";
+import { assertMatchesResultSchema } from "../../test/result-schema.ts";
+import { checkConfigValue } from "../config/load.ts";
+import type { ToolPolicy } from "../config/schema.ts";
+import { silentLog } from "../core/log.ts";
+import { checkParams } from "../protocol/validate.ts";
+import { createKeyValueStore } from "../store/key-value.ts";
+import { createBuiltInTools } from "../tools/built-in.ts";
+import { createToolExecutor } from "../tools/executor.ts";
+import { AGENT_TOOLS } from "../tools/tool.ts";
+import { resolveKey } from "./chat-context.ts";
+import { decideMessage } from "./routes.ts";
+import { toolsMethods } from "./tools.ts";
+
+type Answer = Record<string, unknown>;
+type ToolMethod = keyof ReturnType<typeof toolsMethods>;
+
+/** The methods over a real store and real tools. */
+function openTools(t: TestContext, config: unknown = {}) {
+  const workspace = mkdtempSync(join(tmpdir(), "tools-methods-"));
+  const bench = openMethodBench();
+  const { config: checked } = checkConfigValue(config);
+  const tools = createToolExecutor({
+    tools: createBuiltInTools({ env: { PATH: process.env["PATH"]! }, marker: "tools-methods", tempDir: workspace }),
+    log: silentLog,
+  });
+  const routes = {
+    config: () => checked,
+    isPaired: () => true,
+    botFacts: () => ({ now: 1 }),
+    isAddressed: () => true,
+    now: () => 1,
+  };
+  const methods = toolsMethods({
+    config: () => checked,
+    policyLayers: (agentId, room) => ({
+      shared: { key: "tools", policy: checked.tools },
+      own: { key: `agents.entries.${agentId}.tools`, policy: checked.agents.entries[agentId]?.tools },
+      room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
+    }),
+    workspaceOf: () => workspace,
+    resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
+    sessions: bench.deps.sessions,
+    decideMessage: (message) => decideMessage(routes, message),
+    tools,
+    keyValue: createKeyValueStore(bench.deps.store),
+    write: (change) => bench.deps.store.write(change),
+    now: () => 1,
+    log: silentLog,
+  });
+  t.after(async () => {
+    await tools.stop();
+    bench.close();
+    rmSync(workspace, { recursive: true, force: true });
+  });
+  const call = async (method: ToolMethod, params: object = {}): Promise<Answer> => {
+    const { run } = methods[method] as { run: (params: never, caller: never) => unknown };
+    return (await run(checkParams(method, params) as never, callerOf() as never)) as Answer;
+  };
+  return { workspace, call, bench };
+}
+
+const rulesOf = (answer: Answer): Record<string, string> =>
+  Object.fromEntries(
+    (answer["tools"] as { tool: string; isGranted: boolean; rule: string }[]).map((each) => [
+      each.tool,
+      `${each.isGranted ? "yes" : "no"}: ${each.rule}`,
+    ]),
+  );
+
+test("the catalog has every tool once, with the profiles that grant it", async (t) => {
+  const { call } = openTools(t);
+  const answer = await call("tools.catalog");
+  assertMatchesResultSchema("ToolsCatalogResult", answer);
+  const tools = (answer["groups"] as { tools: { id: string; description: string; defaultProfiles: string[] }[] }[]).flatMap(
+    (group) => group.tools,
+  );
+  assert.deepEqual(
+    tools.map(({ id }) => id),
+    [...AGENT_TOOLS],
+  );
+  for (const { description, defaultProfiles } of tools) {
+    assert.match(description, /^[^\n]{10,200}\.$/);
+    assert.deepEqual(defaultProfiles, ["coding"]);
+  }
+  await assert.rejects(() => call("tools.catalog", { agentId: "missing" }), /unknown agent id "missing"/);
+});
+
+test("the tools of a session are those that the policy leaves, and what the session denies is marked", async (t) => {
+  const { call, bench } = openTools(t, { tools: { deny: ["write"] }, agents: { entries: { main: { tools: { profile: "coding" } } } } });
+  await bench.call("sessions.create", { key: "main" });
+  await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
+  const answer = await call("tools.effective", { sessionKey: "main" });
+  assertMatchesResultSchema("ToolsEffectiveResult", answer);
+  assert.equal(answer["profile"], "coding");
+  const [group] = answer["groups"] as [{ tools: { id: string; deniedBySession?: true }[] }];
+  assert.deepEqual(
+    group.tools.map(({ id, deniedBySession }) => [id, deniedBySession]),
+    [
+      ["read", undefined],
+      ["edit", true],
+      ["bash", true],
+    ],
+  );
+});
+
+const CONFIG = {
+  tools: { deny: ["write"] },
+  agents: { entries: { main: { tools: { profile: "coding" } }, ops: { tools: { allow: ["bash"] } } } },
+  bindings: [{ agentId: "ops", match: { channel: "telegram", peer: { kind: "group", id: "-1" } } }],
+  channels: { telegram: { dmPolicy: "pairing", groupPolicy: "open", groups: { "-1": { tools: { deny: ["exec"] } }, "*": {} } } },
+};
+
+test("the explanation names the setting that decides, for operators, people and rooms", async (t) => {
+  const { call, bench } = openTools(t, CONFIG);
+  const own = await call("tools.explain");
+  assert.deepEqual([own["agentId"], own["surface"]], ["main", "operator"]);
+  assert.deepEqual(rulesOf(own), {
+    read: 'yes: agents.entries.main.tools.profile "coding"',
+    write: "no: tools.deny",
+    edit: 'yes: agents.entries.main.tools.profile "coding"',
+    bash: 'yes: agents.entries.main.tools.profile "coding"',
+  });
+  const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
+  assert.equal(room["agentId"], "ops");
+  assert.equal(rulesOf(room)["bash"], "no: channels.telegram.groups.-1.tools.deny");
+  assert.equal(rulesOf(room)["read"], "no: agents.entries.ops.tools.allow");
+  const person = await call("tools.explain", { channel: "telegram", peer: "4711", agentId: "ops" });
+  assert.deepEqual([person["agentId"], person["routedTo"]], ["ops", "main"]);
+  assert.equal((person["access"] as Answer)["action"], "answer");
+  assert.equal(rulesOf(person)["bash"], "yes: agents.entries.ops.tools.allow");
+  await bench.call("sessions.create", { key: "main" });
+  await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
+  const limited = await call("tools.explain", { sessionKey: "main" });
+  assert.equal(rulesOf(limited)["bash"], 'no: permissionMode "read-only" of the session agent:main:main');
+  await assert.rejects(() => call("tools.explain", { peer: "4711" }), /no channel is named/);
+});
+
+test("a call by an operator runs in the agent's workspace, and refusals say which rule denies", async (t) => {
+  const { call, workspace } = openTools(t, { tools: { deny: ["edit"] } });
+  writeFileSync(join(workspace, "note.txt"), "hello");
+  const read = await call("tools.invoke", { name: "read", args: { path: "note.txt" } });
+  assertMatchesResultSchema("ToolsInvokeResult", read);
+  assert.match(JSON.stringify(read["output"]), /hello/);
+  const denied = await call("tools.invoke", { name: "edit", args: { path: "note.txt", edits: [{ oldText: "hello", newText: "x" }] } });
+  assertMatchesResultSchema("ToolsInvokeResult", denied);
+  assert.deepEqual(denied["error"], { code: "denied", message: "the tool edit is denied by tools.deny", details: { rule: "tools.deny" } });
+  assert.equal(readFileSync(join(workspace, "note.txt"), "utf8"), "hello");
+  const unknown = await call("tools.invoke", { name: "browser" });
+  assert.equal((unknown["error"] as Answer)["code"], "unknown");
+  const failed = await call("tools.invoke", { name: "read", args: { path: "missing" } });
+  assertMatchesResultSchema("ToolsInvokeResult", failed);
+  assert.deepEqual([failed["ok"], (failed["error"] as Answer)["code"]], [false, "failed"]);
+});
+
+test("a call with a key runs once, and a read-only session runs none that change something", async (t) => {
+  const { call, workspace, bench } = openTools(t);
+  const request = { name: "bash", args: { command: "echo once >> ran.txt" }, idempotencyKey: "k1" };
+  const [first, second] = await Promise.all([call("tools.invoke", request), call("tools.invoke", request)]);
+  assert.deepEqual(first, second);
+  assert.deepEqual(await call("tools.invoke", request), first);
+  assert.equal(readFileSync(join(workspace, "ran.txt"), "utf8"), "once\n");
+  const large = { name: "bash", args: { command: "echo x >> large.txt; head -c 20000 /dev/zero | tr '\\0' y" }, idempotencyKey: "k2" };
+  await call("tools.invoke", large);
+  assert.match(JSON.stringify(await call("tools.invoke", large)), /too large to be kept/);
+  assert.equal(readFileSync(join(workspace, "large.txt"), "utf8"), "x\n");
+  await bench.call("sessions.create", { key: "main" });
+  await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
+  const refused = await call("tools.invoke", { name: "bash", args: { command: "touch no.txt" } });
+  assert.match(JSON.stringify(refused["error"]), /permissionMode \\"read-only\\"/);
+  assert.equal(existsSync(join(workspace, "no.txt")), false);
+});

@@ -1,0 +1,191 @@
+import type { Config } from "../config/schema.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { AgentId, SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import type { RoutingDecision } from "../routing/decide.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
+import type { Sessions } from "../store/sessions.ts";
+import { decideTools, TOOL_PROFILES, TOOL_SECTIONS, type PolicyLayers, type Surface, type ToolDecision } from "../tools/policy.ts";
+import { AGENT_TOOLS, isToolName, type ToolDescription, type ToolExecutor, type ToolName, type ToolResult } from "../tools/tool.ts";
+import { permittedTools } from "../turns/permissions.ts";
+import { createIdempotency } from "./idempotency.ts";
+import { requireAgent } from "./require-agent.ts";
+import type { DescribedMessage } from "./routes.ts";
+
+export type ToolsDeps = {
+  config: () => Config;
+  /** The policies that decide about a turn of this agent; `room`: those of the chat room that its message is from. */
+  policyLayers: (agentId: AgentId, room: RoutingDecision["roomTools"]) => PolicyLayers;
+  workspaceOf: (agentId: AgentId) => string;
+  /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
+  resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
+  sessions: Pick<Sessions, "get">;
+  /** What the gateway would decide about a message. */
+  decideMessage: (message: DescribedMessage) => RoutingDecision;
+  tools: ToolExecutor;
+  keyValue: KeyValueStore;
+  write: <T>(change: () => T) => Promise<T>;
+  now: () => number;
+  log: Log;
+};
+
+/** tools.*: which tools there are, who may use them and why, and a call by an operator. */
+export function toolsMethods(deps: ToolsDeps) {
+  const { keyValue, write, now } = deps;
+  const once = createIdempotency({ name: "tool-calls", limit: LIMITS.toolCallsCached, keyValue, write, now });
+  return {
+    "tools.catalog": { scope: "operator.read", run: (params) => catalog(deps, params) },
+    "tools.effective": { scope: "operator.read", run: (params) => effective(deps, params) },
+    "tools.explain": { scope: "operator.read", run: (params) => explain(deps, params) },
+    "tools.invoke": {
+      scope: "operator.write",
+      run: (params, caller) => {
+        const { idempotencyKey } = params;
+        return idempotencyKey === undefined
+          ? invoke(deps, params, caller)
+          : once(`${params.name} ${idempotencyKey}`, async () => toRepeatable(await invoke(deps, params, caller)));
+      },
+    },
+  } satisfies MethodTable;
+}
+
+const PROFILE_LABELS = { minimal: "Minimal", coding: "Coding", messaging: "Messaging", full: "Full" } as const satisfies Record<
+  keyof typeof TOOL_PROFILES,
+  string
+>;
+const PROFILES = Object.keys(TOOL_PROFILES) as (keyof typeof TOOL_PROFILES)[];
+
+const profilesWith = (tool: ToolName): string[] =>
+  PROFILES.filter((id) => id !== "full" && (TOOL_PROFILES[id] as readonly ToolName[]).includes(tool));
+
+function catalog(deps: ToolsDeps, { agentId }: MethodParams<"tools.catalog">): Record<string, unknown> {
+  return {
+    agentId: requireAgent(deps.config(), agentId),
+    profiles: PROFILES.map((id) => ({ id, label: PROFILE_LABELS[id] })),
+    groups: TOOL_SECTIONS.map(({ id, label, tools }) => ({
+      id,
+      label,
+      source: "core",
+      tools: deps.tools.describe(tools).map(toCatalogEntry),
+    })),
+  };
+}
+
+const toCatalogEntry = ({ name, description }: ToolDescription): Record<string, unknown> => ({
+  id: name,
+  label: name,
+  description: firstSentence(description),
+  source: "core",
+  defaultProfiles: profilesWith(name as ToolName),
+});
+
+const firstSentence = (text: string): string => /^.+?[.](?=\s|$)/s.exec(text)?.[0] ?? text;
+
+/** The tools that the policy leaves to an operator in a session; those that the session itself denies are marked. */
+function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Record<string, unknown> {
+  const session = deps.resolveSession(params.sessionKey, params.agentId);
+  const agentId = requireAgent(deps.config(), session.agentId);
+  const granted = decideTools("operator", deps.policyLayers(agentId, null)).flatMap((each) => (each.isGranted ? [each.tool] : []));
+  const permitted: readonly string[] = permittedTools(deps.sessions.get(session.key), granted);
+  const { own, shared } = deps.policyLayers(agentId, null);
+  return {
+    agentId,
+    profile: own.policy?.profile ?? shared.policy?.profile ?? "full",
+    groups: [
+      {
+        id: "core",
+        label: "Built-in tools",
+        source: "core",
+        tools: deps.tools.describe(granted).map(({ name, description }) => ({
+          id: name,
+          label: name,
+          description: firstSentence(description),
+          rawDescription: description,
+          source: "core",
+          ...(permitted.includes(name) ? {} : { deniedBySession: true }),
+        })),
+      },
+    ],
+  };
+}
+
+/** What decides about each tool: for an operator's message, or with `channel` for a message of a channel. */
+function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record<string, unknown> {
+  const { channel, account = "default", peer, group } = params;
+  if (channel === undefined && (peer ?? group ?? params.account) !== undefined)
+    throw new GatewayError("INVALID_REQUEST", "peer, group and account describe a message of a channel, and no channel is named", {
+      fix: "Name the channel as well.",
+    });
+  const named = params.agentId === undefined ? undefined : requireAgent(deps.config(), params.agentId);
+  const message: DescribedMessage | null =
+    channel === undefined || peer === undefined ? null : { channel, account, peer, ...(group && { group }) };
+  const decision = message && deps.decideMessage(message);
+  const agentId = named ?? decision?.route?.agentId ?? requireAgent(deps.config(), undefined);
+  const surface: Surface = channel === undefined ? "operator" : "channel";
+  const key = params.sessionKey === undefined ? null : deps.resolveSession(params.sessionKey, agentId).key;
+  const decisions = decideTools(surface, deps.policyLayers(agentId, decision?.roomTools ?? null));
+  return {
+    agentId,
+    surface,
+    ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
+    ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
+    tools: key === null ? decisions : decisions.map((each) => withSession(deps, key, each)),
+  };
+}
+
+function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): ToolDecision {
+  const session = deps.sessions.get(key);
+  if (!decision.isGranted || permittedTools(session, [decision.tool]).length > 0) return decision;
+  return { ...decision, isGranted: false, rule: `permissionMode "${session!.permission_mode}" of the session ${key}` };
+}
+
+type Invocation = {
+  ok: boolean;
+  toolName: string;
+  source: "core";
+  output?: { content: ToolResult["content"] };
+  error?: { code: string; message: string; details?: object };
+};
+
+/** Runs one tool as an operator's message in the session would. A refusal and a failure are answers, not errors of the request. */
+async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
+  const { name, args = {} } = params;
+  const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
+  const agentId = requireAgent(deps.config(), session.agentId);
+  const refused = (code: string, message: string, details?: object): Invocation => ({
+    ok: false,
+    toolName: name,
+    source: "core",
+    error: { code, message, ...(details && { details }) },
+  });
+  if (!isToolName(name)) return refused("unknown", `there is no tool "${name.slice(0, 64)}"; tools: ${AGENT_TOOLS.join(", ")}`);
+  const [decision] = decideTools("operator", deps.policyLayers(agentId, null)).filter((each) => each.tool === name);
+  const { isGranted, rule } = withSession(deps, session.key, decision!);
+  if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
+  deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
+  const { content, isError } = await deps.tools.run(
+    { id: params.idempotencyKey ?? "invoke", name, args },
+    { workspace: deps.workspaceOf(agentId), signal: caller.signal, update: () => {}, log: deps.log },
+  );
+  return {
+    ok: !isError,
+    toolName: name,
+    source: "core",
+    output: { content },
+    ...(isError && { error: { code: "failed", message: textOf(content) } }),
+  };
+}
+
+const textOf = (content: ToolResult["content"]): string =>
+  content
+    .flatMap((part) => (part.type === "text" ? [part.text] : []))
+    .join("\n")
+    .slice(0, 2_000) || "the tool failed";
+
+/** What a repeat of the same call is answered with: large results are not kept. */
+function toRepeatable(invocation: Invocation): Invocation {
+  if (JSON.stringify(invocation).length <= LIMITS.toolCallResultBytes) return invocation;
+  return { ...invocation, output: { content: [{ type: "text", text: "The call has run; its result was too large to be kept." }] } };
+}
