@@ -17,6 +17,8 @@ const CORES = availableParallelism();
 /** Tests of processes mostly wait for them. */
 const WAITING_FILES = CORES * 2;
 const FILE_LIMIT_MS = 600_000;
+/** The tests of one process leave much behind: fewer collections of what is young cost less than their memory. */
+const ROOM = "--max-semi-space-size=64";
 /** With more failed files something is broken, and running them again only takes time. */
 const UNSTABLE_FILES = 3;
 
@@ -49,7 +51,7 @@ function inMemory(): Record<string, string> {
 /** One process per core for all that can share one: loading the sources costs more than most of these tests. */
 function runShared(files: readonly string[]): Promise<number>[] {
   const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
-  const flags = ["--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
+  const flags = [ROOM, "--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
   return shares.map((share) => runNode([...flags, ...share], inMemory()));
 }
 

@@ -12,9 +12,26 @@ export function createCertificate(): Certificate | null {
   const dir = mkdtempSync(join(tmpdir(), "cert-"));
   try {
     const files = ["-keyout", join(dir, "key.pem"), "-out", join(dir, "cert.pem")];
-    execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", ...files], {
-      stdio: "ignore",
-    });
+    execFileSync(
+      "openssl",
+      [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        ...files,
+      ],
+      {
+        stdio: "ignore",
+      },
+    );
     const print = execFileSync("openssl", ["x509", "-in", join(dir, "cert.pem"), "-noout", "-fingerprint", "-sha256"], {
       encoding: "utf8",
     });

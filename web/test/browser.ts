@@ -1,9 +1,7 @@
-/** Headless Chromium for the page tests: one browser, a fresh profile for each person. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Headless Chromium for the page tests: one browser for each test file, a fresh profile for each person. */
+import { after } from "node:test";
 import { chromium } from "playwright-core";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 
 export const ARGS = [
   "--headless=new",
@@ -28,12 +26,15 @@ export type BrowserUser = {
 
 export type BrowserProfile = { width?: number; height?: number; dark?: boolean; touch?: boolean };
 
-/** Opens a browser with nothing in it. */
+let running: Promise<Browser> | null = null;
+const browser = (): Promise<Browser> => (running ??= chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS }));
+after(async () => await (await running)?.close());
+
+/** Opens a profile with nothing in it. */
 export async function openBrowserUser(origin: string, look: BrowserProfile = {}): Promise<BrowserUser> {
-  const profile = await mkdtemp(join(tmpdir(), "page-test-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: "/usr/bin/chromium",
-    args: ARGS,
+  const context = await (
+    await browser()
+  ).newContext({
     viewport: { width: look.width ?? 1280, height: look.height ?? 820 },
     colorScheme: look.dark === true ? "dark" : "light",
     hasTouch: look.touch === true,
@@ -41,7 +42,7 @@ export async function openBrowserUser(origin: string, look: BrowserProfile = {})
     deviceScaleFactor: 1,
   });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(origin).origin });
-  const page = context.pages()[0] ?? (await context.newPage());
+  const page = await context.newPage();
   const faults: string[] = [];
   const strays: string[] = [];
   page.on("pageerror", (error) => faults.push(String(error)));
@@ -56,9 +57,6 @@ export async function openBrowserUser(origin: string, look: BrowserProfile = {})
     context,
     errors: faults,
     unexpectedRequests: strays,
-    close: async () => {
-      await context.close();
-      await rm(profile, { recursive: true, force: true });
-    },
+    close: () => context.close(),
   };
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { test, type TestContext } from "node:test";
 import { until } from "../../../test/until.ts";
 import { silentLog } from "../../core/log.ts";
@@ -17,11 +19,18 @@ const shells = [["sh"], ["bash", "--posix"], ["dash"], ["busybox", "sh"]].filter
   ([name]) => spawnSync(name!, ["-c", "true"]).error === undefined,
 );
 
+/** Whether the process has told the kernel to ignore the signal. */
+function isIgnored(pid: number, signal: number): boolean {
+  const [, mask] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!;
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 for (const [name, ...args] of shells)
   test(`at the end of its input, ${name} kills the groups that were added and not removed`, async (t) => {
     const watcher: ChildProcess = spawn(name!, [...args, "-c", WATCHER_SCRIPT], { detached: true, stdio: ["pipe", "ignore", "inherit"] });
     const [kept, removed, last] = [group(t), group(t), group(t)];
     watcher.stdin!.write(`add ${kept}\nadd ${removed}\nadd ${last}\nremove ${removed}\nremove 4194304\n`);
+    await until("the traps of the shell", () => isIgnored(watcher.pid!, constants.signals.SIGTERM));
     for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) watcher.kill(signal);
     watcher.stdin!.end();
     await once(watcher, "exit");
