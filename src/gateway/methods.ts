@@ -162,7 +162,7 @@ function toolFamily(deps: MethodsDeps) {
     workspaceOf: (agentId) => running.agents.settings(agentId).workspace,
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
     sessions,
-    decideMessage: (message) => decideMessage(routesDeps(deps), message),
+    decideMessage: (message) => decideMessage(routesDeps(deps), message, true),
     tools,
     keyValue,
     write: (change) => store.write(change),

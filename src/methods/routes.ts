@@ -30,12 +30,12 @@ export function routesMethods(deps: RoutesDeps) {
 /** A message as a person would describe it. */
 export type DescribedMessage = MethodParams<"route.explain">;
 
-/** What the gateway would decide about a message. */
-export const decideMessage = (deps: RoutesDeps, message: DescribedMessage): RoutingDecision =>
-  decide(toRoutingInput(deps, message), deps.config());
+/** What the gateway would decide about a message. `addressed`: whether it calls the bot; default: as its text does. */
+export const decideMessage = (deps: RoutesDeps, message: DescribedMessage, addressed?: boolean): RoutingDecision =>
+  decide(toRoutingInput(deps, message, addressed), deps.config());
 
 /** With `group`, `peer` is the room and an unknown person speaks in it; otherwise `peer` is the person. */
-function toRoutingInput(deps: RoutesDeps, params: DescribedMessage): RoutingInput {
+function toRoutingInput(deps: RoutesDeps, params: DescribedMessage, addressed?: boolean): RoutingInput {
   const channel = asId<ChannelId>(params.channel);
   const account = asId<AccountId>(params.account);
   return {
@@ -45,7 +45,7 @@ function toRoutingInput(deps: RoutesDeps, params: DescribedMessage): RoutingInpu
       chat: { kind: params.group ? "group" : "direct", id: asId<ChatId>(params.peer) },
       sender: { id: asId<SenderId>(params.group ? "someone" : params.peer), isBot: false, isSelf: false },
       text: params.text ?? "",
-      mentionsSelf: !params.group || deps.isAddressed(channel, account, params.text ?? ""),
+      mentionsSelf: addressed ?? (!params.group || deps.isAddressed(channel, account, params.text ?? "")),
       sentAt: deps.now(),
       origin: "live",
     },

@@ -47,7 +47,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     workspaceOf: () => workspace,
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
-    decideMessage: (message) => decideMessage(routes, message),
+    decideMessage: (message) => decideMessage(routes, message, true),
     tools,
     keyValue: createKeyValueStore(bench.deps.store),
     write: (change) => bench.deps.store.write(change),

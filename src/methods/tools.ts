@@ -22,7 +22,7 @@ export type ToolsDeps = {
   /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
   resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
   sessions: Pick<Sessions, "get">;
-  /** What the gateway would decide about a message. */
+  /** What the gateway would decide about a message that addresses the bot. */
   decideMessage: (message: DescribedMessage) => RoutingDecision;
   tools: ToolExecutor;
   keyValue: KeyValueStore;
