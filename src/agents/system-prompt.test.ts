@@ -97,6 +97,8 @@ test("A workspace is created with its missing parents, and a failure is refused 
   await assert.rejects(createWorkspaceDir(join(root, "file")), refused);
   await assert.rejects(createWorkspaceDir(join(root, "file/below")), refused);
   await assert.rejects(createWorkspaceDir(join(root, "x".repeat(300))), refused);
+  await assert.rejects(createWorkspaceDir(`${root}\0`), /cannot be used: the path contains a NUL character/);
+  await assert.rejects(createWorkspaceDir(join(root, "file/below")), /a part of the path is a file|there is a file/);
   if (process.platform === "linux") await assert.rejects(createWorkspaceDir("/proc/1/workspace"), refused);
 });
 

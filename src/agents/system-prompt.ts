@@ -2,7 +2,7 @@ import { constants, lstatSync } from "node:fs";
 import { lstat, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError } from "../core/errors.ts";
-import { ensureDirectory, openBeneath, readAtMost, errnoOf, UnsafePathError } from "../core/files.ts";
+import { ensureDirectory, openBeneath, readAtMost, errnoOf, fileProblemOf, UnsafePathError } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isLocalDirectory } from "../core/local-directory.ts";
 import type { Turn } from "./runtime.ts";
@@ -204,9 +204,8 @@ export async function createWorkspaceDir(dir: string): Promise<void> {
   try {
     await ensureDirectory(dir);
   } catch (err) {
-    const code = errnoOf(err);
-    if (code === "") throw err;
-    throw new GatewayError("INVALID_REQUEST", `the workspace ${dir.slice(0, 200)} cannot be used: ${code}`, {
+    if (errnoOf(err) === "") throw err;
+    throw new GatewayError("INVALID_REQUEST", `the workspace ${JSON.stringify(dir.slice(0, 200))} cannot be used: ${fileProblemOf(err)}`, {
       cause: err,
       fix: "Choose a directory that the gateway may write to.",
     });

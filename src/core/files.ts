@@ -15,12 +15,36 @@ import {
 } from "node:fs";
 import { chmod, copyFile, mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
+import { reasonOf } from "./errors.ts";
 
 const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
 
 /** The system's code of an error (`ENOENT`), or an empty string. */
 export const errnoOf = (err: unknown): string => String((err as NodeJS.ErrnoException | null)?.code ?? "");
+
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: "it does not exist",
+  EEXIST: "there is a file where a directory is needed",
+  ENOTDIR: "a part of the path is a file, not a directory",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied",
+  EPERM: "the system does not permit it",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  ELOOP: "there are too many symbolic links",
+  ENAMETOOLONG: "the name is too long",
+  ENXIO: "it is a device or a pipe without a reader",
+  ERR_INVALID_ARG_VALUE: "the path contains a NUL character",
+};
+
+/** Why a path could not be used, in words, with the code of the system: `it does not exist (ENOENT)`. */
+export function fileProblemOf(err: unknown): string {
+  const code = errnoOf(err);
+  const problem = FILE_PROBLEMS[code];
+  return problem === undefined ? reasonOf(err) : `${problem} (${code})`;
+}
 
 // --- directories
 
