@@ -10,7 +10,7 @@ import {
 import { modelName } from "../agents/runtime.ts";
 import { agentIds, defaultAgentId, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import type { Config, ToolPolicy } from "../config/schema.ts";
-import type { AgentId } from "../core/ids.ts";
+import { asId, type AgentId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
 import type { RoomTools } from "../routing/account-policy.ts";
@@ -22,7 +22,7 @@ import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 type Derived = { modelSelection: ModelSelection; models: readonly CatalogEntry[]; settings: AgentSettings };
 
 /** One agent, and what follows from it and the local model servers; null until it is asked for. */
-type AgentRecord = { readonly agent: ResolvedAgent; derived: Derived | null };
+type AgentRecord = { readonly agent: ResolvedAgent; readonly operatorTools: readonly ToolName[]; derived: Derived | null };
 
 export type AgentCatalogDeps = {
   stateDir: string;
@@ -131,7 +131,7 @@ export class AgentCatalog {
   }
 
   operatorTools(agentId: AgentId): readonly ToolName[] {
-    return grantedTools(decideTools("operator", this.policyLayers(agentId, null)));
+    return this.#record(agentId).operatorTools;
   }
 
   /** The tools that senders of a channel have with this agent, restricted by the policy of the chat room. */
@@ -155,7 +155,11 @@ export class AgentCatalog {
   #record(agentId: string): AgentRecord {
     const known = this.#records.get(agentId);
     if (known) return known;
-    const record = { agent: resolveAgent(this.#config, agentId, this.#deps.stateDir), derived: null };
+    const record = {
+      agent: resolveAgent(this.#config, agentId, this.#deps.stateDir),
+      operatorTools: grantedTools(decideTools("operator", this.policyLayers(asId<AgentId>(agentId), null))),
+      derived: null,
+    };
     if (this.#records.size >= LIMITS.agentSettingsCached) this.#records.clear();
     this.#records.set(agentId, record);
     return record;

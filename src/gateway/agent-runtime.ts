@@ -53,11 +53,12 @@ function providerTables(running: RunningConfig): () => ProviderTable {
 export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">): ToolExecutor {
   const stateDir = paths.state;
   let built: ToolExecutor | null = null;
-  const executor = (): ToolExecutor => {
+  const build = (): ToolExecutor => {
     const tempDir = piDirs(stateDir).temp;
     const tools = createBuiltInTools({ env: toCommandEnv(process.env, tempDir), marker: commandMarker(stateDir), tempDir });
-    return (built ??= createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) }));
+    return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
   };
+  const executor = (): ToolExecutor => (built ??= build());
   return {
     describe: (names) => (names.length === 0 ? [] : executor().describe(names)),
     run: (call, context) => executor().run(call, context),
