@@ -98,6 +98,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     basePath: "",
     pageDir: null,
     sessionHistory: () => null,
+    invokeTool: async () => ({ ok: false, error: { code: "unknown", message: "there are no tools" } }),
     openai: null,
     receiveWebhook: null,
     missingWebhookHeader: () => null,

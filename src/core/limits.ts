@@ -340,6 +340,8 @@ export const LIMITS = {
   httpBodyMs: 30_000,
   /** Body of a completion request (it may carry images); larger ones are answered 413. */
   httpBodyBytes: 26_214_400,
+  /** Body of `POST /tools/invoke`. */
+  toolRequestBytes: 2_097_152,
   /** Completion requests that run at the same time; more are answered 429. */
   httpCompletions: 64,
   /** Failed sign-ins of one peer and one kind of credential within the window; then guessable credentials are refused unchecked. */

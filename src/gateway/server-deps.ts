@@ -11,11 +11,13 @@ import { isVisible, type Presence } from "../methods/presence.ts";
 import { readSessionHistory } from "../methods/session-history.ts";
 import { SERVED_EVENTS } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodTable } from "../protocol/method.ts";
+import { checkParams } from "../protocol/validate.ts";
 import { SERVER_CAPABILITIES } from "../protocol/served-methods.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
 import type { OriginPolicy, Phase, ServerDeps } from "../server/deps.ts";
 import type { ClientHub } from "../server/hub.ts";
+import type { ToolAnswer, ToolInvoker } from "../server/tools-invoke.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
 import type { StateVersion } from "./announcements.ts";
@@ -63,6 +65,7 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     basePath: basePathOf(running),
     pageDir: controlUi.enabled ? pageDir() : null,
     sessionHistory: (query) => readSessionHistory(chat, query),
+    invokeTool: (params, caller) => invokeTool(deps.methods(), params, caller),
     openai: openAiBackend(deps),
     receiveWebhook: (channel, account, request) => supervisor.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
     missingWebhookHeader: (channel, account, headers) =>
@@ -142,4 +145,19 @@ function promptOf(messages: readonly { role: string; text: string }[]): { text: 
   const earlier = messages.filter((_, index) => index !== last).map((message) => `${message.role}: ${message.text}`);
   const context = earlier.length > 0 ? ["[Earlier in this request]", ...earlier, "[The message to answer]"].join("\n") : null;
   return { text: messages[last]?.text ?? "", context };
+}
+
+/** `tools.invoke` for a request without a connection. */
+async function invokeTool(methods: MethodTable, params: unknown, { scopes, signal }: Parameters<ToolInvoker>[1]): Promise<ToolAnswer> {
+  const caller: Caller = {
+    conn: asId("http"),
+    role: "operator",
+    scopes,
+    client: { id: "http", mode: "http", version: VERSION },
+    caps: new Set(),
+    device: null,
+    signal,
+    accept: () => {},
+  };
+  return (await methods["tools.invoke"]!.run(checkParams("tools.invoke", params), caller)) as ToolAnswer;
 }

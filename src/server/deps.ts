@@ -8,6 +8,7 @@ import type { Peer } from "../protocol/hub.ts";
 import type { ClientHub } from "./hub.ts";
 import type { OpenAiBackend } from "./openai-backend.ts";
 import type { SessionHistoryReader } from "./session-history.ts";
+import type { ToolInvoker } from "./tools-invoke.ts";
 
 /** Whether `connect` works. */
 export type Phase = "starting" | "serving" | "stopping";
@@ -72,6 +73,8 @@ export type ServerDeps = {
   pageDir: string | null;
   /** Reads a page of the history of a session for `GET /sessions/{key}/history`. */
   sessionHistory: SessionHistoryReader;
+  /** Runs a tool for `POST /tools/invoke`. */
+  invokeTool: ToolInvoker;
   /** Null: the OpenAI-compatible routes are off. */
   openai: OpenAiBackend | null;
   /** Takes what a chat platform pushes; throws NOT_FOUND when no account takes pushes there. Null: nothing does. */

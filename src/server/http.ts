@@ -13,6 +13,7 @@ import { webhookRoutes } from "./channel-webhooks.ts";
 import { isHostAllowed, isOriginAllowed } from "./origin.ts";
 import type { ServerDeps } from "./deps.ts";
 import { sessionHistoryRoute } from "./session-history.ts";
+import { toolsInvokeRoute } from "./tools-invoke.ts";
 import { Page } from "./static.ts";
 
 /** What the checks before any route found out; null when the request was refused and answered. */
@@ -52,6 +53,7 @@ export class HttpRouter {
       ...this.#metricsRoutes(),
       ...this.#pageRoutes(),
       sessionHistoryRoute(deps.sessionHistory),
+      toolsInvokeRoute(deps.invokeTool),
       ...new OpenAiRoutes(deps).routes,
       ...webhookRoutes(deps),
     ];

@@ -3,9 +3,9 @@ import type { Verified } from "../auth/authenticator.ts";
 import { ERRORS } from "../core/error-codes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import { readLargeFrame } from "../protocol/scan.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
+import { readJsonBody } from "./json-body.ts";
 import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
 import { toInput } from "./openai-input.ts";
 import type { CompletionEvent, CompletionRun, CompletionUsage, FinalCompletion, OpenAiBackend } from "./openai-backend.ts";
@@ -41,7 +41,7 @@ export class OpenAiRoutes {
   }
 
   async chat(exchange: Exchange, caller: Verified): Promise<void> {
-    const body = await readBody(exchange);
+    const body = await readJsonBody(exchange, LIMITS.httpBodyBytes);
     checkFields(body, CHAT_FIELDS);
     const includeUsage = wantsUsage(body);
     const run = this.#prepare(exchange, caller, body, "messages");
@@ -62,7 +62,7 @@ export class OpenAiRoutes {
   }
 
   async respond(exchange: Exchange, caller: Verified): Promise<void> {
-    const body = await readBody(exchange);
+    const body = await readJsonBody(exchange, LIMITS.httpBodyBytes);
     checkFields(body, RESPONSES_FIELDS);
     const run = this.#prepare(exchange, caller, body, "input");
     const base = { id: `resp_${randomUUID()}`, createdAt: Math.floor(this.#deps.clock.now() / 1_000), model: String(body["model"]) };
@@ -204,18 +204,4 @@ function wantsUsage(body: Record<string, unknown>): boolean {
   const wanted = (options as { include_usage?: unknown }).include_usage;
   if (wanted !== undefined && typeof wanted !== "boolean") throw invalidOptions("`stream_options.include_usage` must be true or false");
   return wanted === true;
-}
-
-async function readBody(exchange: Exchange): Promise<Record<string, unknown>> {
-  const bytes = await exchange.body(LIMITS.httpBodyBytes);
-  let value: unknown;
-  try {
-    value = await readLargeFrame(bytes, () => new Promise((resolve) => setImmediate(resolve)));
-  } catch (err) {
-    if (!(err instanceof GatewayError)) throw err;
-    throw new GatewayError("INVALID_REQUEST", err.details?.["code"] === "FRAME_NOT_JSON" ? "the body is not JSON" : err.message);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new GatewayError("INVALID_REQUEST", "the body must be a JSON object");
-  return value as Record<string, unknown>;
 }
