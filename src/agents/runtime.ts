@@ -46,6 +46,9 @@ export type Turn = {
   beforeTool: (call: { id: string; name: string; args: unknown }) => Promise<{ allow: true } | { allow: false; reason: string }>;
 };
 
+/** No context of the runtime matches this checkpoint: the next turn rebuilds it from `history()`. */
+export const REBUILD_CHECKPOINT = "rebuild";
+
 export type TokenUsage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
 
 export type ErrorKind =

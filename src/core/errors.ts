@@ -47,6 +47,23 @@ export function detailError(detail: DetailCode, message: string, options: ErrorO
 export const missingScope = (scope: string): GatewayError =>
   detailError("MISSING_SCOPE", `missing scope: ${scope}`, { details: { missingScope: scope, requiredScopes: [scope] } });
 
+/**
+ * The same error, or for one that was caused by a lack of file descriptors a GatewayError that says so: whoever asked may ask again when
+ * some are free.
+ */
+export function withDescriptorCause(err: unknown): unknown {
+  for (let each = err, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
+    const { code } = each as NodeJS.ErrnoException;
+    if (code !== "EMFILE" && code !== "ENFILE") continue;
+    return new GatewayError("UNAVAILABLE", "the gateway has no free file descriptors", {
+      cause: err,
+      retryable: true,
+      fix: "Close some connections, or raise the limit of open files (ulimit -n) and restart the gateway.",
+    });
+  }
+  return err;
+}
+
 /** Process exit codes (sysexits): what a script can rely on. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69, config: 78, noPermission: 77, interrupted: 130 } as const;
 

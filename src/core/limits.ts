@@ -66,6 +66,10 @@ export const LIMITS = {
   toolResultChars: 64_000,
   /** Characters of one answer, over all messages of its turn; then the turn is stopped and the text so far is kept. */
   answerChars: 1_000_000,
+  /** Characters of one earlier message in a context that is rebuilt; the rest is left out, and the text says so. */
+  contextMessageChars: 200_000,
+  /** Characters of a summary that shortens a conversation; then the request is stopped. Models are asked for a fifth of it at most. */
+  summaryChars: 262_144,
   /** Characters of the thinking of one turn; then the turn is stopped. */
   thinkingChars: 1_000_000,
   /** Tool calls of one turn; then the turn is stopped. */

@@ -220,6 +220,22 @@ test("lost records that were added after the last count are counted, and the cou
   repaired.close();
 });
 
+test("a count is not called exact when the newest records are among the lost ones", (t) => {
+  const dir = directory(t);
+  const path = filled(dir, 1_000);
+  const ledger = readFileSync(join(dir, "store-ledger.json"));
+  const store = open(dir);
+  add(store, 1_000, 1_400);
+  store.close();
+  writeFileSync(join(dir, "store-ledger.json"), ledger);
+  truncateSync(path, Math.floor(statSync(path).size / 2 / PAGE) * PAGE);
+  const repaired = open(dir);
+  assert.ok(kept(repaired) < 1_000);
+  assert.equal(repaired.losses!.exact, false);
+  assert.match(describeLosses(repaired.losses!), /at least/);
+  repaired.close();
+});
+
 test("messages of a lost session are found in a recreated session", (t) => {
   const dir = directory(t);
   const path = filled(dir, 10);

@@ -85,7 +85,9 @@ function finishTable(
   // Numbers that were given after the last count; records that were removed after it count as lost.
   const later = counted !== null && facts?.last != null ? Math.max(0, writer.highestKept - facts.last) : 0;
   const lost = Math.max(seen, (counted ?? 0) + later - writer.kept);
-  if (later > 0 || (walk.damagedPages > 0 && counted === null)) losses.exact = false;
+  // With its newest record a table may have lost others that came after the last count.
+  const lostNewest = lost > 0 && (facts?.last == null || writer.highestKept < facts.last);
+  if (later > 0 || lostNewest || (walk.damagedPages > 0 && counted === null)) losses.exact = false;
   losses.damagedPages += walk.damagedPages;
   losses.tables[table.name] = { kept: writer.kept, lost };
   losses.kept += writer.kept;

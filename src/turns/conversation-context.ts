@@ -1,4 +1,6 @@
 import type { ContextMessage } from "../agents/runtime.ts";
+import { LIMITS } from "../core/limits.ts";
+import { clip } from "../core/text.ts";
 import { textOf, type Message } from "../store/messages.ts";
 import { attributeText } from "./agent-text.ts";
 import { parseCommand } from "./commands.ts";
@@ -11,10 +13,15 @@ export function buildContext(messages: readonly Message[], leaveOut: ReadonlySet
   const rows = messages.filter((each) => !each.runId || !leaveOut.has(each.runId));
   const shared = rows.some(isFromOutside);
   return sortByReadOrder(rows).flatMap((message): ContextMessage[] => {
-    const text = textOf(message.body);
+    const text = shorten(textOf(message.body));
     if (text === "" || message.body.role === "toolResult" || isGatewayText(message)) return [];
     return [{ role: message.body.role, text: message.body.role === "user" ? attributedText(message, text, shared) : text, at: message.at }];
   });
+}
+
+function shorten(text: string): string {
+  const kept = clip(text, LIMITS.contextMessageChars);
+  return kept === text ? text : `${kept}\n\n[${text.length - kept.length} more characters are left out]`;
 }
 
 const isFromOutside = ({ body }: Message): boolean => body.role === "user" && body.provenance.channel !== "webchat";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AgentEvent, ErrorKind } from "../agents/runtime.ts";
+import { REBUILD_CHECKPOINT, type AgentEvent, type ErrorKind } from "../agents/runtime.ts";
 import { textEvents, MODEL } from "../../test/fakes/fake-runtime.ts";
 import { message, openTurnBench, until, type TurnBench } from "../../test/fakes/turn-bench.ts";
 import { systemClock } from "../core/clock.ts";
@@ -179,6 +179,11 @@ test("an endless answer is stopped at the limit, with its text so far", async ()
   assert.equal(outcome.text.length, LIMITS.answerChars);
   assert.equal(outcome.status, "error");
   assert.match(outcome.error!.message, /stopped at 1000000 characters/);
+  // What the runtime has of it is not read again; the history has a part.
+  const session = bench.sessions.get(asId("agent:main:main"))!;
+  assert.equal(session.checkpoint, REBUILD_CHECKPOINT);
+  const [said] = bench.turns.transcript.buildContext(session, []).filter(({ role }) => role === "assistant");
+  assert.match(said!.text.slice(-60), /^x+\n\n\[800000 more characters are left out\]$/);
   bench.close();
 });
 

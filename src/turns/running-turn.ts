@@ -1,4 +1,4 @@
-import type { AgentEvent, AgentRuntime, ToolName, Turn, TurnFailure } from "../agents/runtime.ts";
+import { REBUILD_CHECKPOINT, type AgentEvent, type AgentRuntime, type ToolName, type Turn, type TurnFailure } from "../agents/runtime.ts";
 import type { Button, ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
@@ -326,6 +326,8 @@ export class RunningTurn {
     const now = clock.now();
     const end = this.#withOwnReason(raw);
     const { state, outcome, presented } = finishTurn(this.#stream.state, end, now);
+    // The runtime's own context has all of a message that was stopped for its length, and would be summarized with the next turn.
+    const checkpoint = state.tooLong ? REBUILD_CHECKPOINT : end.checkpoint;
     this.#logEnd(outcome, state, presented);
     let added: Message[] = [];
     crashPoint("answered");
@@ -335,8 +337,7 @@ export class RunningTurn {
       const session = this.#session();
       added = this.#journal.addFinal(state.rows, session, now);
       this.#endRuns(outcome, now);
-      if (session)
-        sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint: end.checkpoint }));
+      if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint }));
       const target = this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });
     });

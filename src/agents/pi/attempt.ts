@@ -178,7 +178,11 @@ export class PromptAttempt implements SlotListener {
   onRecord(record: PiRecord): void {
     const { slot, out, clock, model } = this.#options;
     this.#watchdog.onRecord(record);
-    if (record.type === SKIPPED_RECORD || record.type === HOST.answerTooLong) return this.#fail(TOO_LONG_ERROR);
+    if (record.type === SKIPPED_RECORD || record.type === HOST.answerTooLong) {
+      // Pi's file has what was too long, and the next turn would read it again.
+      this.#contextDiffers = true;
+      return this.#fail(TOO_LONG_ERROR);
+    }
     if (record.type === HOST.promptFailed) return this.#onPromptFailed(String(record["error"]));
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;

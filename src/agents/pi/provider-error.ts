@@ -4,6 +4,7 @@ import type { ErrorKind, TurnFailure } from "../runtime.ts";
 
 /** Texts that identify a kind, most specific first. */
 const ERROR_PATTERNS: readonly (readonly [ErrorKind, RegExp])[] = [
+  ["bad_answer", /the provider did not send an answer|an event that is too large/i],
   [
     "context_length",
     /context[ _-]?(length|window|size)|maximum context|prompt (is )?too long|too many tokens|reduce the length|request_too_large|maximum prompt length|token count .* exceeds/i,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -27,6 +27,7 @@ before(async () => {
     stateDir,
     models: () => ({
       test: { baseUrl: `${server.url}/v1${query}`, models: [{ id: "test-model" }] },
+      small: { baseUrl: `${server.url}/v1`, models: [{ id: "test-model", contextWindow: 8_192 }] },
       brief: { baseUrl: `${server.url}/v1`, timeoutSeconds: 1, models: [{ id: "test-model" }] },
     }),
     env: process.env,
@@ -187,4 +188,71 @@ test("A secret query of an address reaches the server and no file", async () => 
   const written = readFileSync(join(stateDir, "gateway", "pi", "models.json"), "utf8");
   assert.doesNotMatch(written, /planted/);
   query = "";
+});
+
+const PAGE = "<!DOCTYPE html><html><head><title>Sign in to the hotel wifi</title></head><body>Please sign in</body></html>";
+
+test("A web page instead of an answer is said to be one, and is not asked for again", async () => {
+  server.setBehaviour(() => ({ status: 200, body: PAGE, type: "text/html; charset=utf-8" }));
+  const { end } = await play(turnOf("hello"));
+  assert.equal(end.error?.kind, "bad_answer");
+  assert.match(end.error.message, /a web page with the title "Sign in to the hotel wifi"/);
+  assert.equal(server.requests().length, 1);
+});
+
+const unstreamed = (message: object, finish: string): ModelReply => ({
+  status: 200,
+  type: "application/json",
+  body: JSON.stringify({ id: "1", object: "chat.completion", choices: [{ index: 0, message, finish_reason: finish }] }),
+});
+
+test("A server that answers without streaming is understood, also with a tool call", async () => {
+  const call = { id: "c1", type: "function", function: { name: "read", arguments: '{"path":"missing.txt"}' } };
+  replies(
+    unstreamed({ role: "assistant", content: null, tool_calls: [call] }, "tool_calls"),
+    unstreamed({ role: "assistant", content: "all of it" }, "stop"),
+  );
+  const { text, events, end } = await play(turnOf("hello", { tools: ["read"] }));
+  assert.deepEqual([text, end.reason], ["all of it", "stop"]);
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === "tool" && event.phase === "start" ? [event.name] : [])),
+    ["read"],
+  );
+});
+
+test("JSON that is no answer is said to be none", async () => {
+  server.setBehaviour(() => ({ status: 200, body: '{"hello":"there"}', type: "application/json" }));
+  const { end } = await play(turnOf("hello"));
+  assert.equal(end.error?.kind, "bad_answer");
+  assert.match(end.error.message, /JSON instead of a stream: \{"hello":"there"\}/);
+});
+
+test("A summary without an end is stopped, is not kept, and the conversation goes on", async () => {
+  const endless = Array.from({ length: 400 }, () => ({ text: "again ".repeat(1_000) }));
+  let summaries = 0;
+  server.setBehaviour((request) => {
+    const chars = JSON.stringify(request.messages).length;
+    const isSummary = JSON.stringify(request.messages[0]).includes("summar");
+    if (isSummary) summaries++;
+    const used = Math.ceil(chars / 4);
+    return { steps: isSummary ? endless : [{ text: "ok" }], usage: { prompt_tokens: used, completion_tokens: 1, total_tokens: used + 1 } };
+  });
+  const models = [{ provider: "small", id: "test-model" }];
+  const session = turnOf("");
+  let { checkpoint } = session;
+  for (const text of ["word ".repeat(12_000), "word ".repeat(12_000), "and now", "and then"]) {
+    const { end } = await play(turnOf(text, { sessionId: session.sessionId, models, checkpoint }));
+    assert.equal(end.reason, "stop", end.error?.message);
+    ({ checkpoint } = end);
+  }
+  assert.ok(summaries > 0, "the conversation was to be shortened");
+  const sessions = join(stateDir, "gateway/agents/main/sessions");
+  const file = readFileSync(
+    join(
+      sessions,
+      readdirSync(sessions).find((name) => name.includes(session.sessionId))!,
+    ),
+    "utf8",
+  );
+  assert.ok(file.length < 1_000_000, `the session file has ${file.length} characters`);
 });

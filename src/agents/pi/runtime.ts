@@ -1,14 +1,22 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
-import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
+import { detailError, GatewayError, reasonOf, withDescriptorCause } from "../../core/errors.ts";
 import type { AgentId, SessionKey } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { ToolContent, ToolExecutor } from "../../tools/tool.ts";
 import type { ProviderTable } from "../models.ts";
-import { modelName, type AgentEvent, type AgentRuntime, type ModelRef, type RuntimeStatus, type Turn } from "../runtime.ts";
+import {
+  modelName,
+  REBUILD_CHECKPOINT,
+  type AgentEvent,
+  type AgentRuntime,
+  type ModelRef,
+  type RuntimeStatus,
+  type Turn,
+} from "../runtime.ts";
 import { createWorkspaceDir, loadSystemPrompt, type UnreadFile } from "../system-prompt.ts";
 import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
@@ -74,9 +82,6 @@ class ModelUnavailable extends Error {
     this.error = error;
   }
 }
-
-/** No file matches this checkpoint: the next turn rebuilds the context from the rows. */
-const REBUILD = "rebuild";
 
 const refused = (reason: string): ToolReply => ({ content: [{ type: "text", text: reason }], isError: true });
 
@@ -219,7 +224,8 @@ class PiRuntime implements AgentRuntime {
     out.push(end);
   }
 
-  #toEndEvent(err: unknown, turn: Turn, aborted: boolean): AgentEvent {
+  #toEndEvent(thrown: unknown, turn: Turn, aborted: boolean): AgentEvent {
+    const err = withDescriptorCause(thrown);
     const { checkpoint } = turn;
     if (aborted) return { type: "end", reason: "aborted", checkpoint };
     if (err instanceof ModelUnavailable) return { type: "end", reason: "error", checkpoint, error: err.error };
@@ -348,7 +354,7 @@ class PiRuntime implements AgentRuntime {
     const failed = result.reason === "error" || result.reason === "crashed";
     const keep = !failed || result.visible;
     const after = keep ? await this.#measure(file) : before;
-    const checkpoint = result.contextDiffers ? REBUILD : after && toCheckpoint(after);
+    const checkpoint = result.contextDiffers ? REBUILD_CHECKPOINT : after && toCheckpoint(after);
     if (failed) return { type: "end", reason: "error", checkpoint, error: result.error! };
     return { type: "end", reason: result.reason === "aborted" ? "aborted" : "stop", checkpoint };
   }

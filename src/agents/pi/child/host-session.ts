@@ -96,6 +96,7 @@ export class HostSession {
       noTools: "builtin",
     });
     this.#session = session;
+    this.#limitSummaries(session);
     session.subscribe(this.#onEvent);
     session.agent.subscribe(this.#parts.output.drained);
     await session.bindExtensions({ mode: "rpc" });
@@ -216,6 +217,26 @@ export class HostSession {
     };
   }
 
+  /** Summaries stream without events of the session: nothing else would stop one that does not end. */
+  #limitSummaries({ agent }: PiSession): void {
+    const stream = agent.streamFunction;
+    agent.streamFunction = async (model, context, options) => {
+      if (!this.#session.isCompacting) return stream(model, context, options);
+      const tooLong = new AbortController();
+      const signals = [tooLong.signal, ...(options?.signal ? [options.signal] : [])];
+      const summary = await stream(model, context, { ...options, signal: AbortSignal.any(signals) });
+      const push = summary.push.bind(summary);
+      let chars = 0;
+      summary.push = (event) => {
+        if ("delta" in event) chars += event.delta.length;
+        if (chars > LIMITS.summaryChars) tooLong.abort(new Error("the summary is too long"));
+        // What has arrived beyond the limit is not kept until the request has ended.
+        if (!("delta" in event) || chars <= LIMITS.summaryChars) push(event);
+      };
+      return summary;
+    };
+  }
+
   readonly #onEvent = (event: PiSessionEvent): void => {
     const { output } = this.#parts;
     const s = this.#s;
@@ -223,6 +244,9 @@ export class HostSession {
     switch (event.type) {
       case "message_update":
         return this.#onUpdate(event.assistantMessageEvent as Record<string, unknown>);
+      case "compaction_end":
+        // Without the summary.
+        return output.send({ s, type: event.type, reason: event.reason, willRetry: event.willRetry, aborted: event.aborted });
       case "message_start":
         this.#streamed = 0;
         return output.send({ s, type: event.type, message: { role: event.message.role } });

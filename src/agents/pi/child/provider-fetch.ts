@@ -1,4 +1,5 @@
 import type { ProviderKeys } from "./keys.ts";
+import { repairUnstreamed } from "./unstreamed-answer.ts";
 
 /** The part of a run that its requests share. */
 export type RunWaits = {
@@ -26,7 +27,7 @@ export function wrapFetch(queries: ProviderKeys["queries"], currentRun: CurrentR
     if (currentRun.getStore()?.isOffline) return new Response("{}", { status: 400, headers: { "content-type": "application/json" } });
     const target = withQuery(input, queries);
     for (;;) {
-      const response = await plain(target, init);
+      const response = await repairUnstreamed(await plain(target, init), init);
       readInPieces(response);
       const ms = retryAfterOf(response);
       const run = currentRun.getStore();
@@ -63,8 +64,15 @@ function retryAfterOf({ status, headers }: Response): number | null {
  * of short events take 4 ms of CPU, in pieces of this size less than 1 ms.
  */
 const PIECE_BYTES = 2_048;
+const LINE_FEED = 10;
 
-/** Iterating over the body of an event stream gives pieces of at most PIECE_BYTES; everything else about the response stays. */
+/** An event without an end would be held in memory for as long as the provider sends it. */
+const EVENT_BYTES = 16_777_216;
+
+/**
+ * Iterating over the body of an event stream gives pieces of at most PIECE_BYTES, and fails with an event that is larger than EVENT_BYTES.
+ * Everything else about the response stays.
+ */
 function readInPieces({ body, headers }: Response): void {
   if (!body || !headers.get("content-type")?.startsWith("text/event-stream")) return;
   Object.defineProperty(body, Symbol.asyncIterator, { value: () => piecesOf(body), configurable: true });
@@ -74,6 +82,7 @@ function readInPieces({ body, headers }: Response): void {
 async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   let isOver = false;
+  let eventBytes = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((err: unknown) => {
@@ -84,6 +93,9 @@ async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
         isOver = true;
         return;
       }
+      const lastLine = value.lastIndexOf(LINE_FEED);
+      eventBytes = lastLine < 0 ? eventBytes + value.length : value.length - lastLine - 1;
+      if (eventBytes > EVENT_BYTES) throw new Error("the provider sent an event that is too large to be read");
       for (let at = 0; at < value.length; at += PIECE_BYTES) yield value.subarray(at, at + PIECE_BYTES);
     }
   } finally {
