@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { CliError, EXIT } from "../core/errors.ts";
+import { toSentence } from "../core/text.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
@@ -51,7 +52,7 @@ export const agent: CommandHandler = async (invocation) => {
   if (out.json) return EXIT.failure;
   const why = answer.error ?? answer.summary ?? `the status is "${answer.status ?? "no status"}"`;
   throw new CliError("The agent couldn't reply", {
-    why: `${sanitizeText(why).replace(/[.!?]$/, "")}.`,
+    why: toSentence(sanitizeText(why)),
     fix:
       answer.status === "timeout"
         ? `give it more than ${formatDuration(seconds * 1_000)}: --timeout ${seconds * 2}`

@@ -4,6 +4,7 @@ import { findUnreadFiles } from "../agents/system-prompt.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { issueLine } from "../config/issue.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { toSentence } from "../core/text.ts";
 import { silentLog } from "../core/log.ts";
 import { readLedger, countLedgerRows } from "../store/ledger.ts";
 import { ledgerPath } from "../store/open.ts";
@@ -199,7 +200,7 @@ function checkStore(invocation: Invocation): DoctorFinding[] {
         check: "store",
         severity: "problem",
         title: err.message,
-        why: `${reasonOf(err.cause)}.`,
+        why: toSentence(reasonOf(err.cause)),
         fix: "start the gateway: it saves every readable record and sets the damaged file aside.",
       },
     ];
@@ -216,7 +217,7 @@ export async function checkWorkspaces(invocation: Invocation): Promise<DoctorFin
     check: "workspace",
     severity: "warning",
     title: `${name} of the workspace ${dir} is not read`,
-    why: `${reason}.`,
+    why: toSentence(reason),
     fix: "replace it with a regular file in the workspace.",
   }));
   return findings.length > 0 ? findings : [okFinding("workspace", "the files of the workspaces are read")];

@@ -1,5 +1,6 @@
 import type { RuntimeStatus } from "../agents/runtime.ts";
 import { CliError } from "../core/errors.ts";
+import { toSentence } from "../core/text.ts";
 import { VERSION } from "../core/version.ts";
 import { ClientError } from "../client/errors.ts";
 import type { ProtocolClient } from "../client/client.ts";
@@ -73,7 +74,7 @@ async function describePart<T>(
         check: method,
         severity: "problem",
         title: `${method} does not answer`,
-        why: `${err.message}.`,
+        why: toSentence(err.message),
         fix: "openclaw logs --level error --limit 20",
       },
     ];
@@ -91,7 +92,7 @@ const checkHealth = (client: ProtocolClient): Promise<DoctorFinding[]> =>
               check: `part:${part.name}`,
               severity: part.state === "failing" ? "problem" : "warning",
               title: `${part.name} is ${part.state}`,
-              why: part.cause ? `${part.cause}.` : "no cause was reported.",
+              why: part.cause ? toSentence(part.cause) : "no cause was reported.",
               fix: "openclaw logs --level warn --limit 20",
             },
       );

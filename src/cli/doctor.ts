@@ -1,4 +1,5 @@
 import { CliError, EXIT } from "../core/errors.ts";
+import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
@@ -74,7 +75,7 @@ async function repair(findings: readonly DoctorFinding[], invocation: Invocation
     try {
       await run();
     } catch (err) {
-      const why = err instanceof Error ? `${err.message}.` : "the system refused.";
+      const why = err instanceof Error ? toSentence(err.message) : "the system refused.";
       throw new CliError(`could not ${sanitizeLine(plan)}`, {
         why,
         fix: "do it manually, or run this as the owner of the files.",

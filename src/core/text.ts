@@ -10,3 +10,6 @@ export const toWellFormed = (text: string): string => {
   const formed = text.isWellFormed() ? text : text.toWellFormed();
   return formed.includes("\0") ? formed.replaceAll("\0", "") : formed;
 };
+
+/** The text with one mark at its end: its own, or a full stop. */
+export const toSentence = (text: string): string => text.replace(/[.!?]*$/, (marks) => marks[0] ?? ".");

@@ -123,6 +123,24 @@ for (const [direction, jump] of [
   });
 }
 
+test("a reply that waits is sent when the clock is set forward by days, and parked when days have passed", async () => {
+  for (const [pass, said] of [
+    ["jump", true],
+    ["advance", false],
+  ] as const) {
+    const clock = new FakeClock(NOON);
+    const talk = openChatBench({ clock });
+    talk.chat.next.send.push(() => refusal(5_000));
+    await talk.turns.admission.submit(fromChat("hello", "e1"));
+    await until(() => clock.pending().includes(5_000));
+    clock[pass](LIMITS.outboundMaxAgeMs + HOUR);
+    if (pass === "jump") clock.advance(5_000);
+    await until(() => talk.delivery.isIdle("chat|default|alice|"));
+    assert.equal(talk.chat.texts().includes("echo: hello"), said, pass);
+    talk.close();
+  }
+});
+
 test("a platform that asks for a pause without end is looked at again after the longest pause", async () => {
   const clock = new FakeClock(NOON);
   const talk = openChatBench({ clock });

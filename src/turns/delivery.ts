@@ -72,8 +72,11 @@ export class Delivery {
   readonly #abort = new AbortController();
   readonly #write: RetryingWrite;
 
+  readonly #started: { readonly at: number; readonly monotonic: number };
+
   constructor(options: DeliveryOptions) {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
+    this.#started = { at: options.clock.now(), monotonic: options.clock.monotonic() };
     const isStopping = (): boolean => this.#abort.signal.aborted;
     this.#write = createRetryingWrite({ ...this.#options, isStopping }, "the outcome of a send waits for the store");
   }
@@ -173,7 +176,14 @@ export class Delivery {
     return this.#options.link(target.channel, target.account);
   }
 
-  #isTooOld = (part: OutboxPart): boolean => this.#options.clock.now() - part.createdAt > LIMITS.outboundMaxAgeMs;
+  /** A part of this process is not older than the process: the clock may have been set forward. */
+  #isTooOld({ createdAt }: OutboxPart): boolean {
+    const { clock } = this.#options;
+    const isOfThisProcess = createdAt >= this.#started.at;
+    const age = clock.now() - createdAt;
+    const limit = isOfThisProcess ? clock.monotonic() - this.#started.monotonic : Infinity;
+    return Math.min(age, limit) > LIMITS.outboundMaxAgeMs;
+  }
 
   #awaitLink(part: OutboxPart): void {
     const { channel, account } = part.target as ReplyTarget;

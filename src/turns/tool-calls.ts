@@ -44,7 +44,7 @@ export class ToolCallLimits {
     const repeats = (this.#repeats.get(key) ?? 0) + 1;
     this.#repeats.set(key, repeats);
     if (repeats >= LIMITS.toolRepeatsStopped) {
-      const message = `The turn was stopped because the model made the same call of ${name} ${repeats} times. Ask again, and say more exactly what you want.`;
+      const message = `The turn was stopped because the model made the same call of ${name || "a tool without a name"} ${repeats} times. Ask again, and say more exactly what you want.`;
       return { reason: "this call was made too often", stop: { kind: "tool_loop", message } };
     }
     if (repeats >= LIMITS.toolRepeatsRefused)
