@@ -48,8 +48,8 @@ export const missingScope = (scope: string): GatewayError =>
   detailError("MISSING_SCOPE", `missing scope: ${scope}`, { details: { missingScope: scope, requiredScopes: [scope] } });
 
 /**
- * The same error, or for one that was caused by a lack of file descriptors a GatewayError that says so: whoever asked may ask again when
- * some are free.
+ * The same error; for one that was caused by a lack of file descriptors, a GatewayError with that reason. The caller may repeat the
+ * request when some are free.
  */
 export function withDescriptorCause(err: unknown): unknown {
   for (let each = err, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {

@@ -104,6 +104,9 @@ test("the tools of a session are those that the policy leaves, and what the sess
     group.tools.map(({ id, deniedBySession }) => [id, deniedBySession]),
     [
       ["read", undefined],
+      ["ls", undefined],
+      ["find", undefined],
+      ["grep", undefined],
       ["edit", true],
       ["bash", true],
     ],
@@ -121,11 +124,10 @@ test("the explanation names the setting that decides, for operators, people and 
   const { call, bench } = openTools(t, CONFIG);
   const own = await call("tools.explain");
   assert.deepEqual([own["agentId"], own["surface"]], ["main", "operator"]);
+  const byProfile = 'yes: agents.entries.main.tools.profile "coding"';
   assert.deepEqual(rulesOf(own), {
-    read: 'yes: agents.entries.main.tools.profile "coding"',
+    ...Object.fromEntries(AGENT_TOOLS.map((tool) => [tool, byProfile])),
     write: "no: tools.deny",
-    edit: 'yes: agents.entries.main.tools.profile "coding"',
-    bash: 'yes: agents.entries.main.tools.profile "coding"',
   });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
   assert.equal(room["agentId"], "ops");

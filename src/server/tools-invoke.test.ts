@@ -59,7 +59,7 @@ const REFUSALS: readonly [title: string, body: unknown, status: number, error: R
   ["a tool that fails", { name: "edit" }, 500, /"type":"failed","message":"no such text"/],
   ["two names", { name: "bash", tool: "read" }, 400, /differ/],
   ["a field that has no effect", { name: "read", workdir: "/" }, 400, /unknown field \\"workdir\\"/],
-  ["a body that is no JSON", "{", 400, /not JSON/],
+  ["a body that is not JSON", "{", 400, /not JSON/],
   ["a list", "[]", 400, /JSON object/],
 ];
 for (const [title, body, status, error] of REFUSALS) {

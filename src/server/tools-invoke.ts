@@ -51,6 +51,6 @@ function toParams(body: Record<string, unknown>): Record<string, unknown> {
   const unknown = Object.keys(rest).find((key) => !SAME_NAME.some((each) => each === key));
   if (unknown !== undefined) throw new GatewayError("INVALID_REQUEST", `unknown field ${JSON.stringify(unknown.slice(0, 64))}`);
   const args = rest["args"] === undefined ? {} : asObject(rest["args"]);
-  // What is no object is refused with the other params.
+  // Anything but an object is refused with the other params.
   return action === undefined || args === null ? { name, ...rest } : { name, ...rest, args: { ...args, action } };
 }

@@ -2,6 +2,10 @@ import { homedir } from "node:os";
 import { createBashTool } from "./bash/bash.ts";
 import { createEditTool } from "./edit/edit.ts";
 import { FileLocks } from "./file-changes.ts";
+import { createFindTool } from "./find/find.ts";
+import { createGrepTool } from "./grep/grep.ts";
+import { createLsTool } from "./ls/ls.ts";
+import { GroupWatcher } from "./group-watcher.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Tool } from "./tool.ts";
 import { createWriteTool } from "./write/write.ts";
@@ -19,10 +23,14 @@ export type BuiltInToolOptions = {
 export function createBuiltInTools({ env, marker, tempDir }: BuiltInToolOptions): readonly Tool[] {
   const home = env["HOME"] || homedir();
   const locks = new FileLocks();
+  const watcher = new GroupWatcher();
   return [
     createReadTool({ home }),
+    createLsTool({ home }),
+    createFindTool({ home }),
+    createGrepTool({ home, env, marker, watcher }),
     createWriteTool({ home, locks }),
     createEditTool({ home, locks }),
-    createBashTool({ env, marker, tempDir }),
+    createBashTool({ env, marker, tempDir, watcher }),
   ];
 }

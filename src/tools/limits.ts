@@ -3,6 +3,15 @@ export const TOOL_LIMITS = {
   /** Lines and bytes of one text result. `read` keeps the first of them, `bash` the last; the result says how to get the rest. */
   resultLines: 2_000,
   resultBytes: 51_200,
+  /** Entries that `ls` and `find` return unless a call says otherwise; at most `resultLines`. */
+  listedEntries: 500,
+  /** Entries that a search of a tree looks at. */
+  walkedEntries: 200_000,
+  /** Matching lines that `grep` returns unless a call says otherwise, the characters of each, and the bytes of output that are read. */
+  foundLines: 100,
+  foundLineChars: 500,
+  grepOutputBytes: 4_194_304,
+  grepMs: 30_000,
   /** A larger file is not read to its end only to count its lines. */
   countedBytes: 268_435_456,
   /** `edit` refuses a larger file: it is held in memory several times. */

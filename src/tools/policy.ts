@@ -3,7 +3,7 @@ import { AGENT_TOOLS, type ToolName } from "./tool.ts";
 
 /** The tools of the catalog by section; a list of tools may name a section as `group:<id>`. */
 export const TOOL_SECTIONS: readonly { id: string; label: string; tools: readonly ToolName[] }[] = [
-  { id: "fs", label: "Files", tools: ["read", "write", "edit"] },
+  { id: "fs", label: "Files", tools: ["read", "ls", "find", "grep", "write", "edit"] },
   { id: "runtime", label: "Runtime", tools: ["bash"] },
 ];
 

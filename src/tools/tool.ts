@@ -2,7 +2,7 @@ import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
 /** The built-in tools of the default agent. */
-export const AGENT_TOOLS = ["read", "write", "edit", "bash"] as const;
+export const AGENT_TOOLS = ["read", "ls", "find", "grep", "write", "edit", "bash"] as const;
 export type ToolName = (typeof AGENT_TOOLS)[number];
 export const isToolName = (name: string): name is ToolName => AGENT_TOOLS.some((tool) => tool === name);
 

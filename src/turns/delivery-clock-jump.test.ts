@@ -123,7 +123,7 @@ for (const [direction, jump] of [
   });
 }
 
-test("a reply that waits is sent when the clock is set forward by days, and parked when days have passed", async () => {
+test("a reply that waits is sent when the clock is set forward by days, and a dead letter when days have passed", async () => {
   for (const [pass, said] of [
     ["jump", true],
     ["advance", false],

@@ -192,7 +192,7 @@ test("A secret query of an address reaches the server and no file", async () => 
 
 const PAGE = "<!DOCTYPE html><html><head><title>Sign in to the hotel wifi</title></head><body>Please sign in</body></html>";
 
-test("A web page instead of an answer is said to be one, and is not asked for again", async () => {
+test("A web page instead of an answer is reported as one, and the request is not repeated", async () => {
   server.setBehaviour(() => ({ status: 200, body: PAGE, type: "text/html; charset=utf-8" }));
   const { end } = await play(turnOf("hello"));
   assert.equal(end.error?.kind, "bad_answer");
@@ -220,7 +220,7 @@ test("A server that answers without streaming is understood, also with a tool ca
   );
 });
 
-test("JSON that is no answer is said to be none", async () => {
+test("Other JSON is reported as not an answer", async () => {
   server.setBehaviour(() => ({ status: 200, body: '{"hello":"there"}', type: "application/json" }));
   const { end } = await play(turnOf("hello"));
   assert.equal(end.error?.kind, "bad_answer");

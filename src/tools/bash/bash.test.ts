@@ -8,6 +8,7 @@ import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/t
 import { until } from "../../../test/until.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Tool, ToolResult } from "../tool.ts";
+import { GroupWatcher } from "../group-watcher.ts";
 import { createBashTool } from "./bash.ts";
 
 const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", GIVEN: "yes" };
@@ -17,7 +18,7 @@ type Shell = { tool: Tool; context: TestToolContext; tempDir: string; run: (comm
 function shell(t: TestContext, clock?: FakeClock): Shell {
   const context = toolContext(t);
   const tempDir = join(context.workspace, "output");
-  const tool = createBashTool({ env, marker: "test-marker", tempDir, clock: clock ?? systemClock });
+  const tool = createBashTool({ env, marker: "test-marker", tempDir, watcher: new GroupWatcher(), clock: clock ?? systemClock });
   t.after(() => tool.stop?.());
   return {
     tool,

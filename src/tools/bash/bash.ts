@@ -7,8 +7,8 @@ import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import { errorResult, fileError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
-import { runCommand, type CommandEnd } from "./command.ts";
-import { GroupWatcher, hasProcesses } from "./group-watcher.ts";
+import { runCommand, type CommandEnd } from "../command.ts";
+import { hasProcesses, type GroupWatcher } from "../group-watcher.ts";
 import { CommandOutput } from "./output.ts";
 
 export type BashOptions = {
@@ -18,6 +18,8 @@ export type BashOptions = {
   marker: string;
   /** Where output that is longer than a result is kept. */
   tempDir: string;
+  /** Ends what runs when the gateway has ended. */
+  watcher: GroupWatcher;
   clock?: Pick<Clock, "after" | "monotonic">;
 };
 
@@ -32,8 +34,7 @@ const PARAMETERS: JsonObject = {
   required: ["command"],
 };
 
-export function createBashTool({ env, marker, tempDir, clock = systemClock }: BashOptions): Tool {
-  const watcher = new GroupWatcher();
+export function createBashTool({ env, marker, tempDir, watcher, clock = systemClock }: BashOptions): Tool {
   const leftovers = new Leftovers(watcher, clock);
   const commandEnv = { ...env, [MARKER_VARIABLE]: marker };
 
@@ -46,8 +47,7 @@ export function createBashTool({ env, marker, tempDir, clock = systemClock }: Ba
     const updates = new Updates(context, output, clock);
     try {
       const end = await runCommand({
-        shell: findShell(),
-        command: asString(args["command"]),
+        argv: [findShell(), "-c", asString(args["command"])],
         cwd: context.workspace,
         env: commandEnv,
         timeoutMs: timeout === null ? undefined : timeout * 1_000,

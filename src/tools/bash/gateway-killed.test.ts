@@ -9,9 +9,10 @@ import { until } from "../../../test/until.ts";
 /** Runs a command in the foreground and one that is left in the background, as the gateway does. */
 const PARENT = `
 import { createBashTool } from ${JSON.stringify(join(import.meta.dirname, "bash.ts"))};
+import { GroupWatcher } from ${JSON.stringify(join(import.meta.dirname, "../group-watcher.ts"))};
 import { silentLog } from ${JSON.stringify(join(import.meta.dirname, "../../core/log.ts"))};
 const workspace = process.argv[1];
-const tool = createBashTool({ env: { PATH: process.env.PATH }, marker: "killed-gateway", tempDir: workspace });
+const tool = createBashTool({ env: { PATH: process.env.PATH }, marker: "killed-gateway", tempDir: workspace, watcher: new GroupWatcher() });
 const context = { workspace, signal: new AbortController().signal, update() {}, log: silentLog };
 await tool.run({ command: "sleep 300 >/dev/null 2>&1 & echo $! > background" }, context);
 await tool.run({ command: "trap '' TERM HUP INT; echo $$ > foreground; sleep 300 | sleep 300 & echo $! > pipe; while :; do sleep 300; done" }, context);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { errnoOf } from "../../core/files.ts";
-import type { Log } from "../../core/log.ts";
+import { errnoOf } from "../core/files.ts";
+import type { Log } from "../core/log.ts";
 
 /**
  * Keeps the list of process groups that it reads from its stdin, and kills them at the end of file: when the gateway, the only holder of

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { test, type TestContext } from "node:test";
-import { until } from "../../../test/until.ts";
-import { silentLog } from "../../core/log.ts";
+import { until } from "../../test/until.ts";
+import { silentLog } from "../core/log.ts";
 import { GroupWatcher, hasProcesses, WATCHER_SCRIPT } from "./group-watcher.ts";
 
 function group(t: TestContext): number {

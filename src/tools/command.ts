@@ -1,14 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Writable } from "node:stream";
-import { sleep } from "../../core/async.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Log } from "../../core/log.ts";
-import { TOOL_LIMITS } from "../limits.ts";
+import { sleep } from "../core/async.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import { TOOL_LIMITS } from "./limits.ts";
 import { killGroup, type GroupWatcher } from "./group-watcher.ts";
 
 /**
- * Waits on descriptor 3 until the watcher knows the process group, closes the descriptor and becomes the shell of the command. When the
+ * Waits on descriptor 3 until the watcher knows the process group, closes the descriptor and becomes the command. When the
  * gateway ends before, the end of file ends it. Files that a command creates are private to their owner.
  */
 const LAUNCH_SCRIPT = `umask 077
@@ -18,8 +18,8 @@ exec 3<&-
 exec "$@"`;
 
 export type CommandOptions = {
-  shell: string;
-  command: string;
+  /** The program and its arguments. */
+  argv: readonly string[];
   cwd: string;
   env: Readonly<Record<string, string>>;
   timeoutMs: number | undefined;
@@ -40,8 +40,8 @@ export type CommandEnd = {
 
 /** Runs one command in a process group of its own. Rejects when it cannot be started. */
 export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
-  const { shell, command, cwd, env, watcher, signal, clock, timeoutMs } = options;
-  const child = spawn("/bin/sh", ["-c", LAUNCH_SCRIPT, "sh", shell, "-c", command], {
+  const { argv, cwd, env, watcher, signal, clock, timeoutMs } = options;
+  const child = spawn("/bin/sh", ["-c", LAUNCH_SCRIPT, "sh", ...argv], {
     cwd,
     env,
     detached: true,

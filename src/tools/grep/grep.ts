@@ -1,0 +1,108 @@
+import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { asNumber, asString, type JsonObject } from "../../core/json.ts";
+import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
+import { TOOL_LIMITS } from "../limits.ts";
+import { findExisting, resolvePath } from "../paths.ts";
+import { runCommand } from "../command.ts";
+import type { GroupWatcher } from "../group-watcher.ts";
+import { errorResult, fileError, stoppedError } from "../results.ts";
+import type { Tool, ToolContext, ToolResult } from "../tool.ts";
+import { SKIPPED_DIRECTORIES } from "../tree.ts";
+import { FoundLines } from "./found-lines.ts";
+
+export type GrepOptions = {
+  home: string;
+  /** The whole environment of the program. */
+  env: Readonly<Record<string, string>>;
+  /** Value of `OPENCLAW_RUNNER` in its environment. */
+  marker: string;
+  watcher: GroupWatcher;
+  clock?: Pick<Clock, "after">;
+};
+
+/** Exit code of a shell that has not found the program. */
+const NOT_FOUND = 127;
+
+const PARAMETERS: JsonObject = {
+  type: "object",
+  properties: {
+    pattern: { type: "string", description: "Extended regular expression" },
+    path: { type: "string", description: "File or directory; default: the workspace" },
+    include: { type: "string", description: "Only files whose name matches this glob, e.g. *.ts" },
+    ignoreCase: { type: "boolean" },
+    literal: { type: "boolean", description: "The pattern is plain text" },
+    limit: { type: "integer", minimum: 1, description: `Number of lines, ${TOOL_LIMITS.foundLines} by default` },
+  },
+  required: ["pattern"],
+};
+
+/** Lines of files that match a pattern, found by the system's grep: a process of its own, so that no pattern blocks the gateway. */
+export function createGrepTool(options: GrepOptions): Tool {
+  const env = { ...options.env, [MARKER_VARIABLE]: options.marker };
+  const { clock = systemClock, watcher, home } = options;
+
+  async function run(args: JsonObject, { workspace, signal, log }: ToolContext): Promise<ToolResult> {
+    if (asString(args["pattern"]) === "") return errorResult("Nothing was searched: the pattern is empty.");
+    const limit = Math.min(asNumber(args["limit"]) ?? TOOL_LIMITS.foundLines, TOOL_LIMITS.resultLines);
+    const { cwd, target } = await findPlace(asString(args["path"]) || ".", { workspace, home });
+    const found = new FoundLines(limit);
+    const end = await runCommand({
+      argv: ["grep", ...toFlags(args, limit), "--", target],
+      cwd,
+      env,
+      timeoutMs: TOOL_LIMITS.grepMs,
+      signal: AbortSignal.any([signal, found.enough]),
+      watcher,
+      clock,
+      log,
+      onOutput: (chunk) => found.append(chunk),
+    });
+    watcher.remove(end.group);
+    if (signal.aborted) throw stoppedError();
+    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: there is no program grep on this machine. Use bash or find.");
+    return found.toResult(end.reason === "timed out");
+  }
+
+  return {
+    name: "grep",
+    description: `Searches the content of text files, without those of ${SKIPPED_DIRECTORIES.join(" and ")}. Returns path:line: text.`,
+    parameters: PARAMETERS,
+    run,
+  };
+}
+
+/** Where grep runs and what it searches, so that it names paths relative to the place that the call named. */
+async function findPlace(path: string, roots: { workspace: string; home: string }): Promise<{ cwd: string; target: string }> {
+  const place = await findExisting(resolvePath(path, roots));
+  try {
+    return (await stat(place)).isDirectory() ? { cwd: place, target: "." } : { cwd: dirname(place), target: basename(place) };
+  } catch (err) {
+    throw fileError("search", path, err);
+  }
+}
+
+function toFlags(args: JsonObject, limit: number): string[] {
+  const pattern = asString(args["pattern"]);
+  const include = asString(args["include"]);
+  return [
+    "-rnIHs",
+    "--null",
+    `--max-count=${limit + 1}`,
+    ...SKIPPED_DIRECTORIES.map((name) => `--exclude-dir=${name}`),
+    ...(include === "" ? [] : [`--include=${include}`]),
+    ...(args["ignoreCase"] === true ? ["-i"] : []),
+    ...(args["literal"] === true ? ["-F", "-e", pattern] : ["-E", "-e", withDigitClasses(pattern)]),
+  ];
+}
+
+/** Models write `\d`, which extended regular expressions do not have. Pure. */
+function withDigitClasses(pattern: string): string {
+  let inBrackets = false;
+  return pattern.replaceAll(/\\.|\[|\]/gs, (token) => {
+    if (token === "[" || token === "]") inBrackets = token === "[";
+    if (token === "\\d") return inBrackets ? "0-9" : "[0-9]";
+    return token === "\\D" && !inBrackets ? "[^0-9]" : token;
+  });
+}
