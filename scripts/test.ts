@@ -77,6 +77,15 @@ async function runProcessTests(files: readonly string[]): Promise<number> {
   }
 }
 
+/** Tests of the page calculate, those of channels wait: in turns they leave no core idle, and before the short ones none runs alone at the end. */
+function mixByLoad(files: readonly string[]): string[] {
+  const page = files.filter((file) => file.startsWith("web/test/")).toReversed();
+  const kit = files.filter((file) => file.startsWith("test/channel-kit/") || file.startsWith("test/crash/"));
+  const long = Array.from({ length: Math.max(page.length, kit.length) }, (_, at) => [page[at], kit[at]]).flat();
+  const first = long.filter((file) => file !== undefined);
+  return [...first, ...files.filter((file) => !first.includes(file))];
+}
+
 async function runGroups(groups: readonly TestGroup[]): Promise<number> {
   const codes: number[] = [];
   if (groups.includes("unit")) {
@@ -85,7 +94,7 @@ async function runGroups(groups: readonly TestGroup[]): Promise<number> {
     codes.push(...(await Promise.all([...runShared(files.filter((file) => !alone.includes(file))), runFiles(alone, 1)])));
   }
   const others = groups.filter((group) => group !== "unit").flatMap((group) => findTests(root, group));
-  codes.push(await runProcessTests(others));
+  codes.push(await runProcessTests(mixByLoad(others)));
   return Math.max(...codes);
 }
 
