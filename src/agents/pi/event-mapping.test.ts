@@ -230,6 +230,15 @@ test("An answer that comes as lists of content parts arrives as text, also where
   assert.equal(mapped.contextDiffers, true);
 });
 
+test("A complete answer whose end has another word than usual is an answer, and the next context has it", () => {
+  const content = [{ type: "text", text: "all of it" }];
+  const mapped = end({ content, stopReason: "error", errorMessage: "Provider finish_reason: eos" });
+  assert.deepEqual([mapped.outcome, mapped.contextDiffers], [{ stopReason: "stop" }, true]);
+  for (const errorMessage of ["Provider finish_reason: content_filter", "Provider finish_reason: weird", "eos"])
+    assert.equal(end({ content, stopReason: "error", errorMessage }).outcome?.stopReason, "error", errorMessage);
+  assert.equal(end({ content: [], stopReason: "error", errorMessage: "Provider finish_reason: eos" }).outcome?.stopReason, "error");
+});
+
 test("A record whose type is a property of every object has no meaning", () => {
   for (const type of ["constructor", "__proto__", "toString"]) assert.deepEqual(events({ type }), []);
 });

@@ -135,12 +135,20 @@ function toBlocks(content: unknown, { state, note }: MappingContext): { blocks: 
   return { blocks: [...said, ...rest.filter((block) => block.type === "toolCall")], contextDiffers: true };
 }
 
+/** Words of servers for the end of a complete answer, which Pi takes for a failure. */
+const OWN_WORDS_FOR_THE_END =
+  /^Provider finish_reason: (eos|eos_token|end_turn|end_of_turn|stop_sequence|complete|completed|done|finished)$/i;
+
 /** A failed message without content is dropped; its error is the outcome. */
 function toMessage(message: JsonObject, context: MappingContext): MappedRecord {
   const { note } = context;
   if (message["role"] !== "assistant") return { events: [] };
-  const stopReason = toStringField(message["stopReason"], WORD_CHARS, "a stop reason", note);
-  const { blocks, contextDiffers } = toBlocks(message["content"], context);
+  const { blocks, contextDiffers: isRepaired } = toBlocks(message["content"], context);
+  const given = toStringField(message["stopReason"], WORD_CHARS, "a stop reason", note);
+  const isComplete = given === "error" && blocks.length > 0 && OWN_WORDS_FOR_THE_END.test(toErrorText(message["errorMessage"], note));
+  const stopReason = isComplete ? "stop" : given;
+  // Pi leaves a failed message out of its context.
+  const contextDiffers = isRepaired || isComplete;
   const model: ModelRef = { provider: toId(message["provider"], "a provider", note), id: toId(message["model"], "a model", note) };
   const failed = stopReason === "error";
   const outcome: MessageOutcome = failed

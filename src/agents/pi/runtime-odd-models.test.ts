@@ -227,6 +227,12 @@ test("Other JSON is reported as not an answer", async () => {
   assert.match(end.error.message, /JSON instead of a stream: \{"hello":"there"\}/);
 });
 
+test("A complete answer whose end has another word than usual is an answer", async () => {
+  server.setBehaviour(() => ({ steps: [{ text: "all of it" }], finish: "eos" }));
+  const { text, end } = await play(turnOf("hello"));
+  assert.deepEqual([text, end.reason, server.requests().length], ["all of it", "stop", 1]);
+});
+
 test("A summary without an end is stopped, is not kept, and the conversation goes on", async () => {
   const endless = Array.from({ length: 400 }, () => ({ text: "again ".repeat(1_000) }));
   let summaries = 0;
