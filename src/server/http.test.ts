@@ -115,7 +115,6 @@ describe("routes", () => {
     "/secret.key",
     "/chatx",
     "/v1/embeddings",
-    "/tools/invoke",
     "/api/x",
     "/assets/",
     "/metrics/",

@@ -600,8 +600,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 11,
     breaks: "a room takes tools away and gives none",
     file: "src/tools/policy.ts",
-    text: "return granted.filter((tool) => left.includes(tool) && !denied.has(tool));",
-    broken: "return left.filter((tool) => !denied.has(tool));",
+    text: "const layers = [room, own, shared].filter(",
+    broken: "const layers = [own, shared].filter(",
     tests: [TOOLS],
   },
   {
@@ -642,8 +642,8 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 13,
     breaks: "what is denied is not granted by another list",
     file: "src/tools/policy.ts",
-    text: "if (denied) return",
-    broken: "if (denied && denied === room) return",
+    text: "if (denying) return deny(`${denying.key}.deny`);",
+    broken: "",
     tests: [TOOLS],
   },
 ];
