@@ -7,7 +7,15 @@ import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { Sessions } from "../store/sessions.ts";
-import { decideTools, TOOL_PROFILES, TOOL_SECTIONS, type PolicyLayers, type Surface, type ToolDecision } from "../tools/policy.ts";
+import {
+  decideTools,
+  grantedTools,
+  TOOL_PROFILES,
+  TOOL_SECTIONS,
+  type PolicyLayers,
+  type Surface,
+  type ToolDecision,
+} from "../tools/policy.ts";
 import { AGENT_TOOLS, isToolName, type ToolDescription, type ToolExecutor, type ToolName, type ToolResult } from "../tools/tool.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { createIdempotency } from "./idempotency.ts";
@@ -87,12 +95,12 @@ const firstSentence = (text: string): string => /^.+?[.](?=\s|$)/s.exec(text)?.[
 function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Record<string, unknown> {
   const session = deps.resolveSession(params.sessionKey, params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);
-  const granted = decideTools("operator", deps.policyLayers(agentId, null)).flatMap((each) => (each.isGranted ? [each.tool] : []));
+  const layers = deps.policyLayers(agentId, null);
+  const granted = grantedTools(decideTools("operator", layers));
   const permitted: readonly string[] = permittedTools(deps.sessions.get(session.key), granted);
-  const { own, shared } = deps.policyLayers(agentId, null);
   return {
     agentId,
-    profile: own.policy?.profile ?? shared.policy?.profile ?? "full",
+    profile: layers.own.policy?.profile ?? layers.shared.policy?.profile ?? "full",
     groups: [
       {
         id: "core",
@@ -160,7 +168,7 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
     source: "core",
     error: { code, message, ...(details && { details }) },
   });
-  if (!isToolName(name)) return refused("unknown", `there is no tool "${name.slice(0, 64)}"; tools: ${AGENT_TOOLS.join(", ")}`);
+  if (!isToolName(name)) return refused("unknown", `unknown tool "${name.slice(0, 64)}"; the tools are ${AGENT_TOOLS.join(", ")}`);
   const [decision] = decideTools("operator", deps.policyLayers(agentId, null)).filter((each) => each.tool === name);
   const { isGranted, rule } = withSession(deps, session.key, decision!);
   if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });

@@ -18,7 +18,7 @@ before(async () => {
       invokeTool: async (params, { scopes }) => {
         calls.push({ params, scopes: [...scopes] });
         const name = String((params as { name: unknown }).name);
-        return ANSWERS[name] ?? { ok: false, error: { code: "unknown", message: `there is no tool "${name}"` } };
+        return ANSWERS[name] ?? { ok: false, error: { code: "unknown", message: `unknown tool "${name}"` } };
       },
     },
   });

@@ -65,6 +65,6 @@ test("more than the limit ends the search, and what grep refuses is reported", a
   assert.match(await grep({ pattern: "(unclosed" }), /^Nothing was searched: Unmatched \( /);
   assert.equal(await grep({ pattern: "" }), "Nothing was searched: the pattern is empty.");
   const bare = createGrepTool({ home: "/", env: { PATH: "/nowhere" }, marker: "grep-test", watcher: new GroupWatcher() });
-  assert.match(textOf(await bare.run({ pattern: "x" }, context)), /there is no program grep/);
+  assert.match(textOf(await bare.run({ pattern: "x" }, context)), /grep is not installed/);
   await assert.rejects(() => grep({ pattern: "x", path: "missing" }), /Cannot search missing: it does not exist/);
 });

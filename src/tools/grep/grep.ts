@@ -61,7 +61,7 @@ export function createGrepTool(options: GrepOptions): Tool {
     });
     watcher.remove(end.group);
     if (signal.aborted) throw stoppedError();
-    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: there is no program grep on this machine. Use bash or find.");
+    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: grep is not installed on this machine. Use bash or find.");
     return found.toResult(end.reason === "timed out");
   }
 
