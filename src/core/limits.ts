@@ -21,6 +21,8 @@ export const LIMITS = {
   handshakeMs: 15_000,
   /** Requests of one connection that run at the same time; the rest wait in its queue. */
   connectionConcurrency: 16,
+  /** Requests of one connection that wait for a run or for a person, besides; one more holds a place among those that run. */
+  connectionWaiting: 512,
   /** Requests of one connection that wait; more are answered UNAVAILABLE with retryAfterMs. */
   connectionQueue: 4_096,
   /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */

@@ -26,6 +26,7 @@ export function agentMethods(deps: ChatDeps) {
     },
     "agent.wait": {
       scope: "operator.write",
+      waits: true,
       run: async ({ runId, timeoutMs }, caller) => {
         const outcome = await deps.turns.runs.waitForOutcome(asId<RunId>(runId), Math.min(timeoutMs ?? 30_000, WAIT_MS), caller.signal);
         if (!outcome) return { runId, status: "timeout" };

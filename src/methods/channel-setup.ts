@@ -86,6 +86,7 @@ export function channelSetupMethods(deps: ChannelSetupDeps) {
     },
     "web.login.wait": {
       scope: "operator.admin",
+      waits: true,
       run: async (params): Promise<LoginAnswer> => {
         const { channel, account } = await loginTarget(deps, params);
         return await logins.wait(keyOf(channel.id, account), params.currentQrDataUrl, Math.min(params.timeoutMs ?? WAIT_MS, WAIT_MS));

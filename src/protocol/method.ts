@@ -26,7 +26,7 @@ export type Caller = {
   device: DeviceId | null;
   /** Aborts when the connection closes. */
   signal: AbortSignal;
-  /** First answer of a two-stage call; the returned value is the second. */
+  /** First answer of a two-stage call; the returned value is the second, and the call waits from here on. */
   accept(payload: unknown): void;
 };
 
@@ -38,6 +38,8 @@ export type Method<Params> = {
   scope: OperatorScope | "dynamic" | "node";
   /** Bytes of the request frame; default LIMITS.requestBytes. */
   maxBytes?: number;
+  /** It waits for a run or for a person: it holds none of the places in which requests of a connection run side by side. */
+  waits?: true;
   /** The generated validators have checked `params`. May return a promise. */
   run(params: Params, caller: Caller): unknown;
 };

@@ -23,6 +23,9 @@ import type { SocketTable } from "./socket-table.ts";
 import type { PreAuthConnection, PreAuthPool } from "./pre-auth-connections.ts";
 import { WsSocket, type WsHandlers } from "./ws-socket.ts";
 
+/** Of a request in work: whether it has left its place to one that runs. */
+type Place = { waits: boolean };
+
 /** What all connections of a server share. */
 export type ConnectionContext = {
   deps: ServerDeps;
@@ -66,6 +69,8 @@ export class ClientConnection implements RequestQueue {
   #queueHead = 0;
   #queuedBytes = 0;
   #running = 0;
+  /** Requests that wait for a run or for a person and hold no place among those that run. */
+  #waiting = 0;
   #responder: Responder | null = null;
   #peer: Peer | null = null;
   /** The client has to read before more of its requests are read. */
@@ -310,44 +315,64 @@ export class ClientConnection implements RequestQueue {
   }
 
   #start(data: Buffer): void {
-    if (data.length > LIMITS.requestBytes) {
-      this.#running++;
-      void this.#startLarge(data);
-      return;
-    }
+    if (data.length > LIMITS.requestBytes) return void this.#startLarge(data);
+    const place = this.#takePlace();
     let running: Promise<void> | void = undefined;
     try {
-      running = this.#run(toRequest(readFrame(data)), data.length);
+      running = this.#run(toRequest(readFrame(data)), data.length, place);
     } catch (err) {
       this.#onBadFrame(data, err);
     }
-    if (running) this.#running++;
-    if (running) void running.then(() => this.#onFinished(data.length));
-    else this.#budgetShare?.release(data.length);
+    if (running) void running.then(() => this.#onFinished(data.length, place));
+    else this.#free(data.length, place);
   }
 
   async #startLarge(data: Buffer): Promise<void> {
     const bytes = data.length;
+    const place = this.#takePlace();
     try {
-      await this.#run(toRequest(await readLargeFrame(data, nextEventLoopTurn)), bytes);
+      await this.#run(toRequest(await readLargeFrame(data, nextEventLoopTurn)), bytes, place);
     } catch (err) {
       this.#onBadFrame(data, err);
     } finally {
-      this.#onFinished(bytes);
+      this.#onFinished(bytes, place);
     }
   }
 
-  #run(request: RpcRequest, bytes: number): Promise<void> | void {
+  #run(request: RpcRequest, bytes: number, place: Place): Promise<void> | void {
     const limit = this.#context.dispatcher.limitOf(request.method);
     if (limit !== null && bytes > limit) {
       return this.#context.dispatcher.refuse(request.id, request.method, requestTooLarge(request.method, limit), this.#responder!);
     }
-    return this.#context.dispatcher.run(request, this.#responder!);
+    return this.#context.dispatcher.run(request, this.#responder!, () => this.#leavePlace(place));
   }
 
-  #onFinished(bytes: number): void {
+  #takePlace(): Place {
+    this.#running++;
+    return { waits: false };
+  }
+
+  /** A client that waits for many runs still has its other requests answered, first of all the one that stops them. */
+  #leavePlace(place: Place): void {
+    if (place.waits || this.#waiting >= LIMITS.connectionWaiting) return;
+    place.waits = true;
+    this.#waiting++;
     this.#running--;
+    this.#wakeForQueue();
+  }
+
+  #onFinished(bytes: number, place: Place): void {
+    this.#free(bytes, place);
+    this.#wakeForQueue();
+  }
+
+  #free(bytes: number, place: Place): void {
+    if (place.waits) this.#waiting--;
+    else this.#running--;
     this.#budgetShare?.release(bytes);
+  }
+
+  #wakeForQueue(): void {
     if (this.#queueHead < this.#queue.length) this.#context.scheduler.wake(this);
   }
 

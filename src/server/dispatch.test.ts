@@ -4,13 +4,19 @@ import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { EncodedJson } from "../protocol/frames.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodTable } from "../protocol/method.ts";
 import { connect, makeDevice, startServerBench, type RawClient, type ServerBench } from "../../test/server-bench.ts";
 
 const gate = { open: () => {}, opened: Promise.resolve() };
 let aborted = 0;
-/** Calls of agent.wait that have begun. */
+/** Calls behind the gate that have begun. */
 let begun = 0;
+const gated = async (_params: unknown, caller: Caller): Promise<unknown> => {
+  begun++;
+  caller.signal.addEventListener("abort", () => aborted++);
+  await gate.opened;
+  return { status: "ok" };
+};
 
 /** Served names whose params suit the tests; what they do here is the tests' own. */
 const METHODS: MethodTable = {
@@ -42,13 +48,13 @@ const METHODS: MethodTable = {
       return {};
     },
   },
-  "agent.wait": {
+  "agent.wait": { scope: "operator.write", waits: true, run: gated },
+  "sessions.abort": { scope: "operator.write", run: gated },
+  "sessions.create": {
     scope: "operator.write",
-    run: async (_params: unknown, caller) => {
-      begun++;
-      caller.signal.addEventListener("abort", () => aborted++);
-      await gate.opened;
-      return { status: "ok" };
+    run: (_params: unknown, caller) => {
+      caller.accept({ status: "accepted" });
+      return gated(_params, caller);
     },
   },
   "config.set": { scope: "operator.admin", run: () => ({}) },
@@ -238,7 +244,7 @@ describe("limits of concurrent requests", () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     gate.opened = promise;
     const full = await connect(room, { scopes: ["operator.write"] });
-    const wait = (id: string): void => full.send({ type: "req", id, method: "agent.wait", params: { runId: "r" } });
+    const wait = (id: string): void => full.send({ type: "req", id, method: "sessions.abort", params: { runId: "r" } });
     const running = async (before: number): Promise<void> => {
       while (begun < before + LIMITS.connectionConcurrency) await raw.call("health");
     };
@@ -255,7 +261,7 @@ describe("limits of concurrent requests", () => {
     const large = await connect(room, { scopes: ["operator.write"] });
     const second = begun;
     for (let i = 0; i < LIMITS.connectionConcurrency; i++)
-      large.send({ type: "req", id: `running${i}`, method: "agent.wait", params: { runId: "r" } });
+      large.send({ type: "req", id: `running${i}`, method: "sessions.abort", params: { runId: "r" } });
     await running(second);
     for (let i = 0; i < 4; i++) large.send(chat(JSON.stringify("a".repeat(19_000_000))));
     const answer = await large.next((frame) => frame.type === "res");
@@ -281,7 +287,7 @@ describe("limits of concurrent requests", () => {
     gate.opened = promise;
     const slow = await connect(room, { scopes: ["operator.write"] });
     for (let i = 0; i < LIMITS.connectionConcurrency; i++)
-      slow.send({ type: "req", id: `w${i}`, method: "agent.wait", params: { runId: "r" } });
+      slow.send({ type: "req", id: `w${i}`, method: "sessions.abort", params: { runId: "r" } });
     slow.send({ type: "req", id: "behind", method: "health" });
     const other = await connect(room);
     await other.call("health");
@@ -291,4 +297,31 @@ describe("limits of concurrent requests", () => {
     resolve();
     other.close();
   });
+
+  for (const [method, params] of [
+    ["agent.wait", { runId: "r" }],
+    ["sessions.create", {}],
+  ] as const) {
+    test(`calls of ${method} that wait for a run leave their places to others, up to a limit`, async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate.opened = promise;
+      const waiting = await connect(room, { scopes: ["operator.write"] });
+      const send = (count: number): void => {
+        for (let i = 0; i < count; i++) waiting.send({ type: "req", id: `w${i}`, method, params });
+      };
+      send(LIMITS.connectionWaiting);
+      assert.equal((await waiting.call("health")).ok, true);
+      const before = begun;
+      send(LIMITS.connectionConcurrency);
+      const other = await connect(room);
+      while (begun < before + LIMITS.connectionConcurrency) await other.call("health");
+      waiting.send({ type: "req", id: "behind", method: "health" });
+      await other.call("health");
+      assert.equal(waiting.frames.filter((frame) => frame.id === "behind").length, 0);
+      resolve();
+      assert.equal((await answerTo(waiting, "behind")).ok, true);
+      waiting.close();
+      other.close();
+    });
+  }
 });

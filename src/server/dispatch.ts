@@ -58,11 +58,14 @@ export class Dispatcher {
     return this.#serves(method) ? (this.#options.methods[method]?.maxBytes ?? LIMITS.requestBytes) : null;
   }
 
-  /** Runs a request and answers it. The promise ends when the answer was given; it never rejects. */
-  run(request: RpcRequest, asker: Responder): Promise<void> | void {
+  /**
+   * Runs a request and answers it. The promise ends when the answer was given; it never rejects. `waits` is called, once
+   * or not at all, when only a run or a person is left to be waited for.
+   */
+  run(request: RpcRequest, asker: Responder, waits: () => void): Promise<void> | void {
     const started = performance.now();
     try {
-      const result = this.#start(request, asker);
+      const result = this.#start(request, asker, waits);
       if (result instanceof Promise) {
         return result.then(
           (payload: unknown) => this.#succeeded(request, asker, payload, started),
@@ -86,23 +89,28 @@ export class Dispatcher {
     return Object.hasOwn(this.#options.methods, method);
   }
 
-  #start(request: RpcRequest, asker: Responder): unknown {
+  #start(request: RpcRequest, asker: Responder, waits: () => void): unknown {
     const { method } = request;
     if (method === "connect") {
       if (!asker.hasScope("operator.admin")) throw missingScope("operator.admin");
       throw new GatewayError("INVALID_REQUEST", "connect is the first request of a connection, and the only one");
     }
     if (!this.#serves(method)) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
-    return this.#call(method, request, asker);
+    return this.#call(method, request, asker, waits);
   }
 
-  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder): unknown {
-    const { scope, run }: Method<MethodParams<M>> = this.#options.methods[method]!;
+  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder, waits: () => void): unknown {
+    const { scope, run, waits: isWait }: Method<MethodParams<M>> = this.#options.methods[method]!;
     const role = scope === "node" ? "node" : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);
     if (scope !== "node" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);
-    const accept = (payload: unknown): void => asker.send(encodeResult(request.id, payload));
-    return run(checkParams(method, request.params), { ...asker.base, accept });
+    const accept = (payload: unknown): void => {
+      asker.send(encodeResult(request.id, payload));
+      waits();
+    };
+    const params = checkParams(method, request.params);
+    if (isWait) waits();
+    return run(params, { ...asker.base, accept });
   }
 
   #succeeded(request: RpcRequest, asker: Responder, payload: unknown, started: number): void {

@@ -7,6 +7,7 @@ import { TrafficGenerator } from "./traffic.ts";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { CrashBench } from "./crash-bench.ts";
+import { describeUnanswered } from "./unanswered.ts";
 
 /** How long the end of a process may be seen after the end of its sockets. */
 const EXIT_SEEN_MS = 5_000;
@@ -118,6 +119,9 @@ export class CrashCampaign {
         onThisHome = 0;
       }
       if (onThisHome > 0) await this.#close();
+    } catch (err) {
+      this.#keepHome();
+      throw err;
     } finally {
       await this.#world.close();
     }
@@ -228,6 +232,11 @@ export class CrashCampaign {
     return life.over ? null : client;
   }
 
+  async #explained(err: unknown, life: GatewayRun, client: ProtocolClient): Promise<unknown> {
+    if (!(err instanceof ClientError) || err.kind !== "timeout") return err;
+    return new Error(`${err.message}\n${await describeUnanswered(life, client)}`, { cause: err });
+  }
+
   /** Resolves when nothing runs and nothing waits, or after `limitMs`, or with the end of the life. */
   async #untilIdle(client: ProtocolClient, life: GatewayRun, limitMs: number): Promise<boolean> {
     const end = Date.now() + limitMs;
@@ -240,7 +249,7 @@ export class CrashCampaign {
         idle = sessions.every((row) => !row.hasActiveRun && row.queuedInputs === 0) ? idle + 1 : 0;
         if (idle > 3) return true;
       } catch (err) {
-        if (!life.over) throw err;
+        if (!life.over) throw await this.#explained(err, life, client);
       }
       await sleep(25);
     }
@@ -267,13 +276,16 @@ export class CrashCampaign {
     }
     this.#add(checkFinalState(this.#world, this.#ledger, this.#starts, reported, this.#hostKills));
     for (const fault of this.#ledger.violations.slice(faults)) this.#report(`  at the end of a home: ${fault}`);
-    const { keepDir } = this.#options;
-    if (keepDir && this.#ledger.violations.length > faults) cpSync(this.#world.home, keepDir, { recursive: true });
+    if (this.#ledger.violations.length > faults) this.#keepHome();
     this.#summary.acked += this.#ledger.all("acked").length;
     this.#ledger.clear();
     this.#starts = [];
     this.#hostKills = [];
     this.#world.reset(this.#options.hosts ? this.#random.pick(CONCURRENT) : undefined);
+  }
+
+  #keepHome(): void {
+    if (this.#options.keepDir) cpSync(this.#world.home, this.#options.keepDir, { recursive: true });
   }
 
   async #finish(life: GatewayRun, client: ProtocolClient, reported: Set<string>): Promise<void> {
