@@ -1,13 +1,13 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { ThinkingLevel } from "../core/thinking.ts";
-import type { ToolName } from "../tools/tool.ts";
+import type { ToolName, ToolPermit } from "../tools/tool.ts";
 
 /** `provider/id`, split. */
 export type ModelRef = { provider: string; id: string };
 export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
 
 /** A turn gets exactly the granted tools; the empty list means none. */
-export type { ToolName } from "../tools/tool.ts";
+export { effectOf, type ToolCaller, type ToolName, type ToolPermit } from "../tools/tool.ts";
 
 export type ImageInput = { mimeType: string; /** base64 */ data: string };
 
@@ -43,7 +43,11 @@ export type Turn = {
    * Asked before each tool call runs; the runtime waits for the answer. The caller stores the call first, so that a crash
    * never replays it. After a rejection or an abort it must not run.
    */
-  beforeTool: (call: { id: string; name: string; args: unknown }) => Promise<{ allow: true } | { allow: false; reason: string }>;
+  beforeTool: (call: {
+    id: string;
+    name: string;
+    args: unknown;
+  }) => Promise<{ allow: true; permit: ToolPermit } | { allow: false; reason: string }>;
 };
 
 /** No context of the runtime matches this checkpoint: the next turn rebuilds it from `history()`. */

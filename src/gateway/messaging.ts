@@ -35,6 +35,7 @@ import { resetRule } from "./reset-rule.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { statusLines } from "./status-text.ts";
 import type { Storage } from "./storage.ts";
+import { permitFor } from "./tool-permits.ts";
 
 export type MessagingDeps = GatewayBase &
   Storage & {
@@ -109,6 +110,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     newId: randomUUID,
     concurrency: () => running.config.agents.defaults.maxConcurrent,
     split: directory.split,
+    permitFor: (caller) => permitFor(running, caller),
     live: indicators,
     replyToMode: (target) => replyToMode(running.config, target),
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),

@@ -34,6 +34,7 @@ import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
+import { permitFor } from "./tool-permits.ts";
 
 /** All methods by name: this table is the advertised list. */
 export function createMethods(deps: MethodsDeps): MethodTable {
@@ -159,7 +160,7 @@ function toolFamily(deps: MethodsDeps) {
   return toolsMethods({
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
-    workspaceOf: (agentId) => running.agents.settings(agentId).workspace,
+    permitFor: (caller) => permitFor(running, caller),
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
     sessions,
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),

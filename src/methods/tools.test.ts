@@ -13,7 +13,7 @@ import { checkParams } from "../protocol/validate.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
-import { AGENT_TOOLS } from "../tools/tool.ts";
+import { TOOL_NAMES } from "../tools/tool.ts";
 import { resolveKey } from "./chat-context.ts";
 import { decideMessage } from "./routes.ts";
 import { toolsMethods } from "./tools.ts";
@@ -44,7 +44,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       own: { key: `agents.entries.${agentId}.tools`, policy: checked.agents.entries[agentId]?.tools },
       room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
     }),
-    workspaceOf: () => workspace,
+    permitFor: (caller) => ({ caller, workspace, outside: [] }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
     decideMessage: (message) => decideMessage(routes, message, true),
@@ -83,7 +83,7 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   );
   assert.deepEqual(
     tools.map(({ id }) => id),
-    [...AGENT_TOOLS],
+    [...TOOL_NAMES],
   );
   for (const { description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
@@ -107,7 +107,6 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["ls", undefined],
       ["find", undefined],
       ["grep", undefined],
-      ["edit", true],
       ["bash", true],
     ],
   );
@@ -126,8 +125,9 @@ test("the explanation names the setting that decides, for operators, people and 
   assert.deepEqual([own["agentId"], own["surface"]], ["main", "operator"]);
   const byProfile = 'yes: agents.entries.main.tools.profile "coding"';
   assert.deepEqual(rulesOf(own), {
-    ...Object.fromEntries(AGENT_TOOLS.map((tool) => [tool, byProfile])),
+    ...Object.fromEntries(TOOL_NAMES.map((tool) => [tool, byProfile])),
     write: "no: tools.deny",
+    edit: "no: tools.deny",
   });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
   assert.equal(room["agentId"], "ops");

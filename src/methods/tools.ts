@@ -10,13 +10,24 @@ import type { Sessions } from "../store/sessions.ts";
 import {
   decideTools,
   grantedTools,
-  TOOL_PROFILES,
-  TOOL_SECTIONS,
+  isInProfile,
+  SECTIONS,
+  sectionTools,
   type PolicyLayers,
   type Surface,
   type ToolDecision,
+  type ToolProfile,
 } from "../tools/policy.ts";
-import { AGENT_TOOLS, isToolName, type ToolDescription, type ToolExecutor, type ToolName, type ToolResult } from "../tools/tool.ts";
+import {
+  isToolName,
+  TOOL_NAMES,
+  TOOL_SECTIONS,
+  type ToolDescription,
+  type ToolExecutor,
+  type ToolName,
+  type ToolPermit,
+  type ToolResult,
+} from "../tools/tool.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { requireAgent } from "./require-agent.ts";
@@ -26,7 +37,8 @@ export type ToolsDeps = {
   config: () => Config;
   /** The policies that decide about a turn of this agent; `room`: those of the chat room that its message is from. */
   policyLayers: (agentId: AgentId, room: RoutingDecision["roomTools"]) => PolicyLayers;
-  workspaceOf: (agentId: AgentId) => string;
+  /** What a call by an operator may do. */
+  permitFor: (caller: ToolPermit["caller"]) => ToolPermit;
   /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
   resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
   sessions: Pick<Sessions, "get">;
@@ -59,24 +71,25 @@ export function toolsMethods(deps: ToolsDeps) {
   } satisfies MethodTable;
 }
 
-const PROFILE_LABELS = { minimal: "Minimal", coding: "Coding", messaging: "Messaging", full: "Full" } as const satisfies Record<
-  keyof typeof TOOL_PROFILES,
-  string
->;
-const PROFILES = Object.keys(TOOL_PROFILES) as (keyof typeof TOOL_PROFILES)[];
+const PROFILE_LABELS: Readonly<Record<ToolProfile, string>> = {
+  minimal: "Minimal",
+  coding: "Coding",
+  messaging: "Messaging",
+  full: "Full",
+};
+const PROFILES = Object.keys(PROFILE_LABELS) as ToolProfile[];
 
-const profilesWith = (tool: ToolName): string[] =>
-  PROFILES.filter((id) => id !== "full" && (TOOL_PROFILES[id] as readonly ToolName[]).includes(tool));
+const profilesWith = (tool: ToolName): string[] => PROFILES.filter((id) => id !== "full" && isInProfile(id, tool));
 
 function catalog(deps: ToolsDeps, { agentId }: MethodParams<"tools.catalog">): Record<string, unknown> {
   return {
     agentId: requireAgent(deps.config(), agentId),
     profiles: PROFILES.map((id) => ({ id, label: PROFILE_LABELS[id] })),
-    groups: TOOL_SECTIONS.map(({ id, label, tools }) => ({
+    groups: SECTIONS.map((id) => ({
       id,
-      label,
+      label: TOOL_SECTIONS[id],
       source: "core",
-      tools: deps.tools.describe(tools).map(toCatalogEntry),
+      tools: deps.tools.describe(sectionTools(id)).map(toCatalogEntry),
     })),
   };
 }
@@ -168,14 +181,19 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
     source: "core",
     error: { code, message, ...(details && { details }) },
   });
-  if (!isToolName(name)) return refused("unknown", `unknown tool "${name.slice(0, 64)}"; the tools are ${AGENT_TOOLS.join(", ")}`);
+  if (!isToolName(name)) return refused("unknown", `unknown tool "${name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
   const [decision] = decideTools("operator", deps.policyLayers(agentId, null)).filter((each) => each.tool === name);
   const { isGranted, rule } = withSession(deps, session.key, decision!);
   if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   const { content, isError } = await deps.tools.run(
     { id: params.idempotencyKey ?? "invoke", name, args },
-    { workspace: deps.workspaceOf(agentId), signal: caller.signal, update: () => {}, log: deps.log },
+    {
+      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator" }),
+      signal: caller.signal,
+      update: () => {},
+      log: deps.log,
+    },
   );
   return {
     ok: !isError,

@@ -7,7 +7,7 @@ import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
-import { AGENT_TOOLS } from "./tool.ts";
+import { TOOL_NAMES } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
 
@@ -108,14 +108,14 @@ test("the built-in tools are those of the policy, in the order that is asked for
   const tools = createBuiltInTools({ env: { HOME: "/home" }, marker: "m", tempDir: "/nonexistent" });
   assert.deepEqual(
     tools.map(({ name }) => name),
-    AGENT_TOOLS,
+    TOOL_NAMES,
   );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
     executor.describe(["bash", "none", "read"]).map(({ name }) => name),
     ["bash", "read"],
   );
-  const descriptions = executor.describe(AGENT_TOOLS);
+  const descriptions = executor.describe(TOOL_NAMES);
   for (const each of descriptions) assert.deepEqual(Object.keys(each), ["name", "description", "parameters"]);
   for (const { name, description } of descriptions) assert.ok(description.length < 400, name);
   assert.ok(JSON.stringify(descriptions).length < 4_000, `${JSON.stringify(descriptions).length} characters`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolPolicy } from "../config/schema.ts";
-import { AGENT_TOOLS, type ToolName } from "./tool.ts";
+import { effectOf, TOOL_NAMES, type ToolName } from "./tool.ts";
 import { decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
 
 type Policies = { shared?: ToolPolicy; own?: ToolPolicy; room?: ToolPolicy };
@@ -82,6 +82,21 @@ test("any further list takes away only", () => {
   }
 });
 
+test("a tool that one place denies takes with it every tool of the same effect", () => {
+  for (const tool of TOOL_NAMES) {
+    for (const place of ["shared", "own", "room"] as const) {
+      const granted = grantOf("channel", { own: { profile: "full" }, [place]: { profile: "full", deny: [tool] } }).split(" ");
+      const same = TOOL_NAMES.filter((each) => effectOf(each) === effectOf(tool));
+      assert.deepEqual(
+        same.filter((each) => granted.includes(each)),
+        [],
+        `${tool} in ${place}`,
+      );
+      assert.ok(granted.length > 1, "the others stay");
+    }
+  }
+});
+
 const RULES: readonly [title: string, surface: Surface, policies: Policies, tool: ToolName, rule: string][] = [
   ["nothing", "operator", {}, "bash", "operators have all tools that nothing denies"],
   ["nothing for a channel", "channel", {}, "read", "senders of channels have the tools that agents.entries.main.tools names"],
@@ -98,7 +113,7 @@ for (const [title, surface, policies, tool, rule] of RULES) {
     const decisions = decideTools(surface, layersOf(policies));
     assert.deepEqual(
       decisions.map((each) => each.tool),
-      AGENT_TOOLS,
+      TOOL_NAMES,
     );
     assert.equal(decisions.find((each) => each.tool === tool)!.rule, rule);
   });

@@ -1,29 +1,30 @@
 import type { ToolPolicy } from "../config/schema.ts";
-import { AGENT_TOOLS, type ToolName } from "./tool.ts";
+import { effectOf, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolName, type ToolSection } from "./tool.ts";
 
-/** The tools of the catalog by section; a list of tools may name a section as `group:<id>`. */
-export const TOOL_SECTIONS: readonly { id: string; label: string; tools: readonly ToolName[] }[] = [
-  { id: "fs", label: "Files", tools: ["read", "ls", "find", "grep", "write", "edit"] },
-  { id: "runtime", label: "Runtime", tools: ["bash"] },
-];
+export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
+
+const toolsOf = (isOne: (tool: ToolName) => boolean): readonly ToolName[] => TOOL_NAMES.filter(isOne);
+
+/** The tools of a section. */
+export const sectionTools = (section: ToolSection): readonly ToolName[] => toolsOf((tool) => TOOLS[tool].section === section);
 
 /** What lists of tools may name besides the tools. */
 const NAMES: Readonly<Record<string, readonly ToolName[]>> = {
-  "*": AGENT_TOOLS,
-  ...Object.fromEntries(TOOL_SECTIONS.map(({ id, tools }) => [`group:${id}`, tools])),
+  "*": TOOL_NAMES,
+  ...Object.fromEntries(SECTIONS.map((section) => [`group:${section}`, sectionTools(section)])),
   exec: ["bash"],
 };
 
-/** Named sets of tools. */
-export const TOOL_PROFILES = { minimal: [], coding: AGENT_TOOLS, messaging: [], full: AGENT_TOOLS } as const satisfies Record<
-  NonNullable<ToolPolicy["profile"]>,
-  readonly ToolName[]
->;
+export type ToolProfile = NonNullable<ToolPolicy["profile"]>;
+
+/** Whether a profile, a named set of tools, has a tool. */
+export const isInProfile = (profile: ToolProfile, tool: ToolName): boolean =>
+  profile === "full" || (TOOLS[tool].profiles as readonly ToolProfile[]).includes(profile);
 
 const expand = (names: readonly string[] | undefined): readonly ToolName[] =>
   (names ?? []).flatMap((name) => {
     const key = name.trim().toLowerCase();
-    return NAMES[key] ?? AGENT_TOOLS.filter((tool) => tool === key);
+    return NAMES[key] ?? TOOL_NAMES.filter((tool) => tool === key);
   });
 
 /** A policy with the configuration key that it is from. */
@@ -45,11 +46,15 @@ type Verdict = Omit<ToolDecision, "tool">;
  * has what is left; a sender of a channel has of it what the agent's own policy names, so that an absent policy denies all. Pure.
  */
 export function decideTools(surface: Surface, layers: PolicyLayers): readonly ToolDecision[] {
-  return AGENT_TOOLS.map((tool) => ({ tool, ...(findDenial(layers, tool) ?? findGrant(surface, layers, tool)) }));
+  return TOOL_NAMES.map((tool) => ({ tool, ...(findDenial(layers, tool) ?? findGrant(surface, layers, tool)) }));
 }
 
-const names = (layer: PolicyLayer | undefined, field: "allow" | "alsoAllow" | "deny", tool: ToolName): boolean =>
+const names = (layer: PolicyLayer | undefined, field: "allow" | "alsoAllow", tool: ToolName): boolean =>
   expand(layer?.policy?.[field]).includes(tool);
+
+/** A list that denies a tool denies whatever has the same effect: who may not write a file may not edit one either. */
+const denies = (layer: PolicyLayer, tool: ToolName): boolean =>
+  expand(layer.policy?.deny).some((denied) => effectOf(denied) === effectOf(tool));
 
 const deny = (rule: string): Verdict => ({ isGranted: false, rule });
 const grant = (rule: string): Verdict => ({ isGranted: true, rule });
@@ -57,7 +62,7 @@ const profileRule = ({ key, policy }: PolicyLayer): string => `${key}.profile "$
 
 function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdict | null {
   const layers = [room, own, shared].filter((layer) => layer !== undefined);
-  const denying = layers.find((layer) => names(layer, "deny", tool));
+  const denying = layers.find((layer) => denies(layer, tool));
   if (denying) return deny(`${denying.key}.deny`);
   const isAdded = (layer: PolicyLayer): boolean => names(layer, "alsoAllow", tool);
   const limiting = layers.find((layer) => layer.policy?.allow !== undefined && !names(layer, "allow", tool) && !isAdded(layer));
@@ -69,7 +74,7 @@ function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdic
   for (const [layer, adding] of profiles) {
     const profile = layer?.policy?.profile;
     if (profile === undefined || adding.some(isAdded)) continue;
-    if (!(TOOL_PROFILES[profile] as readonly ToolName[]).includes(tool)) return deny(profileRule(layer!));
+    if (!isInProfile(profile, tool)) return deny(profileRule(layer!));
   }
   return null;
 }
@@ -86,6 +91,6 @@ function findGrant(surface: Surface, { shared, own }: PolicyLayers, tool: ToolNa
     : deny(`senders of channels have the tools that ${own.key} names`);
 }
 
-/** The granted tools of decisions, in the order of AGENT_TOOLS. */
+/** The granted tools of decisions, in the order of TOOL_NAMES. */
 export const grantedTools = (decisions: readonly ToolDecision[]): readonly ToolName[] =>
   decisions.flatMap(({ tool, isGranted }) => (isGranted ? [tool] : []));

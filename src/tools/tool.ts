@@ -1,10 +1,39 @@
+import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
-/** The built-in tools of the default agent. */
-export const AGENT_TOOLS = ["read", "ls", "find", "grep", "write", "edit", "bash"] as const;
-export type ToolName = (typeof AGENT_TOOLS)[number];
-export const isToolName = (name: string): name is ToolName => AGENT_TOOLS.some((tool) => tool === name);
+/** What a tool does to the world. Who denies one tool denies all that have the same effect. */
+export type ToolEffect =
+  /** Shows names of files. */
+  | "list"
+  /** Shows the content of files. */
+  | "read"
+  | "write"
+  /** Runs programs. */
+  | "run";
+
+/** What the policy and the lists of tools know of one. */
+type ToolFacts = { section: ToolSection; effect: ToolEffect; profiles: readonly ("coding" | "messaging" | "minimal")[] };
+
+/** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
+export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime" } as const;
+export type ToolSection = keyof typeof TOOL_SECTIONS;
+
+/** The built-in tools, in the order in which a model reads them. The profile `full` has all of them. */
+export const TOOLS = {
+  read: { section: "fs", effect: "read", profiles: ["coding"] },
+  ls: { section: "fs", effect: "list", profiles: ["coding"] },
+  find: { section: "fs", effect: "list", profiles: ["coding"] },
+  grep: { section: "fs", effect: "read", profiles: ["coding"] },
+  write: { section: "fs", effect: "write", profiles: ["coding"] },
+  edit: { section: "fs", effect: "write", profiles: ["coding"] },
+  bash: { section: "runtime", effect: "run", profiles: ["coding"] },
+} as const satisfies Readonly<Record<string, ToolFacts>>;
+
+export type ToolName = keyof typeof TOOLS;
+export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
+export const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
+export const effectOf = (tool: ToolName): ToolEffect => TOOLS[tool].effect;
 
 export type ToolContent = { type: "text"; text: string } | { type: "image"; mimeType: string; /** base64 */ data: string };
 
@@ -14,10 +43,27 @@ export type ToolResult = { content: readonly ToolContent[]; isError: boolean };
 /** A call as the model wrote it; `args` is unchecked. */
 export type ToolCall = { id: string; name: string; args: unknown };
 
-/** What a tool may use during one call. */
-export type ToolContext = {
+/** For whom a call is made. The gateway sets it, never the model. */
+export type ToolCaller = {
+  agentId: AgentId;
+  sessionKey: SessionKey;
+  /** Null for a call without a turn. */
+  runId: RunId | null;
+  /** Who has written what the agent acts on: an operator, or people on a channel. */
+  surface: "operator" | "channel";
+};
+
+/** What a call may do, decided from the configuration when it was allowed. */
+export type ToolPermit = {
+  caller: ToolCaller;
   /** Absolute path: relative paths are resolved against it, and commands run in it. */
   workspace: string;
+  /** Absolute paths of directories beside the workspace that the tools for files may use; `/` is everything. */
+  outside: readonly string[];
+};
+
+/** What a tool may use during one call. */
+export type ToolContext = ToolPermit & {
   /** Aborted when the turn is stopped: everything that the call started must then end within a second. */
   signal: AbortSignal;
   /** Shows an intermediate result; each call replaces the previous one. A tool calls it at most ten times a second. */

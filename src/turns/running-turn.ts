@@ -1,4 +1,13 @@
-import { REBUILD_CHECKPOINT, type AgentEvent, type AgentRuntime, type ToolName, type Turn, type TurnFailure } from "../agents/runtime.ts";
+import {
+  REBUILD_CHECKPOINT,
+  type AgentEvent,
+  type AgentRuntime,
+  type ToolCaller,
+  type ToolName,
+  type ToolPermit,
+  type Turn,
+  type TurnFailure,
+} from "../agents/runtime.ts";
 import type { Button, ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
@@ -13,6 +22,7 @@ import type { Inbox, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionPatch, type SessionRow, type Sessions } from "../store/sessions.ts";
+import { isFromOperator } from "./agent-text.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
 import { answerCommand, parseCommand, type CommandChoice, type CommandContext } from "./commands.ts";
 import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
@@ -48,6 +58,8 @@ export type RunningTurnDeps = TurnRequestDeps & {
   metrics: Metrics;
   newId: () => string;
   commands: CommandContext;
+  /** What a call of a tool may do now. */
+  permitFor: (caller: ToolCaller) => ToolPermit;
   directory: Pick<ChannelLookup, "capabilities">;
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
@@ -240,7 +252,13 @@ export class RunningTurn {
     await this.#storeToolCall();
     if (!isGranted()) return refused;
     if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
-    return { allow: true };
+    return { allow: true, permit: this.#deps.permitFor(this.#toolCaller()) };
+  }
+
+  #toolCaller(): ToolCaller {
+    const { runId, sessionKey } = this.#ref;
+    const { agentId, payload } = this.#context.row;
+    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel" };
   }
 
   #checkToolCall(call: ToolCall): string | null {

@@ -14,6 +14,7 @@ import type { ToolContent, ToolExecutor } from "../../src/tools/tool.ts";
 import type { ModelReply, ModelServer, RecordedRequest } from "../model-server.ts";
 import { seedPiCache } from "../wire/warm-start.ts";
 import { testHosts } from "./pi-runtime-options.ts";
+import { allowTools } from "./tool-permit.ts";
 
 export type HostKind = "shared" | "process";
 export const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -121,7 +122,7 @@ export class ConformanceHost {
       conversationContext: `This is the session ${sessionId}.`,
       checkpoint: null,
       history: () => [],
-      beforeTool: () => Promise.resolve({ allow: true }),
+      beforeTool: allowTools(this.workspace),
       ...more,
     };
   }

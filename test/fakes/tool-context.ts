@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { silentLog } from "../../src/core/log.ts";
 import type { ToolContent, ToolContext, ToolResult } from "../../src/tools/tool.ts";
+import { testPermit } from "./tool-permit.ts";
 
 /** A context in a temporary workspace, with everything that a call showed, and the means to stop it. */
 export type TestToolContext = ToolContext & { updates: (readonly ToolContent[])[]; stop: () => void };
@@ -14,7 +15,7 @@ export function toolContext(t: TestContext): TestToolContext {
   const controller = new AbortController();
   const updates: (readonly ToolContent[])[] = [];
   return {
-    workspace,
+    ...testPermit(workspace),
     signal: controller.signal,
     update: (content) => void updates.push(content),
     log: silentLog,

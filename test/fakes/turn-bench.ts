@@ -24,6 +24,7 @@ import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
+import { testPermit } from "./tool-permit.ts";
 
 type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "running">;
 
@@ -117,6 +118,7 @@ export function openTurnBench(
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
+    permitFor: (caller) => ({ ...testPermit("/"), caller }),
     directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),

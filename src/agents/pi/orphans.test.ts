@@ -27,6 +27,7 @@ const gateway = (text: string): string => `
 import { createPiRuntime } from ${url("./runtime.ts")};
 import { testHosts, testTools } from ${url("../../../test/fakes/pi-runtime-options.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
+import { allowTools } from ${url("../../../test/fakes/tool-permit.ts")};
 import { silentMetrics } from ${url("../../core/metrics.ts")};
 import { systemClock } from ${url("../../core/clock.ts")};
 const runtime = createPiRuntime({
@@ -37,7 +38,7 @@ runtime.start();
 setInterval(() => {}, 1e6);
 const turn = { runId: "r", sessionKey: "agent:main:x", sessionId: "x", agentId: "main", text: ${JSON.stringify(text)}, images: [],
   models: [{ provider: "test", id: "test-model" }], thinking: "off", tools: ["bash"], workspace: ${JSON.stringify(join(root, "workspace"))},
-  conversationContext: "", checkpoint: null, history: () => [], beforeTool: () => Promise.resolve({ allow: true }) };
+  conversationContext: "", checkpoint: null, history: () => [], beforeTool: allowTools(${JSON.stringify(join(root, "workspace"))}) };
 for await (const event of runtime.prompt(turn, new AbortController().signal)) console.log(event.type);
 `;
 

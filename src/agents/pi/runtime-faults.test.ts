@@ -19,6 +19,7 @@ import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { PiLaunch } from "./launch.ts";
 import type { LaunchSpec } from "./launcher.ts";
 import { createPiRuntime } from "./runtime.ts";
+import { allowTools } from "../../../test/fakes/tool-permit.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-faults-"));
 const stateDir = join(root, "state");
@@ -85,7 +86,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     conversationContext: "",
     checkpoint: null,
     history: () => [],
-    beforeTool: () => Promise.resolve({ allow: true }),
+    beforeTool: allowTools(join(root, "one")),
     ...more,
   };
 }

@@ -12,6 +12,7 @@ import { silentMetrics } from "../../core/metrics.ts";
 import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { createPiRuntime } from "./runtime.ts";
 import { testHosts, testTools } from "../../../test/fakes/pi-runtime-options.ts";
+import { allowTools } from "../../../test/fakes/tool-permit.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-odd-"));
 const stateDir = join(root, "state");
@@ -68,7 +69,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     conversationContext: "",
     checkpoint: null,
     history: () => [],
-    beforeTool: () => Promise.resolve({ allow: true }),
+    beforeTool: allowTools(workspace),
     ...more,
   };
 }

@@ -15,6 +15,7 @@ import type { ProviderTable } from "../models.ts";
 import type { AgentEvent, AgentRuntime, Turn } from "../runtime.ts";
 import { createPiRuntime } from "./runtime.ts";
 import { testHosts, testTools } from "../../../test/fakes/pi-runtime-options.ts";
+import { allowTools } from "../../../test/fakes/tool-permit.ts";
 
 /** Every test holds for both hosts: runtime-process.test.ts runs them again with the other one. */
 const host = process.env["PI_TEST_HOST"] === "process" ? "process" : "shared";
@@ -90,7 +91,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     conversationContext: "A test is talking.",
     checkpoint: null,
     history: () => [],
-    beforeTool: () => Promise.resolve({ allow: true }),
+    beforeTool: allowTools(workspace),
     ...more,
   };
 }

@@ -340,7 +340,7 @@ class PiRuntime implements AgentRuntime {
         const verdict = await turn.beforeTool(call);
         if (!verdict.allow) return reply(refused(verdict.reason));
         signal.throwIfAborted();
-        const context = { workspace: turn.workspace, signal, update: (update: readonly ToolContent[]) => reply({ update }), log };
+        const context = { ...verdict.permit, signal, update: (update: readonly ToolContent[]) => reply({ update }), log };
         reply(await tools.run(call, context));
       } catch (err) {
         if (!signal.aborted) log.warn("a tool call was not allowed because its check failed", { tool: call.name, reason: reasonOf(err) });
