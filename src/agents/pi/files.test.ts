@@ -1,6 +1,6 @@
 // Group: wire
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -127,6 +127,20 @@ test("Locks of a killed Pi are removed, files stay", async () => {
   mkdirSync(join(dirs.config, "auth.json.lock"));
   await removeLocks(dirs);
   assert.deepEqual(readdirSync(dirs.config).toSorted(), ["models.json", "settings.json", "start", "tmp"]);
+});
+
+test("A lock is as old as its creation, whatever time of modification Pi has given it", async () => {
+  const dirs = piDirs(join(root, "locks"));
+  await writePiFiles(dirs, toPiConfig(table, {}));
+  const lock = join(dirs.config, "settings.json.lock");
+  mkdirSync(lock);
+  const created = statSync(lock).ctimeMs;
+  const ahead = new Date(created + 1_005);
+  utimesSync(lock, ahead, ahead);
+  await removeLocks(dirs, silentLog, statSync(lock).ctimeMs - 1);
+  assert.ok(existsSync(lock), "it is of a process that was started later");
+  await removeLocks(dirs, silentLog, statSync(lock).ctimeMs);
+  assert.ok(!existsSync(lock));
 });
 
 test("A changed key starts a new generation", () => {

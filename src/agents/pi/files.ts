@@ -291,7 +291,7 @@ async function readIfThere(path: string): Promise<string | null> {
 
 /**
  * Removes the locks of a killed Pi, which are older than its end: the next one would wait half a minute for them. Pi holds a lock only
- * for a moment, so that those of another process are newer.
+ * for a moment, so that those of another process are newer. The time of modification says nothing: Pi sets it up to a second ahead.
  */
 export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentLog, endedAt = Number.POSITIVE_INFINITY): Promise<void> {
   await makePrivateDir(dirs.config, log);
@@ -299,7 +299,7 @@ export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentL
   for (const name of names) {
     const path = join(dirs.config, name);
     const lock = await stat(path).catch(() => null);
-    if (lock && lock.mtimeMs <= endedAt) await rm(path, { recursive: true, force: true });
+    if (lock && lock.ctimeMs <= endedAt) await rm(path, { recursive: true, force: true });
   }
 }
 

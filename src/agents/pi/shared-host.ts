@@ -166,6 +166,8 @@ export class SharedHost {
     } catch (err) {
       log.error("the agent host did not start", { reason: reasonOf(err), stderr: this.#process.stderr });
       this.#process.kill("SIGKILL", false);
+      // Until then it counts as starting: who waits for it would look again at once, without an end.
+      await this.#process.exited;
     }
   }
 

@@ -186,6 +186,16 @@ test("A host that gets too little CPU time to answer is not killed", async (t) =
   assert.equal(hosts.restarts, 0);
 });
 
+test("A host that refuses to start is replaced once it has ended", async (t) => {
+  const refusing = HOST.replace("success:true", "success:false");
+  const scripts = [refusing, HOST];
+  const { hosts, launches } = makeHosts(t, { script: () => scripts.shift() ?? HOST });
+  const session = await hosts.acquire("/a", "shared");
+  assert.equal(session.isAlive, true);
+  assert.equal(launches(), 2);
+  assert.equal(hosts.restarts, 1);
+});
+
 test("When hosts keep failing, turns are refused at once, and later tried again", async (t) => {
   let broken = true;
   const { hosts, clock } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
