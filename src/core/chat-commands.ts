@@ -23,7 +23,7 @@ export type ChatCommand = {
  */
 export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   (
-    "acp agents allowlist approve bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
+    "acp agents allowlist bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
     "export-session export-trajectory fast focus fork goal id kill learn login loop mcp models name pair plugin plugins reason reasoning " +
     "redirect restart rewind send session sessions side skill steer subagents tasks tell tools trace trajectory tts unfocus update usage " +
     "voice whoami"
@@ -58,6 +58,23 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     effect: "turns",
     immediate: true,
     args: [],
+  },
+  {
+    name: "approve",
+    aliases: [],
+    description: "Answer a question about a command of the agent.",
+    category: "session",
+    effect: "none",
+    immediate: true,
+    args: [
+      { name: "id", description: "the characters in the question", required: true },
+      {
+        name: "decision",
+        description: "allow-once, allow-always or deny",
+        required: true,
+        choices: ["allow-once", "allow-always", "deny"],
+      },
+    ],
   },
   {
     name: "new",

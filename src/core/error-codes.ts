@@ -56,6 +56,10 @@ export const ERROR_DETAILS = {
   // Agents, sessions and messages
   AGENT_SELECTION_REQUIRED: { code: "NOT_FOUND", text: "No agent can be selected; `agents` lists the configured ones." },
   ATTACHMENT_NOT_USABLE: { code: "INVALID_REQUEST", text: "An attachment is damaged, too large or of an unsupported type." },
+  APPROVALS_CHANGED: { code: "CONFLICT", text: "The allowlist of commands was changed since it was read." },
+  APPROVAL_ALREADY_RESOLVED: { code: "INVALID_REQUEST", text: "The question was answered before, or has ended; the first answer counts." },
+  APPROVAL_DECISION_NOT_OFFERED: { code: "INVALID_REQUEST", text: "The decision is not one of those that the question offers." },
+  APPROVAL_NOT_FOUND: { code: "NOT_FOUND", text: "No approval has this id, or several begin with it." },
   LANE_FULL: { code: "UNAVAILABLE", text: "Too many messages are queued in the session." },
   MODEL_NOT_FOUND: { code: "INVALID_REQUEST", text: "The model is unknown." },
   NOTHING_TO_COMPACT: { code: "UNAVAILABLE", retryable: false, text: "The context is short already." },

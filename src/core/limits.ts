@@ -25,6 +25,17 @@ export const LIMITS = {
   connectionWaiting: 512,
   /** Requests of one connection that wait; more are answered UNAVAILABLE with retryAfterMs. */
   connectionQueue: 4_096,
+  /** How long a question about a command may wait for its answer; then it counts as no. */
+  approvalMs: 1_800_000,
+  /** Questions that wait at the same time; one more is refused at once. */
+  approvalsPending: 256,
+  /** Runs whose answers are remembered, so that commands of one kind are asked about once in a turn. */
+  approvalRunsKept: 256,
+  /** Scripts that an approval binds to their present content, and the size of each; a larger one is not bound. */
+  boundFiles: 32,
+  boundFileBytes: 4_194_304,
+  /** Programs that are allowed for good, for each agent; the least recently used goes first. */
+  allowedPrograms: 500,
   /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */
   messageChars: 400_000,
   /** Messages waiting in one session's lane; more are refused UNAVAILABLE (RPC) or become dead letters (channel). */
@@ -49,7 +60,7 @@ export const LIMITS = {
   sendSettleMs: 1_000,
   /** Age at which an unsent part becomes a dead letter instead of being sent late. */
   outboundMaxAgeMs: 24 * 3_600_000,
-  /** Terminal inbox rows keep their id, for deduplication, this long. */
+  /** Terminal inbox rows keep their id, for deduplication, this long; so do answered questions about commands. */
   dedupeRetentionMs: 30 * 86_400_000,
   /** Rows that one cleanup step removes from each table of finished work; the pause between steps, and between rounds when none are left. */
   pruneRows: 500,

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { ApprovalEvents } from "../approvals/approvals.ts";
 import type { RevokedCredential } from "../auth/open.ts";
 import type { AccountStatus } from "../channels/account-types.ts";
 import type { StatePaths } from "../config/paths.ts";
@@ -13,14 +14,15 @@ import { sampleProcess } from "../observe/process-metrics.ts";
 import type { TurnEvents } from "../turns/events.ts";
 
 /** What the parts of the gateway tell each other as it happens. */
-export type GatewayEvents = TurnEvents & {
-  /** Connections and requests that rest on it have to end. */
-  "credential.revoked": RevokedCredential;
-  /** A channel account has another state. */
-  "account.status": AccountStatus;
-  /** A channel account needs its owner; one sentence. */
-  "owner.alert": { text: string };
-};
+export type GatewayEvents = TurnEvents &
+  ApprovalEvents & {
+    /** Connections and requests that rest on it have to end. */
+    "credential.revoked": RevokedCredential;
+    /** A channel account has another state. */
+    "account.status": AccountStatus;
+    /** A channel account needs its owner; one sentence. */
+    "owner.alert": { text: string };
+  };
 
 /** What every part of the gateway may use: where files are, the time, and how to report. */
 export type GatewayBase = ReturnType<typeof createBase>;

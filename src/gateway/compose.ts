@@ -4,7 +4,7 @@ import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { AnswerCache } from "../methods/answer-cache.ts";
 import { toDeviceRequestRow } from "../methods/devices.ts";
 import { healthMethods } from "../methods/health.ts";
@@ -38,6 +38,8 @@ import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
+import { CommandAllowlist } from "../approvals/allowlist.ts";
+import { Approvals } from "../approvals/approvals.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -68,12 +70,13 @@ export function composeGateway(input: ComposeInput) {
   const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
+  const { allowlist, approvals } = composeApprovals(input);
   const tools = createTools(base);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   });
-  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, links, runtime, prompt });
+  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, links, runtime, prompt, approvals });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -86,6 +89,8 @@ export function composeGateway(input: ComposeInput) {
     endpoint,
     identityKey,
     media,
+    allowlist,
+    approvals,
     tools,
     runtime,
     messaging,
@@ -104,6 +109,24 @@ function composeSettings({ base, loaded, options }: ComposeInput) {
   base.log.setPatterns(running.config.logging.redactPatterns);
   const directory = new ChannelDirectory({ running, stateDir: base.paths.state, env: process.env, log: base.log });
   return { local, running, directory };
+}
+
+/** Questions to people about commands, and what they have allowed for good. */
+function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals } {
+  const { bus, clock, log, metrics } = base;
+  const { approvalRows, keyValue, store } = storage;
+  const allowlist = new CommandAllowlist({ keyValue, now: () => clock.now() });
+  const approvals = new Approvals({
+    rows: approvalRows,
+    allowlist,
+    write: (change) => store.write(change),
+    bus,
+    clock,
+    log: log.child({ subsystem: "approvals" }),
+    metrics,
+    newId: randomUUID,
+  });
+  return { allowlist, approvals };
 }
 
 function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hub: ClientHub): Auth {
@@ -130,6 +153,8 @@ type Shared = GatewayBase &
     endpoint: GatewayEndpoint;
     identityKey: Secret;
     media: MediaStore;
+    allowlist: CommandAllowlist;
+    approvals: Approvals;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     messaging: Messaging;

@@ -19,6 +19,8 @@ import { watchLocalModels } from "./local-models.ts";
 import { prepareWorkspace } from "./method-deps.ts";
 import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
+import { startApprovalEvents } from "../methods/approval-events.ts";
+import { startApprovalNotices } from "./approval-notices.ts";
 
 export type GatewayInput = {
   base: GatewayBase;
@@ -52,6 +54,8 @@ export class Gateway {
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
+    startApprovalEvents({ bus, hub });
+    startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
     const addresses = resolveBind({
@@ -76,9 +80,10 @@ export class Gateway {
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, applier } = parts;
+    const { log, clock, store, messaging, directory, applier, approvals } = parts;
     if (this.#abort.signal.aborted) return;
     try {
+      await approvals.recover();
       const recovery = recover({
         ...parts,
         ...messaging.turns,
@@ -96,7 +101,12 @@ export class Gateway {
       clock.after(LIMITS.recoveryRetryMs, retry);
       return;
     }
-    startPruning({ ...parts, log: log.child({ subsystem: "turns" }), isStopping: () => messaging.turns.lanes.isStopping });
+    startPruning({
+      ...parts,
+      tables: [parts.inbox, parts.outbox, parts.approvalRows],
+      log: log.child({ subsystem: "turns" }),
+      isStopping: () => messaging.turns.lanes.isStopping,
+    });
     messaging.delivery.start();
     await applier.startAccounts();
   }

@@ -36,6 +36,7 @@ import type { RunningConfig } from "./running-config.ts";
 import { statusLines } from "./status-text.ts";
 import type { Storage } from "./storage.ts";
 import { permitFor } from "./tool-permits.ts";
+import type { Approvals } from "../approvals/approvals.ts";
 
 export type MessagingDeps = GatewayBase &
   Storage & {
@@ -46,6 +47,7 @@ export type MessagingDeps = GatewayBase &
     links: LinkTable;
     runtime: AgentRuntime;
     prompt: PromptContext;
+    approvals: Approvals;
   };
 
 /** The way of a message: channels -> ingest -> turns -> delivery -> channels. */

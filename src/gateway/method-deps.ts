@@ -25,6 +25,8 @@ import type { RunningConfig } from "./running-config.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
+import type { CommandAllowlist } from "../approvals/allowlist.ts";
+import type { Approvals } from "../approvals/approvals.ts";
 
 /** What the methods of a conversation need. */
 export type ChatFamilyDeps = GatewayBase &
@@ -33,6 +35,8 @@ export type ChatFamilyDeps = GatewayBase &
     running: RunningConfig;
     directory: ChannelDirectory;
     messaging: Messaging;
+    allowlist: CommandAllowlist;
+    approvals: Approvals;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     hub: Hub;
@@ -57,9 +61,10 @@ export type MethodsDeps = ChatFamilyDeps & {
   port(): number;
 };
 
-export function chatDeps({ running, directory, messaging, ...rest }: ChatFamilyDeps): ChatDeps {
+export function chatDeps({ running, directory, messaging, approvals, ...rest }: ChatFamilyDeps): ChatDeps {
   return {
     ...rest,
+    pendingApprovals: () => approvals.pending(),
     turns: messaging.turns,
     settings: (agentId) => running.agents.settings(agentId),
     configuration: () => running.agents.version,

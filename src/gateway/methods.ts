@@ -35,6 +35,7 @@ import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type M
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
 import { permitFor } from "./tool-permits.ts";
+import { approvalMethods } from "../methods/approvals.ts";
 
 /** All methods by name: this table is the advertised list. */
 export function createMethods(deps: MethodsDeps): MethodTable {
@@ -45,6 +46,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
+    ...approvalMethods({ ...deps, write: (change) => deps.store.write(change) }),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
   } satisfies MethodTable;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createPairingCode } from "../channels/pairing-code.ts";
 import type { Config } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
+import { createApprovalRows } from "../store/approvals.ts";
 import { createButtons } from "../store/buttons.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createInbox } from "../store/inbox.ts";
@@ -33,6 +34,7 @@ export function openStorage(base: GatewayBase, repair: boolean) {
     inbox: createInbox(store),
     outbox: createOutbox(store),
     channelState: createChannelState(store),
+    approvalRows: createApprovalRows(store),
     buttons: createButtons(store),
     notes: createSessionNotes(store),
     pairings: createPairings(store, { newCode: createPairingCode, now: clock.now }),

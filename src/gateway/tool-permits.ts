@@ -1,9 +1,52 @@
+import type { CommandAllowlist } from "../approvals/allowlist.ts";
+import { COMMAND_MODES } from "../core/tool-policy-schema.ts";
+import type { CommandMode } from "../tools/commands/decide.ts";
+import type { CommandSettings } from "../tools/commands/gate.ts";
+import { isEffectDenied } from "../tools/policy.ts";
 import type { ToolCaller, ToolPermit } from "../tools/tool.ts";
 import type { RunningConfig } from "./running-config.ts";
 
+type Running = Pick<RunningConfig, "agents" | "config">;
+
 /** What a call of a tool may do with the configuration that holds now. */
-export const permitFor = ({ agents }: Pick<RunningConfig, "agents">, caller: ToolCaller): ToolPermit => ({
+export const permitFor = ({ agents }: Pick<Running, "agents">, caller: ToolCaller): ToolPermit => ({
   caller,
   workspace: agents.settings(caller.agentId).workspace,
   outside: [],
 });
+
+const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES.indexOf(a) <= COMMAND_MODES.indexOf(b) ? a : b);
+
+/**
+ * What holds for the commands of a caller: the configuration, limited by what the allowlist's document says. People on channels have what
+ * the agent's own settings give them, within the shared ones; without any they are in the sandbox.
+ */
+export function commandSettings({ agents, config }: Running, allowlist: CommandAllowlist, caller: ToolCaller): CommandSettings {
+  const { agentId, surface, mayWrite } = caller;
+  const ownKey = `agents.entries.${agentId}.tools.exec`;
+  const own = config.agents.entries[agentId]?.tools?.exec;
+  const shared = config.tools?.exec;
+  const isOperator = surface === "operator";
+  const configured = own?.mode ?? (isOperator ? shared?.mode : undefined) ?? "auto";
+  const limited = isOperator || !shared?.mode ? configured : stricter(configured, shared.mode);
+  const modeKey = own?.mode === limited ? `${ownKey}.mode` : shared?.mode === limited ? "tools.exec.mode" : null;
+  const document = allowlist.limits(agentId);
+  const mode = document.security || document.ask ? stricter(limited, modeOf(document)) : limited;
+  const rule =
+    mode !== limited
+      ? "the allowlist's document (openclaw approvals get)"
+      : modeKey
+        ? `${modeKey} "${mode}"`
+        : `the default mode "${mode}"`;
+  const host = own?.host ?? (isOperator ? (shared?.host ?? "auto") : "sandbox");
+  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : "people on channels are in the sandbox";
+  const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
+  return { mode, rule, host, hostRule, alwaysAsk: document.ask === "always", readOnly: isDenied || (!isOperator && !mayWrite) };
+}
+
+/** The mode that the document's two settings are. */
+function modeOf({ security = "full", ask = "off" }: ReturnType<CommandAllowlist["limits"]>): CommandMode {
+  if (security === "deny") return "deny";
+  if (security === "allowlist") return ask === "off" ? "allowlist" : "ask";
+  return ask === "off" ? "full" : "ask";
+}

@@ -11,6 +11,7 @@ import type { Caller } from "../protocol/method.ts";
 import { toQueueMode, type QueueMode } from "../core/queue-modes.ts";
 import { toAgentId } from "../core/agent-id.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
+import type { ApprovalRow } from "../store/approvals.ts";
 import type { MediaStore, StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
@@ -46,6 +47,8 @@ export type ChatDeps = {
   runtime: Pick<AgentRuntime, "forget" | "compact">;
   settings: (agentId: AgentId) => AgentSettings;
   hub: Hub;
+  /** The questions to people that wait, oldest first. */
+  pendingApprovals: () => readonly ApprovalRow[];
   /** Encoded answers of all methods. */
   answers: AnswerCache;
   /** Stands for settings, models and agents: another object whenever they may be others. */
@@ -189,6 +192,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,
     command,
+    mayApprove: ["operator.approvals", "operator.admin"].some((scope) => message.caller.scopes.has(scope)),
     ...(message.attached?.length ? { attached: message.attached } : {}),
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
   };

@@ -5,6 +5,8 @@ import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
+import { approvalsTopic } from "./approval-events.ts";
+import { toSnapshot } from "./approvals.ts";
 import { storeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
 import { previewOf } from "./wire-rows.ts";
@@ -20,6 +22,15 @@ export function sessionMethods(deps: ChatDeps) {
   return { ...readMethods(deps), ...changeMethods(deps) } satisfies MethodTable;
 }
 
+/** Questions about commands are for those who may answer them; others subscribe without. */
+const mayApprove = ({ scopes }: Caller): boolean => scopes.has("operator.approvals") || scopes.has("operator.admin");
+
+/** The questions of a session that wait, for a client that has just begun to listen. */
+function replayOf({ pendingApprovals, clock }: ChatDeps, key: SessionKey): Record<string, unknown> {
+  const approvals = pendingApprovals().filter(({ sessionKey }) => sessionKey === key);
+  return { sessionKey: key, updatedAtMs: clock.now(), approvals: approvals.map(toSnapshot), truncated: false };
+}
+
 function readMethods(deps: ChatDeps) {
   const rows = new SessionRowCache(deps);
   return {
@@ -33,10 +44,12 @@ function readMethods(deps: ChatDeps) {
     },
     "sessions.messages.subscribe": {
       scope: "operator.read",
-      run: ({ key: input, agentId }, caller) => {
+      run: ({ key: input, agentId, includeApprovals }, caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.watch(caller.conn, `session:${key}`);
-        return { subscribed: true, key };
+        if (!includeApprovals || !mayApprove(caller)) return { subscribed: true, key };
+        deps.hub.watch(caller.conn, approvalsTopic(key));
+        return { subscribed: true, key, approvalReplay: replayOf(deps, key) };
       },
     },
     "sessions.messages.unsubscribe": {
@@ -44,6 +57,7 @@ function readMethods(deps: ChatDeps) {
       run: ({ key: input, agentId }, caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.unwatch(caller.conn, `session:${key}`);
+        deps.hub.unwatch(caller.conn, approvalsTopic(key));
         return { subscribed: false, key };
       },
     },

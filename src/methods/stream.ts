@@ -34,8 +34,11 @@ export const SERVED_EVENTS = [
   "connect.challenge",
   "device.pair.requested",
   "device.pair.resolved",
+  "exec.approval.requested",
+  "exec.approval.resolved",
   "health",
   "presence",
+  "session.approval",
   "session.message",
   "session.operation",
   "sessions.changed",
@@ -92,7 +95,10 @@ export function startEventStream(deps: StreamDeps): () => void {
     ),
     bus.on("turn.note", (event) => {
       if (event.kind === "retry") agent(event, event.seq, "run_status", { phase: "retrying", message: event.text }, { droppable: true });
-      else agent(event, event.seq, "compaction", { phase: event.phase, ...(event.phase === "end" ? { completed: true } : {}) });
+      else if (event.kind === "approval") {
+        const phase = event.phase === "waiting" ? "waiting-approval" : "approval-resolved";
+        agent(event, event.seq, "lifecycle", { phase, approvalId: event.approvalId, toolCallId: event.callId });
+      } else agent(event, event.seq, "compaction", { phase: event.phase, ...(event.phase === "end" ? { completed: true } : {}) });
     }),
     bus.on("turn.ended", (event) => {
       const startedAt = started.get(event.runId) ?? event.outcome.endedAt;

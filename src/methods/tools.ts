@@ -182,14 +182,15 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
     error: { code, message, ...(details && { details }) },
   });
   if (!isToolName(name)) return refused("unknown", `unknown tool "${name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
-  const [decision] = decideTools("operator", deps.policyLayers(agentId, null)).filter((each) => each.tool === name);
-  const { isGranted, rule } = withSession(deps, session.key, decision!);
+  const decisions = decideTools("operator", deps.policyLayers(agentId, null)).map((each) => withSession(deps, session.key, each));
+  const decisionOf = (tool: ToolName): ToolDecision => decisions.find((each) => each.tool === tool)!;
+  const { isGranted, rule } = decisionOf(name);
   if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   const { content, isError } = await deps.tools.run(
     { id: params.idempotencyKey ?? "invoke", name, args },
     {
-      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator" }),
+      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", mayWrite: decisionOf("write").isGranted }),
       signal: caller.signal,
       update: () => {},
       log: deps.log,

@@ -39,6 +39,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "deadletters.list": NO_PARAMS,
   "deadletters.retry": objectSchema({ id: boundedString(640) }, ["id"]),
   "deadletters.show": objectSchema({ id: boundedString(640) }, ["id"]),
+  "exec.approval.list": NO_PARAMS,
+  "exec.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "gateway.restart.request": objectSchema({ reason: boundedString(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
   health: objectSchema({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
   "last-heartbeat": NO_PARAMS,

@@ -18,7 +18,7 @@ const EMPTY = when([[]], "an empty list names nothing");
 const ONE_OPERATOR = any("every session here belongs to the one operator");
 const NO_SUCH_KIND = any("this gateway has no session of that kind");
 const NO_HOOKS = any("this gateway has no lifecycle hooks");
-const NO_APPROVALS = any("this gateway issues no approvals");
+const ALL_APPROVALS = any("questions about commands go to every connection with the scope operator.approvals");
 const ALWAYS_INCLUDED = any("the answer carries it in any case");
 const SAME_COMMANDS = any("the commands are the same for every agent, session and channel");
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
@@ -167,7 +167,7 @@ const CHAT_AND_SESSIONS = {
   },
   "sessions.describe": { served: ["key", "agentId", "includeDerivedTitles", "includeLastMessage"] },
   "sessions.list": LIST,
-  "sessions.messages.subscribe": { served: ["key", "agentId"], ignored: { includeApprovals: NO_APPROVALS } },
+  "sessions.messages.subscribe": { served: ["key", "agentId", "includeApprovals"] },
   "sessions.messages.unsubscribe": { served: ["key", "agentId"] },
   "sessions.patch": {
     served: [
@@ -230,7 +230,7 @@ const CHAT_AND_SESSIONS = {
     served: ["key", "agentId", "message", "thinking", "attachments", "timeoutMs", "idempotencyKey"],
     ignored: { mentions: EMPTY },
   },
-  "sessions.subscribe": { served: LIST.served, ignored: { ...LIST.ignored, includeApprovals: NO_APPROVALS } },
+  "sessions.subscribe": { served: LIST.served, ignored: { ...LIST.ignored, includeApprovals: ALL_APPROVALS } },
 } satisfies Partial<Record<ServedMethod, ParamRules>>;
 
 const AGENTS_AND_SENDING = {
@@ -355,6 +355,15 @@ const ADMINISTRATION = {
   "config.schema": { served: [] },
   "config.schema.lookup": { served: ["path"] },
   "config.set": { served: ["raw", "baseHash"] },
+  "approval.get": { served: ["id"] },
+  "approval.history": { served: ["cursor", "limit", "kind"] },
+  "approval.resolve": { served: ["id", "kind", "decision"] },
+  "exec.approval.get": { served: ["id"] },
+  "exec.approval.list": { served: [] },
+  "exec.approval.resolve": { served: ["id", "decision"] },
+  "exec.approval.waitDecision": { served: ["id"] },
+  "exec.approvals.get": { served: [] },
+  "exec.approvals.set": { served: ["file", "baseHash"] },
   "deadletters.drop": { served: ["id"] },
   "deadletters.list": { served: [] },
   "deadletters.retry": { served: ["id"] },

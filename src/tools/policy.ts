@@ -1,5 +1,5 @@
 import type { ToolPolicy } from "../config/schema.ts";
-import { effectOf, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolName, type ToolSection } from "./tool.ts";
+import { effectOf, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
 
 export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
 
@@ -55,6 +55,10 @@ const names = (layer: PolicyLayer | undefined, field: "allow" | "alsoAllow", too
 /** A list that denies a tool denies whatever has the same effect: who may not write a file may not edit one either. */
 const denies = (layer: PolicyLayer, tool: ToolName): boolean =>
   expand(layer.policy?.deny).some((denied) => effectOf(denied) === effectOf(tool));
+
+/** Whether a list of `layers` denies what has an effect. */
+export const isEffectDenied = ({ shared, own, room }: PolicyLayers, effect: ToolEffect): boolean =>
+  [shared, own, room].some((layer) => expand(layer?.policy?.deny).some((denied) => effectOf(denied) === effect));
 
 const deny = (rule: string): Verdict => ({ isGranted: false, rule });
 const grant = (rule: string): Verdict => ({ isGranted: true, rule });

@@ -51,6 +51,8 @@ export type ToolCaller = {
   runId: RunId | null;
   /** Who has written what the agent acts on: an operator, or people on a channel. */
   surface: "operator" | "channel";
+  /** The tool `write` is granted. */
+  mayWrite: boolean;
 };
 
 /** What a call may do, decided from the configuration when it was allowed. */

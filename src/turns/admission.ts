@@ -17,6 +17,7 @@ import type { LaneEntry, SessionLanes } from "./lanes.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import type { RunRegistry } from "./runs.ts";
 import { isSameSender, sessionTitle, toPayload, toSubmitResult, type Payload, type Submission, type SubmitResult } from "./submission.ts";
+import { prepareApprove, type ApprovalAnswers, type ApproveCommand } from "./approve-command.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
 import { commitWork, type UnitOfWork } from "./unit-of-work.ts";
@@ -38,6 +39,7 @@ export type MessageAdmissionDeps = {
   /** A fresh unguessable id. */
   newId: () => string;
   commands: CommandContext;
+  approvals: ApprovalAnswers;
   /** Whether the conversation has ended by itself (daily or idle reset); the next message starts a new one. */
   expired: (session: SessionRow, now: number) => boolean;
   prompt: {
@@ -148,18 +150,20 @@ export class MessageAdmission {
     command: ParsedCommand,
     refusal: string | null,
   ): UnitOfWork<SubmitResult> {
-    const { commands, deliver, inbox, outbound, runs, transcript } = this.#deps;
+    const { approvals, commands, deliver, inbox, outbound, runs, transcript } = this.#deps;
     const { sessionKey, agentId, target } = submission;
     let known: InboxRow | undefined;
     let added: Message[] = [];
     let outcome: RunOutcome;
+    let approve: ApproveCommand | null = null;
     return {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
         if (known) return;
         const session = this.#ensureSession(submission, now);
         const notStopped = command.name === "stop" ? this.#stopFor(submission) : null;
-        const text = refusal ?? notStopped ?? answerCommand(command, session, commands).text;
+        approve = command.name === "approve" && refusal === null ? prepareApprove(approvals, submission, command.arg) : null;
+        const text = refusal ?? notStopped ?? approve?.apply() ?? answerCommand(command, session, commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
         inbox.add({
           ...toInboxIdentity(submission, runId, session),
@@ -177,6 +181,7 @@ export class MessageAdmission {
       },
       onCommit: () => {
         if (known) return toSubmitResult(known, true);
+        approve?.onCommit();
         for (const message of added) transcript.emitAdded(message, "command");
         runs.emitEnded({ runId, sessionKey, agentId }, 1, outcome);
         if (target) deliver(conversationOf(target));

@@ -24,8 +24,12 @@ export type TurnEvents = {
     | (RunRef & { seq: number; phase: "start"; id: string; name: string; args: unknown })
     | (RunRef & { seq: number; phase: "update"; id: string; name: string; partial: string })
     | (RunRef & { seq: number; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number });
-  /** Something that explains a pause: a retry or another wait, a compaction. */
-  "turn.note": RunRef & { seq: number } & ({ kind: "retry"; text: string } | { kind: "compaction"; phase: "start" | "end" });
+  /** Something that explains a pause: a retry or another wait, a compaction, a question to a person. */
+  "turn.note": RunRef & { seq: number } & (
+      | { kind: "retry"; text: string }
+      | { kind: "compaction"; phase: "start" | "end" }
+      | { kind: "approval"; phase: "waiting" | "resolved"; approvalId: string; callId: string }
+    );
   /** The run is over and its outcome is on disk. `mergedInto`: its message was answered by another run. */
   "turn.ended": RunRef & { seq: number; outcome: RunOutcome; mergedInto?: RunId };
   /** A message is on disk. */

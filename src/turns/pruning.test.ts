@@ -29,7 +29,7 @@ test("rows that nothing needs any more are removed while the gateway runs, a bou
   await fill(bench, rows, 1_000);
   await bench.turns.admission.submit(message("recent", "recent"));
   await bench.turns.runs.waitForOutcome(asId("recent"), 5_000);
-  startPruning({ ...bench, isStopping: () => bench.turns.lanes.isStopping });
+  startPruning({ ...bench, tables: [bench.inbox, bench.outbox], isStopping: () => bench.turns.lanes.isStopping });
   for (const left of [rows - LIMITS.pruneRows, rows - 2 * LIMITS.pruneRows, 0]) {
     clock.advance(LIMITS.pruneStepMs);
     await until(() => count(bench, "inbox") === left + 1 && count(bench, "outbox") === left && clock.pending().length > 0);
@@ -53,7 +53,7 @@ test("what is open or waits for an operator is kept, however old it is", async (
     bench.store.run("UPDATE outbox SET state = 'unknown' WHERE part_key = 'p0'");
     bench.store.run("UPDATE outbox SET state = 'queued' WHERE part_key = 'p1'");
   });
-  startPruning({ ...bench, isStopping: () => bench.turns.lanes.isStopping });
+  startPruning({ ...bench, tables: [bench.inbox, bench.outbox], isStopping: () => bench.turns.lanes.isStopping });
   clock.advance(LIMITS.pruneStepMs);
   await until(() => count(bench, "inbox") === 1);
   assert.equal(count(bench, "outbox"), 2);

@@ -2,21 +2,21 @@ import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Inbox } from "../store/inbox.ts";
 import type { Store } from "../store/open.ts";
-import type { Outbox } from "../store/outbox.ts";
 
-export type PruningDeps = { store: Store; inbox: Inbox; outbox: Outbox; clock: Clock; log: Log; isStopping: () => boolean };
+/** Removes at most `limit` rows of finished work that ended before `before`. True: more are left. Inside a `store.write`. */
+type Prune = (before: number, limit: number) => boolean;
+
+export type PruningDeps = { store: Store; tables: readonly { prune: Prune }[]; clock: Clock; log: Log; isStopping: () => boolean };
 
 /**
- * Removes inbox and outbox rows that are kept for deduplication only and are old enough, while the gateway runs. Each step is one
+ * Removes rows of finished work that are old enough, while the gateway runs. Each step is one
  * small transaction, so that it never keeps a message waiting. Ends when the gateway stops.
  */
-export function startPruning({ store, inbox, outbox, clock, log, isStopping }: PruningDeps): void {
+export function startPruning({ store, tables, clock, log, isStopping }: PruningDeps): void {
   const removeSome = (): boolean => {
     const before = clock.now() - LIMITS.dedupeRetentionMs;
-    const inboxHasMore = inbox.prune(before, LIMITS.pruneRows);
-    return outbox.prune(before, LIMITS.pruneRows) || inboxHasMore;
+    return tables.map((table) => table.prune(before, LIMITS.pruneRows)).some(Boolean);
   };
   const step = async (): Promise<void> => {
     if (isStopping()) return;

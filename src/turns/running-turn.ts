@@ -258,7 +258,8 @@ export class RunningTurn {
   #toolCaller(): ToolCaller {
     const { runId, sessionKey } = this.#ref;
     const { agentId, payload } = this.#context.row;
-    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel" };
+    const mayWrite = this.#grantedTools(this.#session()).includes("write");
+    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel", mayWrite };
   }
 
   #checkToolCall(call: ToolCall): string | null {

@@ -55,6 +55,12 @@ export class RunRegistry {
     return this.waiters.wait(runId, timeoutMs, signal);
   }
 
+  /** Tells those who watch a run that it waits for a person, or no longer. */
+  noteApproval(ref: RunRef, note: { phase: "waiting" | "resolved"; approvalId: string; callId: string }): void {
+    const run = this.#inflight.get(ref.runId);
+    if (run) this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
+  }
+
   /** Announces the end of a run whose outcome is on disk. */
   emitEnded(ref: RunRef, seq: number, outcome: RunOutcome, mergedInto?: RunId): void {
     this.#deps.metrics.count("gateway_turns_ended_total", { status: outcome.status });

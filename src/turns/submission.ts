@@ -73,6 +73,8 @@ export type Submission = Omit<Payload, "kind"> & {
   chatKind: SessionRow["chat_kind"];
   /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
   commandScope?: "all" | "own";
+  /** The sender may answer questions about commands. */
+  mayApprove?: boolean;
   /** Checks the session as it is in the transaction that admits the message; throws to refuse it. Not asked about a repeated event. */
   precondition?: (session: SessionRow | undefined) => void;
   /** The chat command that the text is; null: it is not read as one. Absent: admission reads the text. */

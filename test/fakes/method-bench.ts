@@ -69,6 +69,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     settings: bench.running.agents.settings,
     store: bench.store,
     hub: silentHub,
+    pendingApprovals: () => [],
     answers: new AnswerCache(silentMetrics),
     configuration: () => CONFIGURATION,
     clock: systemClock,

@@ -3,7 +3,7 @@ import type { ToolPermit } from "../../src/tools/tool.ts";
 
 /** What an operator's call in this workspace may do where nothing is configured. */
 export const testPermit = (workspace: string): ToolPermit => ({
-  caller: { agentId: asId("main"), sessionKey: asId("agent:main:main"), runId: null, surface: "operator" },
+  caller: { agentId: asId("main"), sessionKey: asId("agent:main:main"), runId: null, surface: "operator", mayWrite: true },
   workspace,
   outside: [],
 });

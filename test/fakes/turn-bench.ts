@@ -25,6 +25,7 @@ import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
 import { testPermit } from "./tool-permit.ts";
+import { openApprovals } from "./test-approvals.ts";
 
 type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "running">;
 
@@ -118,6 +119,7 @@ export function openTurnBench(
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
+    approvals: openApprovals(store).approvals,
     permitFor: (caller) => ({ ...testPermit("/"), caller }),
     directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",

@@ -12,7 +12,7 @@ import {
   integer,
 } from "../../core/config-schema.ts";
 import { THINKING_CHOICES } from "../../core/thinking.ts";
-import { toolPolicy } from "../../core/tool-policy-schema.ts";
+import { agentToolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
@@ -112,13 +112,12 @@ const entryFields = {
     },
     { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
   ),
-  tools: toolPolicy("Tools of this agent.", [
+  tools: agentToolPolicy("Tools of this agent.", [
     "byProvider",
     "toolsBySender",
     "codeMode",
     "swarm",
     "elevated",
-    "exec",
     "github",
     "fs",
     "loopDetection",
@@ -348,7 +347,7 @@ export const models = object(
   { unserved: ["catalogRefresh", "pricing"] },
 );
 
-export const tools = toolPolicy("Tools for every agent that does not say otherwise.", [
+export const tools = agentToolPolicy("Tools for every agent that does not say otherwise.", [
   "byProvider",
   "toolsBySender",
   "web",
@@ -363,7 +362,6 @@ export const tools = toolPolicy("Tools for every agent that does not say otherwi
   "message",
   "agentToAgent",
   "elevated",
-  "exec",
   "fs",
   "subagents",
   "sandbox",

@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { detailError, GatewayError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { KeyValueStore } from "../store/key-value.ts";
+
+/** One program that is allowed for good. */
+export type AllowlistEntry = {
+  id?: string;
+  /** A real path, with `*` for any part of a name, or the name of a program that is found through PATH. */
+  pattern: string;
+  /** The kinds of arguments, as this gateway writes them; absent: any. */
+  argPattern?: string;
+  source?: "allow-always";
+  /** The command for which a person allowed it. */
+  commandText?: string;
+  lastUsedAt?: number;
+  lastUsedCommand?: string;
+  lastResolvedPath?: string;
+};
+
+const SECURITY = ["deny", "allowlist", "full"] as const;
+const ASK = ["off", "on-miss", "always"] as const;
+export type Security = (typeof SECURITY)[number];
+export type Ask = (typeof ASK)[number];
+
+type Limits = { security?: string; ask?: string; askFallback?: string; autoAllowSkills?: boolean };
+type AgentSection = Limits & { allowlist?: AllowlistEntry[]; mcpTools?: unknown[] };
+
+/** What people have allowed, in the form of OpenClaw's document. `agents["*"]` counts for every agent. */
+export type AllowlistDocument = { version: 1; socket?: object; defaults?: Limits; agents?: Record<string, AgentSection> };
+
+/** What a document permits at most; absent: it limits nothing. */
+export type DocumentLimits = { security?: Security; ask?: Ask };
+
+const NAME = "exec-approvals";
+const EMPTY: AllowlistDocument = { version: 1, defaults: {}, agents: {} };
+/** Every agent. */
+const ALL = "*";
+
+export type AllowlistDeps = { keyValue: KeyValueStore; now: () => number };
+
+/** The programs that people have allowed for good, and how far commands may go at all. */
+export class CommandAllowlist {
+  readonly #deps: AllowlistDeps;
+
+  constructor(deps: AllowlistDeps) {
+    this.#deps = deps;
+  }
+
+  get document(): AllowlistDocument {
+    return (this.#deps.keyValue.get(NAME) as AllowlistDocument | null) ?? EMPTY;
+  }
+
+  /** Names this version of the document, for a change that must not overwrite another one. */
+  get hash(): string {
+    return hashOf(this.document);
+  }
+
+  entries(agentId: string): readonly AllowlistEntry[] {
+    const { agents = {} } = this.document;
+    return [ALL, agentId].flatMap((id) => agents[id]?.allowlist ?? []);
+  }
+
+  /** The stricter of what the document says about every agent, about all, and about this one. */
+  limits(agentId: string): DocumentLimits {
+    const { defaults = {}, agents = {} } = this.document;
+    const sections = [defaults, agents[ALL] ?? {}, agents[agentId] ?? {}];
+    const security = SECURITY.find((each) => sections.some((section) => section.security === each));
+    const ask = ASK.toReversed().find((each) => sections.some((section) => section.ask === each));
+    return { ...(security && { security }), ...(ask && { ask }) };
+  }
+
+  /** Replaces the document. Inside a `store.write`. Throws GatewayError for one that says what has no effect here, and when it was changed meanwhile. */
+  replace(document: AllowlistDocument, baseHash: string | undefined): void {
+    if (baseHash !== undefined && baseHash !== this.hash)
+      throw detailError("APPROVALS_CHANGED", "the allowlist was changed meanwhile", { fix: "Read it again and repeat the change." });
+    checkDocument(document);
+    this.#set(document);
+  }
+
+  /** Adds what a person has allowed for good. Inside a `store.write`. */
+  add(agentId: string, patterns: readonly Pick<AllowlistEntry, "pattern" | "argPattern">[], commandText: string): void {
+    const { document } = this;
+    const known = document.agents?.[agentId]?.allowlist ?? [];
+    const isSame = (a: AllowlistEntry, b: Pick<AllowlistEntry, "pattern" | "argPattern">): boolean =>
+      a.pattern === b.pattern && a.argPattern === b.argPattern;
+    const added = patterns
+      .filter((pattern) => !known.some((entry) => isSame(entry, pattern)))
+      .map((pattern): AllowlistEntry => ({
+        id: createHash("sha256").update(JSON.stringify(pattern)).digest("hex").slice(0, 12),
+        ...pattern,
+        source: "allow-always",
+        commandText,
+        lastUsedAt: this.#deps.now(),
+      }));
+    if (added.length === 0) return;
+    const allowlist = [...known, ...added].toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0)).slice(-LIMITS.allowedPrograms);
+    this.#set({ ...document, agents: { ...document.agents, [agentId]: { ...document.agents?.[agentId], allowlist } } });
+  }
+
+  #set(document: AllowlistDocument): void {
+    this.#deps.keyValue.set(NAME, document, this.#deps.now());
+  }
+}
+
+const hashOf = (document: AllowlistDocument): string => createHash("sha256").update(JSON.stringify(document)).digest("hex");
+
+/** Throws INVALID_REQUEST for a setting that is unknown or has no effect here, with its place in the document. */
+function checkDocument({ socket, defaults = {}, agents = {} }: AllowlistDocument): void {
+  if (socket && Object.keys(socket).length > 0) throw noEffect("socket", "the gateway decides itself and listens on no socket for it");
+  checkLimits("defaults", defaults);
+  for (const [id, section] of Object.entries(agents)) {
+    const at = `agents.${id}`;
+    checkLimits(at, section);
+    if (section.mcpTools && section.mcpTools.length > 0) throw noEffect(`${at}.mcpTools`, "this gateway runs no MCP servers");
+    for (const [index, { pattern, argPattern }] of (section.allowlist ?? []).entries()) {
+      if (pattern.trim() === "") throw invalid(`${at}.allowlist[${index}].pattern`, "is empty; it would allow nothing");
+      if (argPattern !== undefined && !argPattern.startsWith("words:"))
+        throw invalid(
+          `${at}.allowlist[${index}].argPattern`,
+          "is a regular expression; only patterns that begin with `words:`, which answers of the kind allow-always leave, are read",
+        );
+    }
+  }
+}
+
+function checkLimits(at: string, { security, ask, askFallback, autoAllowSkills }: Limits): void {
+  if (security !== undefined && !SECURITY.some((each) => each === security))
+    throw invalid(`${at}.security`, `must be one of ${SECURITY.join(", ")}`);
+  if (ask !== undefined && !ASK.some((each) => each === ask)) throw invalid(`${at}.ask`, `must be one of ${ASK.join(", ")}`);
+  if (askFallback !== undefined && askFallback !== "deny") throw noEffect(`${at}.askFallback`, "no answer always means no");
+  if (autoAllowSkills === true) throw noEffect(`${at}.autoAllowSkills`, "programs of skills are asked about like all others");
+}
+
+const invalid = (at: string, why: string): GatewayError => new GatewayError("INVALID_REQUEST", `${at} ${why}`);
+const noEffect = (at: string, why: string): GatewayError =>
+  new GatewayError("INVALID_REQUEST", `${at} has no effect here: ${why}`, { fix: "Leave it out." });

@@ -1,0 +1,107 @@
+import type { COMMAND_MODES } from "../../core/tool-policy-schema.ts";
+import { programName, onlyReads, runsOtherPrograms } from "./programs.ts";
+import type { CommandPlan, PlannedProgram } from "./plan.ts";
+
+/** When a command may run. `auto`: it runs by itself in the sandbox, and is asked about elsewhere. */
+export type CommandMode = (typeof COMMAND_MODES)[number];
+
+/** One program that a person has allowed for good. */
+export type AllowedProgram = {
+  /** A real path, with `*` for any part of a name; or the name of a program that is found through PATH. */
+  pattern: string;
+  /** Which arguments: `words:` and the JSON of a shape. Absent: any. */
+  argPattern?: string | undefined;
+};
+
+export type CommandVerdict = { verdict: "allow" | "deny" | "ask"; /** What decided, in words or as a configuration key. */ rule: string };
+
+export type DecisionInput = {
+  mode: CommandMode;
+  /** The key that sets the mode. */
+  rule: string;
+  plan: CommandPlan;
+  allowlist: readonly AllowedProgram[];
+};
+
+/** What becomes of a command. Pure. */
+export function decideCommand({ mode, rule, plan, allowlist }: DecisionInput): CommandVerdict {
+  const decided = (verdict: CommandVerdict["verdict"], why: string): CommandVerdict => ({ verdict, rule: why });
+  if (mode === "deny") return decided("deny", rule);
+  if (mode === "full") return decided("allow", rule);
+  if (mode === "auto" && plan.host === "sandbox") return decided("allow", "it runs in the sandbox");
+  const { programs } = plan;
+  if (programs?.every(isReadingCommand)) return decided("allow", "it only reads");
+  if (programs?.every((each) => isReadingCommand(each) || allowlist.some((entry) => matches(entry, each))))
+    return decided("allow", "the allowlist");
+  return decided(mode === "allowlist" ? "deny" : "ask", rule);
+}
+
+function isReadingCommand({ name, path, args, within, isChangeable }: PlannedProgram): boolean {
+  if (name === "cd") return within.every(Boolean);
+  return !isChangeable && onlyReads(path ?? name, args, within);
+}
+
+/** Whether an entry allows a program. Nothing allows one that runs what its arguments say, or that the agent can change. Pure. */
+export function matches({ pattern, argPattern }: AllowedProgram, program: PlannedProgram): boolean {
+  const { name, path, shape, isChangeable } = program;
+  if (path === null || isChangeable || runsOtherPrograms(path) || runsOtherPrograms(name)) return false;
+  const isNamed = pattern.includes("/") ? matchesPath(pattern, path) : pattern === name;
+  return isNamed && (argPattern === undefined || argPattern === argPatternOf(shape));
+}
+
+/** Names may have `*` in them, which stands for characters other than a slash. Linear, as both ends are fixed for each part. */
+function matchesPath(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/");
+  const parts = path.split("/");
+  return wanted.length === parts.length && wanted.every((each, at) => matchesName(each, parts[at]!));
+}
+
+function matchesName(pattern: string, name: string): boolean {
+  const pieces = pattern.split("*");
+  const [first, ...rest] = pieces as [string, ...string[]];
+  if (rest.length === 0) return name === pattern;
+  const last = rest.pop()!;
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  let at = first.length;
+  const end = name.length - last.length;
+  for (const piece of rest) {
+    const found = name.indexOf(piece, at);
+    if (found < 0 || found + piece.length > end) return false;
+    at = found + piece.length;
+  }
+  return true;
+}
+
+/** The arguments of a command as an entry of the allowlist has them. Pure. */
+export const argPatternOf = (shape: readonly string[]): string => `words:${JSON.stringify(shape)}`;
+
+/** What would be stored if a person allowed a command for good; null where nothing may be. Pure. */
+export function patternsOf({ programs }: CommandPlan): readonly { pattern: string; argPattern: string }[] | null {
+  if (programs === null) return null;
+  const started = programs.filter((each) => each.path !== null);
+  const isAllowable = ({ path, name, isChangeable }: PlannedProgram): boolean =>
+    !isChangeable && !runsOtherPrograms(path!) && !runsOtherPrograms(name);
+  if (started.length === 0 || !started.every(isAllowable)) return null;
+  return started.map(({ path, shape }) => ({ pattern: path!, argPattern: argPatternOf(shape) }));
+}
+
+/** Commands with the same key are asked about once in a turn: the same programs with the same kinds of arguments in one directory. Pure. */
+export function repeatKey(plan: CommandPlan, cwd: string): string {
+  const patterns = patternsOf(plan);
+  return JSON.stringify([plan.host, cwd, patterns === null ? plan.digest : patterns]);
+}
+
+/** What a person should know before an answer, one sentence each. Pure. */
+export function warningsOf({ programs, files, host }: CommandPlan, env: readonly string[]): readonly string[] {
+  const carriers = programs?.filter(({ path, name }) => path !== null && (runsOtherPrograms(path) || runsOtherPrograms(name))) ?? [];
+  return [
+    ...(programs === null
+      ? ["The shell decides what this does: it has variables, patterns, redirections or programs that were not found."]
+      : []),
+    ...carriers.map(({ name }) => `${programName(name)} runs what its arguments or files say.`),
+    ...(programs?.some(({ isChangeable }) => isChangeable) ? ["It runs a program that the agent can change."] : []),
+    ...(files.length > 0 ? [`Bound to the present content of ${files.map(({ path }) => path).join(", ")}.`] : []),
+    ...(env.length > 0 ? [`The call sets ${env.join(", ")}.`] : []),
+    ...(host === "gateway" ? ["It runs outside of the sandbox, with the rights of the gateway."] : []),
+  ];
+}

@@ -1,0 +1,189 @@
+import { existsSync } from "node:fs";
+import { reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
+import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
+import type { Sandbox, SandboxProbe } from "../sandbox.ts";
+import type { ToolCaller, ToolPermit } from "../tool.ts";
+import { decideCommand, patternsOf, repeatKey, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
+import { planCommand, realPathOf, type CommandPlan } from "./plan.ts";
+
+/** What the configuration says about the commands of a caller. */
+export type CommandSettings = {
+  mode: CommandMode;
+  /** The key that sets the mode, or the default in words. */
+  rule: string;
+  /** `auto`: in the sandbox with mode `auto`, where there is one; otherwise as the gateway's user. */
+  host: "auto" | CommandHost;
+  /** The key that sets the host. */
+  hostRule: string;
+  /** Even what the allowlist names is asked about. */
+  alwaysAsk: boolean;
+  /** Another setting denies writing: commands run in the sandbox with a workspace that cannot be changed. */
+  readOnly: boolean;
+};
+
+/** A question to a person. */
+export type CommandQuestion = {
+  caller: ToolCaller;
+  callId: string;
+  command: string;
+  cwd: string;
+  host: CommandHost;
+  resolvedPath: string | null;
+  warnings: readonly string[];
+  patterns: readonly { pattern: string; argPattern: string }[];
+  digest: string;
+};
+
+/** `note`: who answered, or why there was no answer, in words for the model. */
+export type CommandAnswer = { allowed: true; id: string } | { allowed: false; note: string };
+
+/** Asks people, and keeps what they allow for good. */
+export interface ApprovalDesk {
+  ask(question: CommandQuestion, signal: AbortSignal): Promise<CommandAnswer>;
+  /** Marks the answer as used by the command that starts now; false when it was used before. */
+  use(id: string): Promise<boolean>;
+  allowlist(agentId: string): readonly AllowedProgram[];
+}
+
+export type SettingsGateOptions = {
+  settings: (caller: ToolCaller) => CommandSettings;
+  /** Whether commands can be isolated here; found out once, with the first command that needs to know. */
+  sandbox: () => Promise<SandboxProbe>;
+  desk: ApprovalDesk;
+  log: Log;
+};
+
+/** The answers of one run, by what they cover. */
+type RunAnswers = Map<string, Promise<CommandAnswer>>;
+
+/** Decides about commands by the settings of their caller, and asks a person where these say so. */
+export class SettingsCommandGate implements CommandGate {
+  readonly #options: SettingsGateOptions;
+  readonly #runs = new Map<string, RunAnswers>();
+
+  constructor(options: SettingsGateOptions) {
+    this.#options = options;
+  }
+
+  async allow(request: CommandRequest, permit: ToolPermit, signal: AbortSignal): Promise<AllowedCommand> {
+    const settings = this.#options.settings(permit.caller);
+    if (settings.mode === "deny") throw denial(settings.rule);
+    const { host, sandbox } = await this.#chooseHost(request.host, settings);
+    if (settings.mode !== "full") await this.#decide({ request, permit, settings, host, signal });
+    return await start(request, permit, { host, sandbox, readOnly: settings.readOnly });
+  }
+
+  async #chooseHost(
+    wanted: CommandHost | undefined,
+    settings: CommandSettings,
+  ): Promise<{ host: "gateway"; sandbox: null } | { host: "sandbox"; sandbox: Sandbox }> {
+    const { host, hostRule, mode, readOnly } = settings;
+    if (host !== "auto" && wanted !== undefined && wanted !== host)
+      throw new Error(`Not run: commands run on the host "${host}" (${hostRule}). Leave out host.`);
+    if (readOnly && (wanted ?? host) === "gateway")
+      throw new Error("Not run: writing is denied to you, so that commands run in the sandbox only. Leave out host.");
+    const chosen = readOnly ? "sandbox" : host === "auto" ? (wanted ?? (mode === "auto" ? "auto" : "gateway")) : host;
+    if (chosen === "gateway") return { host: "gateway", sandbox: null };
+    const probe = await this.#options.sandbox();
+    if (probe.sandbox) return { host: "sandbox", sandbox: probe.sandbox };
+    if (chosen === "auto") return { host: "gateway", sandbox: null };
+    throw new Error(`Not run: the command needs a sandbox (${readOnly ? "writing is denied to you" : hostRule}), and ${probe.reason}.`);
+  }
+
+  async #decide({ request, permit, settings, host, signal }: Decision): Promise<void> {
+    const { caller } = permit;
+    const input = { command: request.command, cwd: request.cwd, env: request.env, host };
+    const plan = await planCommand(input, permit);
+    const { verdict, rule } = decideCommand({
+      mode: settings.mode,
+      rule: settings.rule,
+      // A variable can make a known program do something else.
+      plan: request.ownVariables.length > 0 ? { ...plan, programs: null } : plan,
+      allowlist: settings.alwaysAsk ? [] : this.#options.desk.allowlist(caller.agentId),
+    });
+    if (verdict === "deny") throw denial(rule);
+    if (verdict === "allow") return;
+    const answer = await this.#answerFor(plan, { request, permit, settings, host, signal });
+    if (!answer.allowed) throw new Error(`Not run: ${answer.note}`);
+    const now = await planCommand(input, permit);
+    if (now.digest !== plan.digest)
+      throw new Error("Not run: a program or a file that the command runs has changed since it was approved. Call again to ask again.");
+  }
+
+  /** Commands of one kind are asked about once in a turn; two that come at the same time wait for one answer. */
+  async #answerFor(plan: CommandPlan, decision: Decision): Promise<CommandAnswer> {
+    const { request, permit, signal } = decision;
+    const answers = this.#answersOf(permit.caller.runId);
+    const key = repeatKey(plan, request.cwd);
+    const known = await answers.get(key)?.catch(() => undefined);
+    if (known?.allowed) return known;
+    const asked = this.#ask(plan, decision, signal);
+    answers.set(key, asked);
+    return await asked;
+  }
+
+  async #ask(plan: CommandPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<CommandAnswer> {
+    const { desk, log } = this.#options;
+    const answer = await desk.ask(
+      {
+        caller: permit.caller,
+        callId: request.callId,
+        command: request.command,
+        cwd: request.cwd,
+        host,
+        resolvedPath: plan.programs?.find(({ path }) => path !== null)?.path ?? null,
+        warnings: warningsOf(plan, request.ownVariables),
+        patterns: request.ownVariables.length > 0 ? [] : (patternsOf(plan) ?? []),
+        digest: plan.digest,
+      },
+      signal,
+    );
+    if (!answer.allowed) return answer;
+    try {
+      if (await desk.use(answer.id)) return answer;
+    } catch (err) {
+      log.warn("the use of an approval could not be stored", { approval: answer.id, cause: reasonOf(err) });
+    }
+    return { allowed: false, note: "the approval was used before." };
+  }
+
+  /** A call without a turn has no other calls beside it. */
+  #answersOf(runId: string | null): RunAnswers {
+    if (runId === null) return new Map();
+    const answers = this.#runs.get(runId) ?? new Map<string, Promise<CommandAnswer>>();
+    this.#runs.delete(runId);
+    this.#runs.set(runId, answers);
+    for (const oldest of this.#runs.keys()) {
+      if (this.#runs.size <= LIMITS.approvalRunsKept) break;
+      this.#runs.delete(oldest);
+    }
+    return answers;
+  }
+}
+
+type Decision = { request: CommandRequest; permit: ToolPermit; settings: CommandSettings; host: CommandHost; signal: AbortSignal };
+
+const denial = (rule: string): Error => new Error(`Not run: commands like this are denied by ${rule}.`);
+
+async function start(
+  { command, cwd, env }: CommandRequest,
+  { workspace, outside }: ToolPermit,
+  { host, sandbox, readOnly }: { host: CommandHost; sandbox: Sandbox | null; readOnly: boolean },
+): Promise<AllowedCommand> {
+  const argv = [shell(), "-c", command];
+  if (sandbox === null) return { argv, cwd, env, host };
+  const wrapped = sandbox.wrap({
+    argv,
+    cwd,
+    env,
+    workspace: await realPathOf(workspace),
+    workspaceAccess: readOnly ? "ro" : "rw",
+    readable: await Promise.all(outside.map(realPathOf)),
+    network: false,
+  });
+  return { ...wrapped, host };
+}
+
+const shell = (): string => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");

@@ -1,0 +1,114 @@
+/**
+ * What is known of programs by their names. The first list decides what a person may allow for good: a pattern on one of these would allow
+ * everything, because its arguments are programs, or name files that are.
+ */
+
+/** Shells and interpreters, without the digits of their versions. */
+const INTERPRETERS = new Set(
+  (
+    "sh bash dash zsh ksh mksh fish csh tcsh ash busybox toybox pwsh python pypy node nodejs deno bun ruby irb perl php lua luajit tclsh wish expect " +
+    "awk gawk mawk nawk sed gsed ed ex vi vim nvim view emacs nano java javac jshell kotlin kotlinc scala groovy dotnet mono guile racket sbcl clisp " +
+    "erl elixir iex ghc ghci runghc stack ocaml swift julia r rscript octave gdb lldb sqlite psql mysql mongosh redis-cli jq osascript ts-node tsx"
+  ).split(" "),
+);
+
+/** Programs that start another one: named by an argument, by a file in the working directory, or by their own settings. */
+const CARRIERS = new Set(
+  (
+    "env nice nohup timeout stdbuf setsid flock time chroot unshare nsenter setpriv setarch linux32 linux64 taskset ionice chrt sudo su doas run0 pkexec " +
+    "runuser xargs parallel find fd fdfind entr watch script screen tmux ssh scp sftp rsync rclone mosh telnet nc ncat netcat socat curl wget git hg svn " +
+    "tar zip unzip 7z cpio rpm dpkg apt apt-get yum dnf pacman brew snap flatpak npm npx pnpm yarn pnpx bunx corepack pip pipx uv uvx poetry conda gem " +
+    "bundle rake cargo rustc go gcc g++ clang clang++ cc c++ make gmake cmake ninja meson bazel mvn gradle ant just task docker podman nerdctl kubectl " +
+    "helm systemctl systemd-run crontab at batch bwrap firejail strace ltrace valgrind perf man less more most pg zless info lynx w3m " +
+    "sort split dd install ln xdg-open open eslint jest vitest mocha tsc prettier pytest tox nox black mypy ansible ansible-playbook terraform vagrant " +
+    "eval exec source . command builtin trap alias ld ld.so openssl gpg ffmpeg convert magick gs tcpdump"
+  ).split(" "),
+);
+
+/** `/usr/bin/python3.11` -> `python`. Pure. */
+export const programName = (path: string): string => {
+  const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
+  const plain = name.replace(/\.(?:exe|cmd|bat|com)$/, "");
+  return CARRIERS.has(plain) || INTERPRETERS.has(plain) ? plain : plain.replace(/[-_]?\d[\d.]*$/, "");
+};
+
+/** True for a program that runs what its arguments or files say. Nothing can be allowed for good with it. Pure. */
+export const runsOtherPrograms = (path: string): boolean => {
+  const name = programName(path);
+  // The loader of the system is a program that starts the one behind it: ld-linux-x86-64.so.2.
+  return INTERPRETERS.has(name) || CARRIERS.has(name) || /^ld[-.]/.test(name);
+};
+
+/** What a reading program may be given: flags that neither write nor start anything. */
+type ReadingProgram = { flags: RegExp; /** Its arguments are files, which must lie where the caller may read. */ readsFiles: boolean };
+
+const reads = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: true });
+const shows = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: false });
+const NO_FLAGS = /^$/;
+
+/** Programs that only show something. A flag that is not named here makes the command one to be asked about. */
+const READING: Readonly<Record<string, ReadingProgram>> = {
+  pwd: shows(/^-[LP]$/),
+  true: shows(NO_FLAGS),
+  false: shows(NO_FLAGS),
+  echo: shows(/^-[neE]+$/),
+  date: shows(/^(?:-u|-I|--iso-8601|-R|\+.*)$/),
+  whoami: shows(NO_FLAGS),
+  id: shows(/^-[ugnGr]+$/),
+  uname: shows(/^-[asnrvmpio]+$/),
+  nproc: shows(NO_FLAGS),
+  basename: shows(/^-[as]$/),
+  dirname: shows(/^-z$/),
+  sleep: shows(NO_FLAGS),
+  ls: reads(/^(?:-[1aAdFhHilnoprRsStuUX]+|--color=(?:never|auto)|--full-time)$/),
+  cat: reads(/^-[AbeEnstTuv]+$/),
+  head: reads(/^(?:-[qv]|-\d+|-[nc]\d*|--lines=\d+|--bytes=\d+)$/),
+  tail: reads(/^(?:-[qv]|-\d+|-[nc]\+?\d*|--lines=\+?\d+|--bytes=\+?\d+)$/),
+  wc: reads(/^-[clmLw]+$/),
+  stat: reads(/^-[Lt]+$/),
+  file: reads(/^-[bi]+$/),
+  du: reads(/^(?:-[abchkmsx]+|--max-depth=\d+|-d\d+)$/),
+  cmp: reads(/^-[bls]+$/),
+  diff: reads(/^(?:-[abBiqrstuwy]+|-U\d+|--stat|--brief)$/),
+  grep: reads(/^(?:-[abcEFGhHiInoqrsvwx]+|-[ABCm]\d+|--include=.*|--exclude=.*|--exclude-dir=.*|--color=never|--count|-e)$/),
+  uniq: { flags: /^-[cdiu]+$/, readsFiles: true },
+  cut: reads(/^(?:-[dfbcs].*|--output-delimiter=.*)$/),
+  tr: shows(/^-[cCdst]+$/),
+  md5sum: reads(/^-[bt]$/),
+  sha256sum: reads(/^-[bt]$/),
+  realpath: reads(/^-[emLPqsz]+$/),
+  readlink: reads(/^-[femnqsvz]+$/),
+  sort: reads(/^(?:-[bdfghiMnrRsuVz]+|-k[\d.,a-zA-Z]*|-t.|--unique)$/),
+  rg: reads(/^(?:-[acFHiIlnNoSsvwx]+|-[ABCm]\d+|-[gt].*|--files|--hidden|--no-ignore)$/),
+  tree: reads(/^(?:-[adfFhips]+|-L\d*)$/),
+};
+
+/** Directories whose programs have the names that they should have. */
+const SYSTEM_DIRECTORIES = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"];
+/** `cd` changes where the rest runs; the others change nothing at all. */
+const BUILT_IN = new Set(["cd", ":", "true", "false", "pwd", "echo"]);
+
+/** A program of the shell itself. Pure. */
+export const isShellBuiltIn = (name: string): boolean => BUILT_IN.has(name);
+
+/**
+ * Whether a command only shows something. `within`: for each argument, whether it leads to something that the caller may read; every
+ * argument of a program that reads files is taken for a path, also the value of a flag. Pure.
+ */
+export function onlyReads(path: string, args: readonly string[], within: readonly boolean[]): boolean {
+  const directory = path.slice(0, path.lastIndexOf("/") + 1);
+  if (directory !== "" && !SYSTEM_DIRECTORIES.includes(directory)) return false;
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const program = Object.hasOwn(READING, name) ? READING[name]! : null;
+  if (program === null) return false;
+  // `uniq a b` writes b.
+  if (name === "uniq" && args.filter((arg) => !arg.startsWith("-")).length > 1) return false;
+  let isBehindDashes = false;
+  for (const [at, arg] of args.entries()) {
+    if (arg === "--" && !isBehindDashes) isBehindDashes = true;
+    else if (arg.startsWith("-") && arg !== "-" && !isBehindDashes) {
+      if (!program.flags.test(arg)) return false;
+    } else if (program.readsFiles && arg !== "-" && !within[at]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,64 @@
+import { GatewayError } from "../core/errors.ts";
+import type { Approvals, PreparedAnswer } from "../approvals/approvals.ts";
+import type { ApprovalDecision } from "../store/approvals.ts";
+import type { Submission } from "./submission.ts";
+
+/** Answers questions about commands; see approvals/approvals.ts. */
+export type ApprovalAnswers = Pick<Approvals, "prepareAnswer">;
+
+/** What people write for each decision. */
+const DECISIONS: Readonly<Record<string, ApprovalDecision>> = {
+  "allow-once": "allow-once",
+  allow: "allow-once",
+  once: "allow-once",
+  yes: "allow-once",
+  "allow-always": "allow-always",
+  always: "allow-always",
+  deny: "deny",
+  reject: "deny",
+  block: "deny",
+  no: "deny",
+};
+
+const USAGE = "Write /approve <id> allow-once, allow-always or deny. The id is the four characters in the question.";
+
+/** The id and the decision of `/approve`, in either order; null when one is missing. Pure. */
+export function parseApproval(arg: string): { id: string; decision: ApprovalDecision } | null {
+  const words = arg.split(/\s+/).filter(Boolean);
+  if (words.length !== 2) return null;
+  const at = words.findIndex((word) => Object.hasOwn(DECISIONS, word.toLowerCase()));
+  return at < 0 ? null : { id: words[1 - at]!, decision: DECISIONS[words[at]!.toLowerCase()]! };
+}
+
+/** The answer to `/approve`: `apply` changes the rows and returns the text; inside a `store.write`. */
+export type ApproveCommand = { apply: () => string; onCommit: () => void };
+
+/** `/approve` of a person who may answer such questions, or the reason why nothing was done. */
+export function prepareApprove(answers: ApprovalAnswers, submission: Submission, arg: string): ApproveCommand {
+  const only = (text: string): ApproveCommand => ({ apply: () => text, onCommit: () => {} });
+  if (submission.mayApprove !== true) return only("Only an owner may answer questions about commands.");
+  const parsed = parseApproval(arg);
+  if (parsed === null) return only(USAGE);
+  let prepared: PreparedAnswer;
+  try {
+    prepared = answers.prepareAnswer(parsed.id, parsed.decision, resolverOf(submission));
+  } catch (err) {
+    if (err instanceof GatewayError) return only([err.message, err.fix].filter(Boolean).join(". "));
+    throw err;
+  }
+  return {
+    apply: () => {
+      const { applied, approval } = prepared.apply();
+      if (!applied) return `That question has ended before: ${approval.status}.`;
+      const { commandText } = approval.subject;
+      if (approval.decision === "deny") return `Denied: ${commandText}`;
+      return approval.decision === "allow-always" ? `Allowed, also from now on: ${commandText}` : `Allowed once: ${commandText}`;
+    },
+    onCommit: () => prepared.onCommit(),
+  };
+}
+
+function resolverOf({ provenance, channel }: Submission): Parameters<ApprovalAnswers["prepareAnswer"]>[2] {
+  if (provenance.senderId !== undefined) return { kind: "channel", id: `${channel}:${provenance.senderId}` };
+  return { kind: "device", ...(provenance.client && { id: provenance.client.id }) };
+}

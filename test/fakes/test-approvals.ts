@@ -1,0 +1,52 @@
+import { randomUUID } from "node:crypto";
+import { CommandAllowlist } from "../../src/approvals/allowlist.ts";
+import { Approvals, type ApprovalEvents, type ApprovalQuestion } from "../../src/approvals/approvals.ts";
+import { Bus } from "../../src/core/bus.ts";
+import { systemClock, type Clock } from "../../src/core/clock.ts";
+import { asId } from "../../src/core/ids.ts";
+import { silentLog } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import { createApprovalRows } from "../../src/store/approvals.ts";
+import { createKeyValueStore } from "../../src/store/key-value.ts";
+import type { Store } from "../../src/store/open.ts";
+
+export type TestApprovals = { approvals: Approvals; allowlist: CommandAllowlist; bus: Bus<ApprovalEvents> };
+
+/** Questions to people over a real store. */
+export function openApprovals(
+  store: Store,
+  options: { clock?: Clock; bus?: Bus<ApprovalEvents>; newId?: () => string } = {},
+): TestApprovals {
+  const { clock = systemClock, newId = randomUUID } = options;
+  const bus =
+    options.bus ??
+    new Bus<ApprovalEvents>((err) => {
+      throw err;
+    });
+  const allowlist = new CommandAllowlist({ keyValue: createKeyValueStore(store), now: () => clock.now() });
+  const write = <T>(change: () => T): Promise<T> => store.write(change);
+  const rows = createApprovalRows(store);
+  return {
+    bus,
+    allowlist,
+    approvals: new Approvals({ rows, allowlist, write, bus, clock, log: silentLog, metrics: silentMetrics, newId }),
+  };
+}
+
+/** A question about a command in the main session. */
+export const questionOf = (commandText: string, more: Partial<ApprovalQuestion["subject"]> = {}): ApprovalQuestion => ({
+  agentId: asId("main"),
+  sessionKey: asId("agent:main:main"),
+  runId: asId("r1"),
+  callId: "c1",
+  subject: {
+    commandText,
+    cwd: "/workspace",
+    host: "gateway",
+    resolvedPath: "/usr/bin/touch",
+    warnings: [],
+    patterns: [{ pattern: "/usr/bin/touch", argPattern: 'words:["{path}"]' }],
+    ...more,
+  },
+  digest: "d",
+});
