@@ -16,8 +16,9 @@ const ENTRIES = {
   "image-worker": "src/tools/read/image-worker.ts",
 };
 
-/** Sources that are loaded by another process, as files of their own: name in dist/ -> source. */
+/** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
+  "web-worker": "src/tools/web-worker.ts",
   "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
   "pi-shared-host": "src/agents/pi/child/host-main.ts",
 };

@@ -147,4 +147,7 @@ export type CommandsConfig = Config["commands"];
 export type AccessGroup = Config["accessGroups"][string];
 export type IrcConfig = NonNullable<ServedChannels["irc"]>;
 export type ToolPolicy = NonNullable<Config["tools"]>;
+type WebConfig = NonNullable<ToolPolicy["web"]>;
+export type WebFetchConfig = WebConfig["fetch"];
+export type WebSearchConfig = WebConfig["search"];
 export type ResetRule = NonNullable<SessionConfig["resetByType"]["direct"]>;

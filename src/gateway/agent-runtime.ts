@@ -50,12 +50,18 @@ function providerTables(running: RunningConfig): () => ProviderTable {
 }
 
 /** The tools of all agents. They are built with the first turn that is granted one. */
-export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">): ToolExecutor {
+export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">, running: RunningConfig): ToolExecutor {
   const stateDir = paths.state;
   let built: ToolExecutor | null = null;
   const build = (): ToolExecutor => {
     const tempDir = piDirs(stateDir).temp;
-    const tools = createBuiltInTools({ env: toCommandEnv(process.env, tempDir), marker: commandMarker(stateDir), tempDir });
+    const tools = createBuiltInTools({
+      env: toCommandEnv(process.env, tempDir),
+      marker: commandMarker(stateDir),
+      tempDir,
+      config: () => running.config,
+      variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
+    });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
   };
   const executor = (): ToolExecutor => (built ??= build());

@@ -71,7 +71,7 @@ export function composeGateway(input: ComposeInput) {
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const { allowlist, approvals } = composeApprovals(input);
-  const tools = createTools(base);
+  const tools = createTools(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),

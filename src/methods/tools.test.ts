@@ -27,7 +27,13 @@ function openTools(t: TestContext, config: unknown = {}) {
   const bench = openMethodBench();
   const { config: checked } = checkConfigValue(config);
   const tools = createToolExecutor({
-    tools: createBuiltInTools({ env: { PATH: process.env["PATH"]! }, marker: "tools-methods", tempDir: workspace }),
+    tools: createBuiltInTools({
+      env: { PATH: process.env["PATH"]! },
+      marker: "tools-methods",
+      tempDir: workspace,
+      config: () => ({}),
+      variables: () => undefined,
+    }),
     log: silentLog,
   });
   const routes = {

@@ -105,7 +105,13 @@ test("stop does not wait for a call that ignores its signal", async (t) => {
 });
 
 test("the built-in tools are those of the policy, in the order that is asked for, with short descriptions", () => {
-  const tools = createBuiltInTools({ env: { HOME: "/home" }, marker: "m", tempDir: "/nonexistent" });
+  const tools = createBuiltInTools({
+    env: { HOME: "/home" },
+    marker: "m",
+    tempDir: "/nonexistent",
+    config: () => ({}),
+    variables: () => undefined,
+  });
   assert.deepEqual(
     tools.map(({ name }) => name),
     TOOL_NAMES,
@@ -123,7 +129,13 @@ test("the built-in tools are those of the policy, in the order that is asked for
 
 test("a stop of the gateway ends a running command", async (t) => {
   const context = toolContext(t);
-  const tools = createBuiltInTools({ env: { PATH: process.env["PATH"] ?? "" }, marker: "m", tempDir: context.workspace });
+  const tools = createBuiltInTools({
+    env: { PATH: process.env["PATH"] ?? "" },
+    marker: "m",
+    tempDir: context.workspace,
+    config: () => ({}),
+    variables: () => undefined,
+  });
   const executor = createToolExecutor({ tools, log: silentLog });
   const running = executor.run(call("bash", { command: "echo began; sleep 300" }), context);
   await executor.stop();

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { startHttpProxy } from "../../test/fakes/http-proxy.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -29,6 +31,7 @@ async function serve(listener: RequestListener): Promise<{ port: number; paths: 
 const names: Readonly<Record<string, readonly string[]>> = {
   "public.example": ["127.0.0.1"],
   "private.example": ["10.0.0.7"],
+  "two.example": ["::1", "127.0.0.1"],
   "both.example": ["127.0.0.1", "169.254.169.254"],
 };
 const options: GuardedFetchOptions = {
@@ -107,6 +110,90 @@ test("a public address of this machine is refused like a private one", () => {
   assert.ok(isFetchableAddress("93.184.216.34"));
   assert.ok(!isFetchableAddress("93.184.216.34", ["127.0.0.1", "93.184.216.34"]));
   assert.ok(!isFetchableAddress("10.0.0.7", []));
+});
+
+test("longer content is cut where the caller wants that", async () => {
+  const { port } = await serve((_, response) => void response.writeHead(200, { "content-length": "5000" }).end(Buffer.alloc(5_000, "a")));
+  const got = await guardedFetch(`http://public.example:${port}/`, { ...options, tooLarge: "cut" });
+  assert.deepEqual([got.bytes.length, got.isCut], [1_000, true]);
+  const whole = await guardedFetch(`http://public.example:${port}/`, { ...options, tooLarge: "cut", maxBytes: 5_000 });
+  assert.deepEqual([whole.bytes.length, whole.isCut], [5_000, false]);
+});
+
+test("compressed content is decompressed, and its limit is that of what comes out", async () => {
+  const packers = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync };
+  const { port } = await serve((request, response) => {
+    const [, encoding, size] = request.url!.split("/") as [string, keyof typeof packers, string];
+    response.writeHead(200, { "content-encoding": encoding }).end(packers[encoding]?.(Buffer.alloc(Number(size), "a")) ?? "x");
+  });
+  for (const encoding of Object.keys(packers)) {
+    const url = `http://public.example:${port}/${encoding}`;
+    assert.equal((await guardedFetch(`${url}/1000`, options)).bytes.length, 1_000, encoding);
+    await assert.rejects(guardedFetch(`${url}/5000000`, options), code("TOO_LARGE"), encoding);
+    assert.equal((await guardedFetch(`${url}/5000000`, { ...options, tooLarge: "cut" })).bytes.length, 1_000, encoding);
+  }
+  await assert.rejects(guardedFetch(`http://public.example:${port}/zstd/1`, options), /its encoding zstd is not supported/);
+});
+
+test("damaged or unfinished compressed content is an error", async () => {
+  const { port } = await serve((request, response) => {
+    const packed = gzipSync(randomBytes(2_000));
+    response.writeHead(200, { "content-encoding": "gzip", "content-length": request.url === "/short" ? String(packed.length) : "4" });
+    if (request.url === "/short") response.write(packed.subarray(0, 900), () => response.destroy());
+    else response.end("none");
+  });
+  for (const path of ["/short", "/wrong"]) {
+    await assert.rejects(guardedFetch(`http://public.example:${port}${path}`, { ...options, maxBytes: 10_000 }), code("UNAVAILABLE"), path);
+  }
+});
+
+test("more headers reach only the origin of the first URL", async () => {
+  const seen: (string | undefined)[] = [];
+  const other = await serve((request, response) => void (seen.push(request.headers.authorization), response.end("there")));
+  const { port } = await serve((request, response) => {
+    seen.push(request.headers.authorization);
+    if (request.url === "/a") response.writeHead(302, { location: "/b" }).end();
+    else response.writeHead(302, { location: `http://public.example:${other.port}/` }).end();
+  });
+  const got = await guardedFetch(`http://public.example:${port}/a`, {
+    ...options,
+    headers: { authorization: "Bearer key" },
+    userAgent: "test",
+  });
+  assert.equal(Buffer.from(got.bytes).toString(), "there");
+  assert.deepEqual(seen, ["Bearer key", "Bearer key", undefined]);
+});
+
+test("content is posted once, and never to where a redirect leads", async () => {
+  const bodies: string[] = [];
+  const { port, paths } = await serve(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += String(chunk);
+    bodies.push(`${request.method} ${body}`);
+    if (request.url === "/moved") response.writeHead(307, { location: "/" }).end();
+    else response.writeHead(418, { "content-type": "text/plain; charset=UTF-8" }).end("short and stout");
+  });
+  const got = await guardedFetch(`http://public.example:${port}/`, { ...options, body: "täxt", anyStatus: true });
+  assert.deepEqual(
+    [got.status, got.mimeType, got.charset, Buffer.from(got.bytes).toString()],
+    [418, "text/plain", "utf-8", "short and stout"],
+  );
+  await assert.rejects(guardedFetch(`http://public.example:${port}/moved`, { ...options, body: "x" }), code("ADDRESS_REFUSED"));
+  assert.deepEqual(bodies, ["POST täxt", "POST x"]);
+  assert.equal(paths.length, 2);
+});
+
+test("all checked addresses of a name are tried", async () => {
+  const { port } = await serve((_, response) => void response.end("ok"));
+  const got = await guardedFetch(`http://two.example:${port}/`, { ...options, isAllowed: () => true });
+  assert.equal(Buffer.from(got.bytes).toString(), "ok");
+});
+
+const neverResolves = (): Promise<readonly string[]> => new Promise(() => {});
+
+test("a resolver that does not answer ends with the time of the fetch", async () => {
+  const late = guardedFetch("http://slow.example/", { ...options, resolve: neverResolves, timeoutMs: 20 });
+  await assert.rejects(late, /slow\.example could not be read: timed out/);
 });
 
 const tls = (name: string): string => readFileSync(new URL(`../../test/fakes/tls/${name}.pem`, import.meta.url), "utf8");

@@ -1,5 +1,6 @@
 import type { ToolPolicy } from "../config/schema.ts";
 import { effectOf, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
+import { isWebToolEnabled, WEB_TOOL_KEYS } from "./web-settings.ts";
 
 export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
 
@@ -46,7 +47,10 @@ type Verdict = Omit<ToolDecision, "tool">;
  * has what is left; a sender of a channel has of it what the agent's own policy names, so that an absent policy denies all. Pure.
  */
 export function decideTools(surface: Surface, layers: PolicyLayers): readonly ToolDecision[] {
-  return TOOL_NAMES.map((tool) => ({ tool, ...(findDenial(layers, tool) ?? findGrant(surface, layers, tool)) }));
+  return TOOL_NAMES.map((tool) => ({
+    tool,
+    ...(findSwitch(layers, tool) ?? findDenial(layers, tool) ?? findGrant(surface, layers, tool)),
+  }));
 }
 
 const names = (layer: PolicyLayer | undefined, field: "allow" | "alsoAllow", tool: ToolName): boolean =>
@@ -63,6 +67,12 @@ export const isEffectDenied = ({ shared, own, room }: PolicyLayers, effect: Tool
 const deny = (rule: string): Verdict => ({ isGranted: false, rule });
 const grant = (rule: string): Verdict => ({ isGranted: true, rule });
 const profileRule = ({ key, policy }: PolicyLayer): string => `${key}.profile "${policy!.profile}"`;
+
+/** A tool of the web that is switched off. */
+const findSwitch = ({ shared }: PolicyLayers, tool: ToolName): Verdict | null =>
+  (tool === "web_fetch" || tool === "web_search") && !isWebToolEnabled(shared.policy ? { tools: shared.policy } : {}, tool)
+    ? deny(WEB_TOOL_KEYS[tool])
+    : null;
 
 function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdict | null {
   const layers = [room, own, shared].filter((layer) => layer !== undefined);

@@ -9,6 +9,8 @@ export type ToolEffect =
   /** Shows the content of files. */
   | "read"
   | "write"
+  /** Reads what the web has, and tells it what is asked. */
+  | "fetch"
   /** Runs programs. */
   | "run";
 
@@ -16,7 +18,7 @@ export type ToolEffect =
 type ToolFacts = { section: ToolSection; effect: ToolEffect; profiles: readonly ("coding" | "messaging" | "minimal")[] };
 
 /** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
-export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime" } as const;
+export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web" } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
 /** The built-in tools, in the order in which a model reads them. The profile `full` has all of them. */
@@ -28,6 +30,8 @@ export const TOOLS = {
   write: { section: "fs", effect: "write", profiles: ["coding"] },
   edit: { section: "fs", effect: "write", profiles: ["coding"] },
   bash: { section: "runtime", effect: "run", profiles: ["coding"] },
+  web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] },
+  web_search: { section: "web", effect: "fetch", profiles: ["coding"] },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -10,7 +10,13 @@ import type { ToolExecutor } from "../../src/tools/tool.ts";
 /** The tools as the gateway builds them. */
 export function testTools(stateDir: string): ToolExecutor {
   const tempDir = piDirs(stateDir).temp;
-  const tools = createBuiltInTools({ env: toCommandEnv(process.env, tempDir), marker: commandMarker(stateDir), tempDir });
+  const tools = createBuiltInTools({
+    env: toCommandEnv(process.env, tempDir),
+    marker: commandMarker(stateDir),
+    tempDir,
+    config: () => ({}),
+    variables: () => undefined,
+  });
   return createToolExecutor({ tools, log: silentLog });
 }
 

@@ -63,6 +63,7 @@ test(
       "dist/pi-rpc-extension.mjs",
       "dist/pi-shared-host.mjs",
       "dist/image-worker.js",
+      "dist/web-worker.mjs",
       "dist/channel.js",
       "dist/types/channels/sdk.d.ts",
       "dist/web/index.html",

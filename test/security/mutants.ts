@@ -1,22 +1,5 @@
-/**
- * Guards of the security invariants, each broken in one way. Every one of these changes must make a test fail:
- * `scripts/mutate-guards.ts` tries them in a copy of the sources.
- */
-export type Mutant = {
-  /** The invariant of the design, by its number. */
-  invariant: number;
-  /** What no longer holds. */
-  breaks: string;
-  file: string;
-  /** Occurs exactly once in the file. */
-  text: string;
-  /** Replaces it. */
-  broken: string;
-  /** Test files of which one must fail. */
-  tests: readonly string[];
-  /** Only tests whose title contains this are run. */
-  title?: string;
-};
+import type { Mutant } from "./mutant.ts";
+import { WEB_MUTANTS } from "./web-mutants.ts";
 
 export const INVARIANTS: Readonly<Record<number, string>> = {
   1: "granted scopes are intersected with those of the credential",
@@ -46,7 +29,6 @@ const ENDED = "src/server/credential-watch.test.ts";
 const PRE_AUTH = "src/server/pre-auth-connections.test.ts";
 const BACKLOG = "src/server/backlog.test.ts";
 const SECRET = "src/core/secret.test.ts";
-const FETCH = "src/tools/guarded-fetch.test.ts";
 const TOOLS = "src/tools/policy.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -434,22 +416,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 8,
-    breaks: "every address of a name is public",
-    file: "src/tools/guarded-fetch.ts",
-    text: "if (!addresses.every((each) => permits(each))) throw",
-    broken: "if (!addresses.some((each) => permits(each))) throw",
-    tests: [FETCH],
-  },
-  {
-    invariant: 8,
-    breaks: "a redirect is looked at",
-    file: "src/tools/guarded-fetch.ts",
-    text: "await open(at, await checkedAddress(at, options), signal, options.proxies ?? environment);",
-    broken: "await open(at, hop === 0 ? await checkedAddress(at, options) : at.hostname, signal, options.proxies ?? environment);",
-    tests: [FETCH],
-  },
-  {
-    invariant: 8,
     breaks: "nothing else fetches",
     file: "src/methods/send-media.ts",
     text: "await deps.fetch(url, LIMITS.mediaBytes);",
@@ -646,4 +612,5 @@ export const MUTANTS: readonly Mutant[] = [
     broken: "",
     tests: [TOOLS],
   },
+  ...WEB_MUTANTS,
 ];

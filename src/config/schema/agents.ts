@@ -14,6 +14,7 @@ import {
 import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { agentToolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
+import { webTools } from "./web-tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -347,10 +348,9 @@ export const models = object(
   { unserved: ["catalogRefresh", "pricing"] },
 );
 
-export const tools = agentToolPolicy("Tools for every agent that does not say otherwise.", [
+const sharedPolicy = agentToolPolicy("Tools for every agent that does not say otherwise.", [
   "byProvider",
   "toolsBySender",
-  "web",
   "github",
   "media",
   "links",
@@ -368,3 +368,9 @@ export const tools = agentToolPolicy("Tools for every agent that does not say ot
   "sessions_spawn",
   "updatePlan",
 ]);
+
+export const tools = object(
+  sharedPolicy.doc,
+  { ...sharedPolicy.fields, web: webTools },
+  { optional: true, unserved: sharedPolicy.unserved ?? [] },
+);
