@@ -1,7 +1,7 @@
-import { array, enumOf, object, string } from "./config-schema.ts";
+import { array, enumOf, object, string, type Node } from "./config-schema.ts";
 
-/** The tools of an agent, of a chat, or of everything that sets none. */
-export const toolPolicy = (doc: string, unserved: readonly string[]) =>
+/** The tools of an agent, of a chat, or of everything that sets none; `fields`: what a place has besides. */
+export const toolPolicy = <F extends Readonly<Record<string, Node>> = {}>(doc: string, unserved: readonly string[], fields?: F) =>
   object(
     doc,
     {
@@ -14,6 +14,7 @@ export const toolPolicy = (doc: string, unserved: readonly string[]) =>
         onInvalid: ["*"],
         strict: true,
       }),
+      ...(fields as F),
     },
     { optional: true, unserved },
   );

@@ -10,6 +10,7 @@ import { createToolExecutor } from "../tools/executor.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
+import { mediaDirOf } from "./storage.ts";
 
 /** The runtime of all agents: Pi, outside of this process. */
 export function createAgentRuntime(
@@ -55,7 +56,12 @@ export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">):
   let built: ToolExecutor | null = null;
   const build = (): ToolExecutor => {
     const tempDir = piDirs(stateDir).temp;
-    const tools = createBuiltInTools({ env: toCommandEnv(process.env, tempDir), marker: commandMarker(stateDir), tempDir });
+    const tools = createBuiltInTools({
+      env: toCommandEnv(process.env, tempDir),
+      marker: commandMarker(stateDir),
+      tempDir,
+      mediaDir: mediaDirOf(paths),
+    });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
   };
   const executor = (): ToolExecutor => (built ??= build());

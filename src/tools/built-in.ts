@@ -1,13 +1,15 @@
 import { homedir } from "node:os";
+import type { HoldDirectory } from "../core/held-directory.ts";
 import { createBashTool } from "./bash/bash.ts";
 import { createEditTool } from "./edit/edit.ts";
-import { FileLocks } from "./file-changes.ts";
+import { FileLocks } from "./file-locks.ts";
 import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Tool } from "./tool.ts";
+import { WorkspaceFiles } from "./workspace-files.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -17,20 +19,28 @@ export type BuiltInToolOptions = {
   marker: string;
   /** A private directory for output that is longer than a result. */
   tempDir: string;
+  /** The directory of received files, which messages name to agents. */
+  mediaDir?: string;
+  /** How directories are held; by default in the best way of the system. */
+  hold?: HoldDirectory;
 };
 
 /** The registry of the tools that every agent may be granted. */
-export function createBuiltInTools({ env, marker, tempDir }: BuiltInToolOptions): readonly Tool[] {
-  const home = env["HOME"] || homedir();
+export function createBuiltInTools({ env, marker, tempDir, mediaDir, hold }: BuiltInToolOptions): readonly Tool[] {
+  const files = new WorkspaceFiles({
+    home: env["HOME"] || homedir(),
+    named: [tempDir, ...(mediaDir === undefined ? [] : [mediaDir])],
+    ...(hold && { hold }),
+  });
   const locks = new FileLocks();
   const watcher = new GroupWatcher();
   return [
-    createReadTool({ home }),
-    createLsTool({ home }),
-    createFindTool({ home }),
-    createGrepTool({ home, env, marker, watcher }),
-    createWriteTool({ home, locks }),
-    createEditTool({ home, locks }),
+    createReadTool(files),
+    createLsTool(files),
+    createFindTool(files),
+    createGrepTool({ files, env, marker, watcher }),
+    createWriteTool(files, locks),
+    createEditTool(files, locks),
     createBashTool({ env, marker, tempDir, watcher }),
   ];
 }

@@ -14,6 +14,7 @@ import {
 import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
+import { applyPatch, fileAccess } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -85,6 +86,35 @@ const HOST_TEXT =
   "Where sessions run: `shared` is one process for many sessions; `process` is a stock Pi process for each session whose turn runs, which needs more memory and CPU.";
 const ISOLATION_TEXT = "`agent`: a shared process of this agent's own. `none`: sessions of all agents may share a process.";
 
+const toolSettings = {
+  fs: fileAccess,
+  exec: object(
+    "Settings of tools that run or change something.",
+    { applyPatch },
+    {
+      optional: true,
+      unserved: [
+        "host",
+        "mode",
+        "reviewer",
+        "node",
+        "timeoutSeconds",
+        "backgroundMs",
+        "cleanupMs",
+        "notifyOnExit",
+        "notifyOnExitEmptySuccess",
+        "approvalRunningNoticeMs",
+        "strictInlineEval",
+        "pathPrepend",
+        "safeBins",
+        "safeBinTrustedDirs",
+        "safeBinProfiles",
+        "grantExpiryDays",
+      ],
+    },
+  ),
+};
+
 const entryFields = {
   name: string("Name for people; the id when it is not set.", { maxChars: 200 }),
   description: string("A note for people: what the agent is for.", { maxChars: 4_000 }),
@@ -112,19 +142,11 @@ const entryFields = {
     },
     { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
   ),
-  tools: toolPolicy("Tools of this agent.", [
-    "byProvider",
-    "toolsBySender",
-    "codeMode",
-    "swarm",
-    "elevated",
-    "exec",
-    "github",
-    "fs",
-    "loopDetection",
-    "message",
-    "sandbox",
-  ]),
+  tools: toolPolicy(
+    "Tools of this agent.",
+    ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "message", "sandbox"],
+    toolSettings,
+  ),
 };
 
 const ENTRY_UNSERVED = [
@@ -348,25 +370,27 @@ export const models = object(
   { unserved: ["catalogRefresh", "pricing"] },
 );
 
-export const tools = toolPolicy("Tools for every agent that does not say otherwise.", [
-  "byProvider",
-  "toolsBySender",
-  "web",
-  "github",
-  "media",
-  "links",
-  "sessions",
-  "loopDetection",
-  "toolSearch",
-  "codeMode",
-  "swarm",
-  "message",
-  "agentToAgent",
-  "elevated",
-  "exec",
-  "fs",
-  "subagents",
-  "sandbox",
-  "sessions_spawn",
-  "updatePlan",
-]);
+export const tools = toolPolicy(
+  "Tools for every agent that does not say otherwise.",
+  [
+    "byProvider",
+    "toolsBySender",
+    "web",
+    "github",
+    "media",
+    "links",
+    "sessions",
+    "loopDetection",
+    "toolSearch",
+    "codeMode",
+    "swarm",
+    "message",
+    "agentToAgent",
+    "elevated",
+    "subagents",
+    "sandbox",
+    "sessions_spawn",
+    "updatePlan",
+  ],
+  toolSettings,
+);

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createFindTool } from "./find.ts";
 
 function tree(t: TestContext): { context: TestToolContext; find: (args: Record<string, unknown>) => Promise<string> } {
@@ -11,7 +12,7 @@ function tree(t: TestContext): { context: TestToolContext; find: (args: Record<s
     mkdirSync(dirname(join(context.workspace, path)), { recursive: true });
     writeFileSync(join(context.workspace, path), "");
   }
-  const tool = createFindTool({ home: "/nowhere" });
+  const tool = createFindTool(new WorkspaceFiles({ home: "/nowhere" }));
   return { context, find: async (args) => textOf(await tool.run(args, context)) };
 }
 
