@@ -129,6 +129,7 @@ test("the explanation names the setting that decides, for operators, people and 
     ...Object.fromEntries(TOOL_NAMES.map((tool) => [tool, byProfile])),
     write: "no: tools.deny",
     edit: "no: tools.deny",
+    apply_patch: "no: tools.deny",
   });
   assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import type { HoldDirectory } from "../core/held-directory.ts";
+import { createApplyPatchTool } from "./apply-patch/apply-patch.ts";
 import { createBashTool } from "./bash/bash.ts";
 import { createEditTool } from "./edit/edit.ts";
 import { FileLocks } from "./file-locks.ts";
@@ -41,6 +42,7 @@ export function createBuiltInTools({ env, marker, tempDir, mediaDir, hold }: Bui
     createGrepTool({ files, env, marker, watcher }),
     createWriteTool(files, locks),
     createEditTool(files, locks),
+    createApplyPatchTool(files, locks),
     createBashTool({ env, marker, tempDir, watcher }),
   ];
 }

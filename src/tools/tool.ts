@@ -27,6 +27,7 @@ export const TOOLS = {
   grep: { section: "fs", effect: "read", profiles: ["coding"] },
   write: { section: "fs", effect: "write", profiles: ["coding"] },
   edit: { section: "fs", effect: "write", profiles: ["coding"] },
+  apply_patch: { section: "fs", effect: "write", profiles: ["coding"] },
   bash: { section: "runtime", effect: "run", profiles: ["coding"] },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
