@@ -12,6 +12,7 @@ type Explanation = {
   access?: { action: string; detail: string };
   routedTo?: string;
   tools: { tool: string; isGranted: boolean; rule: string }[];
+  files: { workspace: string; outside: string[]; rule: string };
 };
 
 const explain = (invocation: Invocation, params: object): Promise<Explanation> =>
@@ -57,6 +58,8 @@ export const toolsExplain: CommandHandler = async (invocation) => {
       [{ title: "tool" }, { title: "granted" }, { title: "decided by" }],
       answer.tools.map(({ tool, isGranted, rule }) => [tool, isGranted ? "yes" : "no", rule]),
     );
+    const { workspace, outside, rule } = answer.files;
+    out.line(sanitizeLine(`Files: ${[workspace, ...outside].join(", ")} (${rule})`));
   });
 };
 

@@ -20,6 +20,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
       "set session.reset.idleMinutes",
     );
   checkAgents(config, tree, warn, findings);
+  checkTools(config, warn);
   checkChannels(config, warn);
   checkProviders(config, warn);
 }
@@ -99,6 +100,15 @@ function checkAgents(config: Config, tree: Tree, warn: WarnFunction, findings: I
       "add the agent, or name another one",
       near,
     );
+  }
+}
+
+function checkTools({ tools, agents }: Config, warn: WarnFunction): void {
+  const own = Object.entries(agents.entries).map(([id, entry]) => [["agents", "entries", id, "tools"], entry.tools] as const);
+  for (const [path, policy] of [[["tools"], tools] as const, ...own]) {
+    if (policy?.exec?.applyPatch?.workspaceOnly !== false) continue;
+    const fix = "delete it; agents use write and edit in the directories of tools.fs";
+    warn([...path, "exec", "applyPatch", "workspaceOnly"], "is false, which has no effect: apply_patch works only in the workspace", fix);
   }
 }
 

@@ -275,6 +275,11 @@ const CONSISTENCY: readonly [unknown, RegExp][] = [
   [{ gateway: { bind: "lan", auth: { mode: "none" } } }, /possible only with gateway\.bind "loopback"/],
   [{ gateway: { auth: { mode: "trusted-proxy" } } }, /trustedProxy is not set\n.*trustedProxies is empty/],
   [{ agents: { entries: { a: { default: true }, b: { default: true } } } }, /"a" is the default agent already/],
+  [{ tools: { exec: { applyPatch: { workspaceOnly: false } } } }, /applyPatch\.workspaceOnly is false, which has no effect/],
+  [
+    { agents: { entries: { a: { tools: { exec: { applyPatch: { workspaceOnly: false } } } } } } },
+    /agents\.entries\.a\.tools\.exec\.applyPatch\.workspaceOnly is false, which has no effect/,
+  ],
   [
     { agents: { entries: { home: {} } }, bindings: [{ agentId: "hime", match: { channel: "irc" } }] },
     /agent "hime", which does not exist; did you mean "home"/,

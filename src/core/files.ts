@@ -12,8 +12,9 @@ import {
   rmSync,
   statSync,
   writeSync,
+  type Stats,
 } from "node:fs";
-import { chmod, copyFile, mkdir, open, readlink, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { chmod, copyFile, lstat, mkdir, open, readlink, realpath, rename, rm, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { reasonOf } from "./errors.ts";
 
@@ -109,8 +110,18 @@ export type AtomicWriteOptions = {
    * until that is on disk).
    */
   preserve?: boolean;
+  /** With `preserve`: a symbolic link at the path is refused, also one that is put there meanwhile. */
+  refuseLink?: boolean;
   /** Where an existing file is copied (0600) before it is replaced. */
   backup?: string;
+};
+
+/** New content of a file, complete and on disk beside it. */
+export type StagedFile = {
+  /** Replaces the file. File and directory are on disk when it resolves; when it rejects, the old file is left. */
+  commit: () => Promise<void>;
+  /** Removes the new content, unless it has replaced the file. */
+  discard: () => Promise<void>;
 };
 
 const temporaryName = (path: string): string => join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
@@ -120,34 +131,49 @@ const temporaryName = (path: string): string => join(dirname(path), `.${basename
  * directory are on disk when it resolves. A failed write leaves the old file and no temporary file. The directory must exist.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array, options: AtomicWriteOptions = {}): Promise<void> {
-  const { preserve = false, backup } = options;
-  const target = preserve ? await existingTarget(path) : path;
-  const oldMode = preserve || backup !== undefined ? await modeOf(target) : null;
-  const mode = (preserve ? oldMode : null) ?? options.mode ?? PRIVATE_FILE;
-  if (backup !== undefined && oldMode !== null) {
+  await (await stageFile(path, data, options)).commit();
+}
+
+/** The first half of writeFileAtomic: everything that usually fails (space, permissions) fails here, and then nothing has changed. */
+export async function stageFile(path: string, data: string | Uint8Array, options: AtomicWriteOptions = {}): Promise<StagedFile> {
+  const { preserve = false, refuseLink = false, backup } = options;
+  const target = preserve && !refuseLink ? await existingTarget(path) : path;
+  const old = preserve || backup !== undefined ? await statsOf(target, refuseLink ? lstat : stat) : null;
+  if (refuseLink && old?.isSymbolicLink()) throw new Error("it is a symbolic link");
+  const mode = (preserve && old ? old.mode & 0o777 : null) ?? options.mode ?? PRIVATE_FILE;
+  if (backup !== undefined && old !== null) {
     await copyFile(target, backup);
     await chmod(backup, PRIVATE_FILE);
   }
   const temporary = temporaryName(target);
+  const discard = (): Promise<void> => rm(temporary, { force: true });
   try {
     const handle = await open(temporary, "wx", PRIVATE_FILE);
     try {
       await handle.writeFile(data);
-      if (preserve && oldMode !== null) await copyOwner(target, handle);
+      if (preserve && old !== null) await copyOwner(old, handle);
       if (mode !== PRIVATE_FILE) await handle.chmod(mode);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    if (!(await tryReplace(temporary, target, preserve))) {
-      await writeInPlace(target, data, `${temporary.slice(0, -".tmp".length)}.previous`);
-      await rm(temporary, { force: true });
-    }
   } catch (err) {
-    await rm(temporary, { force: true });
+    await discard();
     throw err;
   }
-  await syncDirectory(dirname(target));
+  const commit = async (): Promise<void> => {
+    try {
+      if (!(await tryReplace(temporary, target, preserve))) {
+        await writeInPlace(target, data, `${temporary.slice(0, -".tmp".length)}.previous`);
+        await discard();
+      }
+    } catch (err) {
+      await discard();
+      throw err;
+    }
+    await syncDirectory(dirname(target));
+  };
+  return { commit, discard };
 }
 
 /** As writeFileAtomic, for content that is not in memory. Mode 0600. */
@@ -201,19 +227,16 @@ async function existingTarget(path: string): Promise<string> {
   });
 }
 
-async function modeOf(path: string): Promise<number | null> {
-  return stat(path).then(
-    (stats) => stats.mode & 0o777,
-    (err: unknown) => {
-      if (errnoOf(err) === "ENOENT") return null;
-      throw err;
-    },
-  );
+async function statsOf(path: string, read: (path: string) => Promise<Stats>): Promise<Stats | null> {
+  return read(path).catch((err: unknown) => {
+    if (errnoOf(err) === "ENOENT") return null;
+    throw err;
+  });
 }
 
 /** Only root may give a file to another user. */
-async function copyOwner(path: string, handle: FileHandle): Promise<void> {
-  const [old, now] = [await stat(path), await handle.stat()];
+async function copyOwner(old: Stats, handle: FileHandle): Promise<void> {
+  const now = await handle.stat();
   if (old.uid === now.uid && old.gid === now.gid) return;
   await handle.chown(old.uid, old.gid).catch((err: unknown) => {
     if (errnoOf(err) !== "EPERM") throw err;
@@ -233,11 +256,10 @@ async function tryReplace(temporary: string, path: string, allowMountPoint: bool
 
 /** A crash in the middle leaves `previous`, which has the whole old content. */
 async function writeInPlace(path: string, data: string | Uint8Array, previous: string): Promise<void> {
-  await copyFile(path, previous);
-  await chmod(previous, PRIVATE_FILE);
-  await syncPath(previous);
-  const handle = await open(path, "r+");
+  const handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
+    await writeFile(previous, await handle.readFile(), { flag: "wx", mode: PRIVATE_FILE });
+    await syncPath(previous);
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, at)).bytesWritten;
     await handle.truncate(bytes.length);

@@ -10,6 +10,7 @@ import { createToolExecutor } from "../tools/executor.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
+import { mediaDirOf } from "./storage.ts";
 
 /** The runtime of all agents: Pi, outside of this process. */
 export function createAgentRuntime(
@@ -61,6 +62,7 @@ export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">, 
       tempDir,
       config: () => running.config,
       variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
+      mediaDir: mediaDirOf(paths),
     });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
   };

@@ -34,7 +34,7 @@ import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
-import { permitFor } from "./tool-permits.ts";
+import { fileAccess, permitFor } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 
 /** All methods by name: this table is the advertised list. */
@@ -163,6 +163,7 @@ function toolFamily(deps: MethodsDeps) {
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
     permitFor: (caller) => permitFor(running, caller),
+    fileAccess: (agentId, surface) => fileAccess(running, agentId, surface),
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
     sessions,
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),

@@ -42,13 +42,16 @@ export function openStorage(base: GatewayBase, repair: boolean) {
   };
 }
 
+/** The directory of received files. */
+export const mediaDirOf = ({ gateway }: GatewayBase["paths"]): string => join(gateway, "media");
+
 /** Media files, within the quota of the running configuration. */
 export function openMedia({ paths, clock, log }: GatewayBase, running: { readonly config: Config }): MediaStore {
   const quota = () => {
     const { maxTotalBytes, maxAccountBytesPerDay } = running.config.gateway.media;
     return { totalBytes: maxTotalBytes, accountBytesPerDay: maxAccountBytesPerDay };
   };
-  return new MediaStore(join(paths.gateway, "media"), quota, clock.now, log);
+  return new MediaStore(mediaDirOf(paths), quota, clock.now, log);
 }
 
 /** Names this installation; the same after every restart. */

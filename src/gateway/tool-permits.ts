@@ -1,19 +1,35 @@
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
-import { COMMAND_MODES } from "../core/tool-policy-schema.ts";
+import { COMMAND_MODES } from "../core/command-modes.ts";
+import type { AgentId } from "../core/ids.ts";
 import type { CommandMode } from "../tools/commands/decide.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
-import { isEffectDenied } from "../tools/policy.ts";
+import { isEffectDenied, type Surface } from "../tools/policy.ts";
 import type { ToolCaller, ToolPermit } from "../tools/tool.ts";
 import type { RunningConfig } from "./running-config.ts";
 
-type Running = Pick<RunningConfig, "agents" | "config">;
+/** Where the tools for files work, and the setting that decides it, or the default in words. */
+export type FileAccess = Pick<ToolPermit, "workspace" | "outside"> & { rule: string };
+
+/**
+ * Where the tools for files work with the configuration that holds now. The agent's own setting replaces the one for all agents; what
+ * holds for all opens nothing for people on channels.
+ */
+export function fileAccess({ agents }: Pick<RunningConfig, "agents">, agentId: AgentId, surface: Surface): FileAccess {
+  const { workspace } = agents.settings(agentId);
+  const { shared, own } = agents.policyLayers(agentId, null);
+  const layer = (surface === "operator" ? [own, shared] : [own]).find(({ policy }) => policy?.fs !== undefined);
+  const fs = layer?.policy?.fs;
+  if (layer === undefined || fs === undefined)
+    return { workspace, outside: [], rule: "the tools for files work in the workspace unless a setting names more" };
+  if (!fs.workspaceOnly) return { workspace, outside: ["/"], rule: `${layer.key}.fs.workspaceOnly` };
+  return { workspace, outside: fs.paths, rule: `${layer.key}.fs.${fs.paths.length > 0 ? "paths" : "workspaceOnly"}` };
+}
 
 /** What a call of a tool may do with the configuration that holds now. */
-export const permitFor = ({ agents }: Pick<Running, "agents">, caller: ToolCaller): ToolPermit => ({
-  caller,
-  workspace: agents.settings(caller.agentId).workspace,
-  outside: [],
-});
+export function permitFor(running: Pick<RunningConfig, "agents">, caller: ToolCaller): ToolPermit {
+  const { workspace, outside } = fileAccess(running, caller.agentId, caller.surface);
+  return { caller, workspace, outside };
+}
 
 const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES.indexOf(a) <= COMMAND_MODES.indexOf(b) ? a : b);
 
@@ -21,7 +37,11 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
  * What holds for the commands of a caller: the configuration, limited by what the allowlist's document says. People on channels have what
  * the agent's own settings give them, within the shared ones; without any they are in the sandbox.
  */
-export function commandSettings({ agents, config }: Running, allowlist: CommandAllowlist, caller: ToolCaller): CommandSettings {
+export function commandSettings(
+  { agents, config }: Pick<RunningConfig, "agents" | "config">,
+  allowlist: CommandAllowlist,
+  caller: ToolCaller,
+): CommandSettings {
   const { agentId, surface, mayWrite } = caller;
   const ownKey = `agents.entries.${agentId}.tools.exec`;
   const own = config.agents.entries[agentId]?.tools?.exec;

@@ -51,6 +51,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
     }),
     permitFor: (caller) => ({ caller, workspace, outside: [] }),
+    fileAccess: () => ({ workspace, outside: ["/data"], rule: "tools.fs.paths" }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
     decideMessage: (message) => decideMessage(routes, message, true),
@@ -126,7 +127,7 @@ const CONFIG = {
 };
 
 test("the explanation names the setting that decides, for operators, people and rooms", async (t) => {
-  const { call, bench } = openTools(t, CONFIG);
+  const { call, bench, workspace } = openTools(t, CONFIG);
   const own = await call("tools.explain");
   assert.deepEqual([own["agentId"], own["surface"]], ["main", "operator"]);
   const byProfile = 'yes: agents.entries.main.tools.profile "coding"';
@@ -134,7 +135,9 @@ test("the explanation names the setting that decides, for operators, people and 
     ...Object.fromEntries(TOOL_NAMES.map((tool) => [tool, byProfile])),
     write: "no: tools.deny",
     edit: "no: tools.deny",
+    apply_patch: "no: tools.deny",
   });
+  assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
   assert.equal(room["agentId"], "ops");
   assert.equal(rulesOf(room)["bash"], "no: channels.telegram.groups.-1.tools.deny");

@@ -39,6 +39,8 @@ export type ToolsDeps = {
   policyLayers: (agentId: AgentId, room: RoutingDecision["roomTools"]) => PolicyLayers;
   /** What a call by an operator may do. */
   permitFor: (caller: ToolPermit["caller"]) => ToolPermit;
+  /** Where the tools for files work, and the setting that decides it. */
+  fileAccess: (agentId: AgentId, surface: Surface) => { workspace: string; outside: readonly string[]; rule: string };
   /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
   resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
   sessions: Pick<Sessions, "get">;
@@ -153,6 +155,7 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
     tools: key === null ? decisions : decisions.map((each) => withSession(deps, key, each)),
+    files: deps.fileAccess(agentId, surface),
   };
 }
 

@@ -1,7 +1,9 @@
 import { homedir } from "node:os";
+import type { HoldDirectory } from "../core/held-directory.ts";
+import { createApplyPatchTool } from "./apply-patch/apply-patch.ts";
 import { createBashTool } from "./bash/bash.ts";
 import { createEditTool } from "./edit/edit.ts";
-import { FileLocks } from "./file-changes.ts";
+import { FileLocks } from "./file-locks.ts";
 import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
@@ -13,6 +15,7 @@ import { createWebFetchTool } from "./web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web-search/web-search.ts";
 import { webFetchConfig, webSearchConfig } from "./web-settings.ts";
 import { WebThreads } from "./web-threads.ts";
+import { WorkspaceFiles } from "./workspace-files.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -25,21 +28,31 @@ export type BuiltInToolOptions = {
   config: () => Pick<Config, "tools">;
   /** Variables that may have keys of search providers. */
   variables: (name: string) => string | undefined;
+  /** The directory of received files, which messages name to agents. */
+  mediaDir?: string;
+  /** How directories are held; by default in the best way of the system. */
+  hold?: HoldDirectory;
 };
 
 /** The registry of the tools that every agent may be granted. */
-export function createBuiltInTools({ env, marker, tempDir, config, variables }: BuiltInToolOptions): readonly Tool[] {
-  const home = env["HOME"] || homedir();
+export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
+  const { env, marker, tempDir, config, variables, mediaDir, hold } = options;
+  const files = new WorkspaceFiles({
+    home: env["HOME"] || homedir(),
+    named: [tempDir, ...(mediaDir === undefined ? [] : [mediaDir])],
+    ...(hold && { hold }),
+  });
   const locks = new FileLocks();
   const watcher = new GroupWatcher();
   const threads = new WebThreads();
   return [
-    createReadTool({ home }),
-    createLsTool({ home }),
-    createFindTool({ home }),
-    createGrepTool({ home, env, marker, watcher }),
-    createWriteTool({ home, locks }),
-    createEditTool({ home, locks }),
+    createReadTool(files),
+    createLsTool(files),
+    createFindTool(files),
+    createGrepTool({ files, env, marker, watcher }),
+    createWriteTool(files, locks),
+    createEditTool(files, locks),
+    createApplyPatchTool(files, locks),
     createBashTool({ env, marker, tempDir, watcher }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),

@@ -21,6 +21,8 @@ export type CommandOptions = {
   /** The program and its arguments. */
   argv: readonly string[];
   cwd: string;
+  /** A descriptor that the command reads as its input; without one the input is empty. */
+  stdin?: number;
   env: Readonly<Record<string, string>>;
   timeoutMs: number | undefined;
   signal: AbortSignal;
@@ -45,7 +47,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
     cwd,
     env,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    stdio: [options.stdin ?? "ignore", "pipe", "pipe", "pipe"],
   });
   const exit = watchExit(child);
   const drained = readOutput(child, options);

@@ -14,8 +14,10 @@ export const TOOL_LIMITS = {
   grepMs: 30_000,
   /** A larger file is not read to its end only to count its lines. */
   countedBytes: 268_435_456,
-  /** `edit` refuses a larger file: it is held in memory several times. */
+  /** `edit` and `apply_patch` refuse a larger file: it is held in memory several times. */
   editedBytes: 67_108_864,
+  /** Files of one patch, whose directories are open until all of them are changed; all contents together have at most `editedBytes`. */
+  patchedFiles: 100,
   /** `read` refuses a larger image file before it is decoded. */
   imageFileBytes: 67_108_864,
   /** Pixels that are decoded, 4 bytes each; an image with more is left out. */
@@ -39,6 +41,7 @@ export const TOOL_LIMITS = {
   leftoverCheckMs: 1_000,
   /** Longest timeout of a command: what a timer can hold. */
   timeoutSeconds: 2_147_483,
-  /** Characters of an argument that an error quotes. */
+  /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
+  errorPathChars: 300,
 } as const;

@@ -13,7 +13,7 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
 });
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
-const ALL = "read ls find grep write edit bash";
+const ALL = "read ls find grep write edit apply_patch bash";
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -35,8 +35,8 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ["an agent's profile replaces the shared one", "operator", { shared: { profile: "minimal" }, own: { profile: "coding" } }, ALL],
   ["an agent adds to the shared profile", "operator", { shared: { profile: "minimal" }, own: { alsoAllow: ["read"] } }, "read"],
   ["a profile and a list are both limits", "operator", { shared: { profile: "minimal", allow: ["read"] } }, ""],
-  ["deny takes from the operator too", "operator", { shared: { deny: ["exec"] } }, "read ls find grep write edit"],
-  ["groups are expanded", "operator", { shared: { allow: ["group:fs"] } }, "read ls find grep write edit"],
+  ["deny takes from the operator too", "operator", { shared: { deny: ["exec"] } }, "read ls find grep write edit apply_patch"],
+  ["groups are expanded", "operator", { shared: { allow: ["group:fs"] } }, "read ls find grep write edit apply_patch"],
   ["an empty list means none", "operator", { shared: { allow: [] } }, ""],
   ["alsoAllow adds to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read"],
   ["a deny of everything is everything", "operator", { shared: { deny: ["*"] } }, ""],
@@ -97,6 +97,8 @@ test("a tool that one place denies takes with it every tool of the same effect",
   }
 });
 
+const NO_PATCHES: ToolPolicy = { exec: { applyPatch: { enabled: false, workspaceOnly: true } } };
+const PATCHES: ToolPolicy = { exec: { applyPatch: { enabled: true, workspaceOnly: true } } };
 const RULES: readonly [title: string, surface: Surface, policies: Policies, tool: ToolName, rule: string][] = [
   ["nothing", "operator", {}, "bash", "operators have all tools that nothing denies"],
   ["nothing for a channel", "channel", {}, "read", "senders of channels have the tools that agents.entries.main.tools names"],
@@ -106,6 +108,22 @@ const RULES: readonly [title: string, surface: Surface, policies: Policies, tool
   ["a list that names it", "operator", { own: { allow: ["bash"] } }, "bash", "agents.entries.main.tools.allow"],
   ["a profile", "operator", { shared: { profile: "minimal" } }, "bash", 'tools.profile "minimal"'],
   ["an addition to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read", "tools.alsoAllow"],
+  ["a switch", "operator", { shared: NO_PATCHES }, "apply_patch", "tools.exec.applyPatch.enabled"],
+  [
+    "a switch of the agent",
+    "channel",
+    { own: { ...NO_PATCHES, profile: "full" } },
+    "apply_patch",
+    "agents.entries.main.tools.exec.applyPatch.enabled",
+  ],
+  [
+    "a switch that the agent replaces",
+    "operator",
+    { shared: NO_PATCHES, own: PATCHES },
+    "apply_patch",
+    "operators have all tools that nothing denies",
+  ],
+  ["a switch of another tool", "operator", { shared: NO_PATCHES }, "edit", "operators have all tools that nothing denies"],
   ["a room", "channel", { own: { profile: "full" }, room: { allow: ["read"] } }, "bash", "channels.irc.groups.#team.tools.allow"],
 ];
 for (const [title, surface, policies, tool, rule] of RULES) {

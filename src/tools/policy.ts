@@ -43,7 +43,8 @@ type Verdict = Omit<ToolDecision, "tool">;
 
 /**
  * What each tool of a turn is granted or denied by. Every layer only takes away: a tool that one list denies, that one `allow` list does
- * not name, or that the profile does not have and no `alsoAllow` adds, is denied. The agent's profile replaces the shared one. An operator
+ * not name, or that the profile does not have and no `alsoAllow` adds, is denied. The agent's profile replaces the shared one, and so does
+ * its switch for `apply_patch`. An operator
  * has what is left; a sender of a channel has of it what the agent's own policy names, so that an absent policy denies all. Pure.
  */
 export function decideTools(surface: Surface, layers: PolicyLayers): readonly ToolDecision[] {
@@ -75,6 +76,10 @@ const findSwitch = ({ shared }: PolicyLayers, tool: ToolName): Verdict | null =>
     : null;
 
 function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdict | null {
+  if (tool === "apply_patch") {
+    const layer = [own, shared].find(({ policy }) => policy?.exec?.applyPatch !== undefined);
+    if (layer?.policy?.exec?.applyPatch?.enabled === false) return deny(`${layer.key}.exec.applyPatch.enabled`);
+  }
   const layers = [room, own, shared].filter((layer) => layer !== undefined);
   const denying = layers.find((layer) => denies(layer, tool));
   if (denying) return deny(`${denying.key}.deny`);

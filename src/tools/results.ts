@@ -20,5 +20,7 @@ export function throwIfStopped(signal: AbortSignal): void {
 }
 
 /** Why a file could not be used: `Cannot read x: it does not exist (ENOENT).` */
-export const fileError = (verb: string, path: string, err: unknown): Error =>
-  new Error(`Cannot ${verb} ${path}: ${fileProblemOf(err)}.`, { cause: err });
+export function fileError(verb: string, path: string, err: unknown): Error {
+  const short = clip(path, TOOL_LIMITS.errorPathChars);
+  return new Error(`Cannot ${verb} ${short}${short.length < path.length ? "..." : ""}: ${fileProblemOf(err)}.`, { cause: err });
+}

@@ -2,7 +2,7 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
-/** What a tool does to the world. Who denies one tool denies all that have the same effect. */
+/** What a tool does. Who denies one tool denies all that have the same effect. */
 export type ToolEffect =
   /** Shows names of files. */
   | "list"
@@ -29,6 +29,7 @@ export const TOOLS = {
   grep: { section: "fs", effect: "read", profiles: ["coding"] },
   write: { section: "fs", effect: "write", profiles: ["coding"] },
   edit: { section: "fs", effect: "write", profiles: ["coding"] },
+  apply_patch: { section: "fs", effect: "write", profiles: ["coding"] },
   bash: { section: "runtime", effect: "run", profiles: ["coding"] },
   web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] },
   web_search: { section: "web", effect: "fetch", profiles: ["coding"] },

@@ -1,7 +1,7 @@
 import type { Dirent } from "node:fs";
-import { opendir } from "node:fs/promises";
-import { join } from "node:path";
-import { isAbsent } from "../core/files.ts";
+import { readdir } from "node:fs/promises";
+import { errnoOf, isAbsent } from "../core/files.ts";
+import type { HeldDirectory } from "../core/held-directory.ts";
 import { throwIfStopped } from "./results.ts";
 
 /** What a list of entries shows behind a name: `/` for a directory, `@` for a link. */
@@ -17,14 +17,15 @@ export const SKIPPED_DIRECTORIES: readonly string[] = [".git", "node_modules"];
 export type TreeEntry = { /** Relative to the root, with `/`. */ path: string; entry: Dirent };
 
 /**
- * Every entry beneath `root`, directory by directory, without following links. Directories that cannot be read are left out, and those of
- * SKIPPED_DIRECTORIES are not entered. Throws when the call is stopped, or when the root itself cannot be read.
+ * Every entry beneath `root`, directory by directory, without following links. Directories that cannot be read, or that were replaced
+ * meanwhile, are left out, and those of SKIPPED_DIRECTORIES are not entered. Throws when the call is stopped, or when the root itself
+ * cannot be read.
  */
-export async function* walkTree(root: string, signal: AbortSignal): AsyncGenerator<TreeEntry> {
+export async function* walkTree(root: HeldDirectory, signal: AbortSignal): AsyncGenerator<TreeEntry> {
   const waiting: string[] = [""];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
     throwIfStopped(signal);
-    const entries = await readEntries(join(root, at), at === "");
+    const entries = at === "" ? await readEntries(root) : await readEntriesBelow(root, at);
     const below: string[] = [];
     for (const entry of entries) {
       const path = at === "" ? entry.name : `${at}/${entry.name}`;
@@ -35,15 +36,26 @@ export async function* walkTree(root: string, signal: AbortSignal): AsyncGenerat
   }
 }
 
-async function readEntries(path: string, mustExist: boolean): Promise<Dirent[]> {
+/** The entries of a directory by name. Rejects with the system's error. */
+export async function readEntries(directory: HeldDirectory): Promise<Dirent[]> {
+  const entries = await readdir(directory.self, { withFileTypes: true });
+  await directory.confirm();
+  return entries.toSorted((a, b) => compareNames(a.name, b.name));
+}
+
+async function readEntriesBelow(root: HeldDirectory, path: string): Promise<Dirent[]> {
+  let at = root;
   try {
-    const entries: Dirent[] = [];
-    for await (const entry of await opendir(path)) entries.push(entry);
-    return entries.toSorted((a, b) => compareNames(a.name, b.name));
+    for (const name of path.split("/")) {
+      const next = await at.enter(name);
+      if (at !== root) at.close();
+      at = next;
+    }
+    return await readEntries(at);
   } catch (err) {
-    if (mustExist) throw err;
-    const { code } = err as NodeJS.ErrnoException;
-    if (isAbsent(err) || code === "EACCES" || code === "EPERM") return [];
+    if (isAbsent(err) || ["EACCES", "EPERM", "ESTALE"].includes(errnoOf(err))) return [];
     throw err;
+  } finally {
+    if (at !== root) at.close();
   }
 }

@@ -1,3 +1,4 @@
+import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
 
@@ -9,7 +10,7 @@ export const INVARIANTS: Readonly<Record<number, string>> = {
   5: "before authentication there is a budget of bytes, frames, time and sockets",
   6: "what was checked is what is executed; no answer means no",
   7: "policy keys are typed ids; absent configuration denies",
-  8: "ids are not paths; content is fetched by one guarded function",
+  8: "ids are not paths; files are opened beneath a root; content is fetched by one guarded function",
   9: "a credential ends with its gateway, origin and settings, and its connections with it",
   10: "no frame freezes or fills the process",
   11: "derived runs and credentials have at most the rights of their origin",
@@ -430,6 +431,7 @@ export const MUTANTS: readonly Mutant[] = [
     broken: 'if (this.#page && path !== "/index.html") {',
     tests: [HTTP],
   },
+  ...FILE_MUTANTS,
   {
     invariant: 9,
     breaks: "what a device signed in with ends with its credential",

@@ -12,9 +12,10 @@ import {
   integer,
 } from "../../core/config-schema.ts";
 import { THINKING_CHOICES } from "../../core/thinking.ts";
-import { agentToolPolicy } from "../../core/tool-policy-schema.ts";
+import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
+import { commands, fileAccess } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -86,6 +87,9 @@ const HOST_TEXT =
   "Where sessions run: `shared` is one process for many sessions; `process` is a stock Pi process for each session whose turn runs, which needs more memory and CPU.";
 const ISOLATION_TEXT = "`agent`: a shared process of this agent's own. `none`: sessions of all agents may share a process.";
 
+/** What tools may do, besides which of them there are. */
+const toolSettings = { fs: fileAccess, exec: commands };
+
 const entryFields = {
   name: string("Name for people; the id when it is not set.", { maxChars: 200 }),
   description: string("A note for people: what the agent is for.", { maxChars: 4_000 }),
@@ -113,18 +117,11 @@ const entryFields = {
     },
     { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
   ),
-  tools: agentToolPolicy("Tools of this agent.", [
-    "byProvider",
-    "toolsBySender",
-    "codeMode",
-    "swarm",
-    "elevated",
-    "github",
-    "fs",
-    "loopDetection",
-    "message",
-    "sandbox",
-  ]),
+  tools: toolPolicy(
+    "Tools of this agent.",
+    ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "message", "sandbox"],
+    toolSettings,
+  ),
 };
 
 const ENTRY_UNSERVED = [
@@ -348,29 +345,26 @@ export const models = object(
   { unserved: ["catalogRefresh", "pricing"] },
 );
 
-const sharedPolicy = agentToolPolicy("Tools for every agent that does not say otherwise.", [
-  "byProvider",
-  "toolsBySender",
-  "github",
-  "media",
-  "links",
-  "sessions",
-  "loopDetection",
-  "toolSearch",
-  "codeMode",
-  "swarm",
-  "message",
-  "agentToAgent",
-  "elevated",
-  "fs",
-  "subagents",
-  "sandbox",
-  "sessions_spawn",
-  "updatePlan",
-]);
-
-export const tools = object(
-  sharedPolicy.doc,
-  { ...sharedPolicy.fields, web: webTools },
-  { optional: true, unserved: sharedPolicy.unserved ?? [] },
+export const tools = toolPolicy(
+  "Tools for every agent that does not say otherwise.",
+  [
+    "byProvider",
+    "toolsBySender",
+    "github",
+    "media",
+    "links",
+    "sessions",
+    "loopDetection",
+    "toolSearch",
+    "codeMode",
+    "swarm",
+    "message",
+    "agentToAgent",
+    "elevated",
+    "subagents",
+    "sandbox",
+    "sessions_spawn",
+    "updatePlan",
+  ],
+  { ...toolSettings, web: webTools },
 );

@@ -1,4 +1,4 @@
-import type { COMMAND_MODES } from "../../core/tool-policy-schema.ts";
+import type { COMMAND_MODES } from "../../core/command-modes.ts";
 import { programName, onlyReads, runsOtherPrograms } from "./programs.ts";
 import type { CommandPlan, PlannedProgram } from "./plan.ts";
 

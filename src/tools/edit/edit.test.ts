@@ -3,8 +3,9 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, sta
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
-import { FileLocks } from "../file-changes.ts";
+import { FileLocks } from "../file-locks.ts";
 import type { ToolResult } from "../tool.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createEditTool, toEditList } from "./edit.ts";
 
 type Editor = { context: TestToolContext; file: string; edit: (...edits: [string, string][]) => Promise<ToolResult>; read: () => string };
@@ -13,7 +14,7 @@ function editor(t: TestContext, content: string | Uint8Array): Editor {
   const context = toolContext(t);
   const file = join(context.workspace, "a.txt");
   writeFileSync(file, content);
-  const tool = createEditTool({ home: context.workspace, locks: new FileLocks() });
+  const tool = createEditTool(new WorkspaceFiles({ home: context.workspace }), new FileLocks());
   const edit = (...edits: [string, string][]): Promise<ToolResult> =>
     tool.run({ path: "a.txt", edits: edits.map(([oldText, newText]) => ({ oldText, newText })) }, context);
   return { context, file, edit, read: () => readFileSync(file, "utf8") };
@@ -67,7 +68,7 @@ test("a file that is not UTF-8 or does not exist is refused and not damaged", as
   const { edit, file, context } = editor(t, bytes);
   await assert.rejects(edit(["A", "B"]), /not UTF-8 text/);
   assert.deepEqual(readFileSync(file), bytes);
-  const tool = createEditTool({ home: "/", locks: new FileLocks() });
+  const tool = createEditTool(new WorkspaceFiles({ home: "/" }), new FileLocks());
   await assert.rejects(
     tool.run({ path: "none", edits: [{ oldText: "a", newText: "b" }] }, context),
     /Cannot edit none: it does not exist \(ENOENT\)/,

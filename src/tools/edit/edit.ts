@@ -1,16 +1,10 @@
-import { isUtf8 } from "node:buffer";
-import { open } from "node:fs/promises";
-import { readAtMost } from "../../core/files.ts";
 import { asObjects, asString, isObject, tryParseJson, type JsonObject } from "../../core/json.ts";
-import { checkWritable, replaceFile, targetOf, type FileLocks } from "../file-changes.ts";
-import { TOOL_LIMITS } from "../limits.ts";
-import { resolvePath } from "../paths.ts";
+import type { FileLocks } from "../file-locks.ts";
 import { fileError, stoppedError, textResult, throwIfStopped } from "../results.ts";
+import { changeAfterMark } from "../text-lines.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
-import { formatBytes } from "../truncation.ts";
-import { applyEdits, type Edit } from "./replace.ts";
-
-const BYTE_ORDER_MARK = "\uFEFF";
+import type { WorkspaceFiles } from "../workspace-files.ts";
+import { applyEdits } from "./replace.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -32,26 +26,26 @@ const PARAMETERS: JsonObject = {
   required: ["path", "edits"],
 };
 
-export function createEditTool({ home, locks }: { home: string; locks: FileLocks }): Tool {
-  async function run(args: JsonObject, { workspace, signal }: ToolContext): Promise<ToolResult> {
+export function createEditTool(files: WorkspaceFiles, locks: FileLocks): Tool {
+  async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
+    const { signal } = context;
     const path = asString(args["path"]);
     const edits = asObjects(args["edits"]).map((edit) => ({ oldText: asString(edit["oldText"]), newText: asString(edit["newText"]) }));
-    const asFileError = (err: unknown): Error => (signal.aborted ? stoppedError() : fileError("edit", path, err));
-    let target: string;
+    const asFileError = (err: unknown): never => {
+      throw signal.aborted ? stoppedError() : fileError("edit", path, err);
+    };
+    const target = await files.findTarget(path, context).catch(asFileError);
     try {
-      target = await targetOf(resolvePath(path, { workspace, home }));
-    } catch (err) {
-      throw asFileError(err);
-    }
-    await locks.withLock(target, async () => {
-      throwIfStopped(signal);
-      const content = await readText(target, path, asFileError);
-      const changed = editContent(content, edits, path);
-      throwIfStopped(signal);
-      await replaceFile(target, changed).catch((err: unknown) => {
-        throw asFileError(err);
+      await locks.withLock(target.key, async () => {
+        throwIfStopped(signal);
+        const content = await target.readText().catch(asFileError);
+        const changed = changeAfterMark(content, (text) => applyEdits(text, edits, path));
+        throwIfStopped(signal);
+        await target.replace(changed).catch(asFileError);
       });
-    });
+    } finally {
+      target.close();
+    }
     return textResult(`Replaced ${edits.length} ${edits.length === 1 ? "text" : "texts"} in ${path}.`);
   }
 
@@ -63,32 +57,6 @@ export function createEditTool({ home, locks }: { home: string; locks: FileLocks
     prepare: toEditList,
     run,
   };
-}
-
-/** The byte order mark does not belong to the first line, because a model does not see it. Pure. */
-function editContent(content: string, edits: readonly Edit[], path: string): string {
-  if (!content.startsWith(BYTE_ORDER_MARK)) return applyEdits(content, edits, path);
-  return BYTE_ORDER_MARK + applyEdits(content.slice(1), edits, path);
-}
-
-async function readText(target: string, path: string, asFileError: (err: unknown) => Error): Promise<string> {
-  let bytes: Buffer;
-  try {
-    await checkWritable(target);
-    const handle = await open(target, "r");
-    try {
-      bytes = await readAtMost(handle, Math.min((await handle.stat()).size, TOOL_LIMITS.editedBytes) + 1);
-    } finally {
-      await handle.close();
-    }
-  } catch (err) {
-    throw asFileError(err);
-  }
-  if (bytes.length > TOOL_LIMITS.editedBytes)
-    throw new Error(`Cannot edit ${path}: it is larger than ${formatBytes(TOOL_LIMITS.editedBytes)}. Change it with a command.`);
-  if (!isUtf8(bytes))
-    throw new Error(`Cannot edit ${path}: it is not UTF-8 text, and writing it would damage it. Change it with a command.`);
-  return bytes.toString();
 }
 
 const isEdit = (value: unknown): boolean => isObject(value) && typeof value["oldText"] === "string" && typeof value["newText"] === "string";

@@ -1,3 +1,5 @@
+import { lineBreakOf, splitLines, toLineFeeds, toPlainForm } from "../text-lines.ts";
+
 /** One replacement: `oldText` must occur exactly once. */
 export type Edit = { oldText: string; newText: string };
 
@@ -6,26 +8,6 @@ type Replacement = { start: number; end: number; newText: string; edit: number }
 
 /** Lines of the file as they are, and the same lines as they are searched; a line break of any kind is `\n` there. */
 type SearchedFile = { original: readonly string[]; searched: readonly string[]; text: string };
-
-const LINE = /[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+$/g;
-const toLineFeeds = (text: string): string => text.replace(/\r\n?/g, "\n");
-const endingOf = (content: string): string => (/\r?\n/.exec(content)?.[0] === "\r\n" ? "\r\n" : "\n");
-
-/**
- * Text as models write it back: compatibility forms, typographic quotes, dashes and spaces become the plain character, and spaces at the
- * end of a line do not count. Pure.
- */
-export function toPlainForm(text: string): string {
-  return text
-    .normalize("NFKC")
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n")
-    .replace(/[\u2018-\u201B]/g, "'")
-    .replace(/[\u201C-\u201F]/g, '"')
-    .replace(/[\u2010-\u2015\u2212]/g, "-")
-    .replace(/[\u00A0\u2002-\u200A\u202F\u205F\u3000]/g, " ");
-}
 
 /**
  * Applies all edits to one content. Each is searched in the content as given, not in the result of the others; when one does not occur
@@ -45,13 +27,13 @@ export function applyEdits(content: string, edits: readonly Edit[], path: string
   });
   const replacements = found.toSorted((a, b) => a.start - b.start);
   checkOverlaps(replacements, path);
-  const changed = replaceLines(file, replacements, endingOf(content));
+  const changed = replaceLines(file, replacements, lineBreakOf(content));
   if (changed === content) throw new Error(`${path} was not changed: the new text is the same as the old text.`);
   return changed;
 }
 
 function readLines(content: string, edits: readonly Edit[]): SearchedFile {
-  const original = content.match(LINE) ?? [];
+  const original = splitLines(content);
   const exact = original.map(toLineFeeds);
   const exactText = exact.join("");
   if (edits.every(({ oldText }) => exactText.includes(oldText))) return { original, searched: exact, text: exactText };

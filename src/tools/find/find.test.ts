@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createFindTool } from "./find.ts";
 
 function tree(t: TestContext): { context: TestToolContext; find: (args: Record<string, unknown>) => Promise<string> } {
@@ -11,7 +12,7 @@ function tree(t: TestContext): { context: TestToolContext; find: (args: Record<s
     mkdirSync(dirname(join(context.workspace, path)), { recursive: true });
     writeFileSync(join(context.workspace, path), "");
   }
-  const tool = createFindTool({ home: "/nowhere" });
+  const tool = createFindTool(new WorkspaceFiles({ home: "/nowhere" }));
   return { context, find: async (args) => textOf(await tool.run(args, context)) };
 }
 
@@ -36,8 +37,10 @@ test("a directory that may not be read is left out, and a missing one is an erro
   const { context, find } = tree(t);
   if (process.getuid?.() !== 0) {
     chmodSync(join(context.workspace, "src/deep"), 0);
-    t.after(() => chmodSync(join(context.workspace, "src/deep"), 0o700));
-    assert.equal(await find({ pattern: "*.ts" }), "a.ts\nsrc/b.ts");
+    const found = await find({ pattern: "*.ts" });
+    // Before the workspace is removed, which happens first of what runs after the test.
+    chmodSync(join(context.workspace, "src/deep"), 0o700);
+    assert.equal(found, "a.ts\nsrc/b.ts");
   }
   await assert.rejects(() => find({ pattern: "*", path: "missing" }), /Cannot search missing: it does not exist/);
   context.stop();

@@ -1,9 +1,10 @@
+import type { HeldDirectory } from "../../core/held-directory.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { TOOL_LIMITS } from "../limits.ts";
-import { findExisting, resolvePath } from "../paths.ts";
 import { errorResult, fileError, stoppedError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { markOf, SKIPPED_DIRECTORIES, walkTree } from "../tree.ts";
+import type { WorkspaceFiles } from "../workspace-files.ts";
 import { compileGlob, type Glob } from "./glob.ts";
 
 const PARAMETERS: JsonObject = {
@@ -17,15 +18,20 @@ const PARAMETERS: JsonObject = {
 };
 
 /** Paths beneath a directory that match a pattern. */
-export function createFindTool({ home }: { home: string }): Tool {
-  async function run(args: JsonObject, { workspace, signal }: ToolContext): Promise<ToolResult> {
+export function createFindTool(files: WorkspaceFiles): Tool {
+  async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
     const glob = compileGlob(asString(args["pattern"]));
     if (typeof glob === "string") return errorResult(`Nothing was searched: ${glob}.`);
     const path = asString(args["path"]) || ".";
     const limit = Math.min(asNumber(args["limit"]) ?? TOOL_LIMITS.listedEntries, TOOL_LIMITS.resultLines);
+    const { signal } = context;
     try {
-      const root = await findExisting(resolvePath(path, { workspace, home }));
-      return textResult(format(await search(root, glob, { limit, signal })));
+      const root = await files.openDirectory(path, context);
+      try {
+        return textResult(format(await search(root, glob, { limit, signal })));
+      } finally {
+        root.close();
+      }
     } catch (err) {
       throw signal.aborted ? stoppedError() : fileError("search", path, err);
     }
@@ -41,7 +47,7 @@ export function createFindTool({ home }: { home: string }): Tool {
 
 type Found = { paths: string[]; end: "all" | "limit" | "entries" };
 
-async function search(root: string, glob: Glob, { limit, signal }: { limit: number; signal: AbortSignal }): Promise<Found> {
+async function search(root: HeldDirectory, glob: Glob, { limit, signal }: { limit: number; signal: AbortSignal }): Promise<Found> {
   const paths: string[] = [];
   let looked = 0;
   for await (const { path, entry } of walkTree(root, signal)) {

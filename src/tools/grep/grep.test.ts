@@ -1,10 +1,11 @@
 // Group: wire
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
 import { GroupWatcher } from "../group-watcher.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createGrepTool } from "./grep.ts";
 
 const FILES: Readonly<Record<string, string>> = {
@@ -25,7 +26,12 @@ function searcher(t: TestContext): { context: TestToolContext; grep: (args: Reco
   }
   const watcher = new GroupWatcher();
   t.after(() => watcher.killAll());
-  const tool = createGrepTool({ home: "/nowhere", env: { PATH: process.env["PATH"]! }, marker: "grep-test", watcher });
+  const tool = createGrepTool({
+    files: new WorkspaceFiles({ home: "/nowhere" }),
+    env: { PATH: process.env["PATH"]! },
+    marker: "grep-test",
+    watcher,
+  });
   return {
     context,
     grep: async (args) =>
@@ -46,6 +52,10 @@ test("lines are found with path and number, in text files only", async (t) => {
   assert.equal(await grep({ pattern: "= [\\d]+;", path: "a.ts" }), "a.ts:1: const one = 1;\na.ts:2: const two = 22;");
   assert.equal(await grep({ pattern: "one", path: "src" }), `long.txt:1: ${"y".repeat(500)}...`);
   assert.equal(await grep({ pattern: "nowhere to be found" }), "(nothing found)");
+  assert.equal(
+    await grep({ pattern: "one", path: "a.ts", include: "*.ts" }),
+    "Nothing was searched: include is for directories, and a.ts is a file.",
+  );
 });
 
 test("patterns and paths are arguments, never options or commands", async (t) => {
@@ -56,6 +66,15 @@ test("patterns and paths are arguments, never options or commands", async (t) =>
   assert.equal(await grep({ pattern: "one", path: "-r" }), "-r:1: one");
 });
 
+test("a link is searched where it leads when it is named, and not beneath a directory", async (t) => {
+  const { context, grep } = searcher(t);
+  symlinkSync("src", join(context.workspace, "link"));
+  symlinkSync("a.ts", join(context.workspace, "one-more.ts"));
+  assert.equal(await grep({ pattern: "let x", path: "link" }), "b.ts:2: let x = a[0];");
+  assert.equal(await grep({ pattern: "two", path: "one-more.ts" }), "a.ts:2: const two = 22;");
+  assert.equal(await grep({ pattern: "let x|two = ", include: "*.ts" }), "a.ts:2: const two = 22;\nsrc/b.ts:2: let x = a[0];");
+});
+
 test("more than the limit ends the search, and what grep refuses is reported", async (t) => {
   const { context, grep } = searcher(t);
   writeFileSync(join(context.workspace, "many.log"), "match\n".repeat(400_000));
@@ -64,7 +83,12 @@ test("more than the limit ends the search, and what grep refuses is reported", a
   assert.equal(text.match(/many\.log:\d: match/g)?.length, 3);
   assert.match(await grep({ pattern: "(unclosed" }), /^Nothing was searched: Unmatched \( /);
   assert.equal(await grep({ pattern: "" }), "Nothing was searched: the pattern is empty.");
-  const bare = createGrepTool({ home: "/", env: { PATH: "/nowhere" }, marker: "grep-test", watcher: new GroupWatcher() });
+  const bare = createGrepTool({
+    files: new WorkspaceFiles({ home: "/" }),
+    env: { PATH: "/nowhere" },
+    marker: "grep-test",
+    watcher: new GroupWatcher(),
+  });
   assert.match(textOf(await bare.run({ pattern: "x" }, context)), /grep is not installed/);
   await assert.rejects(() => grep({ pattern: "x", path: "missing" }), /Cannot search missing: it does not exist/);
 });

@@ -1,19 +1,17 @@
-import { stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 import { TOOL_LIMITS } from "../limits.ts";
-import { findExisting, resolvePath } from "../paths.ts";
 import { runCommand } from "../command.ts";
 import type { GroupWatcher } from "../group-watcher.ts";
 import { errorResult, fileError, stoppedError } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { SKIPPED_DIRECTORIES } from "../tree.ts";
+import type { WorkspaceFiles } from "../workspace-files.ts";
 import { FoundLines } from "./found-lines.ts";
 
 export type GrepOptions = {
-  home: string;
+  files: WorkspaceFiles;
   /** The whole environment of the program. */
   env: Readonly<Record<string, string>>;
   /** Value of `OPENCLAW_RUNNER` in its environment. */
@@ -38,19 +36,44 @@ const PARAMETERS: JsonObject = {
   required: ["pattern"],
 };
 
-/** Lines of files that match a pattern, found by the system's grep: a process of its own, so that no pattern blocks the gateway. */
+/**
+ * Lines of files that match a pattern, found by the system's grep: a process of its own, so that no pattern blocks the gateway. It
+ * starts in the directory that is held, opens what lies beneath without following links (`-r`), and gets a single file as its input.
+ */
 export function createGrepTool(options: GrepOptions): Tool {
   const env = { ...options.env, [MARKER_VARIABLE]: options.marker };
-  const { clock = systemClock, watcher, home } = options;
+  const { clock = systemClock, watcher, files } = options;
 
-  async function run(args: JsonObject, { workspace, signal, log }: ToolContext): Promise<ToolResult> {
+  async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
     if (asString(args["pattern"]) === "") return errorResult("Nothing was searched: the pattern is empty.");
     const limit = Math.min(asNumber(args["limit"]) ?? TOOL_LIMITS.foundLines, TOOL_LIMITS.resultLines);
-    const { cwd, target } = await findPlace(asString(args["path"]) || ".", { workspace, home });
+    const path = asString(args["path"]) || ".";
+    const place = await files.openPlace(path, context).catch((err: unknown) => {
+      throw fileError("search", path, err);
+    });
+    if ("directory" in place) {
+      try {
+        return await search(args, { limit, context, argv: ["-r", "--", "."], cwd: place.directory.self });
+      } finally {
+        place.directory.close();
+      }
+    }
+    try {
+      if (asString(args["include"]) !== "") return errorResult(`Nothing was searched: include is for directories, and ${path} is a file.`);
+      // The descriptor and not the path: what lies there meanwhile may be another file.
+      return await search(args, { limit, context, argv: [`--label=${place.name}`, "--", "-"], cwd: "/", stdin: place.file.fd });
+    } finally {
+      await place.file.close();
+    }
+  }
+
+  async function search(args: JsonObject, { limit, context, argv, cwd, stdin }: Search): Promise<ToolResult> {
+    const { signal, log } = context;
     const found = new FoundLines(limit);
     const end = await runCommand({
-      argv: ["grep", ...toFlags(args, limit), "--", target],
+      argv: ["grep", ...toFlags(args, limit), ...argv],
       cwd,
+      ...(stdin !== undefined && { stdin }),
       env,
       timeoutMs: TOOL_LIMITS.grepMs,
       signal: AbortSignal.any([signal, found.enough]),
@@ -73,21 +96,14 @@ export function createGrepTool(options: GrepOptions): Tool {
   };
 }
 
-/** Where grep runs and what it searches, so that it names paths relative to the place that the call named. */
-async function findPlace(path: string, roots: { workspace: string; home: string }): Promise<{ cwd: string; target: string }> {
-  const place = await findExisting(resolvePath(path, roots));
-  try {
-    return (await stat(place)).isDirectory() ? { cwd: place, target: "." } : { cwd: dirname(place), target: basename(place) };
-  } catch (err) {
-    throw fileError("search", path, err);
-  }
-}
+/** Where grep runs, the end of its arguments, and the descriptor of the one file that it searches. */
+type Search = { limit: number; context: ToolContext; argv: readonly string[]; cwd: string; stdin?: number };
 
 function toFlags(args: JsonObject, limit: number): string[] {
   const pattern = asString(args["pattern"]);
   const include = asString(args["include"]);
   return [
-    "-rnIHs",
+    "-nIHs",
     "--null",
     `--max-count=${limit + 1}`,
     ...SKIPPED_DIRECTORIES.map((name) => `--exclude-dir=${name}`),

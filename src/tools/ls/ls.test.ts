@@ -3,11 +3,12 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { textOf, toolContext } from "../../../test/fakes/tool-context.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createLsTool } from "./ls.ts";
 
 test("a directory is listed by name, with marks, and continued after a name", async (t) => {
   const context = toolContext(t);
-  const tool = createLsTool({ home: "/nowhere" });
+  const tool = createLsTool(new WorkspaceFiles({ home: "/nowhere" }));
   const ls = async (args: object = {}): Promise<string> => textOf(await tool.run({ ...args }, context));
   assert.equal(await ls(), "(the directory is empty)");
   mkdirSync(join(context.workspace, "src"));
@@ -22,7 +23,7 @@ test("a directory is listed by name, with marks, and continued after a name", as
 
 test("what cannot be listed is reported with its reason", async (t) => {
   const context = toolContext(t);
-  const tool = createLsTool({ home: "/nowhere" });
+  const tool = createLsTool(new WorkspaceFiles({ home: "/nowhere" }));
   writeFileSync(join(context.workspace, "file"), "");
   await assert.rejects(() => tool.run({ path: "missing" }, context), /Cannot list missing: it does not exist \(ENOENT\)/);
   await assert.rejects(() => tool.run({ path: "file" }, context), /Cannot list file: a part of the path is a file/);

@@ -1,11 +1,10 @@
 import type { Dirent } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { TOOL_LIMITS } from "../limits.ts";
-import { findExisting, resolvePath } from "../paths.ts";
 import { fileError, stoppedError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
-import { compareNames, markOf } from "../tree.ts";
+import { compareNames, markOf, readEntries } from "../tree.ts";
+import type { WorkspaceFiles } from "../workspace-files.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -17,24 +16,23 @@ const PARAMETERS: JsonObject = {
 };
 
 /** The entries of one directory. */
-export function createLsTool({ home }: { home: string }): Tool {
-  async function run(args: JsonObject, { workspace, signal }: ToolContext): Promise<ToolResult> {
+export function createLsTool(files: WorkspaceFiles): Tool {
+  async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
     const path = asString(args["path"]) || ".";
     let entries: Dirent[];
     try {
-      entries = await readdir(await findExisting(resolvePath(path, { workspace, home })), { withFileTypes: true });
+      const directory = await files.openDirectory(path, context);
+      try {
+        entries = await readEntries(directory);
+      } finally {
+        directory.close();
+      }
     } catch (err) {
-      throw signal.aborted ? stoppedError() : fileError("list", path, err);
+      throw context.signal.aborted ? stoppedError() : fileError("list", path, err);
     }
     const after = asString(args["after"]);
     const limit = Math.min(asNumber(args["limit"]) ?? TOOL_LIMITS.listedEntries, TOOL_LIMITS.resultLines);
-    return textResult(
-      format(
-        entries.toSorted((a, b) => compareNames(a.name, b.name)),
-        after,
-        limit,
-      ),
-    );
+    return textResult(format(entries, after, limit));
   }
 
   return {

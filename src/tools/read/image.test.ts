@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { crc32, deflateSync } from "node:zlib";
 import { toolContext } from "../../../test/fakes/tool-context.ts";
 import type { ToolContent } from "../tool.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { sizeOf } from "./image-size.ts";
 import { imageTypeOf } from "./image-type.ts";
 import { orientationOf, toUpright } from "./orientation.ts";
@@ -52,7 +53,7 @@ function bmp(width: number, height: number): Buffer {
 async function readImage(t: TestContext, file: Buffer): Promise<readonly ToolContent[]> {
   const context = toolContext(t);
   writeFileSync(join(context.workspace, "image"), file);
-  return (await createReadTool({ home: "/" }).run({ path: "image" }, context)).content;
+  return (await createReadTool(new WorkspaceFiles({ home: "/" })).run({ path: "image" }, context)).content;
 }
 
 const firstText = (content: readonly ToolContent[]): string => (content[0]?.type === "text" ? content[0].text : "");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
 import type { ToolResult } from "../tool.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createReadTool } from "./read.ts";
 
 type Reader = {
@@ -15,7 +16,7 @@ type Reader = {
 
 function reader(t: TestContext): Reader {
   const context = toolContext(t);
-  const tool = createReadTool({ home: join(context.workspace, "home") });
+  const tool = createReadTool(new WorkspaceFiles({ home: join(context.workspace, "home") }));
   const file = (name: string, content: string | Uint8Array): string => {
     writeFileSync(join(context.workspace, name), content);
     return name;
@@ -92,6 +93,7 @@ test("what is not a regular file is refused at once", async (t) => {
   const { read, context } = reader(t);
   spawnSync("mkfifo", [join(context.workspace, "pipe")]);
   await assert.rejects(read("pipe"), /Cannot read pipe: it is a device, a pipe or a socket/);
+  context.outside = ["/dev"];
   await assert.rejects(read("/dev/zero"), /not a regular file/);
   await assert.rejects(read("."), /it is a directory \(EISDIR\)/);
   await assert.rejects(read("none"), /it does not exist \(ENOENT\)/);

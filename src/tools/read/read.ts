@@ -1,10 +1,9 @@
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { readAtMost } from "../../core/files.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
-import { findExisting, resolvePath } from "../paths.ts";
 import { fileError, stoppedError, textResult, throwIfStopped } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
+import type { WorkspaceFiles } from "../workspace-files.ts";
 import { IMAGE_HEADER_BYTES, imageTypeOf } from "./image-type.ts";
 import { readImage } from "./image.ts";
 import { readLines } from "./lines.ts";
@@ -19,13 +18,13 @@ const PARAMETERS: JsonObject = {
   required: ["path"],
 };
 
-export function createReadTool({ home }: { home: string }): Tool {
+export function createReadTool(files: WorkspaceFiles): Tool {
   async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
-    const { workspace, signal } = context;
+    const { signal } = context;
     const path = asString(args["path"]);
     let handle: FileHandle;
     try {
-      handle = await openFile(await findExisting(resolvePath(path, { workspace, home })));
+      handle = await files.openFile(path, context);
     } catch (err) {
       throw signal.aborted ? stoppedError() : fileError("read", path, err);
     }
@@ -47,18 +46,4 @@ export function createReadTool({ home }: { home: string }): Tool {
     parameters: PARAMETERS,
     run,
   };
-}
-
-/** Never waits for the writer of a pipe, and refuses what has no end. */
-async function openFile(path: string): Promise<FileHandle> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const stats = await handle.stat();
-    if (stats.isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
-    if (!stats.isFile()) throw new Error("it is a device, a pipe or a socket, not a regular file");
-    return handle;
-  } catch (err) {
-    await handle.close();
-    throw err;
-  }
 }

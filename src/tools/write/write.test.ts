@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
 import { settled } from "../../../test/until.ts";
-import { FileLocks } from "../file-changes.ts";
+import { FileLocks } from "../file-locks.ts";
 import type { ToolResult } from "../tool.ts";
+import { WorkspaceFiles } from "../workspace-files.ts";
 import { createWriteTool } from "./write.ts";
 
 function writer(t: TestContext): { context: TestToolContext; dir: string; write: (path: string, content: string) => Promise<ToolResult> } {
   const context = toolContext(t);
-  const tool = createWriteTool({ home: join(context.workspace, "home"), locks: new FileLocks() });
+  const tool = createWriteTool(new WorkspaceFiles({ home: join(context.workspace, "home") }), new FileLocks());
   return { context, dir: context.workspace, write: (path, content) => tool.run({ path, content }, context) };
 }
 
@@ -22,6 +23,13 @@ test("a file is made with its directories, private to its owner", async (t) => {
   assert.deepEqual([statSync(join(dir, "a/b/c.txt")).mode & 0o777, statSync(join(dir, "a/b")).mode & 0o777], [0o600, 0o700]);
   await write("~/d.txt", "home");
   assert.equal(readFileSync(join(dir, "home/d.txt"), "utf8"), "home");
+});
+
+test("a workspace that does not exist yet is made with the first file", async (t) => {
+  const { context, dir, write } = writer(t);
+  context.workspace = join(dir, "state/workspace-new");
+  await write("a.txt", "x");
+  assert.equal(readFileSync(join(dir, "state/workspace-new/a.txt"), "utf8"), "x");
 });
 
 test("an existing file keeps its mode, and a link leads to the same place, also when nothing is there yet", async (t) => {
@@ -68,7 +76,7 @@ test("a call that is stopped while it waits for another change of the file chang
   const locks = new FileLocks();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const earlier = locks.withLock(file, () => gate);
-  const later = createWriteTool({ home: "/", locks }).run({ path: "file", content: "x" }, context);
+  const later = createWriteTool(new WorkspaceFiles({ home: "/" }), locks).run({ path: "file", content: "x" }, context);
   await settled();
   context.stop();
   open();

@@ -1,10 +1,8 @@
-import { dirname } from "node:path";
-import { ensureDirectory } from "../../core/files.ts";
 import { asString, type JsonObject } from "../../core/json.ts";
-import { checkWritable, replaceFile, targetOf, type FileLocks } from "../file-changes.ts";
-import { resolvePath } from "../paths.ts";
+import type { FileLocks } from "../file-locks.ts";
 import { fileError, stoppedError, textResult, throwIfStopped } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
+import type { WorkspaceFiles } from "../workspace-files.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -15,19 +13,24 @@ const PARAMETERS: JsonObject = {
   required: ["path", "content"],
 };
 
-export function createWriteTool({ home, locks }: { home: string; locks: FileLocks }): Tool {
-  async function run(args: JsonObject, { workspace, signal }: ToolContext): Promise<ToolResult> {
+export function createWriteTool(files: WorkspaceFiles, locks: FileLocks): Tool {
+  async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
+    const { signal } = context;
     const path = asString(args["path"]);
     const content = asString(args["content"]);
     try {
-      const target = await targetOf(resolvePath(path, { workspace, home }));
-      await locks.withLock(target, async () => {
-        throwIfStopped(signal);
-        await ensureDirectory(dirname(target));
-        await checkWritable(target);
-        throwIfStopped(signal);
-        await replaceFile(target, content);
-      });
+      const target = await files.findTarget(path, context);
+      try {
+        await locks.withLock(target.key, async () => {
+          throwIfStopped(signal);
+          await target.makeDirectories();
+          await target.checkWritable();
+          throwIfStopped(signal);
+          await target.replace(content);
+        });
+      } finally {
+        target.close();
+      }
     } catch (err) {
       throw signal.aborted ? stoppedError() : fileError("write", path, err);
     }

@@ -1,0 +1,73 @@
+import { COMMAND_HOSTS, COMMAND_MODES } from "../../core/command-modes.ts";
+import { array, boolean, enumOf, object, string } from "../../core/config-schema.ts";
+
+const ABSOLUTE = { regex: "/.*|~(?:/.*)?|[A-Za-z]:[\\\\/].*", description: "an absolute path, or one that begins with ~/" } as const;
+
+/** Where the tools for files may work. */
+export const fileAccess = object(
+  "Where `read`, `ls`, `find`, `grep`, `write` and `edit` may work. The agent's own setting replaces the one for all agents; for people on channels only the agent's own counts.",
+  {
+    workspaceOnly: boolean(
+      "`true`: only in the workspace, and in `paths`. `false`: everywhere, as far as the user that runs the gateway may.",
+      {
+        default: true,
+      },
+    ),
+    paths: array(
+      "Directories beside the workspace in which these tools may work as well.",
+      string("A directory: an absolute path, or `~/...`.", { pattern: ABSOLUTE, format: "path" }),
+      { default: [] },
+    ),
+  },
+  { optional: true, onInvalid: { workspaceOnly: true, paths: [] } },
+);
+
+/** The tool `apply_patch`. */
+const applyPatch = object(
+  "The tool `apply_patch`.",
+  {
+    enabled: boolean("Agents may be granted the tool.", { default: true, onInvalid: false }),
+    workspaceOnly: boolean(
+      "The tool changes files of the workspace only. Nothing else is served: `false` has no effect, and in the directories of `tools.fs` agents use `write` and `edit`.",
+      { default: true },
+    ),
+  },
+  { optional: true, onInvalid: { enabled: false, workspaceOnly: true }, unserved: ["allowModels"] },
+);
+
+/** Commands, and what else runs or changes something. */
+export const commands = object(
+  "Commands that the agent runs.",
+  {
+    mode: enumOf(
+      "When a command runs: never, when the allowlist names its programs, when a person agrees (`ask`), by itself in the sandbox and with a person's agreement elsewhere (`auto`, the default), or always (`full`).",
+      COMMAND_MODES,
+      { onInvalid: "deny" },
+    ),
+    host: enumOf(
+      "Where commands run. `auto`: with the mode `auto` in the sandbox where there is one, otherwise as the gateway's user. People on channels are in the sandbox unless the agent's own setting says otherwise.",
+      COMMAND_HOSTS,
+      { onInvalid: "sandbox" },
+    ),
+    applyPatch,
+  },
+  {
+    optional: true,
+    unserved: [
+      "reviewer",
+      "node",
+      "timeoutSeconds",
+      "backgroundMs",
+      "cleanupMs",
+      "notifyOnExit",
+      "notifyOnExitEmptySuccess",
+      "approvalRunningNoticeMs",
+      "strictInlineEval",
+      "pathPrepend",
+      "safeBins",
+      "safeBinTrustedDirs",
+      "safeBinProfiles",
+      "grantExpiryDays",
+    ],
+  },
+);

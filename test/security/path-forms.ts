@@ -1,0 +1,193 @@
+import { pathToFileURL } from "node:url";
+
+/** Where the forms lead, relative to the directory above the workspace `ws`: files, directories, and what does not exist. */
+const GOALS = ["outside/secret.txt", "outside/sub", "outside/new.txt", "ws-evil/secret.txt", "secret.txt", "outside"];
+
+/** Links of the workspace: name -> text; `{base}` is the directory above it, `{descriptor}` that of an open file outside. */
+export function hostileLinks(): Readonly<Record<string, string>> {
+  const chain = Object.fromEntries(
+    Array.from({ length: 60 }, (_, index) => [`chain${index}`, index === 0 ? "../outside" : `chain${index - 1}`]),
+  );
+  return {
+    ...chain,
+    "abs-file": "{base}/outside/secret.txt",
+    "rel-file": "../outside/secret.txt",
+    "abs-dir": "{base}/outside",
+    "rel-dir": "../outside",
+    "slash-dir": "../outside/",
+    sibling: "../ws-evil",
+    "sibling-prefix": "{base}/ws-evil/../ws-evil/secret.txt",
+    up: "..",
+    upup: "../..",
+    root: "/",
+    roots: "////",
+    "dangling-file": "../outside/new.txt",
+    "dangling-deep": "{base}/outside/new/deep/file.txt",
+    "by-inner-link": "rel-dir/secret.txt",
+    "by-directory": "dir/../../outside/secret.txt",
+    "in-and-out": "../ws/dir/../../outside",
+    "out-and-in-and-out": "{base}/ws/up/outside",
+    "self-root": "/proc/self/root",
+    "self-cwd": "/proc/self/cwd",
+    "self-descriptor": "/proc/self/fd/{descriptor}",
+    "dev-descriptor": "/dev/fd/{descriptor}",
+    "thread-root": "/proc/thread-self/root",
+    loop: "loop",
+    "loop-one": "loop-two",
+    "loop-two": "loop-one",
+    "dots-named": "./.././outside/./secret.txt",
+    "many-ups": `${"../".repeat(200)}etc/passwd`,
+    "long-text": `${"./".repeat(1_500)}../outside/secret.txt`,
+    home: "{base}/home",
+    "file-url": "file:///etc/passwd",
+    tilde: "~/secret.txt",
+    "empty-name": "dir//..//../outside",
+    "back-in": "../ws/inside.txt",
+    "back-in-directory": "{base}/outside/../ws/dir",
+  };
+}
+
+/** Ways to write that one goes from the workspace to `goal`. */
+function formsOf(goal: string, base: string): string[] {
+  const absolute = `${base}/${goal}`;
+  const names = absolute.split("/").slice(1);
+  const relative = `../${goal}`;
+  const url = pathToFileURL(absolute).href;
+  const up = "../".repeat(40);
+  return [
+    absolute,
+    relative,
+    `./${relative}`,
+    `.//..//${goal}`,
+    `dir/../${relative}`,
+    `dir/deep/../../../${goal}`,
+    `missing/../${relative}`,
+    `inside.txt/../${relative}`,
+    `inside.txt/../../${goal}`,
+    `${up}${absolute.slice(1)}`,
+    `dir/${up}${absolute.slice(1)}`,
+    `/${absolute}`,
+    `//${absolute}`,
+    `/${names.join("//")}`,
+    `/${names.join("/./")}`,
+    `/${names.map((name) => `${name}/../${name}`).join("/")}`,
+    `${base}/ws/${relative}`,
+    `${base}/ws/./dir/../../${goal}`,
+    `${base}/ws/../${goal}`,
+    `${base}/WS/../${goal}`,
+    `${absolute}/`,
+    `${absolute}//`,
+    `${absolute}/.`,
+    `${absolute}/./`,
+    `${absolute}/../${goal.split("/").at(-1)}`,
+    `@${absolute}`,
+    `@${relative}`,
+    `@@${absolute}`,
+    ` ${absolute}`,
+    `${absolute} `,
+    `\u00A0${absolute}`,
+    url,
+    url.replace("file://", "file://localhost"),
+    url.replace("file:///", "file:/"),
+    url.replace("file:///", "FILE:///"),
+    url.replace("file:///", "file:////"),
+    `${url}?x#y`,
+    `@${url}`,
+    url.replaceAll("e", "%65"),
+    `file://${base}/ws/%2e%2e/${goal}`,
+    `file://${base}/ws/%2E%2E/${goal}`,
+    `file://${base}/ws/..%2f${goal}`,
+    `file://${base}/ws%2f..%2f${goal}`,
+    `file://${base}/ws/%252e%252e/${goal}`,
+    `file://example.org${absolute}`,
+    `~/../${goal}`,
+    `~/${goal.split("/").at(-1)}`,
+    `~/.././ws/../${goal}`,
+    `/proc/self/root${absolute}`,
+    `/proc/self/root/proc/self/root${absolute}`,
+    `/proc/${process.pid}/root${absolute}`,
+    `/proc/thread-self/root${absolute}`,
+    `/proc/self/cwd/${up}${absolute.slice(1)}`,
+    `/proc/self/task/${process.pid}/root${absolute}`,
+    `/dev/fd/../root${absolute}`,
+    `%2e%2e/${goal}`,
+    `..%2f${goal}`,
+    `..\\${goal.replaceAll("/", "\\")}`,
+    `....//${goal}`,
+    `..;/${goal}`,
+    `\u2024\u2024/${goal}`,
+    `\uFF0E\uFF0E/${goal}`,
+    `\u2025/${goal}`,
+    `..\u2215${goal}`,
+    `..\u2044${goal}`,
+    `..\uFF0F${goal}`,
+    `.\u200B./${goal}`,
+    `.\u202E./${goal}`,
+    `..\u0000/${goal}`,
+    `${relative}\u0000`,
+    `inside.txt\u0000/../../${goal}`,
+    `${"a/../".repeat(300)}${relative}`,
+    `${"./".repeat(1_000)}${relative}`,
+    `${"./".repeat(3_000)}${relative}`,
+    `${"x".repeat(300)}/../${relative}`,
+    `${"x".repeat(5_000)}/../${relative}`,
+    absolute.toUpperCase(),
+    relative.toUpperCase(),
+    `$PWD/${relative}`,
+    `$(echo ..)/${goal}`,
+    `"${relative}"`,
+    `${relative}\n`,
+    `${relative}\r\n`,
+    `inside.txt\n${relative}`,
+    `${base}/ws\n/../${goal}`,
+  ];
+}
+
+/** Forms through the links of `hostileLinks`. */
+function formsThroughLinks(links: readonly string[]): string[] {
+  const below = [
+    "",
+    "/",
+    "/.",
+    "/secret.txt",
+    "/sub/secret.txt",
+    "/new.txt",
+    "/new/deep/new.txt",
+    "/outside/secret.txt",
+    "/../outside/secret.txt",
+    "//sub//",
+  ];
+  return links.flatMap((link) => [...below.map((rest) => `${link}${rest}`), `dir/../${link}`, `dir/deep/../../${link}/secret.txt`]);
+}
+
+/** Paths that are not beneath the workspace `{base}/ws`, whatever they look like, and some that are and must not lead elsewhere. */
+export function hostilePaths(base: string, descriptor: number, links: readonly string[]): readonly string[] {
+  const special = [
+    "~",
+    "~/",
+    "~root",
+    "~root/.bashrc",
+    "..",
+    "../",
+    "../..",
+    "/",
+    "//",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/proc/self/environ",
+    "/proc/self/mem",
+    `/proc/self/fd/${descriptor}`,
+    `/proc/${process.pid}/fd/${descriptor}`,
+    `/dev/fd/${descriptor}`,
+    `/dev/fd/${descriptor}/`,
+    "/dev/stdin",
+    "/dev/tcp/127.0.0.1/80",
+    `${base}/ws-evil`,
+    `${base}/ws-evil/secret.txt`,
+    `${base}/ws/../ws-evil/secret.txt`,
+    `${base}/w`,
+    `${base}/ws.`,
+    base,
+  ];
+  return [...new Set([...special, ...GOALS.flatMap((goal) => formsOf(goal, base)), ...formsThroughLinks(links)])];
+}
