@@ -187,7 +187,7 @@ test("When the workspace of an agent changes, tools run in the other one and the
   const other = join(root, "other-workspace");
   const first = await play(turnOf("tool:bash:pwd", { tools: ["bash"], sessionId }));
   assert.ok(first.text.includes(workspace));
-  const more = { tools: ["bash"] as const, sessionId, checkpoint: first.end.checkpoint, workspace: other };
+  const more = { tools: ["bash"] as const, sessionId, checkpoint: first.end.checkpoint, workspace: other, beforeTool: allowTools(other) };
   const second = await play(turnOf("tool:bash:pwd", more));
   assert.ok(second.text.includes(other));
   assert.equal(contextOf(server.requests().at(-1)!)[0], "user: tool:bash:pwd");
