@@ -115,6 +115,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["find", undefined],
       ["grep", undefined],
       ["bash", true],
+      ["web_fetch", true],
+      ["web_search", true],
     ],
   );
 });

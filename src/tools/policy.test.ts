@@ -13,7 +13,7 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
 });
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
-const ALL = "read ls find grep write edit apply_patch bash";
+const ALL = "read ls find grep write edit apply_patch bash web_fetch web_search";
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -35,7 +35,18 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ["an agent's profile replaces the shared one", "operator", { shared: { profile: "minimal" }, own: { profile: "coding" } }, ALL],
   ["an agent adds to the shared profile", "operator", { shared: { profile: "minimal" }, own: { alsoAllow: ["read"] } }, "read"],
   ["a profile and a list are both limits", "operator", { shared: { profile: "minimal", allow: ["read"] } }, ""],
-  ["deny takes from the operator too", "operator", { shared: { deny: ["exec"] } }, "read ls find grep write edit apply_patch"],
+  [
+    "deny takes from the operator too",
+    "operator",
+    { shared: { deny: ["exec"] } },
+    "read ls find grep write edit apply_patch web_fetch web_search",
+  ],
+  [
+    "a switch takes a tool of the web away",
+    "operator",
+    { shared: { web: { search: { enabled: false } as never } } },
+    ALL.replace(" web_search", ""),
+  ],
   ["groups are expanded", "operator", { shared: { allow: ["group:fs"] } }, "read ls find grep write edit apply_patch"],
   ["an empty list means none", "operator", { shared: { allow: [] } }, ""],
   ["alsoAllow adds to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read"],
