@@ -44,7 +44,7 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   [
     "a switch takes a tool of the web away",
     "operator",
-    { shared: { web: { search: { enabled: false } as never } } },
+    { shared: { web: { search: { enabled: false } } as never } },
     ALL.replace(" web_search", ""),
   ],
   ["groups are expanded", "operator", { shared: { allow: ["group:fs"] } }, "read ls find grep write edit apply_patch"],
