@@ -1,3 +1,4 @@
+import { COMMAND_HOSTS, COMMAND_MODES } from "./command-modes.ts";
 import { array, enumOf, object, string } from "./config-schema.ts";
 
 const FIELDS = {
@@ -11,11 +12,6 @@ const FIELDS = {
     strict: true,
   }),
 };
-
-/** When a command of an agent runs, from the strictest on. */
-export const COMMAND_MODES = ["deny", "allowlist", "ask", "auto", "full"] as const;
-/** Where commands of agents run. */
-export const COMMAND_HOSTS = ["auto", "sandbox", "gateway"] as const;
 
 const exec = object(
   "Commands that the agent runs.",

@@ -1,5 +1,5 @@
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
-import { COMMAND_MODES } from "../core/tool-policy-schema.ts";
+import { COMMAND_MODES } from "../core/command-modes.ts";
 import type { CommandMode } from "../tools/commands/decide.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
 import { isEffectDenied } from "../tools/policy.ts";
