@@ -21,7 +21,11 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
  * What holds for the commands of a caller: the configuration, limited by what the allowlist's document says. People on channels have what
  * the agent's own settings give them, within the shared ones; without any they are in the sandbox.
  */
-export function commandSettings({ agents, config }: Running, allowlist: CommandAllowlist, caller: ToolCaller): CommandSettings {
+export function commandSettings(
+  { agents, config }: Running,
+  allowlist: CommandAllowlist,
+  caller: Pick<ToolCaller, "agentId" | "surface" | "mayWrite">,
+): CommandSettings {
   const { agentId, surface, mayWrite } = caller;
   const ownKey = `agents.entries.${agentId}.tools.exec`;
   const own = config.agents.entries[agentId]?.tools?.exec;
@@ -39,7 +43,8 @@ export function commandSettings({ agents, config }: Running, allowlist: CommandA
         ? `${modeKey} "${mode}"`
         : `the default mode "${mode}"`;
   const host = own?.host ?? (isOperator ? (shared?.host ?? "auto") : "sandbox");
-  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : "people on channels are in the sandbox";
+  const defaultRule = isOperator ? "the default" : "people on channels are in the sandbox";
+  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : defaultRule;
   const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
   return { mode, rule, host, hostRule, alwaysAsk: document.ask === "always", readOnly: isDenied || (!isOperator && !mayWrite) };
 }
