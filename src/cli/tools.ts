@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
+import type { CommandPolicy } from "./exec-policy.ts";
 import type { Invocation } from "./invocation.ts";
 import { requireKnownAccount, requireKnownAgent, requireKnownChannel } from "./known-names.ts";
 import { sanitizeLine } from "./terminal-text.ts";
@@ -12,6 +13,7 @@ type Explanation = {
   access?: { action: string; detail: string };
   routedTo?: string;
   tools: { tool: string; isGranted: boolean; rule: string }[];
+  commands: CommandPolicy;
 };
 
 const explain = (invocation: Invocation, params: object): Promise<Explanation> =>
@@ -57,6 +59,8 @@ export const toolsExplain: CommandHandler = async (invocation) => {
       [{ title: "tool" }, { title: "granted" }, { title: "decided by" }],
       answer.tools.map(({ tool, isGranted, rule }) => [tool, isGranted ? "yes" : "no", rule]),
     );
+    const { mode, rule, host, hostRule } = answer.commands;
+    out.line(sanitizeLine(`Commands: mode ${mode} (${rule}), host ${host} (${hostRule})`));
   });
 };
 
