@@ -1,0 +1,16 @@
+/** One guard of the security invariants, broken in one way. */
+export type Mutant = {
+  /** The invariant of the design, by its number. */
+  invariant: number;
+  /** What no longer holds. */
+  breaks: string;
+  file: string;
+  /** Occurs exactly once in the file. */
+  text: string;
+  /** Replaces it. */
+  broken: string;
+  /** Test files of which one must fail. */
+  tests: readonly string[];
+  /** Only tests whose title contains this are run. */
+  title?: string;
+};
