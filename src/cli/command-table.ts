@@ -1,6 +1,7 @@
 import type { CliCommand, CommandFamily } from "./command.ts";
 import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
+import { approvalsCommands } from "./approvals-commands.ts";
 import { channelsCommands } from "./channels-commands.ts";
 import { chatCommands } from "./chat-commands.ts";
 import { completionCommands } from "./completion-commands.ts";
@@ -9,6 +10,7 @@ import { dashboardCommands } from "./dashboard-commands.ts";
 import { deadLettersCommands } from "./dead-letters-commands.ts";
 import { devicesCommands } from "./devices-commands.ts";
 import { doctorCommands } from "./doctor-commands.ts";
+import { execPolicyCommands } from "./exec-policy-commands.ts";
 import { gatewayCommands } from "./gateway-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
 import { messageCommands } from "./message-commands.ts";
@@ -38,6 +40,8 @@ const FAMILIES: readonly CommandFamily[] = [
   modelsCommands,
   channelsCommands,
   configCommands,
+  approvalsCommands,
+  execPolicyCommands,
   pairingCommands,
   devicesCommands,
   tokensCommands,

@@ -42,6 +42,11 @@ async function candidatesFor(kind: ValueKind, words: readonly string[], invocati
     }
     case "key":
       return configKeys();
+    case "approval":
+      return await requestWithin(invocation, ["operator.approvals"], async (client) => {
+        const pending = await client.request<{ id: string }[]>("exec.approval.list");
+        return pending.map((each) => each.id);
+      });
     case "session":
       return await requestWithin(invocation, ["operator.read"], listSessions, () => storedSessions(invocation));
     case "model":

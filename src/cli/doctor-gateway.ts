@@ -7,6 +7,7 @@ import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
+import type { CommandPolicy } from "./exec-policy.ts";
 import type { Invocation } from "./invocation.ts";
 import { plural } from "./terminal-text.ts";
 
@@ -41,6 +42,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkModels(client),
       checkAgentHost(client),
       checkDeadLetters(client),
+      checkCommandPolicy(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -62,11 +64,11 @@ async function describePart<T>(
   client: ProtocolClient,
   method: string,
   params: unknown,
-  work: (answer: T) => DoctorFinding[],
+  work: (answer: T) => DoctorFinding[] | Promise<DoctorFinding[]>,
 ): Promise<DoctorFinding[]> {
   if (!client.serves(method)) return [];
   try {
-    return work(await client.request<T>(method, params));
+    return await work(await client.request<T>(method, params));
   } catch (err) {
     if (!(err instanceof ClientError)) throw err;
     return [
@@ -164,3 +166,37 @@ const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       fix: "openclaw dead-letters list",
     }),
   ]);
+
+type Explanation = {
+  tools: { tool: string; isGranted: boolean }[];
+  /** Absent in a gateway of an earlier version. */ commands?: CommandPolicy;
+};
+
+/** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
+const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<ChannelsStatus>(client, "channels.status", {}, async (answer) => {
+    const row = accountRows(answer).find(({ enabled }) => enabled !== false);
+    if (!row) return [];
+    return await describePart<{ agents: { id: string }[] }>(client, "agents.list", {}, async ({ agents }) => {
+      const params = agents.map(({ id }) => ({ agentId: id, channel: row.channel }));
+      const findings = params.map((each) =>
+        describePart<Explanation>(client, "tools.explain", each, (explanation) => commandFindings(each.agentId, explanation)),
+      );
+      return (await Promise.all(findings)).flat();
+    });
+  });
+
+function commandFindings(agent: string, { tools, commands }: Explanation): DoctorFinding[] {
+  if (!commands) return [];
+  const { mode, rule, host, hostRule, readOnly } = commands;
+  const mayRun = tools.some(({ tool, isGranted }) => tool === "bash" && isGranted);
+  const isOpen = mayRun && mode === "full" && host !== "sandbox" && !readOnly;
+  return [
+    findingUnless(!isOpen, `commands:${agent}`, `agent ${agent} runs no command unasked for people on channels outside of the sandbox`, {
+      severity: "warning",
+      title: `people on channels can have agent ${agent} run any command as the gateway's user`,
+      why: `they may use bash, ${rule} runs every command without a question, and ${hostRule} puts it outside of the sandbox.`,
+      fix: `openclaw exec-policy set --mode auto --host sandbox --agent ${agent}`,
+    }),
+  ];
+}

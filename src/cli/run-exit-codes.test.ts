@@ -60,7 +60,8 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 }
 
 /** What needs no running gateway: the files are read or changed instead. */
-const FROM_FILES = /^(logs|sessions list|agents|models|channels (status|list|add|remove)|config|pairing list|completion)/;
+const FROM_FILES =
+  /^(logs|sessions list|agents|models|channels (status|list|add|remove)|config|exec-policy (preset|set)|pairing list|completion)/;
 
 for (const command of TRIED) {
   const name = commandName(command);
@@ -73,7 +74,8 @@ for (const command of TRIED) {
     test(`openclaw ${name} does what a read-only token may, or ends with 77`, async () => {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
-      const admin = /^(dashboard|agent$|message send|tokens|devices|pairing|channels (login|logout|start|stop)|sessions delete)/.test(name);
+      const admin =
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|sessions delete)/.test(name);
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);
     });
 

@@ -29,6 +29,23 @@ export function sanitizeText(text: string): string {
   return text.replaceAll("\r\n", "\n").replaceAll(CONTROL_CHARS, "");
 }
 
+/**
+ * Text that a person decides about, with its lines. What a terminal would not show, or show like something else, is written as its code
+ * point: a command must not look like another one.
+ */
+export const revealText = (text: string): string =>
+  text.replaceAll(UNSEEN_CHARS, (char) => (VISIBLE_CHARS.has(char) ? char : `\\u{${char.codePointAt(0)!.toString(16)}}`));
+
+/** The same as one line. */
+export const revealLine = (text: string): string =>
+  revealText(text)
+    .trim()
+    .replaceAll(/[ \t]*\n[ \t\n]*/g, " ⏎ ")
+    .replaceAll("\t", " ");
+
+const UNSEEN_CHARS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const VISIBLE_CHARS: ReadonlySet<string> = new Set([" ", "\t", "\n"]);
+
 const WIDE_CHARS =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const ZERO_WIDTH_CHARS = /[\p{Mn}\p{Me}\p{Cf}\ufe00-\ufe0f]/u;

@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
+import type { CommandPolicy } from "./exec-policy.ts";
 import type { Invocation } from "./invocation.ts";
 import { requireKnownAccount, requireKnownAgent, requireKnownChannel } from "./known-names.ts";
 import { sanitizeLine } from "./terminal-text.ts";
@@ -13,6 +14,7 @@ type Explanation = {
   routedTo?: string;
   tools: { tool: string; isGranted: boolean; rule: string }[];
   files: { workspace: string; outside: string[]; rule: string };
+  commands: CommandPolicy;
 };
 
 const explain = (invocation: Invocation, params: object): Promise<Explanation> =>
@@ -60,6 +62,8 @@ export const toolsExplain: CommandHandler = async (invocation) => {
     );
     const { workspace, outside, rule } = answer.files;
     out.line(sanitizeLine(`Files: ${[workspace, ...outside].join(", ")} (${rule})`));
+    const { commands } = answer;
+    out.line(sanitizeLine(`Commands: mode ${commands.mode} (${commands.rule}), host ${commands.host} (${commands.hostRule})`));
   });
 };
 

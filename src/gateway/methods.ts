@@ -34,7 +34,7 @@ import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
-import { fileAccess, permitFor } from "./tool-permits.ts";
+import { commandSettings, fileAccess, permitFor } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 
 /** All methods by name: this table is the advertised list. */
@@ -158,12 +158,13 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
-  const { running, sessions, tools, keyValue, store, clock, log, chat } = deps;
+  const { running, allowlist, sessions, tools, keyValue, store, clock, log, chat } = deps;
   return toolsMethods({
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
     permitFor: (caller) => permitFor(running, caller),
     fileAccess: (agentId, surface) => fileAccess(running, agentId, surface),
+    commandSettings: (caller) => commandSettings(running, allowlist, caller),
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
     sessions,
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),

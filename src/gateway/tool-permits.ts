@@ -40,7 +40,7 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
 export function commandSettings(
   { agents, config }: Pick<RunningConfig, "agents" | "config">,
   allowlist: CommandAllowlist,
-  caller: ToolCaller,
+  caller: Pick<ToolCaller, "agentId" | "surface" | "mayWrite">,
 ): CommandSettings {
   const { agentId, surface, mayWrite } = caller;
   const ownKey = `agents.entries.${agentId}.tools.exec`;
@@ -59,7 +59,8 @@ export function commandSettings(
         ? `${modeKey} "${mode}"`
         : `the default mode "${mode}"`;
   const host = own?.host ?? (isOperator ? (shared?.host ?? "auto") : "sandbox");
-  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : "people on channels are in the sandbox";
+  const defaultRule = isOperator ? "the default" : "people on channels are in the sandbox";
+  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : defaultRule;
   const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
   return { mode, rule, host, hostRule, alwaysAsk: document.ask === "always", readOnly: isDenied || (!isOperator && !mayWrite) };
 }

@@ -5,6 +5,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { ApprovalDecision, ApprovalResolver, ApprovalRow, HistoryCursor } from "../store/approvals.ts";
+import { checkNewPatterns } from "./approval-patterns.ts";
 
 export type ApprovalMethodsDeps = {
   approvals: Approvals;
@@ -56,6 +57,7 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
     "exec.approvals.set": {
       scope: "operator.admin",
       run: async ({ file, baseHash }) => {
+        await checkNewPatterns(file as AllowlistDocument, allowlist.document);
         await write(() => allowlist.replace(file as AllowlistDocument, baseHash));
         return toDocumentAnswer(allowlist);
       },
@@ -168,17 +170,35 @@ export const toResolvedEvent = (approval: ApprovalRow): Record<string, unknown> 
   request: toRequestedEvent(approval)["request"],
 });
 
-const toCommandRow = (approval: ApprovalRow): Record<string, unknown> => ({
-  id: approval.id,
-  commandText: approval.subject.commandText,
-  commandPreview: null,
-  allowedDecisions: allowedDecisions(approval),
-  host: approval.subject.host,
-  nodeId: null,
-  agentId: approval.agentId,
-  expiresAtMs: approval.expiresAt,
-  status: approval.status,
-});
+/** Everything about one question, for a person who reads all of it. */
+function toCommandRow(approval: ApprovalRow): Record<string, unknown> {
+  const { id, agentId, sessionKey, runId, callId, subject, status, decision, reason, resolver } = approval;
+  return {
+    id,
+    shortId: shortId(id),
+    commandText: subject.commandText,
+    commandPreview: null,
+    allowedDecisions: allowedDecisions(approval),
+    host: subject.host,
+    nodeId: null,
+    agentId,
+    sessionKey,
+    runId,
+    toolCallId: callId,
+    cwd: subject.cwd,
+    resolvedPath: subject.resolvedPath,
+    warnings: subject.warnings,
+    patterns: subject.patterns,
+    createdAtMs: approval.createdAt,
+    expiresAtMs: approval.expiresAt,
+    status,
+    decision,
+    reason,
+    resolver,
+    resolvedAtMs: approval.resolvedAt,
+    usedAtMs: approval.usedAt,
+  };
+}
 
 /** Where the document is kept, for people; it is no file. */
 const DOCUMENT_PLACE = "gateway.db#exec-approvals";

@@ -52,6 +52,14 @@ function openTools(t: TestContext, config: unknown = {}) {
     }),
     permitFor: (caller) => ({ caller, workspace, outside: [] }),
     fileAccess: () => ({ workspace, outside: ["/data"], rule: "tools.fs.paths" }),
+    commandSettings: ({ agentId, surface, mayWrite }) => ({
+      mode: surface === "operator" ? "ask" : "auto",
+      rule: `the mode of ${agentId}`,
+      host: "sandbox",
+      hostRule: "the host",
+      alwaysAsk: false,
+      readOnly: !mayWrite,
+    }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
     decideMessage: (message) => decideMessage(routes, message, true),
@@ -153,6 +161,20 @@ test("the explanation names the setting that decides, for operators, people and 
   const limited = await call("tools.explain", { sessionKey: "main" });
   assert.equal(rulesOf(limited)["bash"], 'no: permissionMode "read-only" of the session agent:main:main');
   await assert.rejects(() => call("tools.explain", { peer: "4711" }), /no channel is named/);
+});
+
+test("the explanation says what holds for commands of the same caller", async (t) => {
+  const { call, bench } = openTools(t, { agents: { entries: { main: { tools: { allow: ["bash"] } }, work: {} } } });
+  const commandsOf = async (params: object): Promise<unknown[]> => {
+    const { mode, rule, readOnly } = (await call("tools.explain", params))["commands"] as Answer;
+    return [mode, rule, readOnly];
+  };
+  assert.deepEqual(await commandsOf({ agentId: "work" }), ["ask", "the mode of work", false]);
+  assert.deepEqual(await commandsOf({}), ["ask", "the mode of main", true], "tools.allow leaves out write");
+  assert.deepEqual(await commandsOf({ channel: "telegram", agentId: "work" }), ["auto", "the mode of work", true]);
+  await bench.call("sessions.create", { key: "agent:work:main" });
+  await bench.call("sessions.patch", { key: "agent:work:main", permissionMode: "read-only" });
+  assert.deepEqual(await commandsOf({ agentId: "work", sessionKey: "agent:work:main" }), ["ask", "the mode of work", true]);
 });
 
 test("a call by an operator runs in the agent's workspace, and refusals say which rule denies", async (t) => {

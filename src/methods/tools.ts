@@ -7,6 +7,7 @@ import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { Sessions } from "../store/sessions.ts";
+import type { CommandSettings } from "../tools/commands/gate.ts";
 import {
   decideTools,
   grantedTools,
@@ -22,6 +23,7 @@ import {
   isToolName,
   TOOL_NAMES,
   TOOL_SECTIONS,
+  type ToolCaller,
   type ToolDescription,
   type ToolExecutor,
   type ToolName,
@@ -41,6 +43,8 @@ export type ToolsDeps = {
   permitFor: (caller: ToolPermit["caller"]) => ToolPermit;
   /** Where the tools for files work, and the setting that decides it. */
   fileAccess: (agentId: AgentId, surface: Surface) => { workspace: string; outside: readonly string[]; rule: string };
+  /** What holds for the commands of such a caller. */
+  commandSettings: (caller: Pick<ToolCaller, "agentId" | "surface" | "mayWrite">) => CommandSettings;
   /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
   resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
   sessions: Pick<Sessions, "get">;
@@ -134,7 +138,7 @@ function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Re
   };
 }
 
-/** What decides about each tool: for an operator's message, or with `channel` for a message of a channel. */
+/** What decides about each tool and about commands: for an operator's message, or with `channel` for a message of a channel. */
 function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record<string, unknown> {
   const { channel, account = "default", peer, group } = params;
   if (channel === undefined && (peer ?? group ?? params.account) !== undefined)
@@ -148,14 +152,17 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
   const agentId = named ?? decision?.route?.agentId ?? requireAgent(deps.config(), undefined);
   const surface: Surface = channel === undefined ? "operator" : "channel";
   const key = params.sessionKey === undefined ? null : deps.resolveSession(params.sessionKey, agentId).key;
-  const decisions = decideTools(surface, deps.policyLayers(agentId, decision?.roomTools ?? null));
+  const decided = decideTools(surface, deps.policyLayers(agentId, decision?.roomTools ?? null));
+  const decisions = key === null ? decided : decided.map((each) => withSession(deps, key, each));
+  const mayWrite = decisions.some(({ tool, isGranted }) => tool === "write" && isGranted);
   return {
     agentId,
     surface,
     ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
-    tools: key === null ? decisions : decisions.map((each) => withSession(deps, key, each)),
+    tools: decisions,
     files: deps.fileAccess(agentId, surface),
+    commands: deps.commandSettings({ agentId, surface, mayWrite }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { DECISION_WORDS } from "../core/approval-words.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Approvals, PreparedAnswer } from "../approvals/approvals.ts";
 import type { ApprovalDecision } from "../store/approvals.ts";
@@ -6,28 +7,14 @@ import type { Submission } from "./submission.ts";
 /** Answers questions about commands; see approvals/approvals.ts. */
 export type ApprovalAnswers = Pick<Approvals, "prepareAnswer">;
 
-/** What people write for each decision. */
-const DECISIONS: Readonly<Record<string, ApprovalDecision>> = {
-  "allow-once": "allow-once",
-  allow: "allow-once",
-  once: "allow-once",
-  yes: "allow-once",
-  "allow-always": "allow-always",
-  always: "allow-always",
-  deny: "deny",
-  reject: "deny",
-  block: "deny",
-  no: "deny",
-};
-
 const USAGE = "Write /approve <id> allow-once, allow-always or deny. The id is the four characters in the question.";
 
 /** The id and the decision of `/approve`, in either order; null when one is missing. Pure. */
 export function parseApproval(arg: string): { id: string; decision: ApprovalDecision } | null {
   const words = arg.split(/\s+/).filter(Boolean);
   if (words.length !== 2) return null;
-  const at = words.findIndex((word) => Object.hasOwn(DECISIONS, word.toLowerCase()));
-  return at < 0 ? null : { id: words[1 - at]!, decision: DECISIONS[words[at]!.toLowerCase()]! };
+  const at = words.findIndex((word) => Object.hasOwn(DECISION_WORDS, word.toLowerCase()));
+  return at < 0 ? null : { id: words[1 - at]!, decision: DECISION_WORDS[words[at]!.toLowerCase()]! };
 }
 
 /** The answer to `/approve`: `apply` changes the rows and returns the text; inside a `store.write`. */

@@ -25,7 +25,7 @@ import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
 import { testPermit } from "./tool-permit.ts";
-import { openApprovals } from "./test-approvals.ts";
+import { openApprovals, type TestApprovals } from "./test-approvals.ts";
 
 type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "running">;
 
@@ -33,6 +33,7 @@ export type TurnBench = BenchStores & {
   dir: string;
   deliver: (conversation: string) => void;
   turns: Turns;
+  approvals: TestApprovals;
   runtime: FakeRuntime;
   bus: Bus<TurnEvents>;
   events: { name: string; payload: never }[];
@@ -98,6 +99,7 @@ export function openTurnBench(
   };
   const deliver = options.deliver ?? ((): void => {});
   const newId = (): string => `id-${stamp}-${++ids}`;
+  const approvals = openApprovals(store);
   const transcript = new Transcript({ ...stores, bus, newId });
   const mediaDeps: InboundMediaDeps = {
     ...stores,
@@ -119,7 +121,7 @@ export function openTurnBench(
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
-    approvals: openApprovals(store).approvals,
+    approvals: approvals.approvals,
     permitFor: (caller) => ({ ...testPermit("/"), caller }),
     directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",
@@ -142,6 +144,7 @@ export function openTurnBench(
     dir,
     deliver,
     turns,
+    approvals,
     runtime,
     bus,
     events,

@@ -1,3 +1,4 @@
+import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
@@ -32,6 +33,10 @@ const BACKLOG = "src/server/backlog.test.ts";
 const SECRET = "src/core/secret.test.ts";
 const TOOLS = "src/tools/policy.test.ts";
 
+/**
+ * Guards of the security invariants, each broken in one way. Every one of these changes must make a test fail:
+ * `scripts/mutate-guards.ts` tries them in a copy of the sources.
+ */
 export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 1,
@@ -615,4 +620,5 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [TOOLS],
   },
   ...WEB_MUTANTS,
+  ...COMMAND_MUTANTS,
 ];

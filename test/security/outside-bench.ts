@@ -77,7 +77,10 @@ export function openOutsideBench(
   reset();
   const before = describe(base);
   const options = { env: { HOME: join(base, "home"), PATH: process.env["PATH"]! }, marker: "outside-bench", tempDir: join(base, "tmp") };
-  const executor = createToolExecutor({ tools: createBuiltInTools({ ...options, config: () => ({}), variables: () => undefined, ...(hold && { hold }) }), log: silentLog });
+  const executor = createToolExecutor({
+    tools: createBuiltInTools({ ...options, config: () => ({}), variables: () => undefined, ...(hold && { hold }) }),
+    log: silentLog,
+  });
   t.after(async () => {
     await executor.stop();
     closeSync(descriptor);

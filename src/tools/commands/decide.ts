@@ -1,5 +1,5 @@
 import type { COMMAND_MODES } from "../../core/command-modes.ts";
-import { programName, onlyReads, runsOtherPrograms } from "./programs.ts";
+import { isShellBuiltIn, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
 import type { CommandPlan, PlannedProgram } from "./plan.ts";
 
 /** When a command may run. `auto`: it runs by itself in the sandbox, and is asked about elsewhere. */
@@ -47,6 +47,17 @@ export function matches({ pattern, argPattern }: AllowedProgram, program: Planne
   if (path === null || isChangeable || runsOtherPrograms(path) || runsOtherPrograms(name)) return false;
   const isNamed = pattern.includes("/") ? matchesPath(pattern, path) : pattern === name;
   return isNamed && (argPattern === undefined || argPattern === argPatternOf(shape));
+}
+
+/** Why a pattern can never allow a program, as the end of a sentence about it; null when it can. Looks at no file. Pure. */
+export function patternProblem(pattern: string): string | null {
+  if (runsOtherPrograms(pattern)) return "runs what its arguments or files say, so that nothing can allow it for good";
+  if (pattern.includes("**")) return "has `**`; `*` covers a part of one name, so that each directory needs one of its own";
+  if (pattern.startsWith("/"))
+    return /\/(?:\.{0,2})(?:\/|$)/.test(pattern) ? "is not the real path of a program: a part of it is empty or dots" : null;
+  if (pattern.includes("/")) return "is a relative path; programs are known by their real paths";
+  if (pattern.includes("*")) return "is a name with `*`; only paths may have one";
+  return isShellBuiltIn(pattern) ? "belongs to the shell itself and is not a program" : null;
 }
 
 /** Names may have `*` in them, which stands for characters other than a slash. Linear, as both ends are fixed for each part. */

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { callCli, type CliCall } from "../../test/cli-call.ts";
+import { startApprovalsBench } from "../../test/fakes/approvals-bench.ts";
+
+const OPEN = {
+  mode: "full",
+  rule: 'agents.entries.open.tools.exec.mode "full"',
+  host: "gateway",
+  hostRule: "agents.entries.open.tools.exec.host",
+  alwaysAsk: false,
+  readOnly: false,
+};
+const ASK = { mode: "ask", rule: 'tools.exec.mode "ask"', host: "auto", hostRule: "the default", alwaysAsk: true, readOnly: false };
+const SANDBOX = { ...ASK, mode: "auto", rule: 'the default mode "auto"', host: "sandbox", alwaysAsk: false, readOnly: true };
+
+/** The agents of the gateway: `open` has everything for everyone, `main` nothing for people on channels. */
+const bench = await startApprovalsBench({
+  "agents.list": { scope: "operator.read", run: () => ({ agents: [{ id: "main" }, { id: "open" }], defaultId: "main" }) },
+  "channels.status": {
+    scope: "operator.read",
+    run: () => ({ channelOrder: ["irc"], channelAccounts: { irc: [{ accountId: "default", connected: true, state: "ready" }] } }),
+  },
+  "tools.explain": {
+    scope: "operator.read",
+    run: ({ agentId = "main", channel }: { agentId?: string; channel?: string }) => ({
+      agentId,
+      surface: channel === undefined ? "operator" : "channel",
+      tools: [{ tool: "bash", isGranted: agentId === "open" || channel === undefined, rule: "a rule" }],
+      commands: agentId === "open" ? OPEN : channel === undefined ? ASK : SANDBOX,
+    }),
+  },
+});
+after(() => bench.stop());
+const CONFIG = join(bench.state, "openclaw.json");
+const configured = (): unknown => JSON.parse(readFileSync(CONFIG, "utf8"));
+const configure = (value: object): void => writeFileSync(CONFIG, JSON.stringify({ agents: { entries: { main: {}, open: {} } }, ...value }));
+const policy = (...words: string[]): Promise<CliCall> => callCli(bench.state, ["exec-policy", ...words]);
+configure({});
+
+test("exec-policy show says what holds, which setting says so, and what it amounts to", async () => {
+  const { code, out, err } = await policy();
+  assert.equal(code, 0);
+  assert.equal(
+    out,
+    'Agent main, your own messages\nsetting  value  decided by\nmode     ask    tools.exec.mode "ask"\nhost     auto   the default\n',
+  );
+  assert.match(
+    err,
+    /^A person is asked, .*\n.*programs of the allowlist are asked about as well\.\nThey run as the gateway's user, unless .*\n$/,
+  );
+  const other = await policy("show", "--channel", "irc");
+  assert.match(other.out, /^Agent main, messages of irc\n[^]*\nhost +sandbox +the default\n$/);
+  assert.match(other.err, /with a workspace that they cannot change/);
+  const json = await policy("show", "--agent", "open", "--json");
+  assert.deepEqual(JSON.parse(json.out), { agentId: "open", surface: "operator", ...OPEN });
+  assert.equal((await policy("show", "--agent", "opne")).code, 2);
+});
+
+test("tools explain has one line about commands", async () => {
+  const { out } = await callCli(bench.state, ["tools", "explain"]);
+  assert.match(out, /\nCommands: mode ask \(tools\.exec\.mode "ask"\), host auto \(the default\)\n$/);
+});
+
+const PRESETS: readonly [name: string, before: object, exec: object][] = [
+  ["yolo", {}, { mode: "full", host: "gateway" }],
+  ["cautious", { host: "sandbox" }, { mode: "ask", host: "sandbox" }],
+  ["deny-all", { mode: "full", host: "gateway" }, { mode: "deny", host: "gateway" }],
+];
+for (const [name, before, exec] of PRESETS) {
+  test(`exec-policy preset ${name} sets its keys, and nothing else`, async () => {
+    configure({ tools: { deny: ["edit"], exec: before } });
+    const { code, out, err } = await policy("preset", name);
+    assert.equal(code, 0, err);
+    assert.match(out, /^tools\.exec\.mode = \w+\n/);
+    assert.match(err, /Saved in .*openclaw\.json/);
+    assert.deepEqual(configured(), { agents: { entries: { main: {}, open: {} } }, tools: { deny: ["edit"], exec } });
+  });
+}
+
+test("exec-policy set changes what is given, for all agents or for one", async () => {
+  configure({});
+  assert.equal((await policy("set", "--host", "sandbox")).out, "tools.exec.host = sandbox\n");
+  const { out } = await policy("set", "--mode", "ask", "--host", "gateway", "--agent", "open");
+  assert.equal(out, "agents.entries.open.tools.exec.mode = ask\nagents.entries.open.tools.exec.host = gateway\n");
+  assert.deepEqual(configured(), {
+    agents: { entries: { main: {}, open: { tools: { exec: { mode: "ask", host: "gateway" } } } } },
+    tools: { exec: { host: "sandbox" } },
+  });
+  assert.match((await policy("set", "--mode", "deny")).err, /Agents with another setting of their own: open\./);
+  assert.doesNotMatch((await policy("set", "--mode", "ask")).err, /of their own/);
+});
+
+test("exec-policy set refuses nothing to set, unknown values and unknown agents", async () => {
+  configure({});
+  const before = configured();
+  const refused: [words: string[], message: RegExp][] = [
+    [[], /there is nothing to set/],
+    [["--mode", "ful"], /Unknown mode "ful"\. Did you mean "full"\?/],
+    [["--host", "node"], /Unknown host "node"/],
+    [["--mode", "ask", "--agent", "opne"], /Unknown agent "opne"/],
+  ];
+  for (const [words, message] of refused) {
+    const { code, err } = await policy("set", ...words);
+    assert.equal(code, 2, err);
+    assert.match(err, message);
+  }
+  assert.equal((await policy("preset", "brave")).code, 2);
+  assert.deepEqual(configured(), before);
+});
+
+test("doctor warns about an agent that runs everything for people on channels", async () => {
+  const { out } = await callCli(bench.state, ["doctor", "--json"]);
+  const { findings } = JSON.parse(out) as { findings: { check: string; severity: string; title: string; why?: string; fix?: string }[] };
+  const about = findings.filter(({ check }) => check.startsWith("commands:"));
+  assert.deepEqual(
+    about.map(({ check, severity, fix }) => [check, severity, fix]),
+    [
+      ["commands:open", "warning", "openclaw exec-policy set --mode auto --host sandbox --agent open"],
+      ["commands:main", "ok", undefined],
+    ],
+  );
+  assert.match(about[0]!.title, /people on channels can have agent open run any command/);
+  assert.match(about[0]!.why!, /agents\.entries\.open\.tools\.exec\.mode "full" .*agents\.entries\.open\.tools\.exec\.host puts/);
+});
