@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { INVARIANTS, MUTANTS, type Mutant } from "../test/security/mutants.ts";
+import type { Mutant } from "../test/security/mutant.ts";
+import { INVARIANTS, MUTANTS } from "../test/security/mutants.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What tests read of the repository. */

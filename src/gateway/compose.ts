@@ -68,7 +68,7 @@ export function composeGateway(input: ComposeInput) {
   const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
-  const tools = createTools(base);
+  const tools = createTools({ ...base, ...storage });
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),

@@ -1,13 +1,18 @@
 import { homedir } from "node:os";
-import { createBashTool } from "./bash/bash.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { BackgroundCommands } from "./background-commands.ts";
+import type { CommandGate } from "./command-gate.ts";
 import { createEditTool } from "./edit/edit.ts";
+import { createExecTool } from "./exec/exec.ts";
 import { FileLocks } from "./file-changes.ts";
 import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
+import { createProcessTool } from "./process/process.ts";
 import { createReadTool } from "./read/read.ts";
-import type { Tool } from "./tool.ts";
+import { TerminalProgram } from "./terminal-program.ts";
+import type { Tool, ToolCaller } from "./tool.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -17,13 +22,21 @@ export type BuiltInToolOptions = {
   marker: string;
   /** A private directory for output that is longer than a result. */
   tempDir: string;
+  /** Decides about every command. */
+  gate: CommandGate;
+  /** A command in the background has ended by itself; the text is for the agent that started it. */
+  onCommandEnded?: (caller: ToolCaller, text: string) => void;
+  clock?: Pick<Clock, "after" | "monotonic">;
 };
 
 /** The registry of the tools that every agent may be granted. */
-export function createBuiltInTools({ env, marker, tempDir }: BuiltInToolOptions): readonly Tool[] {
+export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
+  const { env, marker, tempDir, gate, clock = systemClock } = options;
   const home = env["HOME"] || homedir();
   const locks = new FileLocks();
-  const watcher = new GroupWatcher();
+  const watcher = new GroupWatcher(clock);
+  const commands = new BackgroundCommands({ outputDir: tempDir, watcher, clock, onEnded: options.onCommandEnded });
+  const terminal = new TerminalProgram({ env, watcher, clock });
   return [
     createReadTool({ home }),
     createLsTool({ home }),
@@ -31,6 +44,7 @@ export function createBuiltInTools({ env, marker, tempDir }: BuiltInToolOptions)
     createGrepTool({ home, env, marker, watcher }),
     createWriteTool({ home, locks }),
     createEditTool({ home, locks }),
-    createBashTool({ env, marker, tempDir, watcher }),
+    createExecTool({ gate, env, home, marker, commands, terminal, clock }),
+    createProcessTool({ commands }),
   ];
 }

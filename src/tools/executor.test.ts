@@ -7,6 +7,7 @@ import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
+import { openGate } from "./open-gate.ts";
 import { TOOL_NAMES } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
@@ -105,27 +106,27 @@ test("stop does not wait for a call that ignores its signal", async (t) => {
 });
 
 test("the built-in tools are those of the policy, in the order that is asked for, with short descriptions", () => {
-  const tools = createBuiltInTools({ env: { HOME: "/home" }, marker: "m", tempDir: "/nonexistent" });
+  const tools = createBuiltInTools({ env: { HOME: "/home" }, marker: "m", tempDir: "/nonexistent", gate: openGate });
   assert.deepEqual(
     tools.map(({ name }) => name),
     TOOL_NAMES,
   );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
-    executor.describe(["bash", "none", "read"]).map(({ name }) => name),
-    ["bash", "read"],
+    executor.describe(["exec", "none", "read"]).map(({ name }) => name),
+    ["exec", "read"],
   );
   const descriptions = executor.describe(TOOL_NAMES);
   for (const each of descriptions) assert.deepEqual(Object.keys(each), ["name", "description", "parameters"]);
   for (const { name, description } of descriptions) assert.ok(description.length < 400, name);
-  assert.ok(JSON.stringify(descriptions).length < 4_000, `${JSON.stringify(descriptions).length} characters`);
+  assert.ok(JSON.stringify(descriptions).length < 5_000, `${JSON.stringify(descriptions).length} characters`);
 });
 
 test("a stop of the gateway ends a running command", async (t) => {
   const context = toolContext(t);
-  const tools = createBuiltInTools({ env: { PATH: process.env["PATH"] ?? "" }, marker: "m", tempDir: context.workspace });
+  const tools = createBuiltInTools({ env: { PATH: process.env["PATH"] ?? "" }, marker: "m", tempDir: context.workspace, gate: openGate });
   const executor = createToolExecutor({ tools, log: silentLog });
-  const running = executor.run(call("bash", { command: "echo began; sleep 300" }), context);
+  const running = executor.run(call("exec", { command: "echo began; sleep 300" }), context);
   await executor.stop();
   assert.match(textOf(await running), /The command was stopped\.$/);
 });

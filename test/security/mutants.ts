@@ -1,22 +1,5 @@
-/**
- * Guards of the security invariants, each broken in one way. Every one of these changes must make a test fail:
- * `scripts/mutate-guards.ts` tries them in a copy of the sources.
- */
-export type Mutant = {
-  /** The invariant of the design, by its number. */
-  invariant: number;
-  /** What no longer holds. */
-  breaks: string;
-  file: string;
-  /** Occurs exactly once in the file. */
-  text: string;
-  /** Replaces it. */
-  broken: string;
-  /** Test files of which one must fail. */
-  tests: readonly string[];
-  /** Only tests whose title contains this are run. */
-  title?: string;
-};
+import { COMMAND_MUTANTS } from "./command-mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 export const INVARIANTS: Readonly<Record<number, string>> = {
   1: "granted scopes are intersected with those of the credential",
@@ -49,7 +32,12 @@ const SECRET = "src/core/secret.test.ts";
 const FETCH = "src/tools/guarded-fetch.test.ts";
 const TOOLS = "src/tools/policy.test.ts";
 
+/**
+ * Guards of the security invariants, each broken in one way. Every one of these changes must make a test fail:
+ * `scripts/mutate-guards.ts` tries them in a copy of the sources.
+ */
 export const MUTANTS: readonly Mutant[] = [
+  ...COMMAND_MUTANTS,
   {
     invariant: 1,
     breaks: "scopes are cut to what is granted",

@@ -59,9 +59,8 @@ export function createGrepTool(options: GrepOptions): Tool {
       log,
       onOutput: (chunk) => found.append(chunk),
     });
-    watcher.remove(end.group);
     if (signal.aborted) throw stoppedError();
-    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: grep is not installed on this machine. Use bash or find.");
+    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: grep is not installed on this machine. Use exec or find.");
     return found.toResult(end.reason === "timed out");
   }
 

@@ -1,0 +1,34 @@
+import type { ToolPermit } from "./tool.ts";
+
+/** Where a command runs: as the gateway's user, or isolated from it. */
+export type CommandHost = "gateway" | "sandbox";
+
+/** A command as a call asks for it. */
+export type CommandRequest = {
+  /** Id of the call of the tool. */
+  callId: string;
+  /** The exact text for the shell. */
+  command: string;
+  /** Real path of an existing directory. */
+  cwd: string;
+  /** The whole environment. */
+  env: Readonly<Record<string, string>>;
+  /** Names of the variables in it that the call itself sets. */
+  ownVariables: readonly string[];
+  /** Where the call asks to run; undefined leaves it to the settings. */
+  host: CommandHost | undefined;
+};
+
+/** What is started, exactly as it was allowed. */
+export type AllowedCommand = {
+  argv: readonly string[];
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  host: CommandHost;
+};
+
+/** Decides about commands, and asks a person where the settings say so. */
+export interface CommandGate {
+  /** Resolves when the command may run, which a person may have to decide. Rejects with the reason, in words for the model. */
+  allow(request: CommandRequest, permit: ToolPermit, signal: AbortSignal): Promise<AllowedCommand>;
+}
