@@ -7,7 +7,7 @@
  *     slow:<ms> <text>       the echo, word by word, <ms> apart
  *     long:<n>               n deltas "word0 word1 ..."
  *     think: <text>          a thinking block, then the echo
- *     tool:bash:<command>    one call of the tool `bash`; then answers "Tool said: <result>"
+ *     tool:bash:<command>    one call of the tool `exec`; then answers "Tool said: <result>"
  *     tool:read:<path>       the same with `read`
  *     tool:<name>:<json>     the same with any tool and its arguments
  *     error:<status>         that HTTP status, with a body as OpenAI sends it
@@ -144,7 +144,7 @@ export function replyTo(text: string): ModelReply {
 }
 
 function toToolStep(name: string, rest: string): ReplyStep {
-  if (name === "bash") return { tool: name, args: { command: rest } };
+  if (name === "bash") return { tool: "exec", args: { command: rest } };
   if (name === "read") return { tool: name, args: { path: rest } };
   return { tool: name, args: JSON.parse(rest) };
 }

@@ -15,7 +15,7 @@ const dir = (name: string): string => {
   mkdirSync(path);
   return path;
 };
-const turn = (workspace: string, tools: readonly "bash"[] = []) => ({
+const turn = (workspace: string, tools: readonly "exec"[] = []) => ({
   tools,
   workspace,
   conversationContext: "IRC, alice.",
@@ -74,7 +74,7 @@ test("A directory or a named pipe in place of a file is left out and does not bl
 
 test("The prompt states whether there are tools", () => {
   assert.match(toSystemPrompt(turn("/w"), []), /You have no tools/);
-  assert.match(toSystemPrompt(turn("/w", ["bash"]), []), /Workspace: \/w/);
+  assert.match(toSystemPrompt(turn("/w", ["exec"]), []), /Workspace: \/w/);
 });
 
 test("A new workspace gets templates once, and existing files are not changed", async () => {

@@ -2,15 +2,18 @@ import { availableParallelism } from "node:os";
 import { toProviderTable, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
-import { commandMarker, piDirs, toCommandEnv } from "../agents/pi/files.ts";
+import { commandMarker, piDirs } from "../agents/pi/files.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
+import { toCommandEnv } from "../core/command-env.ts";
+import { reasonOf } from "../core/errors.ts";
 import { killMarkedProcesses } from "../core/marked-processes.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
-import type { ToolExecutor } from "../tools/tool.ts";
+import type { CommandGate } from "../tools/command-gate.ts";
+import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
-import { mediaDirOf } from "./storage.ts";
+import { mediaDirOf, type Storage } from "./storage.ts";
 
 /** The runtime of all agents: Pi, outside of this process. */
 export function createAgentRuntime(
@@ -50,8 +53,16 @@ function providerTables(running: RunningConfig): () => ProviderTable {
   };
 }
 
+export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "bus" | "clock"> &
+  Pick<Storage, "store" | "notes"> & {
+    running: RunningConfig;
+    /** Decides about every command. */
+    gate: CommandGate;
+  };
+
 /** The tools of all agents. They are built with the first turn that is granted one. */
-export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">, running: RunningConfig): ToolExecutor {
+export function createTools(input: ToolsInput): ToolExecutor {
+  const { paths, log, bus, running } = input;
   const stateDir = paths.state;
   let built: ToolExecutor | null = null;
   const build = (): ToolExecutor => {
@@ -63,13 +74,21 @@ export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">, 
       config: () => running.config,
       variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
       mediaDir: mediaDirOf(paths),
+      gate: input.gate,
+      onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
   };
   const executor = (): ToolExecutor => (built ??= build());
+  // With the conversation ends what its tools have left running: no one knows of it any more.
+  bus.on("session.removed", ({ sessionKey }) => built?.endSession(sessionKey));
+  bus.on("session.changed", ({ sessionKey, fields }) => {
+    if (fields.includes("session_id")) built?.endSession(sessionKey);
+  });
   return {
     describe: (names) => (names.length === 0 ? [] : executor().describe(names)),
     run: (call, context) => executor().run(call, context),
+    endSession: (sessionKey) => built?.endSession(sessionKey),
     async stop() {
       if (!built) return;
       await built.stop();
@@ -77,4 +96,10 @@ export function createTools({ paths, log }: Pick<GatewayBase, "paths" | "log">, 
       await killMarkedProcesses(commandMarker(stateDir), log);
     },
   };
+}
+
+function noteForNextTurn({ store, notes, clock, log }: ToolsInput, { sessionKey }: ToolCaller, text: string): void {
+  store
+    .write(() => notes.add(sessionKey, text, clock.now()))
+    .catch((err: unknown) => log.warn("the end of a command could not be noted for the next turn", { sessionKey, cause: reasonOf(err) }));
 }

@@ -40,6 +40,10 @@ import { reasonOf } from "../core/errors.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
+import type { CommandGate } from "../tools/command-gate.ts";
+import { SettingsCommandGate } from "../tools/commands/gate.ts";
+import { approvalDesk } from "./approval-desk.ts";
+import { commandSettings } from "./tool-permits.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -71,7 +75,8 @@ export function composeGateway(input: ComposeInput) {
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const { allowlist, approvals } = composeApprovals(input);
-  const tools = createTools(base, running);
+  const gate = composeGate(base, running, { allowlist, approvals });
+  const tools = createTools({ ...base, ...storage, running, gate });
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
@@ -127,6 +132,20 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
     newId: randomUUID,
   });
   return { allowlist, approvals };
+}
+
+/** Decides about the commands of agents by the settings that hold when they are to run. */
+function composeGate(
+  { log }: GatewayBase,
+  running: RunningConfig,
+  { allowlist, approvals }: { allowlist: CommandAllowlist; approvals: Approvals },
+): CommandGate {
+  return new SettingsCommandGate({
+    settings: (caller) => commandSettings(running, allowlist, caller),
+    sandbox: () => Promise.resolve({ sandbox: null, reason: "this gateway has none", fix: "" }),
+    desk: approvalDesk(approvals, allowlist),
+    log: log.child({ subsystem: "tools" }),
+  });
 }
 
 function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hub: ClientHub): Auth {

@@ -33,7 +33,7 @@ test("an agent without a name has none in the list, so that clients show their o
 const mode = (tools: readonly ToolName[]): unknown => list({}, tools)[0]!["defaultPermissionMode"];
 
 test("the list says which permission mode the tools of an agent come to", () => {
-  assert.equal(mode(["read", "write", "edit", "bash"]), "full");
+  assert.equal(mode(["read", "write", "edit", "exec"]), "full");
   assert.equal(mode(["read"]), "read-only");
   assert.equal(mode(["read", "edit"]), undefined);
 });

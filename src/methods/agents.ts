@@ -96,7 +96,7 @@ function toSummary(deps: AgentsDeps, agent: ResolvedAgent): Record<string, unkno
 
 /** The permission mode that an agent's own tools come to; none where they fit neither. */
 function defaultMode(tools: readonly ToolName[]): Record<string, string> {
-  if (tools.includes("bash") && tools.includes("write")) return { defaultPermissionMode: "full" };
+  if (tools.includes("exec") && tools.includes("write")) return { defaultPermissionMode: "full" };
   return permittedTools({ permission_mode: "read-only" }, tools).length === tools.length ? { defaultPermissionMode: "read-only" } : {};
 }
 

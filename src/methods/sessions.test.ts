@@ -27,9 +27,9 @@ const texts = (rig: MethodBench, key: string): string[] => {
 };
 
 test("a read-only session has no tool that writes or executes, also in a turn that runs already", async () => {
-  const rig = openMethodBench({ tools: ["read", "write", "edit", "bash"] });
+  const rig = openMethodBench({ tools: ["read", "write", "edit", "exec"] });
   await say(rig, "main", "one");
-  assert.deepEqual(rig.bench.runtime.prompts[0]!.tools, ["read", "write", "edit", "bash"]);
+  assert.deepEqual(rig.bench.runtime.prompts[0]!.tools, ["read", "write", "edit", "exec"]);
   const answer = await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
   assert.equal((answer["entry"] as Record<string, unknown>)["permissionMode"], "read-only");
   assert.equal((await row(rig, "main"))["permissionMode"], "read-only");
@@ -40,11 +40,11 @@ test("a read-only session has no tool that writes or executes, also in a turn th
   await rig.call("chat.send", { sessionKey: "main", message: "three", idempotencyKey: "k3" });
   const turn = await until(() => rig.bench.runtime.prompts[2]);
   await until(() => rig.bench.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
-  assert.ok((await turn.beforeTool({ id: "t1", name: "bash", args: {} })).allow);
+  assert.ok((await turn.beforeTool({ id: "t1", name: "exec", args: {} })).allow);
   await rig.call("sessions.patch", { key: "main", permissionMode: "read-only" });
-  assert.deepEqual(await turn.beforeTool({ id: "t2", name: "bash", args: {} }), {
+  assert.deepEqual(await turn.beforeTool({ id: "t2", name: "exec", args: {} }), {
     allow: false,
-    reason: "the tool bash is not available in this conversation",
+    reason: "the tool exec is not available in this conversation",
   });
   rig.bench.runtime.release("k3");
   await rig.bench.turns.runs.waitForOutcome(asId("k3"), 5_000);

@@ -13,6 +13,7 @@ import { checkParams } from "../protocol/validate.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
+import { openGate } from "../../test/fakes/open-gate.ts";
 import { TOOL_NAMES } from "../tools/tool.ts";
 import { resolveKey } from "./chat-context.ts";
 import { decideMessage } from "./routes.ts";
@@ -33,6 +34,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       tempDir: workspace,
       config: () => ({}),
       variables: () => undefined,
+      gate: openGate,
     }),
     log: silentLog,
   });
@@ -122,7 +124,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["ls", undefined],
       ["find", undefined],
       ["grep", undefined],
-      ["bash", true],
+      ["exec", true],
+      ["process", true],
       ["web_fetch", true],
       ["web_search", true],
     ],
@@ -131,7 +134,7 @@ test("the tools of a session are those that the policy leaves, and what the sess
 
 const CONFIG = {
   tools: { deny: ["write"] },
-  agents: { entries: { main: { tools: { profile: "coding" } }, ops: { tools: { allow: ["bash"] } } } },
+  agents: { entries: { main: { tools: { profile: "coding" } }, ops: { tools: { allow: ["exec"] } } } },
   bindings: [{ agentId: "ops", match: { channel: "telegram", peer: { kind: "group", id: "-1" } } }],
   channels: { telegram: { dmPolicy: "pairing", groupPolicy: "open", groups: { "-1": { tools: { deny: ["exec"] } }, "*": {} } } },
 };
@@ -150,16 +153,16 @@ test("the explanation names the setting that decides, for operators, people and 
   assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
   assert.equal(room["agentId"], "ops");
-  assert.equal(rulesOf(room)["bash"], "no: channels.telegram.groups.-1.tools.deny");
+  assert.equal(rulesOf(room)["exec"], "no: channels.telegram.groups.-1.tools.deny");
   assert.equal(rulesOf(room)["read"], "no: agents.entries.ops.tools.allow");
   const person = await call("tools.explain", { channel: "telegram", peer: "4711", agentId: "ops" });
   assert.deepEqual([person["agentId"], person["routedTo"]], ["ops", "main"]);
   assert.equal((person["access"] as Answer)["action"], "answer");
-  assert.equal(rulesOf(person)["bash"], "yes: agents.entries.ops.tools.allow");
+  assert.equal(rulesOf(person)["exec"], "yes: agents.entries.ops.tools.allow");
   await bench.call("sessions.create", { key: "main" });
   await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
   const limited = await call("tools.explain", { sessionKey: "main" });
-  assert.equal(rulesOf(limited)["bash"], 'no: permissionMode "read-only" of the session agent:main:main');
+  assert.equal(rulesOf(limited)["exec"], 'no: permissionMode "read-only" of the session agent:main:main');
   await assert.rejects(() => call("tools.explain", { peer: "4711" }), /no channel is named/);
 });
 
@@ -187,6 +190,8 @@ test("a call by an operator runs in the agent's workspace, and refusals say whic
   assertMatchesResultSchema("ToolsInvokeResult", denied);
   assert.deepEqual(denied["error"], { code: "denied", message: "the tool edit is denied by tools.deny", details: { rule: "tools.deny" } });
   assert.equal(readFileSync(join(workspace, "note.txt"), "utf8"), "hello");
+  const renamed = await call("tools.invoke", { name: "bash", args: { command: "echo ran" } });
+  assert.deepEqual([renamed["toolName"], renamed["output"]], ["exec", { content: [{ type: "text", text: "ran\n" }] }]);
   const unknown = await call("tools.invoke", { name: "browser" });
   assert.equal((unknown["error"] as Answer)["code"], "unknown");
   const failed = await call("tools.invoke", { name: "read", args: { path: "missing" } });
@@ -196,18 +201,18 @@ test("a call by an operator runs in the agent's workspace, and refusals say whic
 
 test("a call with a key runs once, and a read-only session runs none that change something", async (t) => {
   const { call, workspace, bench } = openTools(t);
-  const request = { name: "bash", args: { command: "echo once >> ran.txt" }, idempotencyKey: "k1" };
+  const request = { name: "exec", args: { command: "echo once >> ran.txt" }, idempotencyKey: "k1" };
   const [first, second] = await Promise.all([call("tools.invoke", request), call("tools.invoke", request)]);
   assert.deepEqual(first, second);
   assert.deepEqual(await call("tools.invoke", request), first);
   assert.equal(readFileSync(join(workspace, "ran.txt"), "utf8"), "once\n");
-  const large = { name: "bash", args: { command: "echo x >> large.txt; head -c 20000 /dev/zero | tr '\\0' y" }, idempotencyKey: "k2" };
+  const large = { name: "exec", args: { command: "echo x >> large.txt; head -c 20000 /dev/zero | tr '\\0' y" }, idempotencyKey: "k2" };
   await call("tools.invoke", large);
   assert.match(JSON.stringify(await call("tools.invoke", large)), /too large to be kept/);
   assert.equal(readFileSync(join(workspace, "large.txt"), "utf8"), "x\n");
   await bench.call("sessions.create", { key: "main" });
   await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
-  const refused = await call("tools.invoke", { name: "bash", args: { command: "touch no.txt" } });
+  const refused = await call("tools.invoke", { name: "exec", args: { command: "touch no.txt" } });
   assert.match(JSON.stringify(refused["error"]), /permissionMode \\"read-only\\"/);
   assert.equal(existsSync(join(workspace, "no.txt")), false);
 });

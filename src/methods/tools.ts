@@ -20,7 +20,7 @@ import {
   type ToolProfile,
 } from "../tools/policy.ts";
 import {
-  isToolName,
+  findToolName,
   TOOL_NAMES,
   TOOL_SECTIONS,
   type ToolCaller,
@@ -182,16 +182,17 @@ type Invocation = {
 
 /** Runs one tool as an operator's message in the session would. A refusal and a failure are answers, not errors of the request. */
 async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
-  const { name, args = {} } = params;
+  const { args = {} } = params;
+  const name = findToolName(params.name);
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);
   const refused = (code: string, message: string, details?: object): Invocation => ({
     ok: false,
-    toolName: name,
+    toolName: name ?? params.name,
     source: "core",
     error: { code, message, ...(details && { details }) },
   });
-  if (!isToolName(name)) return refused("unknown", `unknown tool "${name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
+  if (name === null) return refused("unknown", `unknown tool "${params.name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
   const decisions = decideTools("operator", deps.policyLayers(agentId, null)).map((each) => withSession(deps, session.key, each));
   const decisionOf = (tool: ToolName): ToolDecision => decisions.find((each) => each.tool === tool)!;
   const { isGranted, rule } = decisionOf(name);

@@ -7,7 +7,7 @@ import type { ToolAnswer } from "./tools-invoke.ts";
 const calls: { params: unknown; scopes: readonly string[] }[] = [];
 const ANSWERS: Readonly<Record<string, ToolAnswer>> = {
   read: { ok: true, output: { content: [{ type: "text", text: "hello" }] } },
-  bash: { ok: false, error: { code: "denied", message: "the tool bash is denied by tools.deny", details: { rule: "tools.deny" } } },
+  exec: { ok: false, error: { code: "denied", message: "the tool exec is denied by tools.deny", details: { rule: "tools.deny" } } },
   edit: { ok: false, output: { content: [] }, error: { code: "failed", message: "no such text" } },
 };
 
@@ -54,10 +54,10 @@ test("a call runs with the fields of the body, and its result is the answer", as
 });
 
 const REFUSALS: readonly [title: string, body: unknown, status: number, error: RegExp][] = [
-  ["a denied tool", { name: "bash" }, 403, /"type":"denied".*"rule":"tools.deny"/],
+  ["a denied tool", { name: "exec" }, 403, /"type":"denied".*"rule":"tools.deny"/],
   ["an unknown tool", { name: "browser" }, 404, /"type":"unknown"/],
   ["a tool that fails", { name: "edit" }, 500, /"type":"failed","message":"no such text"/],
-  ["two names", { name: "bash", tool: "read" }, 400, /differ/],
+  ["two names", { name: "exec", tool: "read" }, 400, /differ/],
   ["a field that has no effect", { name: "read", workdir: "/" }, 400, /unknown field \\"workdir\\"/],
   ["a body that is not JSON", "{", 400, /not JSON/],
   ["a list", "[]", 400, /JSON object/],

@@ -43,3 +43,27 @@ test("every problem names the field, what is expected and, shortened, what was t
     `edits[2] must be an object, not the text "${"b".repeat(40)}..."`,
   ]);
 });
+
+test("texts have the values of an enum, numbers a maximum, and further fields the schema of all of them", () => {
+  const limited = {
+    type: "object",
+    properties: {
+      mode: { type: "string", enum: ["on", "off"] },
+      wait: { type: "integer", maximum: 10 },
+      env: { type: "object", properties: { own: { type: "boolean" } }, additionalProperties: { type: "string" } },
+    },
+  };
+  assert.deepEqual(checkArguments(limited, { mode: "on", wait: "10", env: { own: "true", A: 5, B: "x" }, more: 1 }), {
+    ok: true,
+    args: { mode: "on", wait: 10, env: { own: true, A: "5", B: "x" } },
+  });
+  assert.deepEqual(checkArguments(limited, { mode: "auto", wait: 11, env: { A: null, B: {} } }), {
+    ok: false,
+    problems: [
+      'mode must be one of on, off, not the text "auto"',
+      "wait must be at most 10, not the number 11",
+      "env.A must be a string, not null",
+      "env.B must be a string, not an object",
+    ],
+  });
+});

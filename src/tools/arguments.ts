@@ -6,7 +6,8 @@ export type CheckedArguments = { ok: true; args: JsonObject } | { ok: false; pro
 
 /**
  * Checks arguments against the parameters of a tool and copies only the declared fields. Serves the part of JSON Schema that tools use:
- * object, array, string, number, integer, boolean, `required`, `minimum`, `minItems`. Models write some values in the type of another;
+ * object, array, string, number, integer, boolean, `required`, `enum` of texts, `minimum`, `maximum`, `minItems`, and
+ * `additionalProperties` as the schema of all further fields. Models write some values in the type of another;
  * what is unambiguous is converted: "5" to a number, a number to a string, and null for an optional field to its absence. Pure.
  */
 export function checkArguments(schema: JsonObject, args: unknown): CheckedArguments {
@@ -54,6 +55,10 @@ function checkValue(schema: JsonObject, raw: unknown, at: string, problems: stri
   }
   const minimum = schema["minimum"];
   if (typeof minimum === "number" && typeof value === "number" && value < minimum) report(`at least ${minimum}`);
+  const maximum = schema["maximum"];
+  if (typeof maximum === "number" && typeof value === "number" && value > maximum) report(`at most ${maximum}`);
+  const choices = asStrings(schema["enum"]);
+  if (choices.length > 0 && typeof value === "string" && !choices.includes(value)) report(`one of ${choices.join(", ")}`);
   if (Array.isArray(value)) return checkItems(schema, value, at, problems);
   return isObject(value) ? checkFields(schema, value, at, problems) : value;
 }
@@ -67,7 +72,11 @@ function checkItems(schema: JsonObject, items: readonly unknown[], at: string, p
 function checkFields(schema: JsonObject, value: JsonObject, at: string, problems: string[]): JsonObject {
   const required = new Set(asStrings(schema["required"]));
   const checked: Record<string, unknown> = {};
-  for (const [key, field] of Object.entries(fieldsOf(schema["properties"]))) {
+  const properties = fieldsOf(schema["properties"]);
+  const further = asObject(schema["additionalProperties"]);
+  for (const key of further === null ? [] : Object.keys(value).filter((each) => !Object.hasOwn(properties, each)))
+    checked[key] = checkValue(further!, value[key], at === "" ? key : `${at}.${key}`, problems);
+  for (const [key, field] of Object.entries(properties)) {
     const given = Object.hasOwn(value, key) ? value[key] : undefined;
     const where = at === "" ? key : `${at}.${key}`;
     if (given !== undefined && (given !== null || required.has(key))) checked[key] = checkValue(fieldsOf(field), given, where, problems);

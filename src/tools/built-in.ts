@@ -1,21 +1,26 @@
 import { homedir } from "node:os";
+import { systemClock, type Clock } from "../core/clock.ts";
 import type { HoldDirectory } from "../core/held-directory.ts";
 import { createApplyPatchTool } from "./apply-patch/apply-patch.ts";
-import { createBashTool } from "./bash/bash.ts";
+import { BackgroundCommands } from "./background-commands.ts";
+import type { CommandGate } from "./command-gate.ts";
 import { createEditTool } from "./edit/edit.ts";
+import { createExecTool } from "./exec/exec.ts";
 import { FileLocks } from "./file-locks.ts";
 import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
+import { createProcessTool } from "./process/process.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Config } from "../config/schema.ts";
-import type { Tool } from "./tool.ts";
 import { createWebFetchTool } from "./web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web-search/web-search.ts";
 import { webFetchConfig, webSearchConfig } from "./web-settings.ts";
 import { WebThreads } from "./web-threads.ts";
 import { WorkspaceFiles } from "./workspace-files.ts";
+import { TerminalProgram } from "./terminal-program.ts";
+import type { Tool, ToolCaller } from "./tool.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -32,18 +37,26 @@ export type BuiltInToolOptions = {
   mediaDir?: string;
   /** How directories are held; by default in the best way of the system. */
   hold?: HoldDirectory;
+  /** Decides about every command. */
+  gate: CommandGate;
+  /** A command in the background has ended by itself; the text is for the agent that started it. */
+  onCommandEnded?: (caller: ToolCaller, text: string) => void;
+  clock?: Pick<Clock, "after" | "monotonic">;
 };
 
 /** The registry of the tools that every agent may be granted. */
 export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
-  const { env, marker, tempDir, config, variables, mediaDir, hold } = options;
+  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, clock = systemClock } = options;
+  const home = env["HOME"] || homedir();
   const files = new WorkspaceFiles({
-    home: env["HOME"] || homedir(),
+    home,
     named: [tempDir, ...(mediaDir === undefined ? [] : [mediaDir])],
     ...(hold && { hold }),
   });
   const locks = new FileLocks();
-  const watcher = new GroupWatcher();
+  const watcher = new GroupWatcher(clock);
+  const commands = new BackgroundCommands({ outputDir: tempDir, watcher, clock, onEnded: options.onCommandEnded });
+  const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();
   return [
     createReadTool(files),
@@ -53,7 +66,8 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createWriteTool(files, locks),
     createEditTool(files, locks),
     createApplyPatchTool(files, locks),
-    createBashTool({ env, marker, tempDir, watcher }),
+    createExecTool({ gate, env, home, marker, commands, terminal, clock }),
+    createProcessTool({ commands }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
   ];

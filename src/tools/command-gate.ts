@@ -19,7 +19,7 @@ export type CommandRequest = {
   host: CommandHost | undefined;
 };
 
-/** What is to be started, exactly as it was allowed. */
+/** What is started, exactly as it was allowed. */
 export type AllowedCommand = {
   argv: readonly string[];
   cwd: string;

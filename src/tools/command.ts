@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { sleep } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { TOOL_LIMITS } from "./limits.ts";
-import { killGroup, type GroupWatcher } from "./group-watcher.ts";
+import type { GroupWatcher } from "./group-watcher.ts";
+import { killSessions } from "./process-groups.ts";
+import { toTerminalLaunch } from "./terminal.ts";
 
 /**
  * Waits on descriptor 3 until the watcher knows the process group, closes the descriptor and becomes the command. When the
@@ -30,56 +32,98 @@ export type CommandOptions = {
   clock: Pick<Clock, "after">;
   log: Log;
   onOutput: (chunk: Buffer) => void;
+  /** Where the command reads from: nothing by default, what is written to `RunningCommand.input`, or an open descriptor. */
+  input?: "pipe" | number | undefined;
+  /** Path of util-linux' `script`: the command reads from, and writes to, a terminal of its own. */
+  terminal?: string | undefined;
 };
 
 export type CommandEnd = {
-  /** The process group, of which processes may still run. */
-  group: number;
   /** 128 and the number of the signal when a signal ended the shell; null when its end was not seen after a kill. */
   exitCode: number | null;
   reason: "exited" | "stopped" | "timed out";
 };
 
-/** Runs one command in a process group of its own. Rejects when it cannot be started. */
-export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
-  const { argv, cwd, env, watcher, signal, clock, timeoutMs } = options;
-  const child = spawn("/bin/sh", ["-c", LAUNCH_SCRIPT, "sh", ...argv], {
-    cwd,
-    env,
-    detached: true,
-    stdio: [options.stdin ?? "ignore", "pipe", "pipe", "pipe"],
-  });
+export type RunningCommand = {
+  pid: number;
+  /** Null for a command that reads nothing. */
+  input: Writable | null;
+  /** Resolves when the command has ended and its output was read. */
+  ended: Promise<CommandEnd>;
+};
+
+/** Runs one command in a process group of its own, to its end. Rejects when it cannot be started. */
+export const runCommand = async (options: CommandOptions): Promise<CommandEnd> => (await startCommand(options)).ended;
+
+/** Starts one command in a process group of its own. Rejects when it cannot be started. */
+export async function startCommand(options: CommandOptions): Promise<RunningCommand> {
+  const { watcher, signal, clock, timeoutMs } = options;
+  const child = launch(options);
   const exit = watchExit(child);
-  const drained = readOutput(child, options);
-  const group = child.pid;
-  // A process that did not start has no group; its exit has the reason.
-  if (group === undefined) return { group: 0, reason: "exited", exitCode: await exit };
+  const output = readOutput(child, options);
+  // A process that did not start has no number; its exit has the reason.
+  if (child.pid === undefined) {
+    await exit;
+    throw new Error("the command did not start");
+  }
+  const groups = [child.pid];
   let reason: CommandEnd["reason"] = "exited";
   const { promise: killed, resolve: setKilled } = Promise.withResolvers<void>();
   const kill = (why: "stopped" | "timed out"): void => {
     if (reason === "exited") reason = why;
-    killGroup(group);
+    killSessions(groups);
     void sleep(clock, TOOL_LIMITS.killMs).then(setKilled);
   };
   const onAbort = (): void => kill("stopped");
   signal.addEventListener("abort", onAbort, { once: true });
   const cancelTimeout = timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => kill("timed out"));
-  try {
-    if (signal.aborted) onAbort();
-    else await release(child, group, options);
-    const exitCode = await Promise.race([exit, killed.then(() => null)]);
-    cancelTimeout?.();
-    await drained.finish();
-    return { group, reason, exitCode };
-  } catch (err) {
-    killGroup(group);
-    watcher.remove(group);
-    throw err;
-  } finally {
+  const close = (): void => {
     signal.removeEventListener("abort", onAbort);
     cancelTimeout?.();
-    drained.close();
+    output.close();
+    child.stdin?.destroy();
+    child.stdio[3]?.destroy();
+    for (const group of groups) watcher.ended(group);
+  };
+  const untilEnd = async (): Promise<CommandEnd> => {
+    try {
+      const exitCode = await Promise.race([exit, killed.then(() => null)]);
+      cancelTimeout?.();
+      await output.finish();
+      return { reason, exitCode };
+    } finally {
+      close();
+    }
+  };
+  try {
+    if (signal.aborted) onAbort();
+    else await release(child, groups, options);
+  } catch (err) {
+    // A command that was killed before it began does not read its release.
+    if (reason === "exited") {
+      killSessions(groups);
+      close();
+      throw err;
+    }
   }
+  return { pid: groups.at(-1)!, input: child.stdin, ended: untilEnd() };
+}
+
+function launch({ argv, cwd, env, input, terminal }: CommandOptions): ChildProcess {
+  const launched =
+    terminal === undefined
+      ? { program: "/bin/sh", args: ["-c", LAUNCH_SCRIPT, "sh", ...argv], env }
+      : toTerminalLaunch(terminal, argv, env);
+  const child = spawn(launched.program, launched.args, {
+    cwd,
+    env: launched.env,
+    detached: true,
+    stdio: [input ?? (terminal === undefined ? "ignore" : "pipe"), "pipe", "pipe", "pipe"],
+  });
+  // Neither reads a command that has ended, or was killed before it began. Who writes its input learns it from the write.
+  child.stdin?.on("error", () => {});
+  child.stdio[3]?.on("error", () => {});
+  return child;
 }
 
 /** The exit code. Rejects when the process could not be started. */
@@ -93,14 +137,32 @@ function watchExit(child: ChildProcess): Promise<number> {
   return exit;
 }
 
-async function release(child: ChildProcess, group: number, { watcher, log }: CommandOptions): Promise<void> {
-  const gate = child.stdio[3] as Writable;
-  // A command that was killed before it began does not read.
-  gate.on("error", () => {});
-  await watcher.add(group, log);
+/** Lets the command begin as soon as the watcher knows its groups: in a terminal there is a second one, whose number is added to `groups`. */
+async function release(child: ChildProcess, groups: number[], { watcher, log, terminal }: CommandOptions): Promise<void> {
+  const gate = child.stdio[3] as Readable & Writable;
+  await watcher.add(groups[0]!, log);
+  if (terminal !== undefined) {
+    const leader = Number(await readLine(gate));
+    if (!(leader > 1)) throw new Error(`${terminal} could not open a terminal`);
+    groups.push(leader);
+    await watcher.add(leader, log);
+  }
   gate.end("\n");
 }
 
+/** The first line, or what there is of it at the end. */
+function readLine(stream: Readable): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const done = (): void => resolve(text);
+    stream.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      if (text.includes("\n")) done();
+    });
+    stream.once("close", done);
+    stream.once("end", done);
+  });
+}
 type Draining = { finish: () => Promise<void>; close: () => void };
 
 /** Reads both streams. Processes that a command left behind may hold them open: `finish` waits only as long as output arrives. */

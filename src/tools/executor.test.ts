@@ -7,6 +7,7 @@ import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
+import { openGate } from "../../test/fakes/open-gate.ts";
 import { TOOL_NAMES } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
@@ -111,6 +112,7 @@ test("the built-in tools are those of the policy, in the order that is asked for
     tempDir: "/nonexistent",
     config: () => ({}),
     variables: () => undefined,
+    gate: openGate,
   });
   assert.deepEqual(
     tools.map(({ name }) => name),
@@ -118,8 +120,8 @@ test("the built-in tools are those of the policy, in the order that is asked for
   );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
-    executor.describe(["bash", "none", "read"]).map(({ name }) => name),
-    ["bash", "read"],
+    executor.describe(["exec", "none", "read"]).map(({ name }) => name),
+    ["exec", "read"],
   );
   const descriptions = executor.describe(TOOL_NAMES);
   for (const each of descriptions) assert.deepEqual(Object.keys(each), ["name", "description", "parameters"]);
@@ -137,9 +139,10 @@ test("a stop of the gateway ends a running command", async (t) => {
     tempDir: context.workspace,
     config: () => ({}),
     variables: () => undefined,
+    gate: openGate,
   });
   const executor = createToolExecutor({ tools, log: silentLog });
-  const running = executor.run(call("bash", { command: "echo began; sleep 300" }), context);
+  const running = executor.run(call("exec", { command: "echo began; sleep 300" }), context);
   await executor.stop();
   assert.match(textOf(await running), /The command was stopped\.$/);
 });

@@ -2,11 +2,12 @@ import { withTimeout } from "../core/async.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { asObject } from "../core/json.ts";
 import { contain } from "../core/contain.ts";
+import type { SessionKey } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import { reasonOf } from "../core/errors.ts";
 import { checkArguments } from "./arguments.ts";
 import { errorResult, quote } from "./results.ts";
-import type { Tool, ToolCall, ToolContext, ToolDescription, ToolExecutor, ToolResult } from "./tool.ts";
+import type { CallContext, Tool, ToolCall, ToolDescription, ToolExecutor, ToolResult } from "./tool.ts";
 
 /** How long `stop` waits for calls: below the time in which the gateway stops. */
 const STOP_MS = 1_500;
@@ -37,7 +38,7 @@ class Executor implements ToolExecutor {
     });
   }
 
-  async run(call: ToolCall, context: ToolContext): Promise<ToolResult> {
+  async run(call: ToolCall, context: CallContext): Promise<ToolResult> {
     if (this.#stopping.signal.aborted) return errorResult("The gateway is stopping; the call was not run.");
     if (context.signal.aborted) return errorResult("The turn was stopped; the call was not run.");
     const tool = this.#tools.get(call.name);
@@ -51,6 +52,10 @@ class Executor implements ToolExecutor {
     }
   }
 
+  endSession(sessionKey: SessionKey): void {
+    for (const tool of this.#tools.values()) tool.endSession?.(sessionKey);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     try {
@@ -61,11 +66,11 @@ class Executor implements ToolExecutor {
     for (const tool of this.#tools.values()) await tool.stop?.();
   }
 
-  async #runTool(tool: Tool, call: ToolCall, context: ToolContext): Promise<ToolResult> {
+  async #runTool(tool: Tool, call: ToolCall, context: CallContext): Promise<ToolResult> {
     const log = context.log.child({ tool: tool.name, call: call.id });
     const startedAt = this.#clock.monotonic();
     let isOver = false;
-    const update: ToolContext["update"] = (content) => {
+    const update: CallContext["update"] = (content) => {
       if (!isOver) context.update(content);
     };
     const showUpdate = contain((err) => log.error("an intermediate result could not be shown", { reason: reasonOf(err) }), update);
@@ -74,7 +79,9 @@ class Executor implements ToolExecutor {
     try {
       const given = asObject(call.args);
       const checked = checkArguments(tool.parameters, given && tool.prepare ? tool.prepare(given) : call.args);
-      result = checked.ok ? await tool.run(checked.args, { ...context, signal, update: showUpdate, log }) : refusal(tool, checked.problems);
+      result = checked.ok
+        ? await tool.run(checked.args, { ...context, callId: call.id, signal, update: showUpdate, log })
+        : refusal(tool, checked.problems);
     } catch (err) {
       result = errorResult(err instanceof Error ? err.message : String(err));
     }

@@ -1,10 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { errnoOf } from "../core/files.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { TOOL_LIMITS } from "./limits.ts";
+import { findRunning, killSessions } from "./process-groups.ts";
 
 /**
- * Keeps the list of process groups that it reads from its stdin, and kills them at the end of file: when the gateway, the only holder of
- * the other end, has ended in whatever way. Has only shell built-ins, and ignores signals that a command may send to other processes.
+ * Keeps the list of process groups that it reads from its stdin, and at the end of file kills them and the other processes of their
+ * sessions: when the gateway, the only holder of the other end, has ended in whatever way. Has only shell built-ins, and ignores
+ * signals that a command may send to other processes. Of a `stat` file the last line counts: the name of a program may have several.
  */
 export const WATCHER_SCRIPT = `trap '' HUP INT QUIT TERM USR1 USR2 PIPE
 groups=' '
@@ -14,17 +17,36 @@ while read -r action group; do
     remove) groups="\${groups%% $group *} \${groups#* $group }" ;;
   esac
 done
-for group in $groups; do kill -KILL "-$group"; done`;
+for group in $groups; do kill -KILL "-$group"; done
+for pass in 1 2; do
+  for stat in /proc/[0-9]*/stat; do
+    line=
+    { while read -r part; do line=$part; done <"$stat"; } 2>/dev/null
+    set -- \${line##*) }
+    case "$groups" in *" \${4:-none} "*)
+      pid=\${stat#/proc/}
+      kill -KILL "\${pid%/stat}" ;;
+    esac
+  done
+done`;
 
 /**
- * Ends process groups when the gateway is killed: one small shell in a session of its own, started for the first command. It is neither
- * a relative of the commands nor shares a descriptor with them.
+ * Knows the process groups of commands that have a process, and ends them when the gateway is killed: one small shell in a session of
+ * its own, started for the first command. It is neither a relative of the commands nor shares a descriptor with them.
  */
 export class GroupWatcher {
   readonly #groups = new Set<number>();
   #child: ChildProcess | null = null;
+  /** Groups whose command has ended. Processes that it left running stay, as those of a terminal do, until the gateway stops. */
+  readonly #ended = new Set<number>();
+  readonly #clock: Pick<Clock, "after">;
+  #isChecking = false;
   /** False after a restart, until the next command: a watcher that cannot run is not started in a loop. */
   #canRestart = true;
+
+  constructor(clock: Pick<Clock, "after"> = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Resolves when the group is known to the watcher: from then on it cannot outlive the gateway. Rejects when there is no watcher. */
   async add(group: number, log: Log): Promise<void> {
@@ -39,10 +61,10 @@ export class GroupWatcher {
     }
   }
 
-  /** Forgets a group that has ended; its number may be given to another one. */
-  remove(group: number): void {
-    this.#groups.delete(group);
-    if (this.#child !== null) send(this.#child, `remove ${group}\n`).catch(() => this.#forget(this.#child));
+  /** The command that leads the group has ended. The group is forgotten as soon as it has no process. */
+  ended(group: number): void {
+    this.#ended.add(group);
+    if (!this.#isChecking) this.#checkLater();
   }
 
   /** Process id of the watcher, while there is one. */
@@ -52,15 +74,33 @@ export class GroupWatcher {
 
   /** Kills all groups. */
   killAll(): void {
-    for (const group of this.#groups) killGroup(group);
+    killSessions(this.#groups);
     this.release();
   }
 
   /** Ends the watcher, which then kills the groups that it knows. */
   release(): void {
     this.#groups.clear();
+    this.#ended.clear();
     this.#child?.stdin?.end();
     this.#child = null;
+  }
+
+  /** A number must be forgotten soon after its group has ended, before the system gives it to another one. */
+  #checkLater(): void {
+    this.#isChecking = true;
+    this.#clock.after(TOOL_LIMITS.leftoverCheckMs, () => {
+      this.#isChecking = false;
+      const running = findRunning(this.#ended);
+      for (const group of this.#ended) if (!running.has(group)) this.#remove(group);
+      if (this.#ended.size > 0) this.#checkLater();
+    });
+  }
+
+  #remove(group: number): void {
+    this.#ended.delete(group);
+    this.#groups.delete(group);
+    if (this.#child !== null) send(this.#child, `remove ${group}\n`).catch(() => this.#forget(this.#child));
   }
 
   #start(log: Log): ChildProcess {
@@ -101,26 +141,4 @@ function send(child: ChildProcess, line: string): Promise<void> {
     if (!stdin) return reject(new Error("the watcher of commands could not be started"));
     stdin.write(line, (err) => (err ? reject(err) : resolve()));
   });
-}
-
-/** Kills every process of a group. False when there is none. */
-export function killGroup(group: number): boolean {
-  return signalGroup(group, "SIGKILL");
-}
-
-/** Whether a process of the group exists. */
-export const hasProcesses = (group: number): boolean => signalGroup(group, 0);
-
-function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
-  // 0 is the group of the gateway itself, and 1 every process.
-  if (group <= 1) return false;
-  try {
-    process.kill(-group, signal);
-    return true;
-  } catch (err) {
-    // EPERM: it exists, with processes of another user only.
-    if (errnoOf(err) === "EPERM") return true;
-    if (errnoOf(err) === "ESRCH") return false;
-    throw err;
-  }
 }

@@ -1,6 +1,6 @@
 /** The limits of the built-in tools: unit at the end of the name, behavior in the comment. */
 export const TOOL_LIMITS = {
-  /** Lines and bytes of one text result. `read` keeps the first of them, `bash` the last; the result says how to get the rest. */
+  /** Lines and bytes of one text result of a tool for files, which keeps the first of them; the result says how to get the rest. */
   resultLines: 2_000,
   resultBytes: 51_200,
   /** Entries that `ls` and `find` return unless a call says otherwise; at most `resultLines`. */
@@ -28,10 +28,15 @@ export const TOOL_LIMITS = {
   imageChars: 4_718_592,
   /** Then the image is left out. */
   imageMs: 30_000,
-  /** The whole output of a command, in a file; what follows is dropped, and the result says so. */
-  outputFileBytes: 67_108_864,
-  /** Interval between intermediate results. */
+  /** Characters of the output of a command in one result, which keeps the last of them; the result says how to get the rest. */
+  commandOutputChars: 32_000,
+  /** Characters of output in an intermediate result, the last ones, and the interval between two. */
+  updateChars: 8_000,
   updateMs: 100,
+  /** The whole output of a command, in a file; what follows is dropped, and the result says so. */
+  outputFileBytes: 134_217_728,
+  /** Lines of output that `process log` returns unless a call says otherwise; at most `resultLines`. */
+  loggedLines: 200,
   /** After the shell has exited: how long its output may be silent, and how long it is read in all, before the result is returned. */
   outputSilenceMs: 100,
   outputDrainMs: 200,
@@ -39,8 +44,32 @@ export const TOOL_LIMITS = {
   killMs: 1_000,
   /** Interval between looks at processes that finished commands left running; the timer runs only while there are some. */
   leftoverCheckMs: 1_000,
-  /** Longest timeout of a command: what a timer can hold. */
+  /** Seconds until a command is killed unless a call says otherwise, and the most that a call may say: what a timer can hold. */
+  commandTimeoutSeconds: 1_800,
   timeoutSeconds: 2_147_483,
+  /** How long `exec` waits unless a call says otherwise, and the most that a call may say; then the command goes on in the background. */
+  yieldMs: 10_000,
+  maxYieldMs: 120_000,
+  /** Size of the terminal of a command. */
+  terminalRows: 40,
+  terminalColumns: 120,
+  /** How long the program that makes terminals may take to say its version; then it is not used. */
+  terminalProgramMs: 5_000,
+  /** Commands of one session, and of all, that run in the background. Above, `exec` starts none there, and waits for the end of others. */
+  backgroundCommands: 16,
+  backgroundCommandsTotal: 64,
+  /** How long the output of a command that has ended is kept, and of how many commands of one session and of all; the oldest go first. */
+  endedCommandMs: 1_800_000,
+  endedCommands: 32,
+  endedCommandsTotal: 128,
+  /** Longest wait of `process poll`, and how long it goes on after the first output, so that one result has more of it. */
+  pollMs: 30_000,
+  pollGatherMs: 1_000,
+  /** How long a write to a command waits until the command has read it, and the bytes that may wait; then more is refused. */
+  inputMs: 1_000,
+  inputBytes: 1_048_576,
+  /** Characters of a command in lists and notes. */
+  shownCommandChars: 80,
   /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
   errorPathChars: 300,

@@ -13,7 +13,7 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
 });
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
-const ALL = "read ls find grep write edit apply_patch bash web_fetch web_search";
+const ALL = "read ls find grep write edit apply_patch exec process web_fetch web_search";
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -22,12 +22,12 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ["an agent's own list opens exactly that", "channel", { own: { allow: ["read"] } }, "read"],
   ["an agent's own profile counts", "channel", { own: { profile: "coding" } }, ALL],
   ["an agent's own addition opens exactly that", "channel", { own: { alsoAllow: ["read"] } }, "read"],
-  ["a shared deny wins over an agent's list", "channel", { shared: { deny: ["bash"] }, own: { allow: ["read", "bash"] } }, "read"],
-  ["a shared list limits an agent's, for a channel", "channel", { shared: { allow: ["read"] }, own: { allow: ["read", "bash"] } }, "read"],
+  ["a shared deny wins over an agent's list", "channel", { shared: { deny: ["exec"] }, own: { allow: ["read", "exec"] } }, "read"],
+  ["a shared list limits an agent's, for a channel", "channel", { shared: { allow: ["read"] }, own: { allow: ["read", "exec"] } }, "read"],
   [
     "a shared list limits an agent's, for an operator",
     "operator",
-    { shared: { allow: ["read"] }, own: { allow: ["read", "bash"] } },
+    { shared: { allow: ["read"] }, own: { allow: ["read", "exec"] } },
     "read",
   ],
   ["a shared list limits an agent's profile", "operator", { shared: { allow: ["read"] }, own: { profile: "coding" } }, "read"],
@@ -52,12 +52,15 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ["alsoAllow adds to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read"],
   ["a deny of everything is everything", "operator", { shared: { deny: ["*"] } }, ""],
   ["unknown names grant nothing", "channel", { own: { allow: ["browser", "__proto__"] } }, ""],
-  ["a room without rules leaves what the agent grants", "channel", { own: { allow: ["read", "bash"] }, room: {} }, "read bash"],
-  ["a room can take away", "channel", { own: { allow: ["read", "bash"] }, room: { deny: ["bash"] } }, "read"],
+  ["a room without rules leaves what the agent grants", "channel", { own: { allow: ["read", "exec"] }, room: {} }, "read exec"],
+  ["bash is another name of exec", "channel", { own: { allow: ["read", "Bash"] } }, "read exec"],
+  ["what denies exec denies process", "operator", { shared: { allow: ["read", "exec", "process"] }, own: { deny: ["bash"] } }, "read"],
+  ["a name that no tool has changes nothing", "channel", { own: { allow: ["read", "constructor"], deny: ["toString"] } }, "read"],
+  ["a room can take away", "channel", { own: { allow: ["read", "exec"] }, room: { deny: ["exec"] } }, "read"],
   [
     "a room cannot give what the agent does not",
     "channel",
-    { own: { allow: ["read", "bash"] }, room: { allow: ["read", "write"], alsoAllow: ["edit"] } },
+    { own: { allow: ["read", "exec"] }, room: { allow: ["read", "write"], alsoAllow: ["edit"] } },
     "read",
   ],
   ["a room cannot add to a profile of the agent", "channel", { own: { profile: "minimal" }, room: { alsoAllow: ["read"] } }, ""],
@@ -67,14 +70,14 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   [
     "a profile of a room and more",
     "channel",
-    { own: { allow: ["read", "bash"] }, room: { profile: "minimal", alsoAllow: ["bash"] } },
-    "bash",
+    { own: { allow: ["read", "exec"] }, room: { profile: "minimal", alsoAllow: ["exec"] } },
+    "exec",
   ],
 ];
 for (const [title, surface, policies, granted] of CASES) test(title, () => assert.equal(grantOf(surface, policies), granted));
 
 test("any further list takes away only", () => {
-  const lists: readonly (readonly string[] | undefined)[] = [undefined, [], ["read"], ["bash", "write"]];
+  const lists: readonly (readonly string[] | undefined)[] = [undefined, [], ["read"], ["exec", "write"]];
   const profiles: readonly ToolPolicy[] = [{}, { profile: "minimal" }, { profile: "coding" }];
   const policies = lists.flatMap((allow) =>
     lists.flatMap((deny) => profiles.map((profile): ToolPolicy => ({ ...profile, ...(allow && { allow }), ...(deny && { deny }) }))),
@@ -111,13 +114,13 @@ test("a tool that one place denies takes with it every tool of the same effect",
 const NO_PATCHES: ToolPolicy = { exec: { applyPatch: { enabled: false, workspaceOnly: true } } };
 const PATCHES: ToolPolicy = { exec: { applyPatch: { enabled: true, workspaceOnly: true } } };
 const RULES: readonly [title: string, surface: Surface, policies: Policies, tool: ToolName, rule: string][] = [
-  ["nothing", "operator", {}, "bash", "operators have all tools that nothing denies"],
+  ["nothing", "operator", {}, "exec", "operators have all tools that nothing denies"],
   ["nothing for a channel", "channel", {}, "read", "senders of channels have the tools that agents.entries.main.tools names"],
-  ["a shared deny", "operator", { shared: { deny: ["bash"] } }, "bash", "tools.deny"],
-  ["an agent's deny", "channel", { own: { profile: "full", deny: ["exec"] } }, "bash", "agents.entries.main.tools.deny"],
-  ["a list that does not name it", "operator", { shared: { allow: ["read"] } }, "bash", "tools.allow"],
-  ["a list that names it", "operator", { own: { allow: ["bash"] } }, "bash", "agents.entries.main.tools.allow"],
-  ["a profile", "operator", { shared: { profile: "minimal" } }, "bash", 'tools.profile "minimal"'],
+  ["a shared deny", "operator", { shared: { deny: ["exec"] } }, "exec", "tools.deny"],
+  ["an agent's deny", "channel", { own: { profile: "full", deny: ["bash"] } }, "exec", "agents.entries.main.tools.deny"],
+  ["a list that does not name it", "operator", { shared: { allow: ["read"] } }, "exec", "tools.allow"],
+  ["a list that names it", "operator", { own: { allow: ["exec"] } }, "exec", "agents.entries.main.tools.allow"],
+  ["a profile", "operator", { shared: { profile: "minimal" } }, "exec", 'tools.profile "minimal"'],
   ["an addition to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read", "tools.alsoAllow"],
   ["a switch", "operator", { shared: NO_PATCHES }, "apply_patch", "tools.exec.applyPatch.enabled"],
   [
@@ -135,7 +138,7 @@ const RULES: readonly [title: string, surface: Surface, policies: Policies, tool
     "operators have all tools that nothing denies",
   ],
   ["a switch of another tool", "operator", { shared: NO_PATCHES }, "edit", "operators have all tools that nothing denies"],
-  ["a room", "channel", { own: { profile: "full" }, room: { allow: ["read"] } }, "bash", "channels.irc.groups.#team.tools.allow"],
+  ["a room", "channel", { own: { profile: "full" }, room: { allow: ["read"] } }, "exec", "channels.irc.groups.#team.tools.allow"],
 ];
 for (const [title, surface, policies, tool, rule] of RULES) {
   test(`the rule that decides is named: ${title}`, () => {

@@ -1,5 +1,5 @@
 import type { ToolPolicy } from "../config/schema.ts";
-import { effectOf, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
+import { effectOf, OTHER_NAMES, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
 import { isWebToolEnabled, WEB_TOOL_KEYS } from "./web-settings.ts";
 
 export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
@@ -13,7 +13,7 @@ export const sectionTools = (section: ToolSection): readonly ToolName[] => tools
 const NAMES: Readonly<Record<string, readonly ToolName[]>> = {
   "*": TOOL_NAMES,
   ...Object.fromEntries(SECTIONS.map((section) => [`group:${section}`, sectionTools(section)])),
-  exec: ["bash"],
+  ...Object.fromEntries(Object.entries(OTHER_NAMES).map(([name, tool]) => [name, [tool]])),
 };
 
 export type ToolProfile = NonNullable<ToolPolicy["profile"]>;
@@ -25,7 +25,7 @@ export const isInProfile = (profile: ToolProfile, tool: ToolName): boolean =>
 const expand = (names: readonly string[] | undefined): readonly ToolName[] =>
   (names ?? []).flatMap((name) => {
     const key = name.trim().toLowerCase();
-    return NAMES[key] ?? TOOL_NAMES.filter((tool) => tool === key);
+    return Object.hasOwn(NAMES, key) ? NAMES[key]! : TOOL_NAMES.filter((tool) => tool === key);
   });
 
 /** A policy with the configuration key that it is from. */

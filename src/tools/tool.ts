@@ -2,7 +2,7 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
-/** What a tool does. Who denies one tool denies all that have the same effect. */
+/** What a tool does outside of its conversation. Who denies one tool denies all that have the same effect. */
 export type ToolEffect =
   /** Shows names of files. */
   | "list"
@@ -30,14 +30,23 @@ export const TOOLS = {
   write: { section: "fs", effect: "write", profiles: ["coding"] },
   edit: { section: "fs", effect: "write", profiles: ["coding"] },
   apply_patch: { section: "fs", effect: "write", profiles: ["coding"] },
-  bash: { section: "runtime", effect: "run", profiles: ["coding"] },
+  exec: { section: "runtime", effect: "run", profiles: ["coding"] },
+  process: { section: "runtime", effect: "run", profiles: ["coding"] },
   web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] },
   web_search: { section: "web", effect: "fetch", profiles: ["coding"] },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;
 export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
-export const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
+const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
+
+/** Further names of tools, which lists of tools and programs that call one may use. */
+export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec" };
+/** The tool that a program means; null for an unknown one. */
+export function findToolName(name: string): ToolName | null {
+  if (isToolName(name)) return name;
+  return Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : null;
+}
 export const effectOf = (tool: ToolName): ToolEffect => TOOLS[tool].effect;
 
 export type ToolContent = { type: "text"; text: string } | { type: "image"; mimeType: string; /** base64 */ data: string };
@@ -70,8 +79,17 @@ export type ToolPermit = {
 };
 
 /** What a tool may use during one call. */
-export type ToolContext = ToolPermit & {
-  /** Aborted when the turn is stopped: everything that the call started must then end within a second. */
+export type ToolContext = CallContext & {
+  /** Id of the call. */
+  callId: string;
+};
+
+/** The same as the caller gives it. */
+export type CallContext = ToolPermit & {
+  /**
+   * Aborted when the turn is stopped: everything that the call started must then end within a second, except a command that has gone to
+   * the background.
+   */
   signal: AbortSignal;
   /** Shows an intermediate result; each call replaces the previous one. A tool calls it at most ten times a second. */
   update: (content: readonly ToolContent[]) => void;
@@ -86,7 +104,9 @@ export type Tool = ToolDescription & {
   /** Brings other forms of the arguments that models write into the form of `parameters`, before they are checked. */
   prepare?: (args: JsonObject) => JsonObject;
   run: (args: JsonObject, context: ToolContext) => Promise<ToolResult>;
-  /** Ends what calls have left running after their result. */
+  /** Ends what calls of a session have left running after their result. */
+  endSession?: (sessionKey: SessionKey) => void;
+  /** The same for all calls. */
   stop?: () => Promise<void>;
 };
 
@@ -95,7 +115,9 @@ export interface ToolExecutor {
   /** The tools with these names, in this order; unknown names are left out. */
   describe(names: readonly string[]): readonly ToolDescription[];
   /** Never rejects: a failure is a result with `isError`. Invalid arguments are refused before anything runs. */
-  run(call: ToolCall, context: ToolContext): Promise<ToolResult>;
+  run(call: ToolCall, context: CallContext): Promise<ToolResult>;
+  /** Ends what calls of this session have left running: its conversation is over. */
+  endSession(sessionKey: SessionKey): void;
   /** Ends every process that a call started and that still runs. */
   stop(): Promise<void>;
 }

@@ -1,32 +1,49 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatBytes, keepFirstLines, keepLastLines, lastBytes } from "./truncation.ts";
+import { characterStart, formatBytes, keepFirstLines, keepLastChars } from "./truncation.ts";
 
 const numbers = Array.from({ length: 2_001 }, (_, index) => String(index + 1));
 
 test("a text at the limits is whole, one more line or byte is cut", () => {
   const lines = `${numbers.slice(1).join("\n")}\n`;
-  for (const keep of [keepFirstLines, keepLastLines]) {
-    assert.deepEqual(keep(lines), { text: lines, lines: 2_000, limit: null });
-    assert.deepEqual(keep("x".repeat(51_200)), { text: "x".repeat(51_200), lines: 1, limit: null });
-    assert.deepEqual(keep(""), { text: "", lines: 0, limit: null });
-  }
-  const long = numbers.join("\n");
-  assert.deepEqual(keepFirstLines(long), { text: numbers.slice(0, -1).join("\n"), lines: 2_000, limit: "lines" });
-  assert.deepEqual(keepLastLines(long), { text: numbers.slice(1).join("\n"), lines: 2_000, limit: "lines" });
+  assert.deepEqual(keepFirstLines(lines), { text: lines, lines: 2_000, limit: null });
+  assert.deepEqual(keepFirstLines("x".repeat(51_200)), { text: "x".repeat(51_200), lines: 1, limit: null });
+  assert.deepEqual(keepFirstLines(""), { text: "", lines: 0, limit: null });
+  assert.deepEqual(keepFirstLines(numbers.join("\n")), { text: numbers.slice(0, -1).join("\n"), lines: 2_000, limit: "lines" });
 });
 
 test("bytes are counted with line breaks, and only whole lines are kept", () => {
   const [a, b] = ["a".repeat(25_600), "b".repeat(25_599)];
   assert.deepEqual(keepFirstLines(`${a}\n${b}\nc`), { text: `${a}\n${b}`, lines: 2, limit: "bytes" });
-  assert.deepEqual(keepLastLines(`c\n${a}\n${b}`), { text: `${a}\n${b}`, lines: 2, limit: "bytes" });
 });
 
-test("of a line that is too long nothing is kept from the front, and whole characters from the back", () => {
-  const text = `x${"€".repeat(20_000)}`;
-  assert.deepEqual(keepFirstLines(text), { text: "", lines: 0, limit: "bytes" });
-  assert.deepEqual(keepLastLines(text), { text: "€".repeat(17_066), lines: 0, limit: "bytes" });
-  assert.deepEqual([lastBytes("a€", 2), lastBytes("a€", 3), lastBytes("a€", 9)], ["", "€", "a€"]);
+test("of a line that is too long nothing is kept from the front", () => {
+  assert.deepEqual(keepFirstLines(`x${"€".repeat(20_000)}`), { text: "", lines: 0, limit: "bytes" });
+});
+
+test("the end of a text has whole lines, or whole characters of a line that is too long", () => {
+  const cases: [text: string, maxChars: number, expected: [text: string, lines: number, isCut: boolean]][] = [
+    ["", 4, ["", 0, false]],
+    ["a\nb\n", 4, ["a\nb\n", 2, false]],
+    ["a\nb\nc\n", 4, ["b\nc\n", 2, true]],
+    ["a\nb\nc", 3, ["b\nc", 2, true]],
+    ["long\nb\nc", 4, ["b\nc", 2, true]],
+    ["a\nlonger", 4, ["nger", 0, true]],
+    ["a\nlonger\n", 4, ["ger\n", 0, true]],
+    ["a\nfour\n", 5, ["four\n", 1, true]],
+    ["long", 2, ["ng", 0, true]],
+    ["x😀y", 2, ["y", 0, true]],
+  ];
+  for (const [text, maxChars, [end, lines, isCut]] of cases)
+    assert.deepEqual(keepLastChars(text, maxChars), { text: end, lines, isCut }, JSON.stringify([text, maxChars]));
+});
+
+test("a position inside of a character moves to the next one", () => {
+  const bytes = Buffer.from("a€b");
+  assert.deepEqual(
+    [0, 1, 2, 3, 4].map((at) => characterStart(bytes, at)),
+    [0, 1, 4, 4, 4],
+  );
 });
 
 test("sizes are written for people", () => {

@@ -36,19 +36,17 @@ export function keepFirstLines(text: string): TextPart {
   return { text: lines.slice(0, count).join("\n"), lines: count, limit };
 }
 
-/** The last whole lines within the limits of a result, or the end of the last line (`lines` is 0) when that one is too long. Pure. */
-export function keepLastLines(text: string): TextPart {
-  const lines = linesOf(text);
-  if (fits(text, lines)) return { text, lines: lines.length, limit: null };
-  const { count, limit } = fit(lines.toReversed());
-  if (count === 0) return { text: lastBytes(lines.at(-1) ?? "", TOOL_LIMITS.resultBytes), lines: 0, limit };
-  return { text: lines.slice(-count).join("\n"), lines: count, limit };
-}
+/** The end of a text. `lines`: how many whole lines it has; 0 for the end of one line. */
+export type TextEnd = { text: string; lines: number; isCut: boolean };
 
-/** The end of a text, at most `maxBytes` of UTF-8, without a part of a character. Pure. */
-export function lastBytes(text: string, maxBytes: number): string {
-  const bytes = Buffer.from(text);
-  return bytes.subarray(characterStart(bytes, Math.max(0, bytes.length - maxBytes))).toString();
+/** The last whole lines with at most `maxChars` characters, or the end of the last line when that one is too long. Pure. */
+export function keepLastChars(text: string, maxChars: number): TextEnd {
+  if (text.length <= maxChars) return { text, lines: linesOf(text).length, isCut: false };
+  const from = text.length - maxChars;
+  const lineStart = text.indexOf("\n", from - 1) + 1;
+  const isInside = lineStart > 0 && lineStart < text.length;
+  if (isInside) return { text: text.slice(lineStart), lines: linesOf(text.slice(lineStart)).length, isCut: true };
+  return { text: text.slice(from).replace(/^[\uDC00-\uDFFF]/, ""), lines: 0, isCut: true };
 }
 
 /** The first position at or after `start` that does not lie inside a UTF-8 character. Pure. */

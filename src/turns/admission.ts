@@ -18,7 +18,7 @@ import { conversationOf, type Outbound } from "./outbound.ts";
 import type { RunRegistry } from "./runs.ts";
 import { isSameSender, sessionTitle, toPayload, toSubmitResult, type Payload, type Submission, type SubmitResult } from "./submission.ts";
 import { prepareApprove, type ApprovalAnswers, type ApproveCommand } from "./approve-command.ts";
-import type { Transcript } from "./transcript.ts";
+import { RESTART_FIELDS, type Transcript } from "./transcript.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
 import { commitWork, type UnitOfWork } from "./unit-of-work.ts";
 
@@ -105,6 +105,7 @@ export class MessageAdmission {
     const payload = toPayload(submission, command ? "command" : "message");
     let known: InboxRow | undefined;
     let message: Message | undefined;
+    let isRestart = false;
     let entry: LaneEntry | undefined;
     let stored: NewInboxRow<Payload>;
     const queued = toQueuedMessage(runId, payload);
@@ -112,7 +113,8 @@ export class MessageAdmission {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
         if (known) return;
-        const session = this.#ensureSession(submission, now);
+        const { session, isRestarted } = this.#ensureSession(submission, now);
+        isRestart = isRestarted;
         entry = deadLetter ? undefined : lanes.enter(queued, session);
         const startsAtOnce = entry?.startsAtOnce === true;
         const noted = command ? null : prompt.takeSystemEvents(sessionKey, now);
@@ -131,7 +133,7 @@ export class MessageAdmission {
         if (known) return toSubmitResult(known, true);
         crashPoint("admitted");
         metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
-        transcript.emitAdded(message!, "message");
+        transcript.emitAdded(message!, "message", isRestart ? RESTART_FIELDS : undefined);
         const state = deadLetter ? "parked" : "running";
         const result: SubmitResult = { runId, sessionKey, agentId, duplicate: false, state, outcome: null };
         if (!entry) return result;
@@ -154,13 +156,15 @@ export class MessageAdmission {
     const { sessionKey, agentId, target } = submission;
     let known: InboxRow | undefined;
     let added: Message[] = [];
+    let isRestart = false;
     let outcome: RunOutcome;
     let approve: ApproveCommand | null = null;
     return {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
         if (known) return;
-        const session = this.#ensureSession(submission, now);
+        const { session, isRestarted } = this.#ensureSession(submission, now);
+        isRestart = isRestarted;
         const notStopped = command.name === "stop" ? this.#stopFor(submission) : null;
         approve = command.name === "approve" && refusal === null ? prepareApprove(approvals, submission, command.arg) : null;
         const text = refusal ?? notStopped ?? approve?.apply() ?? answerCommand(command, session, commands).text;
@@ -182,7 +186,7 @@ export class MessageAdmission {
       onCommit: () => {
         if (known) return toSubmitResult(known, true);
         approve?.onCommit();
-        for (const message of added) transcript.emitAdded(message, "command");
+        for (const message of added) transcript.emitAdded(message, "command", isRestart ? RESTART_FIELDS : undefined);
         runs.emitEnded({ runId, sessionKey, agentId }, 1, outcome);
         if (target) deliver(conversationOf(target));
         return { runId, sessionKey, agentId, duplicate: false, state: "done", outcome };
@@ -212,7 +216,8 @@ export class MessageAdmission {
     return row;
   }
 
-  #ensureSession(submission: Submission, now: number): SessionRow {
+  /** The session of a message. `isRestarted`: its conversation was over, and another one begins. */
+  #ensureSession(submission: Submission, now: number): { session: SessionRow; isRestarted: boolean } {
     const { expired, lanes, newId, sessions } = this.#deps;
     const { sessionKey: key, agentId, chatKind, target } = submission;
     const changes = {
@@ -222,14 +227,15 @@ export class MessageAdmission {
     const found = sessions.get(key);
     if (!found) {
       const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
-      return sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) });
+      return { session: sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) }), isRestarted: false };
     }
     // A turn that runs or waits belongs to the old conversation, which therefore continues.
-    const restart = lanes.isIdle(key) && expired(found, now) ? toNewConversation(found, newId()) : {};
+    const isRestarted = lanes.isIdle(key) && expired(found, now);
+    const restart = isRestarted ? toNewConversation(found, newId()) : {};
     const session = { ...found, ...restart, ...changes, archived: 0 };
     const title = session.title || sessionTitle(submission);
     sessions.patch(key, { ...restart, ...changes, archived: 0, title });
-    return { ...session, title };
+    return { session: { ...session, title }, isRestarted };
   }
 }
 

@@ -262,16 +262,39 @@ test("no more turns than allowed run at once; the others follow when a slot is f
   bench.close();
 });
 
+test("the event of a message that begins a new conversation names the session id, also for a command that is answered at once", async () => {
+  let isOver = false;
+  const bench = openTurnBench({ expired: () => isOver });
+  const changed = (): (readonly string[])[] =>
+    bench.events.flatMap(({ name, payload }) => (name === "session.changed" ? [(payload as { fields: readonly string[] }).fields] : []));
+  await bench.turns.admission.submit(message("one", "e1"));
+  await outcome(bench, "e1");
+  const first = bench.sessions.get(key)!.session_id;
+  assert.ok(changed().every((fields) => !fields.includes("session_id")));
+  isOver = true;
+  for (const [text, id] of [
+    ["two", "e2"],
+    ["/status", "e3"],
+  ] as const) {
+    bench.events.length = 0;
+    await bench.turns.admission.submit(message(text, id));
+    await outcome(bench, id);
+    assert.ok(changed().some((fields) => fields.includes("session_id")));
+    assert.notEqual(bench.sessions.get(key)!.session_id, first);
+  }
+  bench.close();
+});
+
 test("after a crash every open message runs again or is closed visibly, and none twice", async () => {
   const before = openTurnBench();
   before.runtime.script = gatedScript;
   await before.turns.admission.submit(message("running", "e1"));
   await until(() => before.turns.runs.inflight(key)[0]?.text);
   await before.turns.admission.submit(message("waiting", "e2"));
-  const other = { sessionKey: asId<never>("agent:main:tools"), tools: ["bash" as const] };
+  const other = { sessionKey: asId<never>("agent:main:tools"), tools: ["exec" as const] };
   before.runtime.script = async function* (turn) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
-    await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    await turn.beforeTool({ id: "t", name: "exec", args: {} });
     await new Promise(() => {});
   };
   await before.turns.admission.submit(message("with a tool", "e3", other));
@@ -376,7 +399,7 @@ test("a tool that was not granted is not run", async () => {
   const bench = openTurnBench();
   let answer: unknown;
   bench.runtime.script = async function* (turn) {
-    answer = await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    answer = await turn.beforeTool({ id: "t", name: "exec", args: {} });
     yield textEvents("ok");
     yield { type: "end", reason: "stop", checkpoint: null };
   };

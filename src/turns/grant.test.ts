@@ -12,7 +12,7 @@ import { recover } from "./recover.ts";
 import type { Payload } from "./submission.ts";
 
 const key = asId<never>("agent:main:main");
-const TOOLS: readonly ToolName[] = ["read", "write", "edit", "bash"];
+const TOOLS: readonly ToolName[] = ["read", "write", "edit", "exec"];
 
 const targetOf = (chat: string, kind: ReplyTarget["chat"]["kind"] = "group"): ReplyTarget => ({
   channel: asId("irc"),
@@ -160,10 +160,10 @@ for (const mode of QUEUE_MODES) {
 }
 
 test("every field of a grant keeps two messages apart, and limits what both may cause", () => {
-  const base: Grant = { tools: ["read", "bash"], owner: true, surface: "irc|a", conversation: "irc|a|#room|" };
+  const base: Grant = { tools: ["read", "exec"], owner: true, surface: "irc|a", conversation: "irc|a|#room|" };
   const others: readonly Partial<Grant>[] = [{ tools: ["read"] }, { owner: false }, { surface: "irc|b" }, { conversation: null }];
   assert.equal(others.length, Object.keys(base).length);
-  assert.ok(isSameGrant(base, { ...base, tools: ["bash", "read"] }));
+  assert.ok(isSameGrant(base, { ...base, tools: ["exec", "read"] }));
   for (const other of others) {
     assert.equal(isSameGrant(base, { ...base, ...other }), false, JSON.stringify(other));
     const both = intersectGrants([base, { ...base, ...other }]);

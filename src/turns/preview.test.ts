@@ -167,10 +167,10 @@ test("after a crash the notice of a closed run takes the place of its preview", 
   const before = openChatBench(PARTIAL);
   before.runtime.script = async function* (turn) {
     yield { type: "text", delta: LONG };
-    await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    await turn.beforeTool({ id: "t", name: "exec", args: {} });
     await new Promise(() => {});
   };
-  await before.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["bash"] }));
+  await before.turns.admission.submit(message("hi", "e1", { channel: "chat", account: "default", target, tools: ["exec"] }));
   await until(() => before.outbox.previews.get("e1")?.state === "sent" && before.turns.runs.find("e1")?.toolsStarted);
   before.store.close();
   const after = openChatBench({ ...PARTIAL, dir: before.dir, chat: before.chat });

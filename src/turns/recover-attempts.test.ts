@@ -163,11 +163,11 @@ test("one row that cannot be settled does not keep the gateway from starting", a
   const before = openTurnBench();
   before.runtime.script = async function* (turn) {
     yield { type: "started", model: MODEL, contextWindow: 1 };
-    await turn.beforeTool({ id: "t", name: "bash", args: {} });
+    await turn.beforeTool({ id: "t", name: "exec", args: {} });
     await new Promise(() => {});
   };
   const target = { channel: asId<never>("irc"), account: asId<never>("a"), chat: { kind: "direct" as const, id: asId<never>("alice") } };
-  await before.turns.admission.submit(message("with a tool", "e1", { tools: ["bash"], target }));
+  await before.turns.admission.submit(message("with a tool", "e1", { tools: ["exec"], target }));
   await until(() => before.turns.runs.find("e1")?.toolsStarted);
   await before.turns.admission.submit(message("waits", "e2"));
   before.store.close();

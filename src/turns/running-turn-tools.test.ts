@@ -7,11 +7,11 @@ import { MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { recover } from "./recover.ts";
 
 const outcome = (bench: TurnBench, runId: string) => bench.turns.runs.waitForOutcome(asId(runId), 5_000);
-const withBash = { tools: ["bash" as const] };
+const withExec = { tools: ["exec" as const] };
 const usage = { input: 1, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 2, costUsd: 0 };
 const calls = (...ids: string[]): AgentEvent => ({
   type: "message",
-  blocks: ids.map((id) => ({ type: "toolCall" as const, id, name: "bash", arguments: {} })),
+  blocks: ids.map((id) => ({ type: "toolCall" as const, id, name: "exec", arguments: {} })),
   model: MODEL,
   usage,
   stopReason: "toolUse",
@@ -20,12 +20,12 @@ const result = (id: string): AgentEvent => ({
   type: "tool",
   phase: "end",
   id,
-  name: "bash",
+  name: "exec",
   result: "done",
   isError: false,
   durationMs: 1,
 });
-const ask = { name: "bash", args: {} };
+const ask = { name: "exec", args: {} };
 
 test("a turn with tools has one answer: the last message, however many came before it", async () => {
   const bench = openTurnBench();
@@ -36,7 +36,7 @@ test("a turn with tools has one answer: the last message, however many came befo
     yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.admission.submit(message("do it", "e1", withBash));
+  await bench.turns.admission.submit(message("do it", "e1", withExec));
   await outcome(bench, "e1");
   const rows = bench.messages.byRun("e1");
   assert.deepEqual(
@@ -65,7 +65,7 @@ test("simultaneous tool calls store the messages before them once", async () => 
     yield textEvents("finished");
     yield { type: "end", reason: "stop", checkpoint: null };
   };
-  await bench.turns.admission.submit(message("do both", "e1", withBash));
+  await bench.turns.admission.submit(message("do both", "e1", withExec));
   await outcome(bench, "e1");
   const roles = bench.messages.byRun("e1").map((row) => row.body.role);
   assert.deepEqual(roles, ["user", "assistant", "toolResult", "toolResult", "assistant"]);
@@ -83,7 +83,7 @@ test("a stop while a tool call is written down stores nothing twice and lets no 
     void asked.then((given) => (answer = given));
     yield { type: "end", reason: "aborted", checkpoint: null };
   };
-  await bench.turns.admission.submit(message("do it", "e1", withBash));
+  await bench.turns.admission.submit(message("do it", "e1", withExec));
   assert.equal((await outcome(bench, "e1"))?.status, "aborted");
   const toolCalls = bench.messages.byRun("e1").filter((row) => JSON.stringify(row.body).includes("toolCall"));
   assert.equal(toolCalls.length, 1);
@@ -103,9 +103,9 @@ test("a message that was handed in, and that a tool was called for, is closed af
     await turn.beforeTool({ id: "t1", ...ask });
     await new Promise(() => {});
   };
-  await before.turns.admission.submit(message("start", "e1", withBash));
+  await before.turns.admission.submit(message("start", "e1", withExec));
   await until(() => before.turns.runs.inflight(asId("agent:main:main"))[0]?.text);
-  await before.turns.admission.submit(message("use the tool", "e2", { ...withBash, queueMode: "steer" }));
+  await before.turns.admission.submit(message("use the tool", "e2", { ...withExec, queueMode: "steer" }));
   await until(() => before.turns.runs.find("e2")?.mergedInto === "e1");
   before.runtime.release("e1");
   await until(() => before.turns.runs.find("e1")?.toolsStarted);

@@ -68,7 +68,7 @@ test("what a failed attempt said is in no record once another one answers", asyn
 });
 
 test("the text before a tool stays when the message after it is requested again", async () => {
-  const call = { id: "1", name: "bash" };
+  const call = { id: "1", name: "exec" };
   const tool: AgentEvent[] = [
     { type: "tool", phase: "start", ...call, args: {} },
     { type: "tool", phase: "end", ...call, result: "ok", isError: false, durationMs: 1 },
@@ -220,7 +220,7 @@ test("a chat gets one notice that a turn takes long", async () => {
 
 test("a model that goes in circles is refused the call first and stopped then", () => {
   const limits = new ToolCallLimits();
-  const call = { name: "bash", args: { command: "ls" } };
+  const call = { name: "exec", args: { command: "ls" } };
   const verdicts = Array.from({ length: LIMITS.toolRepeatsStopped }, (_, n) => limits.check({ ...call, id: `c${n}` }));
   assert.equal(
     verdicts.findIndex(({ reason }) => reason !== null),
@@ -233,14 +233,35 @@ test("a model that goes in circles is refused the call first and stopped then", 
   assert.equal(verdicts.at(-1)!.stop!.kind, "tool_loop");
 });
 
+test("a wait for a command may be repeated ten times as often", () => {
+  for (const [timeout, factor] of [
+    [30_000, 10],
+    ["500", 10],
+    [0, 1],
+    [undefined, 1],
+  ] as const) {
+    const limits = new ToolCallLimits();
+    const call = { name: "process", args: { action: "poll", sessionId: "brisk-river", timeout } };
+    const verdicts = Array.from({ length: LIMITS.toolRepeatsStopped * factor }, (_, n) => limits.check({ ...call, id: `c${n}` }));
+    assert.equal(
+      verdicts.findIndex(({ reason }) => reason !== null),
+      LIMITS.toolRepeatsRefused * factor - 1,
+    );
+    assert.equal(
+      verdicts.findIndex(({ stop }) => stop),
+      LIMITS.toolRepeatsStopped * factor - 1,
+    );
+  }
+});
+
 test("tool calls of one turn have a limit, whatever they are, and odd arguments are refused", () => {
   const limits = new ToolCallLimits();
   for (let i = 0; i < LIMITS.turnToolCalls; i++)
-    assert.deepEqual(limits.check({ id: `c${i}`, name: "bash", args: { i } }), { reason: null });
-  assert.match(limits.check({ id: "last", name: "bash", args: {} }).stop!.message, /after 500 tool calls/);
+    assert.deepEqual(limits.check({ id: `c${i}`, name: "exec", args: { i } }), { reason: null });
+  assert.match(limits.check({ id: "last", name: "exec", args: {} }).stop!.message, /after 500 tool calls/);
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];
-  assert.match(new ToolCallLimits().check({ id: "deep", name: "bash", args: deep }).reason!, /nested/);
+  assert.match(new ToolCallLimits().check({ id: "deep", name: "exec", args: deep }).reason!, /nested/);
 });
 
 for (const what of ["a tool", "a tool that does not exist"])
@@ -249,17 +270,17 @@ for (const what of ["a tool", "a tool that does not exist"])
     bench.runtime.script = async function* (turn, { signal }) {
       yield started;
       while (!signal.aborted) {
-        const call = { id: "1", name: "bash", args: { command: "ls" } };
+        const call = { id: "1", name: "exec", args: { command: "ls" } };
         if (what === "a tool") await turn.beforeTool(call);
         yield { type: "tool", phase: "start", ...call };
-        yield { type: "tool", phase: "end", id: "1", name: "bash", result: "", isError: false, durationMs: 1 };
+        yield { type: "tool", phase: "end", id: "1", name: "exec", result: "", isError: false, durationMs: 1 };
       }
       yield { ...end, reason: "aborted" } as AgentEvent;
     };
-    await bench.turns.admission.submit(message("hello", "e1", { tools: ["bash"] }));
+    await bench.turns.admission.submit(message("hello", "e1", { tools: ["exec"] }));
     const outcome = (await bench.turns.runs.waitForOutcome(asId("e1"), 5_000))!;
     assert.equal(outcome.error?.kind, "tool_loop");
-    assert.match(outcome.error!.message, /made the same call of bash 20 times/);
+    assert.match(outcome.error!.message, /made the same call of exec 20 times/);
     bench.close();
   });
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TurnFailure } from "../agents/runtime.ts";
-import { findStorageProblem } from "../core/json.ts";
+import { fieldsOf, findStorageProblem } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 
 export type ToolCallVerdict = {
@@ -8,6 +8,12 @@ export type ToolCallVerdict = {
   reason: string | null;
   /** The turn must be stopped. */
   stop?: TurnFailure;
+};
+
+/** Whether a call waits for a command, which a model repeats with the same arguments until the command has ended. */
+const isWait = (name: string, args: unknown): boolean => {
+  const { action, timeout } = fieldsOf(args);
+  return name === "process" && action === "poll" && Number(timeout) > 0;
 };
 
 /** Counts the tool calls of one turn, so that a model that goes in circles comes to an end. */
@@ -43,11 +49,12 @@ export class ToolCallLimits {
       .digest("base64");
     const repeats = (this.#repeats.get(key) ?? 0) + 1;
     this.#repeats.set(key, repeats);
-    if (repeats >= LIMITS.toolRepeatsStopped) {
+    const factor = isWait(name, args) ? LIMITS.toolWaitFactor : 1;
+    if (repeats >= LIMITS.toolRepeatsStopped * factor) {
       const message = `The turn was stopped because the model made the same call of ${name || "a tool without a name"} ${repeats} times. Ask again, and say more exactly what you want.`;
       return { reason: "this call was made too often", stop: { kind: "tool_loop", message } };
     }
-    if (repeats >= LIMITS.toolRepeatsRefused)
+    if (repeats >= LIMITS.toolRepeatsRefused * factor)
       return {
         reason: `this very call was made ${repeats - 1} times in this turn already; do something else, or answer with what you know`,
       };

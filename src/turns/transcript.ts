@@ -19,6 +19,8 @@ export type GatewayReply = { runId: RunId | null; session: SessionRow; text: str
 type UserContent = Extract<MessageBody, { role: "user" }>["content"];
 
 const CHANGED_FIELDS: readonly (keyof SessionRow)[] = ["updated_at", "preview", "last_message_at", "title"];
+/** What a message changes that begins a new conversation because the earlier one was over. */
+export const RESTART_FIELDS: readonly (keyof SessionRow)[] = [...CHANGED_FIELDS, "session_id", "lifecycle", "context_tokens"];
 
 /** The messages of each session. Functions that write run inside a `store.write`. Rows are never changed: they are removed and added again. */
 export class Transcript {

@@ -32,7 +32,7 @@ function scriptedTools(released: () => Promise<unknown>): ToolExecutor {
       const { text } = args as { text: string };
       if (name === "write") return { content: said(`no room for ${text}`), isError: true };
       if (name === "edit") return { content: [...said("a picture"), { type: "image", mimeType: "image/png", data: PNG }], isError: false };
-      if (name === "bash") {
+      if (name === "exec") {
         const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
         await Promise.race([released(), aborted]);
         return { content: said("held"), isError: false };
@@ -43,6 +43,7 @@ function scriptedTools(released: () => Promise<unknown>): ToolExecutor {
       }
       return { content: said(`read ${text}`), isError: false };
     },
+    endSession: () => {},
     stop: () => Promise.resolve(),
   };
 }

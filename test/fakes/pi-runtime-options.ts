@@ -1,21 +1,25 @@
-import { commandMarker, piDirs, toCommandEnv } from "../../src/agents/pi/files.ts";
+import { commandMarker, piDirs } from "../../src/agents/pi/files.ts";
 import type { PiRuntimeOptions } from "../../src/agents/pi/runtime.ts";
 import type { PiAgents } from "../../src/agents/pi/settings.ts";
+import { toCommandEnv } from "../../src/core/command-env.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { createBuiltInTools } from "../../src/tools/built-in.ts";
 import { createToolExecutor } from "../../src/tools/executor.ts";
+import { openGate } from "./open-gate.ts";
 import type { ToolExecutor } from "../../src/tools/tool.ts";
 
 /** The tools as the gateway builds them. */
 export function testTools(stateDir: string): ToolExecutor {
   const tempDir = piDirs(stateDir).temp;
+  const env = toCommandEnv(process.env, tempDir);
   const tools = createBuiltInTools({
-    env: toCommandEnv(process.env, tempDir),
+    env,
     marker: commandMarker(stateDir),
     tempDir,
     config: () => ({}),
     variables: () => undefined,
+    gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });
 }

@@ -16,6 +16,7 @@ export function toolContext(t: TestContext): TestToolContext {
   const updates: (readonly ToolContent[])[] = [];
   return {
     ...testPermit(workspace),
+    callId: "call",
     signal: controller.signal,
     update: (content) => void updates.push(content),
     log: silentLog,

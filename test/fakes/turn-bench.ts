@@ -59,6 +59,8 @@ export function openTurnBench(
     situation?: (payload: Payload) => string;
     /** Default: the test fails. */
     onBug?: (err: unknown) => void;
+    /** Whether the conversation of a session is over when its next message comes. Default: never. */
+    expired?: () => boolean;
     /** What the channel makes of an answer. */
     split?: (target: unknown, text: string) => readonly string[];
     clock?: Clock;
@@ -128,7 +130,7 @@ export function openTurnBench(
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),
     quietMs: () => options.quietMs ?? 0,
     deliver,
-    expired: () => false,
+    expired: options.expired ?? (() => false),
     prompt: { takeSystemEvents: () => null, situation: (payload) => options.situation?.(payload) ?? "" },
     commands: {
       statusLines: (session) => [`session ${session.key}`],

@@ -90,7 +90,7 @@ function messageOf(random: SeededRandom): PiRecord {
     random.pick([
       { type: "text", text: mostly(random, textOf(random)) },
       { type: "thinking", thinking: mostly(random, textOf(random)) },
-      { type: "toolCall", id: mostly(random, "1"), name: mostly(random, "bash"), arguments: anything(random) },
+      { type: "toolCall", id: mostly(random, "1"), name: mostly(random, "exec"), arguments: anything(random) },
       anything(random),
     ]);
   const message = {
@@ -108,12 +108,12 @@ function messageOf(random: SeededRandom): PiRecord {
 function otherOf(random: SeededRandom): PiRecord {
   return random.pick<PiRecord>([
     { type: "message_start", message: mostly(random, { role: "assistant" }) },
-    { type: "tool_execution_start", toolCallId: mostly(random, "1"), toolName: mostly(random, "bash"), args: anything(random) },
-    { type: "tool_execution_update", toolCallId: "1", toolName: "bash", partialResult: anything(random) },
+    { type: "tool_execution_start", toolCallId: mostly(random, "1"), toolName: mostly(random, "exec"), args: anything(random) },
+    { type: "tool_execution_update", toolCallId: "1", toolName: "exec", partialResult: anything(random) },
     {
       type: "tool_execution_end",
       toolCallId: mostly(random, "1"),
-      toolName: "bash",
+      toolName: "exec",
       result: { content: [{ text: textOf(random) }, anything(random)] },
     },
     {

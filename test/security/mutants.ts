@@ -1,4 +1,5 @@
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
+import { EXEC_MUTANTS } from "./exec-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
@@ -38,6 +39,8 @@ const TOOLS = "src/tools/policy.test.ts";
  * `scripts/mutate-guards.ts` tries them in a copy of the sources.
  */
 export const MUTANTS: readonly Mutant[] = [
+  ...COMMAND_MUTANTS,
+  ...EXEC_MUTANTS,
   {
     invariant: 1,
     breaks: "scopes are cut to what is granted",

@@ -22,6 +22,7 @@ import { createBuiltInTools } from "../../src/tools/built-in.ts";
 import { createToolExecutor } from "../../src/tools/executor.ts";
 import type { ToolResult } from "../../src/tools/tool.ts";
 import { testPermit } from "../fakes/tool-permit.ts";
+import { openGate } from "../fakes/open-gate.ts";
 
 /** In the content of every file outside, before its path, and in the name of one beside each, which no path names. */
 export const CANARY = "canary-4711";
@@ -78,7 +79,7 @@ export function openOutsideBench(
   const before = describe(base);
   const options = { env: { HOME: join(base, "home"), PATH: process.env["PATH"]! }, marker: "outside-bench", tempDir: join(base, "tmp") };
   const executor = createToolExecutor({
-    tools: createBuiltInTools({ ...options, config: () => ({}), variables: () => undefined, ...(hold && { hold }) }),
+    tools: createBuiltInTools({ ...options, config: () => ({}), variables: () => undefined, gate: openGate, ...(hold && { hold }) }),
     log: silentLog,
   });
   t.after(async () => {

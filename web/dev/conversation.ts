@@ -107,7 +107,7 @@ function toScript(message: string): readonly Step[] {
       { do: "say", text: "Let me look at the disk first." },
       {
         do: "tool",
-        name: "bash",
+        name: "exec",
         args: { command: "du -sh ~/.openclaw/*" },
         result: "214M\tsessions\n96M\tmedia\n12M\tlogs",
         pauseMs: 420,
@@ -126,7 +126,7 @@ function toScript(message: string): readonly Step[] {
   if (message.includes("long tool")) {
     return [
       { do: "say", text: "Starting." },
-      { do: "tool", name: "bash", args: { command: "sleep 60" }, result: "done", pauseMs: 60_000 },
+      { do: "tool", name: "exec", args: { command: "sleep 60" }, result: "done", pauseMs: 60_000 },
     ];
   }
   if (message.includes("slowly")) return [{ do: "say", text: `Slowly: ${words(80)} end-of-answer` }];

@@ -73,7 +73,7 @@ describe("answers of a real gateway on the page", () => {
     await settled(page);
     const check = async (): Promise<void> => {
       const tool = page.locator("details.tool").last();
-      assert.match(await tool.locator("summary").innerText(), /bash\s+echo from-the-tool\s+\d+\.\d s/);
+      assert.match(await tool.locator("summary").innerText(), /exec\s+echo from-the-tool\s+\d+\.\d s/);
       await tool.locator("summary").click();
       assert.match(await tool.locator(".tool-body").innerText(), /Result\s+from-the-tool/);
     };

@@ -172,7 +172,7 @@ describe("answers and sessions on the page", () => {
     const tools = page.locator("details.tool:not(.thinking)");
     assert.equal(await tools.count(), 2);
     assert.equal(await tools.first().evaluate((one: HTMLDetailsElement) => one.open), false);
-    assert.match(await tools.first().locator("summary").innerText(), /bash[\s\S]*du -sh[\s\S]*0\.4 s/);
+    assert.match(await tools.first().locator("summary").innerText(), /exec[\s\S]*du -sh[\s\S]*0\.4 s/);
     await tools.first().locator("summary").click();
     assert.match(await tools.first().innerText(), /214M\s+sessions/);
     assert.match(await tools.nth(1).locator("summary").innerText(), /failed/);

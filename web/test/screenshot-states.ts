@@ -69,7 +69,7 @@ const TOOL_TURN: readonly Row[] = [
     role: "assistant",
     content: [
       { type: "text", text: "Let me look." },
-      { type: "toolCall", id: "c1", name: "bash", arguments: { command: "df -h /" } },
+      { type: "toolCall", id: "c1", name: "exec", arguments: { command: "df -h /" } },
     ],
     stopReason: "toolUse",
     model: "large-1",
@@ -78,7 +78,7 @@ const TOOL_TURN: readonly Row[] = [
   {
     role: "toolResult",
     toolCallId: "c1",
-    toolName: "bash",
+    toolName: "exec",
     content: [{ type: "text", text: "Filesystem  Size  Used Avail Use%\n/dev/vda1    80G   31G   46G  41% /" }],
     isError: false,
     details: { durationMs: 420 },

@@ -55,7 +55,7 @@ test("a tool that ends because of the abort is not answered: the model would be 
   const result = attempt.run();
   await Promise.resolve();
   listener().onRecord({ type: "agent_start" });
-  listener().onToolCall({ id: "call_0", name: "bash", args: {} }, (reply) => replies.push(reply));
+  listener().onToolCall({ id: "call_0", name: "exec", args: {} }, (reply) => replies.push(reply));
   abort.abort();
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(ended, true, "the tool itself is ended at once");

@@ -84,7 +84,7 @@ same(
   one("go", [steps(call("read", "x"))], { tools: ["read"], beforeTool: () => Promise.reject(new Error("disk full")) }),
 );
 same("a tool that does not exist", one("go", [steps(call("nothing", "x"))], { tools: ["read"] }));
-same("a tool that was not granted", one("go", [steps(call("bash", "x"))], { tools: ["read"] }));
+same("a tool that was not granted", one("go", [steps(call("exec", "x"))], { tools: ["read"] }));
 same("arguments of another type", one("go", [steps({ tool: "read", args: { words: 1 } })], { tools: ["read"] }));
 same(
   "arguments that are not JSON",
@@ -118,8 +118,8 @@ same("a message that is steered into a stream", async (host, session) => {
   await host.play(host.turnOf("after", session, { checkpoint: end.checkpoint }));
 });
 same("a message that is steered during a tool", async (host, session) => {
-  host.replies(steps(call("bash", "x")));
-  const turn = host.turnOf("go", session, { tools: ["bash"] });
+  host.replies(steps(call("exec", "x")));
+  const turn = host.turnOf("go", session, { tools: ["exec"] });
   let entered: Promise<boolean> | undefined;
   const onEvent = (type: string): void => {
     if (type !== "tool" || entered) return;
@@ -147,9 +147,9 @@ for (const [where, type, text] of [
   ["a tool", "tool", "tool:bash:x"],
 ] as const)
   same(`an abort in ${where}`, async (host, session) => {
-    if (type === "tool") host.replies(steps({ text: "Wait." }, call("bash", "x")));
+    if (type === "tool") host.replies(steps({ text: "Wait." }, call("exec", "x")));
     const abort = new AbortController();
-    const turn = host.turnOf(text, session, { tools: ["bash"] });
+    const turn = host.turnOf(text, session, { tools: ["exec"] });
     const { end } = await host.play(turn, { signal: abort.signal, on: (event) => event.type === type && abort.abort() });
     host.replies();
     await host.play(host.turnOf("after", session, { checkpoint: end.checkpoint }));

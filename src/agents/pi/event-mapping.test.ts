@@ -40,10 +40,10 @@ const TABLE: readonly [string, PiRecord, AgentEvent[]][] = [
   ["the end of a tool's message", { type: "message_end", message: { role: "toolResult", content: [] } }, []],
   [
     "a tool's output so far",
-    { type: "tool_execution_update", toolCallId: "1", toolName: "bash", partialResult: content("half") },
-    [{ type: "tool", phase: "update", id: "1", name: "bash", partial: "half" }],
+    { type: "tool_execution_update", toolCallId: "1", toolName: "exec", partialResult: content("half") },
+    [{ type: "tool", phase: "update", id: "1", name: "exec", partial: "half" }],
   ],
-  ["a tool's output before there is any", { type: "tool_execution_update", toolCallId: "1", toolName: "bash", partialResult: {} }, []],
+  ["a tool's output before there is any", { type: "tool_execution_update", toolCallId: "1", toolName: "exec", partialResult: {} }, []],
   [
     "a retry",
     { type: "auto_retry_start", attempt: 1, maxAttempts: 3, delayMs: 2000, errorMessage: "503 busy" },
@@ -197,7 +197,7 @@ test("Half characters and NUL do not leave the border, and a character split ove
   assert.deepEqual(event!.blocks, [{ type: "text", text: "a\ufffdbc" }]);
 });
 
-const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "bash", arguments: value }] });
+const args = (value: unknown) => end({ content: [{ type: "toolCall", id: "1", name: "exec", arguments: value }] });
 
 test("Arguments of a tool call that could not be written down are dropped", () => {
   let deep: unknown = 1;
@@ -205,7 +205,7 @@ test("Arguments of a tool call that could not be written down are dropped", () =
   for (const value of [deep, { command: "x".repeat(LIMITS.toolArgumentsChars + 1) }]) {
     const mapped = args(value);
     assert.deepEqual((mapped.events[0] as Extract<AgentEvent, { type: "message" }>).blocks, [
-      { type: "toolCall", id: "1", name: "bash", arguments: {} },
+      { type: "toolCall", id: "1", name: "exec", arguments: {} },
     ]);
     assert.equal(mapped.problems?.length, 1);
   }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { toCommandEnv } from "../../core/command-env.ts";
 import { ensureDirectorySync, writeFileAtomic, writeFileAtomicSync } from "../../core/files.ts";
 import { isObject, tryParseJson } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -15,14 +16,6 @@ import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 
 /** The configuration of Pi. `keys` never reach the disk, the environment or the arguments. */
 export type PiConfig = { models: string; settings: string; keys: Record<string, string> };
-
-/** Variables that a tool may need and that carry no secret of the gateway. */
-const ALLOWED_VARIABLES = new Set(
-  "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR SystemRoot ComSpec PATHEXT USERPROFILE APPDATA LOCALAPPDATA".split(
-    " ",
-  ),
-);
-const ALLOWED_VARIABLE_PATTERN = /^(LC_[A-Z]+|(https?|all|no|ftp)_proxy|(HTTPS?|ALL|NO|FTP)_PROXY)$/;
 
 const variablePart = (id: string): string => id.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
 
@@ -301,15 +294,6 @@ export async function removeLocks(dirs: PiDirs, log: Pick<Log, "warn"> = silentL
     const lock = await stat(path).catch(() => null);
     if (lock && lock.ctimeMs <= endedAt) await rm(path, { recursive: true, force: true });
   }
-}
-
-/** The environment of the commands that the gateway runs for agents: nothing in it is a secret of the gateway. */
-export function toCommandEnv(env: NodeJS.ProcessEnv, tempDir: string): Record<string, string> {
-  const passed: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (ALLOWED_VARIABLES.has(name) || ALLOWED_VARIABLE_PATTERN.test(name))) passed[name] = value;
-  }
-  return { ...passed, TMPDIR: tempDir };
 }
 
 /** The environment of a Pi process: the variables of commands, and Pi's own. Keys are passed separately. */

@@ -110,9 +110,10 @@ const ask = (agent: "one" | "two", text: string): Promise<Result> =>
       sessionKey: asId(`agent:${agent}:x`),
       agentId: asId(agent),
       workspace: join(root, agent),
+      beforeTool: allowTools(join(root, agent)),
       conversationContext: `prompt-canary-${agent}`,
       models: [agent === "one" ? { provider: "test", id: "test-model" } : { provider: "other", id: "other-model" }],
-      tools: ["bash"],
+      tools: ["exec"],
       history: () => [{ role: "user", text: `history-canary-${agent}`, at: 1 }],
     }),
   );

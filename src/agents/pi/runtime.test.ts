@@ -185,9 +185,9 @@ test("A granted tool runs in the workspace and its result comes back", async () 
 test("When the workspace of an agent changes, tools run in the other one and the context stays", async () => {
   const sessionId = "moved";
   const other = join(root, "other-workspace");
-  const first = await play(turnOf("tool:bash:pwd", { tools: ["bash"], sessionId }));
+  const first = await play(turnOf("tool:bash:pwd", { tools: ["exec"], sessionId }));
   assert.ok(first.text.includes(workspace));
-  const more = { tools: ["bash"] as const, sessionId, checkpoint: first.end.checkpoint, workspace: other, beforeTool: allowTools(other) };
+  const more = { tools: ["exec"] as const, sessionId, checkpoint: first.end.checkpoint, workspace: other, beforeTool: allowTools(other) };
   const second = await play(turnOf("tool:bash:pwd", more));
   assert.ok(second.text.includes(other));
   assert.equal(contextOf(server.requests().at(-1)!)[0], "user: tool:bash:pwd");
@@ -202,7 +202,7 @@ test("When the workspace of an agent changes, tools run in the other one and the
 
 test("A tool that was not granted is not offered and does not run, also after a turn that had it", async () => {
   const probe = join(root, "ran");
-  const first = await play(turnOf(`tool:bash:true`, { tools: ["bash"], sessionId: "grant" }));
+  const first = await play(turnOf(`tool:bash:true`, { tools: ["exec"], sessionId: "grant" }));
   const { events } = await play(turnOf(`tool:bash:touch ${probe}`, { sessionId: "grant", checkpoint: first.end.checkpoint }));
   assert.deepEqual(server.requests().at(-1)!.tools, []);
   const end = events.find((event) => event.type === "tool" && event.phase === "end");
@@ -215,14 +215,14 @@ test("A tool call runs only when the caller agrees to it, after the caller has s
   const seen: string[] = [];
   const asked: unknown[] = [];
   const turn = turnOf(`tool:bash:touch ${probe}`, {
-    tools: ["bash"],
+    tools: ["exec"],
     beforeTool: (call) => {
       asked.push(call, [...seen]);
       return Promise.resolve({ allow: false, reason: "not today" });
     },
   });
   const { text } = await play(turn, { on: (event) => seen.push(event.type) });
-  assert.deepEqual(asked[0], { id: "call_0", name: "bash", args: { command: `touch ${probe}` } });
+  assert.deepEqual(asked[0], { id: "call_0", name: "exec", args: { command: `touch ${probe}` } });
   assert.ok((asked[1] as string[]).includes("message"));
   assert.match(text, /not today/);
   assert.equal(existsSync(probe), false);
@@ -230,7 +230,7 @@ test("A tool call runs only when the caller agrees to it, after the caller has s
 
 test("A tool call whose check fails does not run", async () => {
   const probe = join(root, "failed-check");
-  const turn = turnOf(`tool:bash:touch ${probe}`, { tools: ["bash"], beforeTool: () => Promise.reject(new Error("disk full")) });
+  const turn = turnOf(`tool:bash:touch ${probe}`, { tools: ["exec"], beforeTool: () => Promise.reject(new Error("disk full")) });
   const { end } = await play(turn);
   assert.equal(end.reason, "stop");
   assert.equal(existsSync(probe), false);
@@ -238,7 +238,7 @@ test("A tool call whose check fails does not run", async () => {
 
 test("A command sees neither the gateway's environment nor a provider's key", async () => {
   const { text } = await play(
-    turnOf("tool:bash:env; cat /proc/$PPID/environ | tr '\\0' '\\n'; tr '\\0' ' ' < /proc/$PPID/cmdline", { tools: ["bash"] }),
+    turnOf("tool:bash:env; cat /proc/$PPID/environ | tr '\\0' '\\n'; tr '\\0' ' ' < /proc/$PPID/cmdline", { tools: ["exec"] }),
   );
   assert.match(text, /PATH=/);
   for (const secret of ["canary-7261", "canary-7262", "planted-key"]) assert.ok(!text.includes(secret), secret);
@@ -285,7 +285,7 @@ test("An abort in the middle of a stream ends the turn, and the session continue
 
 test("An abort in the middle of a tool leaves no process of it", async () => {
   const abort = new AbortController();
-  const turn = turnOf("tool:bash:sleep 4711 & sleep 4712", { tools: ["bash"] });
+  const turn = turnOf("tool:bash:sleep 4711 & sleep 4712", { tools: ["exec"] });
   const done = play(turn, { signal: abort.signal });
   await until("the tool runs", () => children().some((child) => child.includes("4712")));
   abort.abort();
@@ -300,7 +300,7 @@ test("An abort before anything was sent ends the turn as well", async () => {
 });
 
 test("A Pi that is killed in the middle of a turn ends it as crashed, without leftovers, and the next turn works", async () => {
-  const turn = turnOf("tool:bash:sleep 4713", { tools: ["bash"], sessionId: "killed" });
+  const turn = turnOf("tool:bash:sleep 4713", { tools: ["exec"], sessionId: "killed" });
   const done = play(turn);
   await until("the tool runs", () => children().some((child) => child.includes("sleep 4713")));
   const pi = children().filter((child) => /pi-rpc|openclaw-pi/.test(child));
@@ -489,7 +489,7 @@ test("A caller that stops listening ends the turn", async () => {
 
 test("A stop in the middle of a tool ends the turn as aborted and leaves no process", async () => {
   const own = runtime;
-  const done = play(turnOf("tool:bash:sleep 4714", { tools: ["bash"] }));
+  const done = play(turnOf("tool:bash:sleep 4714", { tools: ["exec"] }));
   await until("the tool runs", () => children().some((child) => child.includes("sleep 4714")));
   const startedAt = Date.now();
   await own.stop();

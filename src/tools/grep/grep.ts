@@ -73,7 +73,7 @@ export function createGrepTool(options: GrepOptions): Tool {
     const end = await runCommand({
       argv: ["grep", ...toFlags(args, limit), ...argv],
       cwd,
-      ...(stdin !== undefined && { stdin }),
+      input: stdin,
       env,
       timeoutMs: TOOL_LIMITS.grepMs,
       signal: AbortSignal.any([signal, found.enough]),
@@ -82,9 +82,8 @@ export function createGrepTool(options: GrepOptions): Tool {
       log,
       onOutput: (chunk) => found.append(chunk),
     });
-    watcher.remove(end.group);
     if (signal.aborted) throw stoppedError();
-    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: grep is not installed on this machine. Use bash or find.");
+    if (end.exitCode === NOT_FOUND) return errorResult("Nothing was searched: grep is not installed on this machine. Use exec or find.");
     return found.toResult(end.reason === "timed out");
   }
 
