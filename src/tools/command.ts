@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
-import type { Writable } from "node:stream";
+import { Writable } from "node:stream";
 import { sleep } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import { killGroup, type GroupWatcher } from "./group-watcher.ts";
+import { coverInherited } from "./inherited-descriptors.ts";
 
 /**
  * Waits on descriptor 3 until the watcher knows the process group, closes the descriptor and becomes the command. When the
@@ -22,6 +23,8 @@ export type CommandOptions = {
   argv: readonly string[];
   cwd: string;
   env: Readonly<Record<string, string>>;
+  /** What the command reads from the descriptors 4, 5, and so on; none by default. */
+  inputs?: readonly Uint8Array[];
   timeoutMs: number | undefined;
   signal: AbortSignal;
   watcher: GroupWatcher;
@@ -40,14 +43,15 @@ export type CommandEnd = {
 
 /** Runs one command in a process group of its own. Rejects when it cannot be started. */
 export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
-  const { argv, cwd, env, watcher, signal, clock, timeoutMs } = options;
+  const { argv, cwd, env, inputs = [], watcher, signal, clock, timeoutMs } = options;
   const child = spawn("/bin/sh", ["-c", LAUNCH_SCRIPT, "sh", ...argv], {
     cwd,
     env,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    stdio: coverInherited(["ignore", "pipe", "pipe", "pipe", ...inputs.map(() => "pipe" as const)]),
   });
   const exit = watchExit(child);
+  const [gate, ...sources] = openInputs(child);
   const drained = readOutput(child, options);
   const group = child.pid;
   // A process that did not start has no group; its exit has the reason.
@@ -64,7 +68,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandEnd> {
   const cancelTimeout = timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => kill("timed out"));
   try {
     if (signal.aborted) onAbort();
-    else await release(child, group, options);
+    else await release(group, { gate: gate!, sources }, options);
     const exitCode = await Promise.race([exit, killed.then(() => null)]);
     cancelTimeout?.();
     await drained.finish();
@@ -91,12 +95,22 @@ function watchExit(child: ChildProcess): Promise<number> {
   return exit;
 }
 
-async function release(child: ChildProcess, group: number, { watcher, log }: CommandOptions): Promise<void> {
-  const gate = child.stdio[3] as Writable;
-  // A command that was killed before it began does not read.
-  gate.on("error", () => {});
+async function release(
+  group: number,
+  { gate, sources }: { gate: Writable; sources: readonly Writable[] },
+  { inputs = [], watcher, log }: CommandOptions,
+): Promise<void> {
+  for (const [index, input] of inputs.entries()) sources[index]!.end(input);
   await watcher.add(group, log);
   gate.end("\n");
+}
+
+/** The streams from descriptor 3 on: the gate of the launch script, and the inputs. */
+function openInputs(child: ChildProcess): Writable[] {
+  const streams = child.stdio.slice(3).filter((stream) => stream instanceof Writable);
+  // A command that was killed, or that failed, does not read to the end.
+  for (const stream of streams) stream.on("error", () => {});
+  return streams;
 }
 
 type Draining = { finish: () => Promise<void>; close: () => void };

@@ -1,3 +1,5 @@
+import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
+
 /**
  * Guards of the security invariants, each broken in one way. Every one of these changes must make a test fail:
  * `scripts/mutate-guards.ts` tries them in a copy of the sources.
@@ -646,4 +648,5 @@ export const MUTANTS: readonly Mutant[] = [
     broken: "",
     tests: [TOOLS],
   },
+  ...SANDBOX_MUTANTS,
 ];
