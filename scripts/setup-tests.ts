@@ -14,6 +14,7 @@ type RequiredServer = {
 /** Programs of Debian that tests drive, a font that they show, and what is skipped without them. */
 const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
+  { program: "bwrap", package: "bubblewrap", dirs: ["/usr/bin"], skips: "the tests of the sandbox for commands" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
   {
     program: "DejaVuSans.ttf",

@@ -44,6 +44,8 @@ import type { CommandGate } from "../tools/command-gate.ts";
 import { SettingsCommandGate } from "../tools/commands/gate.ts";
 import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
+import { GroupWatcher } from "../tools/group-watcher.ts";
+import { createSandboxProbe } from "../tools/sandbox/probe.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -136,13 +138,18 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
 
 /** Decides about the commands of agents by the settings that hold when they are to run. */
 function composeGate(
-  { log }: GatewayBase,
+  { log, clock, paths }: GatewayBase,
   running: RunningConfig,
   { allowlist, approvals }: { allowlist: CommandAllowlist; approvals: Approvals },
 ): CommandGate {
   return new SettingsCommandGate({
     settings: (caller) => commandSettings(running, allowlist, caller),
-    sandbox: () => Promise.resolve({ sandbox: null, reason: "this gateway has none", fix: "" }),
+    sandbox: createSandboxProbe({
+      hidden: [paths.state, paths.config],
+      directory: paths.gateway,
+      watcher: new GroupWatcher(clock),
+      log: log.child({ subsystem: "sandbox" }),
+    }),
     desk: approvalDesk(approvals, allowlist),
     log: log.child({ subsystem: "tools" }),
   });

@@ -100,7 +100,7 @@ export class AgentCommand {
   }
 
   /** Resolves when it runs, or was stopped before. Rejects when it cannot be started. */
-  async start({ argv, cwd, env }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
+  async start({ argv, cwd, env, inputs }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
     const { clock, watcher, outputDir } = this.#options;
     const isTerminal = input.kind === "terminal";
     this.#output = new CommandOutput({ directory: outputDir, isTerminal });
@@ -110,6 +110,7 @@ export class AgentCommand {
       argv,
       cwd,
       env,
+      inputs,
       timeoutMs: this.timeoutSeconds * 1_000,
       signal: this.#stopping.signal,
       watcher,

@@ -24,6 +24,8 @@ export type AllowedCommand = {
   argv: readonly string[];
   cwd: string;
   env: Readonly<Record<string, string>>;
+  /** What it reads from the descriptors 4, 5, and so on. */
+  inputs?: readonly Uint8Array[];
   host: CommandHost;
 };
 

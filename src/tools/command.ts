@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import type { GroupWatcher } from "./group-watcher.ts";
+import { coverInherited } from "./inherited-descriptors.ts";
 import { killSessions } from "./process-groups.ts";
 import { toTerminalLaunch } from "./terminal.ts";
 
@@ -34,6 +35,8 @@ export type CommandOptions = {
   onOutput: (chunk: Buffer) => void;
   /** Where the command reads from: nothing by default, what is written to `RunningCommand.input`, or an open descriptor. */
   input?: "pipe" | number | undefined;
+  /** What the command reads from the descriptors 4, 5, and so on; none by default. */
+  inputs?: readonly Uint8Array[] | undefined;
   /** Path of util-linux' `script`: the command reads from, and writes to, a terminal of its own. */
   terminal?: string | undefined;
 };
@@ -82,7 +85,7 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
     cancelTimeout?.();
     output.close();
     child.stdin?.destroy();
-    child.stdio[3]?.destroy();
+    for (const stream of child.stdio.slice(3)) stream?.destroy();
     for (const group of groups) watcher.ended(group);
   };
   const untilEnd = async (): Promise<CommandEnd> => {
@@ -109,7 +112,7 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
   return { pid: groups.at(-1)!, input: child.stdin, ended: untilEnd() };
 }
 
-function launch({ argv, cwd, env, input, terminal }: CommandOptions): ChildProcess {
+function launch({ argv, cwd, env, input, inputs = [], terminal }: CommandOptions): ChildProcess {
   const launched =
     terminal === undefined
       ? { program: "/bin/sh", args: ["-c", LAUNCH_SCRIPT, "sh", ...argv], env }
@@ -118,11 +121,17 @@ function launch({ argv, cwd, env, input, terminal }: CommandOptions): ChildProce
     cwd,
     env: launched.env,
     detached: true,
-    stdio: [input ?? (terminal === undefined ? "ignore" : "pipe"), "pipe", "pipe", "pipe"],
+    stdio: coverInherited([
+      input ?? (terminal === undefined ? "ignore" : "pipe"),
+      "pipe",
+      "pipe",
+      "pipe",
+      ...inputs.map(() => "pipe" as const),
+    ]),
   });
   // Neither reads a command that has ended, or was killed before it began. Who writes its input learns it from the write.
   child.stdin?.on("error", () => {});
-  child.stdio[3]?.on("error", () => {});
+  for (const stream of child.stdio.slice(3)) stream?.on("error", () => {});
   return child;
 }
 
@@ -138,8 +147,9 @@ function watchExit(child: ChildProcess): Promise<number> {
 }
 
 /** Lets the command begin as soon as the watcher knows its groups: in a terminal there is a second one, whose number is added to `groups`. */
-async function release(child: ChildProcess, groups: number[], { watcher, log, terminal }: CommandOptions): Promise<void> {
+async function release(child: ChildProcess, groups: number[], { inputs = [], watcher, log, terminal }: CommandOptions): Promise<void> {
   const gate = child.stdio[3] as Readable & Writable;
+  for (const [index, input] of inputs.entries()) (child.stdio[4 + index] as Writable).end(input);
   await watcher.add(groups[0]!, log);
   if (terminal !== undefined) {
     const leader = Number(await readLine(gate));

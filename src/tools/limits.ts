@@ -70,6 +70,20 @@ export const TOOL_LIMITS = {
   inputBytes: 1_048_576,
   /** Characters of a command in lists and notes. */
   shownCommandChars: 80,
+  /** Processes and threads of a sandboxed command at the same time; then it cannot start another one. */
+  sandboxProcesses: 1_024,
+  /** A sandboxed command that makes a file larger gets SIGXFSZ. */
+  sandboxFileBytes: 4_294_967_296,
+  /** Private memory of one process of a sandboxed command; then an allocation fails. */
+  sandboxProcessBytes: 8_589_934_592,
+  /** Content of /tmp, of the home directory and of /dev/shm in a sandbox, each in memory; then they are full. */
+  sandboxTemporaryBytes: 536_870_912,
+  sandboxHomeBytes: 536_870_912,
+  sandboxSharedBytes: 67_108_864,
+  /** The trial of the sandbox is killed when it takes longer, and there is no sandbox. */
+  sandboxTrialMs: 20_000,
+  /** After a trial that failed: how long its result is kept. */
+  sandboxRetryMs: 60_000,
   /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
   errorPathChars: 300,

@@ -1,26 +1,38 @@
-/** What one command may reach. */
+/** What one command may reach. Paths are absolute and free of links. */
 export type SandboxRequest = {
   /** The program and its arguments as they would run outside. */
   argv: readonly string[];
-  /** Real path of a directory inside the workspace. */
+  /** Where the command starts: the workspace or a directory in it. */
   cwd: string;
-  /** Real path; the only directory of the host that the command may change, or only read with `workspaceAccess: "ro"`. */
+  /** The only directory of the host that the command may change, or only read with `workspaceAccess: "ro"`. It has the same path inside. */
   workspace: string;
   workspaceAccess: "ro" | "rw";
   /** The whole environment of the command. */
   env: Readonly<Record<string, string>>;
-  /** Real paths of further directories (or files) that it may read, at the same path. */
+  /** Further directories and files that it may read, at the same path: skills, for example. */
   readable: readonly string[];
-  /** False: an own network namespace without a way out. */
+  /** False: a network of its own with nothing but its own loopback. True: the network of the host, with everything that listens on 127.0.0.1. */
   network: boolean;
 };
-/** What is to be started instead. */
-export type SandboxedCommand = { argv: readonly string[]; env: Readonly<Record<string, string>>; cwd: string };
+
+/** What must be started instead: options of `runCommand`. */
+export type SandboxedCommand = {
+  argv: readonly string[];
+  cwd: string;
+  /** Of the programs that build the sandbox. The command itself gets the environment of the request. */
+  env: Readonly<Record<string, string>>;
+  /** What these programs read from the descriptors 4, 5, and so on. */
+  inputs: readonly Uint8Array[];
+};
+
 export interface Sandbox {
-  /** For people, e.g. "bubblewrap 0.8.0, as user 1000". */
+  /** For people: `bubblewrap 0.8.0, as user 1000`. */
   readonly name: string;
   /** What holds and what does not, one short line each. */
   readonly guarantees: readonly string[];
+  /** Throws when a request cannot be isolated: the text says why, and what to change. */
   wrap(request: SandboxRequest): SandboxedCommand;
 }
+
+/** Whether commands can be isolated on this machine; if not, why, and how to fix it. */
 export type SandboxProbe = { sandbox: Sandbox } | { sandbox: null; reason: string; fix: string };

@@ -25,7 +25,7 @@ function unescape(line: string): string {
   return line.replaceAll(/\\(n|\\)/g, (_, char: string) => (char === "n" ? "\n" : "\\"));
 }
 
-const isolated: Sandbox = { name: "test", guarantees: [], wrap: ({ argv, env, cwd }) => ({ argv, env, cwd }) };
+const isolated: Sandbox = { name: "test", guarantees: [], wrap: ({ argv, env, cwd }) => ({ argv, env, cwd, inputs: [] }) };
 
 /** The questions of the day at the default settings, with a person who allows for good whatever may be allowed for good. */
 async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[]> {

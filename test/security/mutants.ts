@@ -2,6 +2,7 @@ import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
 
 export const INVARIANTS: Readonly<Record<number, string>> = {
@@ -624,4 +625,5 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...WEB_MUTANTS,
   ...COMMAND_MUTANTS,
+  ...SANDBOX_MUTANTS,
 ];

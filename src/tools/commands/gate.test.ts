@@ -37,7 +37,7 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   const isolated: Sandbox = {
     name: "test",
     guarantees: [],
-    wrap: ({ argv, env, cwd, workspaceAccess }) => ({ argv: ["sandboxed", workspaceAccess, ...argv], env, cwd }),
+    wrap: ({ argv, env, cwd, workspaceAccess }) => ({ argv: ["sandboxed", workspaceAccess, ...argv], env, cwd, inputs: [] }),
   };
   const gate = new SettingsCommandGate({
     settings: () => ({
