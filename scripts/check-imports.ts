@@ -17,8 +17,9 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   observe: ["core", "config"],
   auth: ["core", "config", "store"],
   tools: ["core", "config", "observe"],
-  turns: ["core", "config", "routing", "store", "agents", "channels", "observe"],
-  methods: ["core", "config", "protocol", "auth", "store", "routing", "turns", "agents", "channels", "tools", "observe"],
+  approvals: ["core", "store"],
+  turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
+  methods: ["core", "config", "protocol", "auth", "store", "routing", "turns", "agents", "channels", "tools", "observe", "approvals"],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.

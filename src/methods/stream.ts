@@ -94,11 +94,8 @@ export function startEventStream(deps: StreamDeps): () => void {
       agent(event, event.seq, "tool", toolData(event), { cap: "tool-events", droppable: event.phase === "update" }),
     ),
     bus.on("turn.note", (event) => {
-      if (event.kind === "retry") agent(event, event.seq, "run_status", { phase: "retrying", message: event.text }, { droppable: true });
-      else if (event.kind === "approval") {
-        const phase = event.phase === "waiting" ? "waiting-approval" : "approval-resolved";
-        agent(event, event.seq, "lifecycle", { phase, approvalId: event.approvalId, toolCallId: event.callId });
-      } else agent(event, event.seq, "compaction", { phase: event.phase, ...(event.phase === "end" ? { completed: true } : {}) });
+      const { stream, data, droppable } = noteData(event);
+      agent(event, event.seq, stream, data, { droppable });
     }),
     bus.on("turn.ended", (event) => {
       const startedAt = started.get(event.runId) ?? event.outcome.endedAt;
@@ -142,6 +139,15 @@ export function startEventStream(deps: StreamDeps): () => void {
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+/** What explains a pause, as a record of the stream of the agent. */
+function noteData(event: TurnEvents["turn.note"]): { stream: string; data: Wire; droppable: boolean } {
+  if (event.kind === "retry") return { stream: "run_status", data: { phase: "retrying", message: event.text }, droppable: true };
+  if (event.kind === "compaction")
+    return { stream: "compaction", data: { phase: event.phase, ...(event.phase === "end" ? { completed: true } : {}) }, droppable: false };
+  const phase = event.phase === "waiting" ? "waiting-approval" : "approval-resolved";
+  return { stream: "lifecycle", data: { phase, approvalId: event.approvalId, toolCallId: event.callId }, droppable: false };
 }
 
 /**

@@ -20,9 +20,10 @@ export function parseApproval(arg: string): { id: string; decision: ApprovalDeci
 /** The answer to `/approve`: `apply` changes the rows and returns the text; inside a `store.write`. */
 export type ApproveCommand = { apply: () => string; onCommit: () => void };
 
+const only = (text: string): ApproveCommand => ({ apply: () => text, onCommit: () => {} });
+
 /** `/approve` of a person who may answer such questions, or the reason why nothing was done. */
 export function prepareApprove(answers: ApprovalAnswers, submission: Submission, arg: string): ApproveCommand {
-  const only = (text: string): ApproveCommand => ({ apply: () => text, onCommit: () => {} });
   if (submission.mayApprove !== true) return only("Only an owner may answer questions about commands.");
   const parsed = parseApproval(arg);
   if (parsed === null) return only(USAGE);

@@ -147,7 +147,7 @@ async function runSandboxed({ script, env, place, workspaceAccess }: Command): P
   if (probe.sandbox === null) throw new Error(probe.reason);
   const { workspace, skills } = place;
   let output = "";
-  const end = await runCommand({
+  await runCommand({
     ...probe.sandbox.wrap({
       argv: ["/bin/sh", "-c", script],
       cwd: workspace,

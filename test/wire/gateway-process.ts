@@ -38,6 +38,9 @@ export type StartOptions = {
   main?: string;
 };
 
+/** Commands run as the gateway's user, and no person is asked about them. */
+export const UNASKED = { mode: "full", host: "gateway" } as const;
+
 /** A configuration with one model of the deterministic model server. */
 export const modelConfig = (modelUrl: string): Record<string, unknown> => ({
   models: {
@@ -51,6 +54,7 @@ export const modelConfig = (modelUrl: string): Record<string, unknown> => ({
     },
   },
   agents: { defaults: { model: { primary: "test/echo" } } },
+  tools: { exec: UNASKED },
 });
 
 export const newHome = (): string => mkdtempSync(join(tmpdir(), "gateway-"));

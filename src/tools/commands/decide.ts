@@ -86,12 +86,13 @@ function matchesName(pattern: string, name: string): boolean {
 /** The arguments of a command as an entry of the allowlist has them. Pure. */
 export const argPatternOf = (shape: readonly string[]): string => `words:${JSON.stringify(shape)}`;
 
+const isAllowable = ({ path, name, isChangeable }: PlannedProgram): boolean =>
+  !isChangeable && !runsOtherPrograms(path!) && !runsOtherPrograms(name);
+
 /** What would be stored if a person allowed a command for good; null where nothing may be. Pure. */
 export function patternsOf({ programs }: CommandPlan): readonly { pattern: string; argPattern: string }[] | null {
   if (programs === null) return null;
   const started = programs.filter((each) => each.path !== null);
-  const isAllowable = ({ path, name, isChangeable }: PlannedProgram): boolean =>
-    !isChangeable && !runsOtherPrograms(path!) && !runsOtherPrograms(name);
   if (started.length === 0 || !started.every(isAllowable)) return null;
   return started.map(({ path, shape }) => ({ pattern: path!, argPattern: argPatternOf(shape) }));
 }

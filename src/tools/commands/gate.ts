@@ -177,7 +177,8 @@ async function start(
   const wrapped = sandbox.wrap({
     argv,
     cwd,
-    env,
+    // The gateway's own directory for temporary files is not there.
+    env: { ...env, TMPDIR: "/tmp" },
     workspace: await realPathOf(workspace),
     workspaceAccess: readOnly ? "ro" : "rw",
     readable: await Promise.all(outside.map(realPathOf)),
