@@ -4,10 +4,13 @@ import type { Log } from "../core/log.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import { findRunning, killSessions } from "./process-groups.ts";
 
+/** Prints the processes of the sessions in `groups` from the `stat` files of all: pid, name in parentheses, state, parent, group, session. */
+const MEMBERS_SCRIPT = `/^[0-9]+ [(]/ { pid = $1 } sub(/^.*[)] /, "") && index(groups, " " $4 " ") { print pid }`;
+
 /**
- * Keeps the list of process groups that it reads from its stdin, and at the end of file kills them and the other processes of their
- * sessions: when the gateway, the only holder of the other end, has ended in whatever way. Has only shell built-ins, and ignores
- * signals that a command may send to other processes. Of a `stat` file the last line counts: the name of a program may have several.
+ * Keeps the list of process groups that it reads from its stdin, and at the end of file kills them: when the gateway, the only holder of
+ * the other end, has ended in whatever way. Then it kills the other processes of their sessions, which a system without /proc does not
+ * list. Until then it has only shell built-ins, and it ignores signals that a command may send to other processes.
  */
 export const WATCHER_SCRIPT = `trap '' HUP INT QUIT TERM USR1 USR2 PIPE
 groups=' '
@@ -19,15 +22,8 @@ while read -r action group; do
 done
 for group in $groups; do kill -KILL "-$group"; done
 for pass in 1 2; do
-  for stat in /proc/[0-9]*/stat; do
-    line=
-    { while read -r part; do line=$part; done <"$stat"; } 2>/dev/null
-    set -- \${line##*) }
-    case "$groups" in *" \${4:-none} "*)
-      pid=\${stat#/proc/}
-      kill -KILL "\${pid%/stat}" ;;
-    esac
-  done
+  members=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v groups="$groups" '${MEMBERS_SCRIPT}')
+  [ -z "$members" ] || kill -KILL $members
 done`;
 
 /**

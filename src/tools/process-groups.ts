@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { errnoOf } from "../core/files.ts";
 
 /*
@@ -29,8 +29,7 @@ export function killSessions(numbers: Iterable<number>): void {
 export function findRunning(numbers: Iterable<number>): Set<number> {
   const sessions = [...numbers];
   const running = new Set(sessions.filter(hasProcesses));
-  const others = sessions.filter((session) => !running.has(session));
-  if (others.length > 0) for (const session of findMembers(others).values()) running.add(session);
+  for (const session of findMembers(sessions.filter((each) => !running.has(each))).values()) running.add(session);
   return running;
 }
 
@@ -66,15 +65,22 @@ function findMembers(sessions: readonly number[]): Map<number, number> {
   return members;
 }
 
+/** The beginning of a `stat` file has all that is read here; one buffer and three calls for each keep a look at many processes short. */
+const statHead = Buffer.alloc(256);
+
 /** The session of a process; null when it has ended, also when its parent has not noticed yet. */
 function sessionOf(pid: number): number | null {
+  let descriptor: number | null = null;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    descriptor = openSync(`/proc/${pid}/stat`, "r");
+    const stat = statHead.toString("latin1", 0, readSync(descriptor, statHead));
     // The name of the program, in parentheses, may contain anything; after it: state, parent, group, session.
     const [state, , , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 4);
     return state === "Z" || state === "X" ? null : Number(session);
   } catch (err) {
     if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errnoOf(err))) return null;
     throw err;
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
   }
 }

@@ -4,7 +4,6 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
-  existsSync,
   globSync,
   lstatSync,
   mkdirSync,
@@ -262,4 +261,3 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify(answer));
 }
 watcher.killAll();
-if (existsSync(parent)) rmSync(parent, { recursive: true, force: true });

@@ -8,6 +8,7 @@ import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import { textOf, toolContext } from "../../../test/fakes/tool-context.ts";
 import { settled, until } from "../../../test/until.ts";
 import { openGate } from "../../../test/fakes/open-gate.ts";
+import { asId, type SessionKey } from "../../core/ids.ts";
 
 const RUNNING =
   /^Still running as ([a-z]+-[a-z]+) \(pid (\d+)\) after (\d+) s\. Output so far:\n([^]*)\n\nUse process poll, log or kill\.$/;
@@ -126,10 +127,18 @@ test("a session has at most 16 commands in the background, and above that a comm
   assert.equal(textOf(await advanceUntilDone(clock, call)), "done\n");
   assert.ok(!readdirSync(context.workspace).includes("made"));
   const other = toolContext(t);
-  const elsewhere = { ...other, caller: { ...other.caller, sessionKey: "agent:main:other" as typeof other.caller.sessionKey } };
+  const elsewhere = { ...other, caller: { ...other.caller, sessionKey: asId<SessionKey>("agent:main:other") } };
   await background("sleep 300", {}, elsewhere);
   await process("kill", { sessionId: ids[0]! });
   await background("sleep 300");
+});
+
+test("all sessions together have at most 64 commands in the background", async (t) => {
+  const { exec, background, context } = commandTools(t);
+  const inSession = (name: string) => ({ ...context, caller: { ...context.caller, sessionKey: asId<SessionKey>(`agent:main:${name}`) } });
+  for (let count = 0; count < 64; count++) await background("exec sleep 300", {}, inSession(`s${count % 4}`));
+  const refused = await exec({ command: "touch made", background: true }, inSession("s4"));
+  assert.match(textOf(refused), /^All agents together have 64 commands in the background, which is the limit\. .+ Nothing was run\.$/);
 });
 
 test("a command that was started while others reached the limit is stopped", async (t) => {

@@ -213,7 +213,7 @@ test("output that is longer than a result is cut at the front; the rest is in a 
   const { exec, process, outputDir } = commandTools(t);
   const text = textOf(await exec({ command: "seq 1 30000; exit 4" }));
   const notice =
-    /\n\[Lines (\d+) to 30000 of 30000 \(164\.9 KB\)\. The rest: process log with sessionId (\S+), or the file (.*)\]\n\nExit code 4\.$/;
+    /\n\[Lines (\d+) to 30000 of 30000 \(164\.9 KB\)\. The rest is kept for 30 minutes: process log with sessionId (\S+), or the file (.*)\]\n\nExit code 4\.$/;
   const [all, from, id, path] = notice.exec(text) ?? [];
   const output = text.slice(0, -all!.length);
   assert.ok(output.startsWith(`${from}\n`) && output.length <= 32_000 && output.length > 31_000);

@@ -247,5 +247,6 @@ function endResult(commands: BackgroundCommands, command: AgentCommand): ToolRes
 
 function whereIsRest({ id, output }: AgentCommand): string {
   const file = output.path === null ? "" : `, or the file ${output.path}`;
-  return `The rest: process log with sessionId ${id}${file}`;
+  const minutes = TOOL_LIMITS.endedCommandMs / 60_000;
+  return `The rest is kept for ${minutes} minutes: process log with sessionId ${id}${file}`;
 }

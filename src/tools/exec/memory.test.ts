@@ -62,7 +62,7 @@ test("a command with 100 MB of output costs less than 1 MB of memory, and all of
   assert.ok(peak! < 1_048_576, `${peak} bytes at the highest`);
   assert.ok(after! < 1_048_576, `${after} bytes afterwards`);
   assert.ok(shown! > 0 && chars! < 32_500);
-  const [, path] = /\(95\.4 MB\)\. The rest: process log with sessionId \S+, or the file (.+)\]$/.exec(notice) ?? [];
+  const [, path] = /\(95\.4 MB\)\. The rest is kept for 30 minutes: process log with sessionId \S+, or the file (.+)\]$/.exec(notice) ?? [];
   const tail = spawnSync("sh", ["-c", 'wc -c < "$1"', "sh", path!], { encoding: "utf8" }).stdout;
   assert.equal(Number(tail), 100_000_000);
 });

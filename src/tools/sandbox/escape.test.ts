@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
@@ -19,8 +20,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { ESCAPE_CASES, type EscapeCase } from "../../../test/sandbox/escape-cases.ts";
-import { findObstacle, needsOtherFileSystem, TEST_DIRECTORY } from "../../../test/sandbox/sandboxed-command.ts";
 import type { EscapeAnswer, EscapeGreeting, EscapeRequest } from "../../../test/sandbox/escape-host.ts";
+import { findObstacle, needsOtherFileSystem, TEST_DIRECTORY } from "../../../test/sandbox/sandboxed-command.ts";
 
 const HOST = join(import.meta.dirname, "../../../test/sandbox/escape-host.ts");
 const ORDINARY_USER = 65_534;
@@ -76,8 +77,9 @@ class EscapeHost {
     return this.#read() as Promise<EscapeAnswer>;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#child.stdin!.end();
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, "exit");
   }
 
   async #read(): Promise<unknown> {
@@ -129,8 +131,8 @@ for (const user of USERS) {
     chownSync(directory, user.id, user.id);
     const host = new EscapeHost(user, directory);
     const { sandbox, reason } = await host.greeting();
-    after(() => {
-      host.close();
+    after(async () => {
+      await host.close();
       rmSync(directory, { recursive: true, force: true });
     });
     const skip = sandbox === null && needsOtherFileSystem(reason) && reason;

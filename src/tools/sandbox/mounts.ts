@@ -41,7 +41,10 @@ const SYSTEM_PATHS = [...PROGRAM_PATHS, ...KERNEL_PATHS, "/etc", "/run"];
 /** The user of commands in the sandbox; outside it is the user who runs the gateway. */
 export const INSIDE_ID = 1_000;
 
-/** Small files, by their path in the sandbox. 65534 stands for all users but the command's. Without them, programs find no name for their user and no address for localhost. */
+/**
+ * Small files, by their path in the sandbox. Without them, programs find no name for their user and no address for localhost. 65534 stands
+ * for all users but the command's.
+ */
 const SMALL_FILES: Readonly<Record<string, string>> = {
   "/etc/passwd": `agent:x:${INSIDE_ID}:${INSIDE_ID}:agent:/:/bin/sh\nother:x:65534:65534:other:/:/bin/false\n`,
   "/etc/group": `agent:x:${INSIDE_ID}:\nother:x:65534:\n`,
@@ -117,7 +120,7 @@ function homeMount({ env, workspace, readable }: SandboxRequest): Mount[] {
   return shown.some((path) => isIn(path, home)) ? [] : [temporary(home, TOOL_LIMITS.sandboxHomeBytes)];
 }
 
-/** The small files of a sandbox, in the order of their paths. */
+/** The small files of a sandbox. One with the host's network has the host's names. */
 export const smallFiles = (network: boolean): [path: string, content: string][] =>
   Object.entries(SMALL_FILES).filter(([path]) => !network || !NETWORK_PATHS.includes(path) || !existsSync(path));
 

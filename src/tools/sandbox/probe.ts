@@ -94,7 +94,7 @@ async function run(
 
 /** What a command in the sandbox could do, or why none could be run; null when everything failed that must fail. */
 async function findWayOut(sandbox: Sandbox, userId: number, options: SandboxOptions): Promise<string | null> {
-  const directory = await mkdtemp(join(await realpath(options.directory), "sandbox-trial-"));
+  const directory = await mkdtemp(join(await realpath(options.directory), "sandbox-"));
   const servers: Server[] = [];
   try {
     const workspace = join(directory, "workspace");
@@ -172,7 +172,7 @@ const SETTINGS: readonly { path: string; value: string; fix: string }[] = [
 function findFix(userId: number): string {
   const setting = SETTINGS.find(({ path, value }) => readSetting(path) === value);
   if (setting !== undefined) return setting.fix;
-  const user = userId === 0 ? `If the gateway can do so, ${AS_USER}. ` : "";
+  const user = userId === 0 ? `Best, ${AS_USER}. ` : "";
   return `${user}bubblewrap has to be version 0.8.0 or newer. A container has to allow user namespaces and mounts in them.`;
 }
 

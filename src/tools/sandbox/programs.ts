@@ -14,8 +14,8 @@ export const INSTALL: Readonly<Record<Program, string>> = {
   bwrap: "Install the package bubblewrap, version 0.8.0 or newer (Debian and Ubuntu: apt-get install bubblewrap).",
   choom: "Install the package util-linux.",
   prlimit: "Install the package util-linux.",
-  perl: `Better, ${AS_USER}. Or install the package perl.`,
-  setpriv: `Better, ${AS_USER}. Or install the package util-linux.`,
+  perl: `Best, ${AS_USER}. Or install the package perl.`,
+  setpriv: `Best, ${AS_USER}. Or install the package util-linux.`,
 };
 
 /** Not the directories of PATH, which may lead into a workspace. */
