@@ -20,6 +20,7 @@ import {
   type ToolProfile,
 } from "../tools/policy.ts";
 import {
+  effectOf,
   isToolName,
   TOOL_NAMES,
   TOOL_SECTIONS,
@@ -159,7 +160,10 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
     tools: decisions,
-    commands: deps.commandSettings({ agentId, surface, mayWrite }),
+    commands: {
+      isGranted: decisions.some(({ tool, isGranted }) => effectOf(tool) === "run" && isGranted),
+      ...deps.commandSettings({ agentId, surface, mayWrite }),
+    },
   };
 }
 
