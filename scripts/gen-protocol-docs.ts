@@ -36,6 +36,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
   logs: "State",
   message: "Sending",
   models: "Models",
+  openclaw: "Questions about commands",
+  plugin: "Questions about commands",
   poll: "Sending",
   question: "State",
   route: "Routing",

@@ -29,9 +29,9 @@ test("approvals lists what waits, each command on one line", async () => {
   assert.match(first!, new RegExp(`^${shortId(id)} +main +agent:main:main +touch \\./a ⏎ rm -rf /tmp/b +gateway +\\S+.* in 30 min$`));
   assert.match(second!, new RegExp(`^${shortId(long)} .* echo x{150,154}… +gateway`));
   assert.match(err, new RegExp(`openclaw approvals resolve ${shortId(id)} allow-once\\|allow-always\\|deny`));
-  const { pending } = await json<{ pending: { id: string; request: { command: string } }[] }>("pending");
+  const { approvals: rows } = await json<{ approvals: { id: string; summary: string }[] }>("pending");
   assert.deepEqual(
-    pending.map((each) => [each.id, each.request.command.length]),
+    rows.map((each) => [each.id, each.summary.length]),
     [
       [id, 23],
       [long, 505],

@@ -44,7 +44,7 @@ type WholeApproval = ApprovalEnding &
 export const approvalsPending: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const pending = await callGateway<PendingApproval[]>(invocation, APPROVALS, "exec.approval.list");
-  out.result({ pending }, () => {
+  out.result({ approvals: pending.map(toRow) }, () => {
     const [first] = pending;
     if (!first) return out.line("No questions wait for an answer.");
     out.table(
@@ -70,6 +70,12 @@ export const approvalsPending: CommandHandler = async (invocation) => {
     out.note(`The whole command: openclaw approvals show ${shortId(first.id)}`);
     out.note(`Answer with: openclaw approvals resolve ${shortId(first.id)} ${first.request.allowedDecisions.join("|")}`);
   });
+};
+
+/** The fields that OpenClaw's own command prints, and the whole request. */
+const toRow = ({ id, request, createdAtMs, expiresAtMs }: PendingApproval): Record<string, unknown> => {
+  const { agentId, sessionKey, command } = request;
+  return { id, kind: "exec", agentId, sessionKey, createdAtMs, expiresAtMs, summary: command, request };
 };
 
 /** `openclaw approvals show <id>` */

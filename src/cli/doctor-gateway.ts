@@ -167,10 +167,7 @@ const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     }),
   ]);
 
-type Explanation = {
-  tools: { tool: string; isGranted: boolean }[];
-  /** Absent in a gateway of an earlier version. */ commands?: CommandPolicy;
-};
+type Explanation = { /** Absent in a gateway of an earlier version. */ commands?: CommandPolicy };
 
 /** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
 const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>
@@ -186,16 +183,15 @@ const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     });
   });
 
-function commandFindings(agent: string, { tools, commands }: Explanation): DoctorFinding[] {
+function commandFindings(agent: string, { commands }: Explanation): DoctorFinding[] {
   if (!commands) return [];
-  const { mode, rule, host, hostRule, readOnly } = commands;
-  const mayRun = tools.some(({ tool, isGranted }) => tool === "bash" && isGranted);
-  const isOpen = mayRun && mode === "full" && host !== "sandbox" && !readOnly;
+  const { isGranted, mode, rule, host, hostRule, readOnly } = commands;
+  const isOpen = isGranted && mode === "full" && host !== "sandbox" && !readOnly;
   return [
     findingUnless(!isOpen, `commands:${agent}`, `agent ${agent} runs no command unasked for people on channels outside of the sandbox`, {
       severity: "warning",
       title: `people on channels can have agent ${agent} run any command as the gateway's user`,
-      why: `they may use bash, ${rule} runs every command without a question, and ${hostRule} puts it outside of the sandbox.`,
+      why: `their messages grant the tools for commands, ${rule} runs every command without a question, and ${hostRule} puts it outside of the sandbox.`,
       fix: `openclaw exec-policy set --mode auto --host sandbox --agent ${agent}`,
     }),
   ];

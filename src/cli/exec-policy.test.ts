@@ -6,6 +6,7 @@ import { callCli, type CliCall } from "../../test/cli-call.ts";
 import { startApprovalsBench } from "../../test/fakes/approvals-bench.ts";
 
 const OPEN = {
+  isGranted: true,
   mode: "full",
   rule: 'agents.entries.open.tools.exec.mode "full"',
   host: "gateway",
@@ -13,12 +14,21 @@ const OPEN = {
   alwaysAsk: false,
   readOnly: false,
 };
-const ASK = { mode: "ask", rule: 'tools.exec.mode "ask"', host: "auto", hostRule: "the default", alwaysAsk: true, readOnly: false };
+const ASK = {
+  isGranted: true,
+  mode: "ask",
+  rule: 'tools.exec.mode "ask"',
+  host: "auto",
+  hostRule: "the default",
+  alwaysAsk: true,
+  readOnly: false,
+};
 const SANDBOX = { ...ASK, mode: "auto", rule: 'the default mode "auto"', host: "sandbox", alwaysAsk: false, readOnly: true };
+const DENIED = { ...OPEN, isGranted: false };
 
-/** The agents of the gateway: `open` has everything for everyone, `main` nothing for people on channels. */
+/** The agents of the gateway: `open` has everything for everyone, `main` the sandbox for people on channels, `closed` no tools. */
 const bench = await startApprovalsBench({
-  "agents.list": { scope: "operator.read", run: () => ({ agents: [{ id: "main" }, { id: "open" }], defaultId: "main" }) },
+  "agents.list": { scope: "operator.read", run: () => ({ agents: [{ id: "main" }, { id: "open" }, { id: "closed" }], defaultId: "main" }) },
   "channels.status": {
     scope: "operator.read",
     run: () => ({ channelOrder: ["irc"], channelAccounts: { irc: [{ accountId: "default", connected: true, state: "ready" }] } }),
@@ -28,15 +38,16 @@ const bench = await startApprovalsBench({
     run: ({ agentId = "main", channel }: { agentId?: string; channel?: string }) => ({
       agentId,
       surface: channel === undefined ? "operator" : "channel",
-      tools: [{ tool: "bash", isGranted: agentId === "open" || channel === undefined, rule: "a rule" }],
-      commands: agentId === "open" ? OPEN : channel === undefined ? ASK : SANDBOX,
+      tools: [],
+      commands: agentId === "open" ? OPEN : agentId === "closed" ? DENIED : channel === undefined ? ASK : SANDBOX,
     }),
   },
 });
 after(() => bench.stop());
 const CONFIG = join(bench.state, "openclaw.json");
 const configured = (): unknown => JSON.parse(readFileSync(CONFIG, "utf8"));
-const configure = (value: object): void => writeFileSync(CONFIG, JSON.stringify({ agents: { entries: { main: {}, open: {} } }, ...value }));
+const configure = (value: object): void =>
+  writeFileSync(CONFIG, JSON.stringify({ agents: { entries: { main: {}, open: {}, closed: {} } }, ...value }));
 const policy = (...words: string[]): Promise<CliCall> => callCli(bench.state, ["exec-policy", ...words]);
 configure({});
 
@@ -54,6 +65,7 @@ test("exec-policy show says what holds, which setting says so, and what it amoun
   const other = await policy("show", "--channel", "irc");
   assert.match(other.out, /^Agent main, messages of irc\n[^]*\nhost +sandbox +the default\n$/);
   assert.match(other.err, /with a workspace that they cannot change/);
+  assert.match((await policy("show", "--agent", "closed")).err, /^The tools for commands are denied, .*openclaw tools explain\n$/);
   const json = await policy("show", "--agent", "open", "--json");
   assert.deepEqual(JSON.parse(json.out), { agentId: "open", surface: "operator", ...OPEN });
   assert.equal((await policy("show", "--agent", "opne")).code, 2);
@@ -76,7 +88,7 @@ for (const [name, before, exec] of PRESETS) {
     assert.equal(code, 0, err);
     assert.match(out, /^tools\.exec\.mode = \w+\n/);
     assert.match(err, /Saved in .*openclaw\.json/);
-    assert.deepEqual(configured(), { agents: { entries: { main: {}, open: {} } }, tools: { deny: ["edit"], exec } });
+    assert.deepEqual(configured(), { agents: { entries: { main: {}, open: {}, closed: {} } }, tools: { deny: ["edit"], exec } });
   });
 }
 
@@ -86,7 +98,7 @@ test("exec-policy set changes what is given, for all agents or for one", async (
   const { out } = await policy("set", "--mode", "ask", "--host", "gateway", "--agent", "open");
   assert.equal(out, "agents.entries.open.tools.exec.mode = ask\nagents.entries.open.tools.exec.host = gateway\n");
   assert.deepEqual(configured(), {
-    agents: { entries: { main: {}, open: { tools: { exec: { mode: "ask", host: "gateway" } } } } },
+    agents: { entries: { main: {}, open: { tools: { exec: { mode: "ask", host: "gateway" } } }, closed: {} } },
     tools: { exec: { host: "sandbox" } },
   });
   assert.match((await policy("set", "--mode", "deny")).err, /Agents with another setting of their own: open\./);
@@ -120,6 +132,7 @@ test("doctor warns about an agent that runs everything for people on channels", 
     [
       ["commands:open", "warning", "openclaw exec-policy set --mode auto --host sandbox --agent open"],
       ["commands:main", "ok", undefined],
+      ["commands:closed", "ok", undefined],
     ],
   );
   assert.match(about[0]!.title, /people on channels can have agent open run any command/);

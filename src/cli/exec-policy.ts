@@ -9,6 +9,8 @@ import { sanitizeLine } from "./terminal-text.ts";
 
 /** What holds for commands, as `tools.explain` has it. */
 export type CommandPolicy = {
+  /** The tools for commands are granted at all. */
+  isGranted: boolean;
   mode: string;
   rule: string;
   host: string;
@@ -49,7 +51,8 @@ export const execPolicyShow: CommandHandler = async (invocation) => {
 };
 
 /** What the settings amount to, one line each. */
-function policyNotes({ mode, host, alwaysAsk, readOnly }: CommandPolicy): readonly string[] {
+function policyNotes({ isGranted, mode, host, alwaysAsk, readOnly }: CommandPolicy): readonly string[] {
+  if (!isGranted) return ["The tools for commands are denied, so that no command runs. Which setting denies them: openclaw tools explain"];
   const asks = alwaysAsk ? "The document of the allowlist says ask always: programs of the allowlist are asked about as well." : undefined;
   return [MODE_TEXTS[mode], asks, mode === "deny" ? undefined : hostText(mode, host, readOnly)].filter((text) => text !== undefined);
 }

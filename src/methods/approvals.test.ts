@@ -115,6 +115,13 @@ const detailOf = async (promise: Promise<unknown>): Promise<unknown> =>
     (err: { details?: Answer; message: string }) => err.details?.["code"] ?? err.message,
   );
 
+test("the lists of other kinds of questions, which clients ask for as well, are empty", async (t) => {
+  const { call, ask } = openMethods(t);
+  await ask();
+  assert.deepEqual(await call("openclaw.approval.list"), []);
+  assert.deepEqual(await call("plugin.approval.list"), []);
+});
+
 test("what is not offered, other kinds, other words and other ids are refused", async (t) => {
   const { call, ask } = openMethods(t);
   const { id } = await ask("sh ./build.sh", { patterns: [] });

@@ -53,6 +53,9 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
         return { id: known.id, decision: status === "allowed" ? decision : status === "pending" ? null : "deny", status };
       },
     },
+    // Clients list these beside the questions about commands, and fail when one is missing.
+    "openclaw.approval.list": { scope: "operator.approvals", run: () => [] },
+    "plugin.approval.list": { scope: "operator.approvals", run: () => [] },
     "exec.approvals.get": { scope: "operator.admin", run: () => toDocumentAnswer(allowlist) },
     "exec.approvals.set": {
       scope: "operator.admin",

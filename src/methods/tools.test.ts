@@ -169,15 +169,15 @@ test("the explanation names the setting that decides, for operators, people and 
 test("the explanation says what holds for commands of the same caller", async (t) => {
   const { call, bench } = openTools(t, { agents: { entries: { main: { tools: { allow: ["bash"] } }, work: {} } } });
   const commandsOf = async (params: object): Promise<unknown[]> => {
-    const { mode, rule, readOnly } = (await call("tools.explain", params))["commands"] as Answer;
-    return [mode, rule, readOnly];
+    const { isGranted, mode, rule, readOnly } = (await call("tools.explain", params))["commands"] as Answer;
+    return [isGranted, mode, rule, readOnly];
   };
-  assert.deepEqual(await commandsOf({ agentId: "work" }), ["ask", "the mode of work", false]);
-  assert.deepEqual(await commandsOf({}), ["ask", "the mode of main", true], "tools.allow leaves out write");
-  assert.deepEqual(await commandsOf({ channel: "telegram", agentId: "work" }), ["auto", "the mode of work", true]);
+  assert.deepEqual(await commandsOf({ agentId: "work" }), [true, "ask", "the mode of work", false]);
+  assert.deepEqual(await commandsOf({}), [true, "ask", "the mode of main", true], "tools.allow leaves out write");
+  assert.deepEqual(await commandsOf({ channel: "telegram", agentId: "work" }), [false, "auto", "the mode of work", true]);
   await bench.call("sessions.create", { key: "agent:work:main" });
   await bench.call("sessions.patch", { key: "agent:work:main", permissionMode: "read-only" });
-  assert.deepEqual(await commandsOf({ agentId: "work", sessionKey: "agent:work:main" }), ["ask", "the mode of work", true]);
+  assert.deepEqual(await commandsOf({ agentId: "work", sessionKey: "agent:work:main" }), [false, "ask", "the mode of work", true]);
 });
 
 test("a call by an operator runs in the agent's workspace, and refusals say which rule denies", async (t) => {

@@ -20,6 +20,7 @@ import {
   type ToolProfile,
 } from "../tools/policy.ts";
 import {
+  effectOf,
   findToolName,
   TOOL_NAMES,
   TOOL_SECTIONS,
@@ -162,7 +163,10 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
     tools: decisions,
     files: deps.fileAccess(agentId, surface),
-    commands: deps.commandSettings({ agentId, surface, mayWrite }),
+    commands: {
+      isGranted: decisions.some(({ tool, isGranted }) => effectOf(tool) === "run" && isGranted),
+      ...deps.commandSettings({ agentId, surface, mayWrite }),
+    },
   };
 }
 

@@ -45,6 +45,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   health: objectSchema({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
   "last-heartbeat": NO_PARAMS,
   "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
+  "openclaw.approval.list": NO_PARAMS,
+  "plugin.approval.list": NO_PARAMS,
   "route.explain": objectSchema(
     {
       channel: boundedString(64),

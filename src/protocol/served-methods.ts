@@ -61,6 +61,8 @@ export const SERVED_METHODS = [
   "message.action",
   "models.list",
   "models.set",
+  "openclaw.approval.list",
+  "plugin.approval.list",
   "poll",
   "question.list",
   "route.explain",

@@ -363,6 +363,8 @@ const ADMINISTRATION = {
   "exec.approval.resolve": { served: ["id", "decision"] },
   "exec.approval.waitDecision": { served: ["id"] },
   "exec.approvals.get": { served: [] },
+  "openclaw.approval.list": { served: [] },
+  "plugin.approval.list": { served: [] },
   "exec.approvals.set": { served: ["file", "baseHash"] },
   "deadletters.drop": { served: ["id"] },
   "deadletters.list": { served: [] },

@@ -16,6 +16,9 @@ const COMMANDS: readonly Command[] = [
   { args: ["models", "list"], shows: /test\/echo|echo/ },
   { args: ["devices", "list"], shows: /device|paired|pending/i },
   { args: ["logs", "--limit", "20", "--plain"], shows: /subsystem|gateway|client/i },
+  { args: ["approvals", "pending"], shows: /No pending approvals/ },
+  { args: ["approvals", "allowlist", "add", "--gateway", "/usr/bin/touch"], shows: /\/usr\/bin\/touch/ },
+  { args: ["approvals", "get", "--gateway"], shows: /Allowlist[^]*\/usr\/bin\/touch/ },
   { args: ["system", "presence"], shows: /gateway/i },
   { args: ["system", "heartbeat", "last"], shows: /null|none|\{/i },
 ];
