@@ -36,7 +36,7 @@ function open(t: TestContext, newId?: () => string) {
   return { ...parts, store, clock, ended, ask };
 }
 
-test("the first answer counts, whoever gives the second", async (t) => {
+test("the first answer counts, also against a second one at the same time", async (t) => {
   const { approvals, ask, ended } = open(t);
   const { id, answer } = await ask();
   const results = await Promise.all([
@@ -100,7 +100,7 @@ test("what is allowed for good is stored with its patterns, once", async (t) => 
   assert.deepEqual(allowlist.entries("other"), []);
 });
 
-test("a command that cannot be allowed for good keeps waiting when somebody tries", async (t) => {
+test("a command that cannot be allowed for good keeps waiting when a person tries", async (t) => {
   const { approvals, ask } = open(t);
   const { id } = await ask("sh -c ls", undefined, { patterns: [] });
   await assert.rejects(approvals.answer(id, "allow-always", ANN), /allow-always is not offered.*/);

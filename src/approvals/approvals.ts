@@ -47,7 +47,7 @@ export const shortId = (id: string): string => id.slice(0, SHORT_ID_CHARS);
 
 type Waiter = { resolve: (approval: ApprovalRow) => void; cancelTimer: () => void };
 
-/** Questions to people: asked once, answered once by whoever is first, and closed at a restart. */
+/** Questions to people: asked once, answered once by the first who answers, and closed at a restart. */
 export class Approvals {
   readonly #deps: ApprovalsDeps;
   readonly #waiters = new Map<string, Waiter>();

@@ -24,7 +24,7 @@ function refusalOf({ id, status, resolver, resolvedAt }: ApprovalRow): string {
     case "denied":
       return `${resolver?.id ?? "a person"} denied it${at} (${question}). Do not try it in another way; say what you wanted and ask what to do.`;
     case "expired":
-      return `there was no answer to ${question} in time. The command can be asked about again when somebody is there.`;
+      return `there was no answer to ${question} in time. Ask whether to try again.`;
     default:
       return `the turn was stopped before ${question} was answered.`;
   }

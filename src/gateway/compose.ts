@@ -4,6 +4,7 @@ import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
+import { existsSync, realpathSync } from "node:fs";
 import { randomBytes, randomUUID } from "node:crypto";
 import { AnswerCache } from "../methods/answer-cache.ts";
 import { toDeviceRequestRow } from "../methods/devices.ts";
@@ -145,7 +146,7 @@ function composeGate(
   return new SettingsCommandGate({
     settings: (caller) => commandSettings(running, allowlist, caller),
     sandbox: createSandboxProbe({
-      hidden: [paths.state, paths.config],
+      hidden: [paths.state, ...(existsSync(paths.config) ? [paths.config] : [])].map((path) => realpathSync(path)),
       directory: paths.gateway,
       watcher: new GroupWatcher(clock),
       log: log.child({ subsystem: "sandbox" }),

@@ -203,7 +203,7 @@ function toCommandRow(approval: ApprovalRow): Record<string, unknown> {
   };
 }
 
-/** Where the document is kept, for people; it is no file. */
+/** Where the document is kept, for people; not the path of a file. */
 const DOCUMENT_PLACE = "gateway.db#exec-approvals";
 
 function toDocumentAnswer(allowlist: CommandAllowlist): Record<string, unknown> {

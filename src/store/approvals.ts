@@ -2,7 +2,7 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { Store } from "./open.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
 
-/** `expired`: nobody answered in time. `cancelled`: what asked has ended before. */
+/** `expired`: there was no answer in time. `cancelled`: what asked has ended before. */
 export type ApprovalStatus = "pending" | "allowed" | "denied" | "expired" | "cancelled";
 export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
 export type ApprovalReason = "user" | "timeout" | "run-aborted" | "gateway-restart";

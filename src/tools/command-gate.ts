@@ -15,6 +15,8 @@ export type CommandRequest = {
   env: Readonly<Record<string, string>>;
   /** Names of the variables in it that the call itself sets. */
   ownVariables: readonly string[];
+  /** What it reads while it runs. The agent writes a pipe or a terminal later, without a further decision. */
+  input: "none" | "pipe" | "terminal";
   /** Where the call asks to run; undefined leaves it to the settings. */
   host: CommandHost | undefined;
 };

@@ -13,6 +13,8 @@ export type SandboxRequest = {
   readable: readonly string[];
   /** False: a network of its own with nothing but its own loopback. True: the network of the host, with everything that listens on 127.0.0.1. */
   network: boolean;
+  /** It has a terminal of its own, from which keys like C-c reach it as signals. */
+  terminal?: boolean;
 };
 
 /** What must be started instead: options of `runCommand`. */

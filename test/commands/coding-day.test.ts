@@ -53,7 +53,15 @@ async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[
     const caller = { ...permit.caller, runId: asId<never>(`turn-${at}`) };
     for (const { text, isOutside } of turn) {
       const host = isOutside && hasSandbox ? ("gateway" as const) : undefined;
-      const request = { callId: "c", command: text, cwd: workspace, env: { PATH: "/usr/bin:/bin" }, ownVariables: [], host };
+      const request = {
+        callId: "c",
+        command: text,
+        cwd: workspace,
+        env: { PATH: "/usr/bin:/bin" },
+        ownVariables: [],
+        input: "none" as const,
+        host,
+      };
       await gate.allow(request, { ...permit, caller }, new AbortController().signal);
     }
   }

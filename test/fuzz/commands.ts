@@ -82,7 +82,7 @@ export class CommandFuzz {
     this.#afterAnswer = change ?? ((): void => {});
     const permit = testPermit(this.#workspace);
     const before = await planCommand({ command, cwd, env, host: "gateway" }, permit);
-    const request = { callId: `c${at}`, command, cwd, env, ownVariables: [], host: undefined };
+    const request = { callId: `c${at}`, command, cwd, env, ownVariables: [], input: "none" as const, host: undefined };
     const caller = { ...permit.caller, runId: asId<never>(`r${at}`) };
     let allowed: AllowedCommand;
     try {

@@ -1,4 +1,5 @@
 import type { COMMAND_MODES } from "../../core/command-modes.ts";
+import type { CommandRequest } from "../command-gate.ts";
 import { isShellBuiltIn, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
 import type { CommandPlan, PlannedProgram } from "./plan.ts";
 
@@ -104,7 +105,10 @@ export function repeatKey(plan: CommandPlan, cwd: string): string {
 }
 
 /** What a person should know before an answer, one sentence each. Pure. */
-export function warningsOf({ programs, files, host }: CommandPlan, env: readonly string[]): readonly string[] {
+export function warningsOf(
+  { programs, files, host }: CommandPlan,
+  { ownVariables, input }: Pick<CommandRequest, "ownVariables" | "input">,
+): readonly string[] {
   const carriers = programs?.filter(({ path, name }) => path !== null && (runsOtherPrograms(path) || runsOtherPrograms(name))) ?? [];
   return [
     ...(programs === null
@@ -113,7 +117,8 @@ export function warningsOf({ programs, files, host }: CommandPlan, env: readonly
     ...carriers.map(({ name }) => `${programName(name)} runs what its arguments or files say.`),
     ...(programs?.some(({ isChangeable }) => isChangeable) ? ["It runs a program that the agent can change."] : []),
     ...(files.length > 0 ? [`Bound to the present content of ${files.map(({ path }) => path).join(", ")}.`] : []),
-    ...(env.length > 0 ? [`The call sets ${env.join(", ")}.`] : []),
+    ...(ownVariables.length > 0 ? [`The call sets ${ownVariables.join(", ")}.`] : []),
+    ...(input !== "none" ? ["The agent can write to it while it runs, and is not asked about that."] : []),
     ...(host === "gateway" ? ["It runs outside of the sandbox, with the rights of the gateway."] : []),
   ];
 }

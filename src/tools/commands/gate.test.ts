@@ -64,7 +64,7 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   let calls = 0;
   const allow = (command: string, more: { host?: CommandHost; ownVariables?: string[]; cwd?: string; signal?: AbortSignal } = {}) => {
     const { host, ownVariables = [], cwd = workspace, signal = new AbortController().signal } = more;
-    return gate.allow({ callId: `c${++calls}`, command, cwd, env: { PATH }, ownVariables, host }, permit as never, signal);
+    return gate.allow({ callId: `c${++calls}`, command, cwd, env: { PATH }, ownVariables, input: "none", host }, permit as never, signal);
   };
   /** `runs`, or why not. */
   const outcome = async (command: string, more = {}): Promise<string> => {

@@ -134,7 +134,7 @@ export class SettingsCommandGate implements CommandGate {
         cwd: request.cwd,
         host,
         resolvedPath: plan.programs?.find(({ path }) => path !== null)?.path ?? null,
-        warnings: warningsOf(plan, request.ownVariables),
+        warnings: warningsOf(plan, request),
         patterns: request.ownVariables.length > 0 ? [] : (patternsOf(plan) ?? []),
         digest: plan.digest,
       },
@@ -168,7 +168,7 @@ type Decision = { request: CommandRequest; permit: ToolPermit; settings: Command
 const denial = (rule: string): Error => new Error(`Not run: commands like this are denied by ${rule}.`);
 
 async function start(
-  { command, cwd, env }: CommandRequest,
+  { command, cwd, env, input }: CommandRequest,
   { workspace, outside }: ToolPermit,
   { host, sandbox, readOnly }: { host: CommandHost; sandbox: Sandbox | null; readOnly: boolean },
 ): Promise<AllowedCommand> {
@@ -183,6 +183,7 @@ async function start(
     workspaceAccess: readOnly ? "ro" : "rw",
     readable: await Promise.all(outside.map(realPathOf)),
     network: false,
+    terminal: input === "terminal",
   });
   return { ...wrapped, host };
 }

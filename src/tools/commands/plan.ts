@@ -126,7 +126,7 @@ async function executableAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** Stands in a shape for one or more arguments that name something in the workspace. */
+/** In a shape: one or more arguments that name something in the workspace. */
 const PATH_FORM = "{path}";
 
 async function lookAt(args: readonly string[], cwd: string, roots: readonly string[]): Promise<Pick<PlannedProgram, "shape" | "within">> {

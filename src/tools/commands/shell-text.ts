@@ -1,13 +1,13 @@
 /** One program with its arguments, as the shell would start it. */
 export type SimpleCommand = {
   words: readonly string[];
-  /** What stands before it; a line break is a `;`. */
+  /** The operator before it; a line break is a `;`. */
   after: "" | "&&" | "||" | ";" | "|";
 };
 
 /** Redirections that neither read nor write a file. */
 const HARMLESS_REDIRECTION = /^(?:2>&1|1>&2|>&2|[12]?> ?\/dev\/null|< ?\/dev\/null)(?=$|[\s;|])/;
-/** Characters that mean something to one of the shells outside of quotes, wherever they stand in a word. */
+/** Characters that mean something to one of the shells outside of quotes, anywhere in a word. */
 const SPECIAL = new Set("$`<>(){}[]*?&");
 /** Those that mean something at the beginning of a word, or behind a colon or an equals sign. */
 const SPECIAL_FIRST = new Set("#~!");

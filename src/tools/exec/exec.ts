@@ -180,6 +180,7 @@ async function prepareCommand(
         [MARKER_VARIABLE]: marker,
       },
       ownVariables: Object.keys(wanted.env),
+      input: program !== null ? "terminal" : wanted.isBackground ? "pipe" : "none",
       host: wanted.host,
     },
     context,

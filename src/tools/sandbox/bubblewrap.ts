@@ -58,7 +58,7 @@ function wrap(request: SandboxRequest, options: BubblewrapOptions, mounts: reado
 }
 
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", String(INSIDE_ID), "--gid", String(INSIDE_ID)];
-const OTHER_SETTINGS = ["--hostname", "sandbox", "--cap-drop", "ALL", "--new-session", "--die-with-parent"];
+const OTHER_SETTINGS = ["--hostname", "sandbox", "--cap-drop", "ALL", "--die-with-parent"];
 
 type SmallFile = { path: string; content: string; descriptor: number };
 
@@ -70,6 +70,8 @@ function toOptions(request: SandboxRequest, mounts: readonly Mount[], files: rea
   return [
     ...NAMESPACES,
     ...OTHER_SETTINGS,
+    // In a terminal of its own the command has to stay in that session; the filter refuses to write into it for others.
+    ...(request.terminal ? [] : ["--new-session"]),
     ...(network ? ["--share-net"] : []),
     ...inOrder([...mounts, ...small, ...requestMounts(request, sourceOf)]).flatMap((mount) => mount.options),
     ...closed,
