@@ -39,6 +39,7 @@ const bench = await startApprovalsBench({
       agentId,
       surface: channel === undefined ? "operator" : "channel",
       tools: [],
+      files: { workspace: "/w", outside: [], rule: "the default" },
       commands: agentId === "open" ? OPEN : agentId === "closed" ? DENIED : channel === undefined ? ASK : SANDBOX,
     }),
   },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -17,7 +17,7 @@ type Provider = ProviderTable[string];
 function makeLaunch(t: TestContext) {
   const stateDir = mkdtempSync(join(tmpdir(), "pi-launch-"));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
-  const clock = new FakeClock();
+  const clock = new FakeClock(Date.now());
   let reveals = 0;
   class CountedSecret extends Secret {
     override reveal(): string {
@@ -79,18 +79,25 @@ test("configuration files that were removed are written again by a later turn", 
 test("after a crash the locks that are older than it are removed once, before the next process is started", async (t) => {
   const { launch, clock, dirs } = makeLaunch(t);
   await launch.spec("shared");
-  const lock = (name: string, at: number): string => {
+  const lock = (name: string): string => {
     const path = join(dirs.config, name);
     mkdirSync(path, { recursive: true });
-    utimesSync(path, at / 1_000, at / 1_000);
     return path;
   };
-  const old = lock("old.lock", clock.now() - 1_000);
-  launch.onCrash();
-  const newer = lock("newer.lock", clock.now() + 1_000);
+  // A lock is as old as its creation, which is in real time.
+  const crash = async (): Promise<void> => {
+    clock.advance(Math.max(0, Date.now() + 1 - clock.now()));
+    launch.onCrash();
+    await until("a later moment", () => Date.now() > clock.now() + 10);
+  };
+  const old = lock("old.lock");
+  await crash();
+  const newer = lock("newer.lock");
   await launch.spec("process");
   assert.deepEqual([existsSync(old), existsSync(newer)], [false, true]);
-  lock("old.lock", clock.now() - 1_000);
   await launch.spec("shared");
-  assert.ok(existsSync(old), "no process has ended since");
+  assert.ok(existsSync(newer), "no process has ended since");
+  await crash();
+  await launch.spec("shared");
+  assert.ok(!existsSync(newer));
 });
