@@ -163,6 +163,11 @@ export class Conversations {
     this.ensure("agent:main:main");
   }
 
+  /** Sends an event about a session. A turn that goes on in a forgotten one reaches no client. */
+  #tell(session: Session, event: string, payload: Record<string, unknown>): void {
+    if (this.sessions.get(session.key) === session) this.#emit(event, payload, session.key);
+  }
+
   /** Forgets every session but an empty main one. */
   clear(): void {
     this.sessions.clear();
@@ -200,17 +205,13 @@ export class Conversations {
     } as Row;
     session.rows.push(stored);
     session.updatedAt = Date.now();
-    this.#emit(
-      "session.message",
-      {
-        sessionKey: session.key,
-        sessionId: session.sessionId,
-        message: withoutPictures(stored),
-        messageId: stored.__openclaw.id,
-        session: this.toRow(session),
-      },
-      session.key,
-    );
+    this.#tell(session, "session.message", {
+      sessionKey: session.key,
+      sessionId: session.sessionId,
+      message: withoutPictures(stored),
+      messageId: stored.__openclaw.id,
+      session: this.toRow(session),
+    });
     return stored;
   }
 
@@ -293,7 +294,7 @@ export class Conversations {
 
   changed(session: Session, reason: string): void {
     const { key, ...fields } = this.toRow(session);
-    this.#emit("sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields }, session.key);
+    this.#tell(session, "sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields });
   }
 
   history(session: Session, limit: number, offset: number): Record<string, unknown> {
@@ -334,11 +335,8 @@ export class Conversations {
       this.renew(session);
       const said = "This is a new conversation. What can I do for you?";
       this.add(session, { role: "assistant", content: [{ type: "text", text: said }], stopReason: "stop" }, runId);
-      this.#emit(
-        "chat",
-        { runId, sessionKey: session.key, seq: 1, state: "final", message: { role: "assistant", content: said } },
-        session.key,
-      );
+      const answer = { role: "assistant", content: said };
+      this.#tell(session, "chat", { runId, sessionKey: session.key, seq: 1, state: "final", message: answer });
       return;
     }
     const pictures = attachments.map((one) => ({
@@ -446,13 +444,13 @@ export class Conversations {
 
   #chat(session: Session, run: LiveRun, payload: Record<string, unknown>): void {
     run.seq += 1;
-    this.#emit("chat", { runId: run.runId, sessionKey: session.key, agentId: session.agentId, seq: run.seq, ...payload }, session.key);
+    this.#tell(session, "chat", { runId: run.runId, sessionKey: session.key, agentId: session.agentId, seq: run.seq, ...payload });
   }
 
   #agent(session: Session, run: LiveRun, stream: string, data: Record<string, unknown>): void {
     run.seq += 1;
     const event = { runId: run.runId, seq: run.seq, stream, ts: Date.now(), data, sessionKey: session.key, agentId: session.agentId };
     run.events.push(event);
-    this.#emit("agent", event, session.key);
+    this.#tell(session, "agent", event);
   }
 }
