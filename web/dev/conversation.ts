@@ -1,5 +1,6 @@
 /** The scripted half of the dev server: sessions, stored rows, and turns that stream whether or not anybody is connected. */
 import { randomUUID } from "node:crypto";
+import type { Approvals } from "./approvals.ts";
 
 export type Row = Record<string, unknown> & {
   role: string;
@@ -55,6 +56,8 @@ type Step =
   | { do: "think"; text: string; pauseMs?: number }
   | { do: "say"; text: string; pauseMs?: number }
   | { do: "tool"; name: string; args: unknown; result: string; failed?: boolean; pauseMs: number }
+  /** Asks before it runs. */
+  | { do: "ask"; command: string; result: string }
   | { do: "fail"; message: string };
 
 const MARKDOWN = `Here is what the disk says.
@@ -129,6 +132,13 @@ function toScript(message: string): readonly Step[] {
       { do: "tool", name: "bash", args: { command: "sleep 60" }, result: "done", pauseMs: 60_000 },
     ];
   }
+  if (message.includes("ask me")) {
+    return [
+      { do: "say", text: "I need your permission for that." },
+      { do: "ask", command: "git push origin main", result: "Everything up-to-date" },
+      { do: "say", text: "That is all." },
+    ];
+  }
   if (message.includes("slowly")) return [{ do: "say", text: `Slowly: ${words(80)} end-of-answer` }];
   if (message.includes("attack")) return [{ do: "say", text: XSS }];
   if (message.includes("fail"))
@@ -154,12 +164,14 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Conversations {
   readonly sessions = new Map<string, Session>();
   readonly #emit: Emit;
+  readonly #approvals: Approvals;
   readonly #keys = new Map<string, string>();
   /** Milliseconds between two words of a streamed answer. */
   wordMs = 25;
 
-  constructor(emit: Emit) {
+  constructor(emit: Emit, approvals: Approvals) {
     this.#emit = emit;
+    this.#approvals = approvals;
     this.ensure("agent:main:main");
   }
 
@@ -326,6 +338,7 @@ export class Conversations {
     const run = this.sessions.get(key)?.run ?? null;
     if (run === null) return [];
     run.aborted = true;
+    this.#approvals.cancelRun(run.runId);
     return [run.runId];
   }
 
@@ -367,7 +380,8 @@ export class Conversations {
       } else if (step.do === "say") said = await this.#say(session, run, step.text);
       else if (step.do === "fail") failure = step.message;
       else {
-        await this.#tool(session, run, step, said, thought);
+        if (step.do === "ask") await this.#toolWithQuestion(session, run, step, said);
+        else await this.#tool(session, run, step, said, thought);
         said = "";
         thought = "";
       }
@@ -390,6 +404,34 @@ export class Conversations {
       await pause(this.wordMs);
     }
     return said;
+  }
+
+  /** A command about which a person is asked; it ends with the answer. */
+  async #toolWithQuestion(session: Session, run: LiveRun, step: Extract<Step, { do: "ask" }>, said: string): Promise<void> {
+    const callId = `call_${run.seq}`;
+    const { command } = step;
+    this.#agent(session, run, "tool", { phase: "start", toolCallId: callId, name: "bash", args: { command } });
+    const call = { type: "toolCall", id: callId, name: "bash", arguments: { command } };
+    this.add(
+      session,
+      { role: "assistant", content: [{ type: "text", text: said }, call], stopReason: "toolUse", model: "large-1" },
+      run.runId,
+    );
+    const id = this.#approvals.ask({
+      command,
+      sessionKey: session.key,
+      runId: run.runId,
+      callId,
+      warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
+      patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["push","origin","main"]' }],
+    });
+    const ended = this.#approvals.ended(id);
+    this.#agent(session, run, "lifecycle", { phase: "waiting-approval", approvalId: id, toolCallId: callId });
+    const isAllowed = (await ended) === "allowed";
+    this.#agent(session, run, "lifecycle", { phase: "approval-resolved", approvalId: id, toolCallId: callId });
+    const content = [{ type: "text", text: isAllowed ? step.result : "Not run: it was denied." }];
+    this.#agent(session, run, "tool", { phase: "result", toolCallId: callId, name: "bash", isError: !isAllowed, result: { content } });
+    this.add(session, { role: "toolResult", toolCallId: callId, toolName: "bash", content, isError: !isAllowed }, run.runId);
   }
 
   async #tool(session: Session, run: LiveRun, step: Extract<Step, { do: "tool" }>, said: string, thought: string): Promise<void> {
