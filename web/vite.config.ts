@@ -22,6 +22,9 @@ function compressed(): Plugin {
   };
 }
 
+/** Files of the views beside the conversation. */
+const ON_DEMAND = /\/(?:channels-view|connect-channel|approvals-view|approval-records|tools-view|tool-access)\.tsx?$/;
+
 export default defineConfig({
   plugins: [compressed()],
   base: "./",
@@ -35,10 +38,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: true,
-    // What the first view needs is one chunk: one request, compressed as a whole. The channels view loads when it is opened.
+    // What the first view needs is one chunk: one request, compressed as a whole. The views beside the conversation load when they are opened.
     rolldownOptions: {
       output: {
-        codeSplitting: { groups: [{ name: "index", test: (id: string) => !/\/(?:channels-view|connect-channel)\.tsx$/.test(id) }] },
+        codeSplitting: { groups: [{ name: "index", test: (id: string) => !ON_DEMAND.test(id) }] },
       },
     },
   },

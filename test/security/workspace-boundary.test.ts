@@ -156,8 +156,8 @@ test("whether something exists outside cannot be seen", async (t) => {
 
 test("a file that the gateway has named may be read by its random name, and nothing beside it", async (t) => {
   const { bench } = openBench(t, undefined);
-  const [directory, name] = [join(bench.base, "tmp"), "bash-0123456789abcdef.log"];
-  await bench.run("bash", {
+  const [directory, name] = [join(bench.base, "tmp"), "exec-0123456789abcdef.log"];
+  await bench.run("exec", {
     command: `mkdir -p ${directory} && echo whole output > ${directory}/${name} && echo ${CANARY} > ${directory}/plain.log`,
   });
   assert.equal(textOf(await bench.run("read", { path: join(directory, name) })), "whole output\n");

@@ -1,5 +1,6 @@
 /** The scripted half of the dev server: sessions, stored rows, and turns that stream whether or not anybody is connected. */
 import { randomUUID } from "node:crypto";
+import type { Approvals } from "./approvals.ts";
 
 export type Row = Record<string, unknown> & {
   role: string;
@@ -55,6 +56,8 @@ type Step =
   | { do: "think"; text: string; pauseMs?: number }
   | { do: "say"; text: string; pauseMs?: number }
   | { do: "tool"; name: string; args: unknown; result: string; failed?: boolean; pauseMs: number }
+  /** Asks before it runs. */
+  | { do: "ask"; command: string; result: string }
   | { do: "fail"; message: string };
 
 const MARKDOWN = `Here is what the disk says.
@@ -129,6 +132,13 @@ function toScript(message: string): readonly Step[] {
       { do: "tool", name: "exec", args: { command: "sleep 60" }, result: "done", pauseMs: 60_000 },
     ];
   }
+  if (message.includes("ask me")) {
+    return [
+      { do: "say", text: "I need your permission for that." },
+      { do: "ask", command: "git push origin main", result: "Everything up-to-date" },
+      { do: "say", text: "That is all." },
+    ];
+  }
   if (message.includes("slowly")) return [{ do: "say", text: `Slowly: ${words(80)} end-of-answer` }];
   if (message.includes("attack")) return [{ do: "say", text: XSS }];
   if (message.includes("fail"))
@@ -154,13 +164,20 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Conversations {
   readonly sessions = new Map<string, Session>();
   readonly #emit: Emit;
+  readonly #approvals: Approvals;
   readonly #keys = new Map<string, string>();
   /** Milliseconds between two words of a streamed answer. */
   wordMs = 25;
 
-  constructor(emit: Emit) {
+  constructor(emit: Emit, approvals: Approvals) {
     this.#emit = emit;
+    this.#approvals = approvals;
     this.ensure("agent:main:main");
+  }
+
+  /** Sends an event about a session. A turn that goes on in a forgotten one reaches no client. */
+  #tell(session: Session, event: string, payload: Record<string, unknown>): void {
+    if (this.sessions.get(session.key) === session) this.#emit(event, payload, session.key);
   }
 
   /** Forgets every session but an empty main one. */
@@ -200,17 +217,13 @@ export class Conversations {
     } as Row;
     session.rows.push(stored);
     session.updatedAt = Date.now();
-    this.#emit(
-      "session.message",
-      {
-        sessionKey: session.key,
-        sessionId: session.sessionId,
-        message: withoutPictures(stored),
-        messageId: stored.__openclaw.id,
-        session: this.toRow(session),
-      },
-      session.key,
-    );
+    this.#tell(session, "session.message", {
+      sessionKey: session.key,
+      sessionId: session.sessionId,
+      message: withoutPictures(stored),
+      messageId: stored.__openclaw.id,
+      session: this.toRow(session),
+    });
     return stored;
   }
 
@@ -293,7 +306,7 @@ export class Conversations {
 
   changed(session: Session, reason: string): void {
     const { key, ...fields } = this.toRow(session);
-    this.#emit("sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields }, session.key);
+    this.#tell(session, "sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields });
   }
 
   history(session: Session, limit: number, offset: number): Record<string, unknown> {
@@ -325,6 +338,7 @@ export class Conversations {
     const run = this.sessions.get(key)?.run ?? null;
     if (run === null) return [];
     run.aborted = true;
+    this.#approvals.cancelRun(run.runId);
     return [run.runId];
   }
 
@@ -334,11 +348,8 @@ export class Conversations {
       this.renew(session);
       const said = "This is a new conversation. What can I do for you?";
       this.add(session, { role: "assistant", content: [{ type: "text", text: said }], stopReason: "stop" }, runId);
-      this.#emit(
-        "chat",
-        { runId, sessionKey: session.key, seq: 1, state: "final", message: { role: "assistant", content: said } },
-        session.key,
-      );
+      const answer = { role: "assistant", content: said };
+      this.#tell(session, "chat", { runId, sessionKey: session.key, seq: 1, state: "final", message: answer });
       return;
     }
     const pictures = attachments.map((one) => ({
@@ -369,7 +380,8 @@ export class Conversations {
       } else if (step.do === "say") said = await this.#say(session, run, step.text);
       else if (step.do === "fail") failure = step.message;
       else {
-        await this.#tool(session, run, step, said, thought);
+        if (step.do === "ask") await this.#toolWithQuestion(session, run, step, said);
+        else await this.#tool(session, run, step, said, thought);
         said = "";
         thought = "";
       }
@@ -392,6 +404,34 @@ export class Conversations {
       await pause(this.wordMs);
     }
     return said;
+  }
+
+  /** A command about which a person is asked; it ends with the answer. */
+  async #toolWithQuestion(session: Session, run: LiveRun, step: Extract<Step, { do: "ask" }>, said: string): Promise<void> {
+    const callId = `call_${run.seq}`;
+    const { command } = step;
+    this.#agent(session, run, "tool", { phase: "start", toolCallId: callId, name: "bash", args: { command } });
+    const call = { type: "toolCall", id: callId, name: "bash", arguments: { command } };
+    this.add(
+      session,
+      { role: "assistant", content: [{ type: "text", text: said }, call], stopReason: "toolUse", model: "large-1" },
+      run.runId,
+    );
+    const id = this.#approvals.ask({
+      command,
+      sessionKey: session.key,
+      runId: run.runId,
+      callId,
+      warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
+      patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["push","origin","main"]' }],
+    });
+    const ended = this.#approvals.ended(id);
+    this.#agent(session, run, "lifecycle", { phase: "waiting-approval", approvalId: id, toolCallId: callId });
+    const isAllowed = (await ended) === "allowed";
+    this.#agent(session, run, "lifecycle", { phase: "approval-resolved", approvalId: id, toolCallId: callId });
+    const content = [{ type: "text", text: isAllowed ? step.result : "Not run: it was denied." }];
+    this.#agent(session, run, "tool", { phase: "result", toolCallId: callId, name: "bash", isError: !isAllowed, result: { content } });
+    this.add(session, { role: "toolResult", toolCallId: callId, toolName: "bash", content, isError: !isAllowed }, run.runId);
   }
 
   async #tool(session: Session, run: LiveRun, step: Extract<Step, { do: "tool" }>, said: string, thought: string): Promise<void> {
@@ -446,13 +486,13 @@ export class Conversations {
 
   #chat(session: Session, run: LiveRun, payload: Record<string, unknown>): void {
     run.seq += 1;
-    this.#emit("chat", { runId: run.runId, sessionKey: session.key, agentId: session.agentId, seq: run.seq, ...payload }, session.key);
+    this.#tell(session, "chat", { runId: run.runId, sessionKey: session.key, agentId: session.agentId, seq: run.seq, ...payload });
   }
 
   #agent(session: Session, run: LiveRun, stream: string, data: Record<string, unknown>): void {
     run.seq += 1;
     const event = { runId: run.runId, seq: run.seq, stream, ts: Date.now(), data, sessionKey: session.key, agentId: session.agentId };
     run.events.push(event);
-    this.#emit("agent", event, session.key);
+    this.#tell(session, "agent", event);
   }
 }

@@ -7,8 +7,10 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize, sep } from "node:path";
 import { WebSocketServer } from "ws";
+import { ApprovalRefusal, Approvals } from "./approvals.ts";
 import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
+import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
 
@@ -36,6 +38,8 @@ type Peer = {
   scoped: boolean;
   sessions: boolean;
   keys: Set<string>;
+  scopes: readonly string[];
+  device: string;
   nonce: string;
   ts: number;
 };
@@ -55,6 +59,7 @@ export type DevGateway = {
   token: string;
   conversations: Conversations;
   channels: Channels;
+  approvals: Approvals;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -62,6 +67,10 @@ export type DevGateway = {
   newLink: () => string;
   /** Refuses every connect with this until it is set to null. */
   refuse: (wire: Wire | null) => void;
+  /** Grants later connections these scopes at most; null: all that they ask for. */
+  limitScopes: (scopes: readonly string[] | null) => void;
+  /** While muted, events about questions are not sent. */
+  muteEvents: (muted: boolean) => void;
   /** Makes one connection miss an event, so that its sequence has a hole. */
   skipSeq: () => void;
   announce: (event: string, payload: Params) => void;
@@ -99,8 +108,14 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
       push(peer, event, payload);
     }
   };
-  const conversations = new Conversations(emit);
+  let muted = false;
+  const approvals = new Approvals((event, payload) => {
+    if (muted) return;
+    for (const peer of peers) if (peer.ready && peer.scopes.includes("operator.approvals")) push(peer, event, payload);
+  });
+  const conversations = new Conversations(emit, approvals);
   const channels = new Channels();
+  let granted: readonly string[] | null = null;
 
   const http = createServer((request, response) => void serve(request.url ?? "/", basePath, response));
   http.on("connection", (socket) => {
@@ -109,7 +124,9 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   });
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
-  wss.on("connection", (socket) => accept(socket, { peers, links, deviceTokens, calls, connects, refused, conversations, channels }));
+  const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
+  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals };
+  wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
     for (const peer of peers) peer.socket.terminate();
@@ -127,8 +144,11 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     token: TOKEN,
     conversations,
     channels,
+    approvals,
     calls,
     connects,
+    muteEvents: (now) => void (muted = now),
+    limitScopes: (scopes) => void (granted = scopes),
     newLink: () => {
       const code = randomUUID().slice(0, 8);
       links.add(code);
@@ -168,13 +188,26 @@ type House = {
   calls: { method: string; params: Params }[];
   connects: Params[];
   refused: () => Wire | null;
+  grant: (scopes: readonly string[]) => readonly string[];
   channels: Channels;
+  approvals: Approvals;
   conversations: Conversations;
 };
 
 /** One socket, from the challenge to its close. */
 function accept(socket: WebSocket, house: House): void {
-  const peer: Peer = { socket, seq: 0, ready: false, scoped: false, sessions: false, keys: new Set(), nonce: randomUUID(), ts: Date.now() };
+  const peer: Peer = {
+    socket,
+    seq: 0,
+    ready: false,
+    scoped: false,
+    sessions: false,
+    keys: new Set(),
+    scopes: [],
+    device: "",
+    nonce: randomUUID(),
+    ts: Date.now(),
+  };
   house.peers.add(peer);
   socket.on("close", () => house.peers.delete(peer));
   socket.on("error", () => house.peers.delete(peer));
@@ -186,7 +219,7 @@ function accept(socket: WebSocket, house: House): void {
       if (!peer.ready) house.connects.push(params);
       else house.calls.push({ method: frame.method, params });
       const payload = peer.ready
-        ? (answerChannels(house.channels, frame.method, params) ?? answer(house.conversations, peer, frame.method, params))
+        ? (answerParts(house, peer, frame.method, params) ?? answer(house.conversations, peer, frame.method, params))
         : connect(peer, params, house);
       void Promise.resolve(payload).then((value) => socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload: value })));
     } catch (error) {
@@ -222,6 +255,8 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
   const deviceToken = auth.deviceTokens.get(device.id) ?? `device-${randomUUID()}`;
   auth.deviceTokens.set(device.id, deviceToken);
   peer.ready = true;
+  peer.device = device.id;
+  peer.scopes = auth.grant(params["scopes"] as string[]);
   peer.scoped = (params["caps"] as string[]).includes("session-scoped-events");
   return {
     type: "hello-ok",
@@ -235,7 +270,7 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
       uptimeMs: 1,
       sessionDefaults: { defaultAgentId: "main", mainKey: "main", mainSessionKey: "agent:main:main" },
     },
-    auth: { method: "device-token", role: "operator", scopes: params["scopes"], deviceToken },
+    auth: { method: "device-token", role: "operator", scopes: peer.scopes, deviceToken },
     policy: {
       maxPayload: 26_214_400,
       maxBufferedBytes: 52_428_800,
@@ -265,11 +300,15 @@ function checkSignature(
     throw invalid("bad signature", "DEVICE_AUTH_SIGNATURE_INVALID");
 }
 
-function answerChannels(channels: Channels, method: string, params: Params): unknown {
+const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
+
+function answerParts({ channels, approvals }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
+  if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
+    throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
   try {
-    return channels.answer(method, params);
+    return channels.answer(method, params) ?? approvals.answer(method, params, device) ?? answerTools(method, params);
   } catch (error) {
-    if (!(error instanceof ChannelRefusal)) throw error;
+    if (!(error instanceof ChannelRefusal) && !(error instanceof ApprovalRefusal)) throw error;
     throw new Refusal({ code: "INVALID_REQUEST", message: error.message, details: error.details });
   }
 }

@@ -5,8 +5,10 @@ import { expectRun, subscribe, requireClient, loadChat, errorMessage, showSessio
 import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "./outbox.ts";
 import * as store from "./state.ts";
 import { rememberedPictures } from "./state.ts";
+import { hashOf } from "./views.ts";
 import type { Attachment, OutboxEntry } from "./outbox.ts";
 import type { SessionListRow } from "./protocol-types.ts";
+import type { SideView } from "./views.ts";
 
 const OUTBOX_KEY = "gateway.outbox";
 const DRAFT_KEY_PREFIX = "gateway.draft:";
@@ -14,8 +16,6 @@ const NEW_SESSION = "gateway.newSession";
 const RETRY_MS = 1_500;
 const MARK_READ_DELAY_MS = 600;
 const TITLE_CHARS = 60;
-
-export const CHANNELS_HASH = "#channels";
 
 let flushing = false;
 let reading: ReturnType<typeof setTimeout> | undefined;
@@ -68,13 +68,13 @@ export function openSession(key: string): void {
   markRead();
 }
 
-/** Opens the view of channels, and puts it into the address bar. */
-export function openChannels(): void {
+/** Opens a view beside the conversation, and puts it into the address bar. */
+export function openView(view: SideView): void {
   batch(() => {
-    store.view.value = "channels";
+    store.view.value = view;
     store.drawerOpen.value = false;
   });
-  if (location.hash !== CHANNELS_HASH) history.pushState(null, "", CHANNELS_HASH);
+  if (location.hash !== hashOf(view)) history.pushState(null, "", hashOf(view));
 }
 
 /** A fresh session; the server hears of it with the first message. */

@@ -1,13 +1,15 @@
 /** Puts the page together: storage, identity, connection, address bar. */
 import { effect } from "@preact/signals";
 import { CredentialStore, sessionKeyFromHash, takeLinkCode } from "./credentials.ts";
-import { CHANNELS_HASH, flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
+import { flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } from "./actions.ts";
+import { loadApprovals, onApprovalEvent, waiting } from "./approvals.ts";
 import { loadChannels, pairingCount } from "./channel-setup.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openKeyVault } from "./device-identity.ts";
 import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
 import { requeueEntries } from "./outbox.ts";
 import * as store from "./state.ts";
+import { VIEW_TITLES, viewOfHash } from "./views.ts";
 import type { ConnectionStatus } from "./client.ts";
 
 declare const __PAGE_VERSION__: string;
@@ -34,8 +36,9 @@ export async function start(): Promise<void> {
   if (code !== null) access.setLinkCode(code);
   const identity = await loadIdentity(vault);
   store.hasIdentity.value = identity !== null;
+  store.deviceId.value = identity?.id ?? null;
   store.activeKey.value = sessionInHash() ?? "";
-  if (location.hash === CHANNELS_HASH) store.view.value = "channels";
+  store.view.value = viewOfHash(location.hash);
   restoreNewSession();
   restoreOutbox();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
@@ -46,8 +49,11 @@ export async function start(): Promise<void> {
     identity,
     access,
     onLink,
-    onEvent,
-    onGap: () => void refreshAll(),
+    onEvent: (event) => {
+      onEvent(event);
+      onApprovalEvent(event);
+    },
+    onGap: () => void Promise.all([refreshAll(), loadApprovals()]),
   });
   setClient(client);
   client.start();
@@ -71,9 +77,9 @@ async function onOnline(link: Extract<ConnectionStatus, { phase: "online" }>): P
   store.askSignIn.value = false;
   if (store.activeKey.value === "") {
     store.activeKey.value = mainKey();
-    if (location.hash !== CHANNELS_HASH) history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
+    if (store.view.value === "chat") history.replaceState(null, "", `#s=${encodeURIComponent(mainKey())}`);
   }
-  await refreshAll();
+  await Promise.all([refreshAll(), loadApprovals()]);
   markRead();
   await flush();
   await loadLists();
@@ -102,8 +108,9 @@ function addListeners(): void {
     void loadChannels();
   }, CLOCK_MS);
   effect(() => {
-    const waiting = pairingCount.value > 0 ? `(${pairingCount.value}) ` : "";
-    document.title = `${waiting}${store.view.value === "channels" ? "Channels" : store.title.value} · Gateway`;
+    const count = pairingCount.value + waiting.value.length;
+    const title = store.view.value === "chat" ? store.title.value : VIEW_TITLES[store.view.value];
+    document.title = `${count > 0 ? `(${count}) ` : ""}${title} · Gateway`;
   });
   effect(() => {
     if (store.activeRow.value?.unread === true) markRead();
@@ -116,7 +123,7 @@ function onHash(): void {
     access?.setLinkCode(code);
     return client?.start();
   }
-  store.view.value = location.hash === CHANNELS_HASH ? "channels" : "chat";
+  store.view.value = viewOfHash(location.hash);
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;
   store.activeKey.value = key;

@@ -76,11 +76,6 @@ export const loaded = signal(false);
 export const failed = signal<string | null>(null);
 export const wizard = signal<SetupWizard | null>(null);
 
-export const mayAdminister = computed(() => {
-  const scopes = store.hello.value?.auth.scopes;
-  return scopes === undefined || scopes.includes("operator.admin");
-});
-
 /** People who ask to be let in. */
 export const pairingCount = computed(() => pairings.value.length);
 

@@ -167,3 +167,15 @@ test("a retry or a compaction says in words why nothing comes", () => {
   run = applyAgent(run, agent(3, "compaction", { phase: "end", completed: true }));
   assert.equal(run.phase, null);
 });
+
+const note = (seq: number, phase: string, approvalId: string) => agent(seq, "lifecycle", { phase, approvalId, toolCallId: "c" });
+
+test("a turn waits for a person until every one of its questions has ended", () => {
+  let run = applyAgent(createRun("r", true), note(1, "waiting-approval", "a"));
+  run = applyAgent(run, note(2, "waiting-approval", "b"));
+  assert.deepEqual(run.waitsFor, ["a", "b"]);
+  run = applyAgent(run, note(3, "approval-resolved", "a"));
+  assert.deepEqual(run.waitsFor, ["b"]);
+  assert.deepEqual(restoreInFlightRun(run, { runId: "r" }).waitsFor, [], "an answer may have come while the connection was away");
+  assert.deepEqual(applyAgent(run, note(4, "approval-resolved", "b")).waitsFor, []);
+});

@@ -25,6 +25,8 @@ export type RunView = {
   state: "waiting" | "running" | "final" | "aborted" | "error";
   /** A word from the server on what it is doing before the first token, or null. */
   phase: string | null;
+  /** Ids of the questions to people that it waits for. */
+  waitsFor: readonly string[];
   model: string | null;
   text: string;
   blocks: readonly LiveBlock[];
@@ -44,6 +46,7 @@ export function createRun(runId: string, whole: boolean): RunView {
     runId,
     state: "waiting",
     phase: null,
+    waitsFor: [],
     model: null,
     text: "",
     blocks: [],
@@ -123,7 +126,14 @@ export function applyAgent(run: RunView, event: AgentEventPayload): RunView {
   if (event.stream === "lifecycle" && data["phase"] === "model" && typeof data["model"] === "string") {
     return { ...next, model: data["model"] };
   }
+  if (event.stream === "lifecycle" && typeof data["approvalId"] === "string") return withApproval(next, data["phase"], data["approvalId"]);
   return next;
+}
+
+function withApproval(run: RunView, phase: unknown, id: string): RunView {
+  const others = run.waitsFor.filter((each) => each !== id);
+  if (phase === "waiting-approval") return { ...run, waitsFor: [...others, id] };
+  return phase === "approval-resolved" ? { ...run, waitsFor: others } : run;
 }
 
 function withThinking(run: RunView, event: AgentEventPayload, data: Record<string, unknown>): RunView {
@@ -201,7 +211,8 @@ export function toolResultText(result: unknown): string {
 
 /** Takes over what the server says is running: after a reload of the page or of the connection. */
 export function restoreInFlightRun(known: RunView | undefined, inFlight: InFlightRun): RunView {
-  let run = known !== undefined && isActive(known) ? known : createRun(inFlight.runId, false);
+  // An answer may have come unseen; what still waits is read separately.
+  let run = known !== undefined && isActive(known) ? { ...known, waitsFor: [] } : createRun(inFlight.runId, false);
   for (const event of inFlight.events ?? []) run = applyAgent(run, event);
   const text = inFlight.text ?? "";
   if (text !== "" && !run.text.startsWith(text))

@@ -8,7 +8,9 @@ import "./styles/tool.css";
 import "./styles/composer.css";
 import "./styles/prose.css";
 import "./styles/sign-in.css";
+import "./styles/view.css";
 import "./styles/channels.css";
+import "./styles/approvals.css";
 
 const root = document.getElementById("app");
 if (root !== null) {

@@ -4,6 +4,7 @@ import { isActive } from "./live-run.ts";
 import { chatLocationOf, titleOf, groupByDate } from "./session-list.ts";
 import { toItems } from "./transcript-items.ts";
 import { NO_ROWS } from "./transcript-rows.ts";
+import type { ReadonlySignal } from "@preact/signals";
 import type { ConnectionStatus } from "./client.ts";
 import type { Attachment, OutboxEntry } from "./outbox.ts";
 import type { RunView } from "./live-run.ts";
@@ -36,6 +37,8 @@ export const hello = signal<HelloPayload | null>(null);
 export const restarting = signal(false);
 /** False where the browser cannot keep a device key, so that signing in must be explained differently. */
 export const hasIdentity = signal(true);
+/** How the gateway names this browser; null where it has no device key. */
+export const deviceId = signal<string | null>(null);
 export const askSignIn = signal(false);
 
 export const sessions = signal<readonly SessionListRow[]>([]);
@@ -51,8 +54,9 @@ export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
 export const outbox = signal<readonly OutboxEntry[]>([]);
 export const modelRows = signal<readonly ModelRow[]>([]);
 export const commandRows = signal<readonly CommandRow[]>([]);
+export type View = "chat" | "channels" | "approvals" | "tools";
 /** What the main part of the page shows. */
-export const view = signal<"chat" | "channels">("chat");
+export const view = signal<View>("chat");
 export const drawerOpen = signal(false);
 /** The list of models is open. */
 export const choosingModel = signal(false);
@@ -67,10 +71,16 @@ export const liveAnnouncement = signal("");
 export const clock = signal(Date.now());
 
 export const isOnline = computed(() => connection.value.phase === "online");
-export const canWrite = computed(() => {
-  const scopes = hello.value?.auth.scopes;
-  return scopes === undefined || scopes.includes("operator.write") || scopes.includes("operator.admin");
-});
+/** Whether the connection has a scope, which one with `operator.admin` always has. */
+const hasScope = (scope: string): ReadonlySignal<boolean> =>
+  computed(() => {
+    const scopes = hello.value?.auth.scopes;
+    return scopes === undefined || scopes.includes(scope) || scopes.includes("operator.admin");
+  });
+export const canWrite = hasScope("operator.write");
+export const mayAdminister = hasScope("operator.admin");
+/** Whether questions about commands come here, and can be answered. */
+export const mayApprove = hasScope("operator.approvals");
 export const groups = computed(() => {
   const hits = filter.value.trim() === searchResults.value?.words ? (searchResults.value?.rows ?? []) : [];
   const listed = new Set(sessions.value.map((row) => row.key));

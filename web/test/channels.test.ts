@@ -43,15 +43,15 @@ describe("channels on the page", () => {
   test("each account shows its state, cause and fix; access requests are approved, dead letters are settled", async () => {
     gateway.channels.fill();
     const { page, errors: faults, unexpectedRequests: strays } = await open();
-    const slack = page.locator(".account", { hasText: "Action needed" });
+    const slack = page.locator(".entry", { hasText: "Action needed" });
     await slack.waitFor();
     assert.match(await slack.innerText(), /Slack says that the token was revoked[\s\S]*How to fix: Install the app again[\s\S]*4 waiting/);
-    assert.deepEqual(await page.locator(".to-channels .count").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label"))), [
+    assert.deepEqual(await page.locator(".to-view .count").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label"))), [
       "1 access requests",
       "1 with problems",
     ]);
     assert.match(await page.title(), /^\(1\) Channels/);
-    assert.match(await page.locator(".account", { hasText: "IRC" }).last().innerText(), /Last message in: 3 min ago · out: 2 min ago/);
+    assert.match(await page.locator(".entry", { hasText: "IRC" }).last().innerText(), /Last message in: 3 min ago · out: 2 min ago/);
     await picture(page, "overview-light");
     await page.getByRole("button", { name: "Approve" }).click();
     await page.getByText("Access requests").waitFor({ state: "detached" });
@@ -97,7 +97,7 @@ describe("channels on the page", () => {
     await page.getByRole("button", { name: "Approve" }).click();
     await page.getByText("Grace").waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Done" }).click();
-    await page.locator(".account", { hasText: "Telegram" }).waitFor();
+    await page.locator(".entry", { hasText: "Telegram" }).waitFor();
     assert.deepEqual(faults, []);
   });
 
@@ -118,7 +118,7 @@ describe("channels on the page", () => {
   test("it fits a phone in the dark, and the address leads back to it", async () => {
     gateway.channels.fill();
     const { page } = await open({ width: 360, height: 740, dark: true, touch: true });
-    await page.locator(".account", { hasText: "Action needed" }).waitFor();
+    await page.locator(".entry", { hasText: "Action needed" }).waitFor();
     await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
     await picture(page, "phone-dark");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);

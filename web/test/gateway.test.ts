@@ -136,6 +136,22 @@ describe("answers of a real gateway on the page", () => {
     assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 120);
   });
 
+  test("the views of approvals and tools show what the gateway says", async () => {
+    const { page } = person;
+    await page.getByRole("button", { name: "Approvals" }).click();
+    await page.getByText("No command waits.").waitFor({ timeout: WAIT_MS });
+    await page.getByText("No earlier questions.").waitFor({ timeout: WAIT_MS });
+    await page.getByText("Nothing yet. The answer “Always” adds programs to this list.").waitFor({ timeout: WAIT_MS });
+    await page.getByRole("button", { name: "Tools" }).click();
+    const bash = page.locator(".entry", { has: page.getByText("bash", { exact: true }) });
+    await bash.waitFor({ timeout: WAIT_MS });
+    assert.match(await bash.innerText(), /^bash\s+Granted\s+\S[\s\S]+Decided by: operators have all tools that nothing denies$/);
+    assert.equal(await page.locator(".warn").count(), 0);
+    await page.goBack();
+    await page.goBack();
+    await page.locator("#composer").waitFor();
+  });
+
   test("/reset leaves nothing of the conversation before", async () => {
     const { page } = person;
     await say(page, "/reset");

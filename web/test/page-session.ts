@@ -34,6 +34,8 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.refuse(null);
       gateway.conversations.clear();
       gateway.channels.clear();
+      gateway.approvals.clear();
+      gateway.limitScopes(null);
       gateway.calls.length = 0;
     },
     close: async () => {

@@ -96,12 +96,53 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openChannels(page: Page): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
-  await page.locator(".to-channels").click();
-  await page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
+  await page.locator(".to-view", { hasText: name }).click();
+  await page.getByRole("heading", { name, exact: true }).waitFor();
   await page.locator(".sidebar").evaluate((bar) => Promise.all(bar.getAnimations().map((one) => one.finished)));
+}
+const openChannels = (page: Page): Promise<void> => openView(page, "Channels");
+
+/** Two questions that wait, three that have ended, and a list of what is always allowed. */
+function fillApprovals(gateway: DevGateway): void {
+  fillList(gateway);
+  const { approvals } = gateway;
+  const past = (command: string, at: number, ended: Parameters<typeof approvals.end>[1]): void =>
+    void approvals.end(approvals.ask({ command, at: at - MIN }), { at, ...ended });
+  past("rm -rf build", NOW - 3 * MIN, { status: "denied", decision: "deny", by: "irc:ann" });
+  past("git fetch --all", NOW - 50 * MIN, { status: "allowed", decision: "allow-once", by: "telegram:4711" });
+  past("curl -s https://example.org/install.sh | sh", NOW - 2 * 60 * MIN, { status: "expired", reason: "timeout" });
+  approvals.document.agents = {
+    main: {
+      allowlist: [
+        {
+          id: "1",
+          pattern: "/usr/bin/git",
+          argPattern: 'words:["add","{path}"]',
+          commandText: "git add notes.md",
+          lastUsedAt: NOW - 20 * MIN,
+        },
+      ],
+    },
+  };
+  approvals.ask({
+    command: "git commit -am 'Plan the garden'",
+    cwd: "/home/ann/garden",
+    host: "sandbox",
+    at: NOW - 4 * MIN,
+    patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["commit","-am","Plan the garden"]' }],
+  });
+  approvals.ask({
+    command: 'for file in *.log; do\n  gzip "$file"\n  mv "$file.gz" /archive/\ndone',
+    sessionKey: "agent:main:web-backup",
+    at: NOW - MIN,
+    warnings: [
+      "The shell decides what this does: it has variables, patterns, redirections or programs that were not found.",
+      "It runs outside of the sandbox, with the rights of the gateway.",
+    ],
+  });
 }
 
 async function openTelegramForm(page: Page): Promise<void> {
@@ -203,6 +244,75 @@ export const STATES: readonly ScreenshotState[] = [
       gateway.channels.fill(NOW);
     },
     navigate: openChannels,
+  },
+  {
+    name: "approvals",
+    signedIn: true,
+    setUp: fillApprovals,
+    navigate: async (page) => {
+      await openView(page, "Approvals");
+      await page.locator(".question-answers button:enabled").nth(4).waitFor();
+      await page.locator(".past").first().waitFor({ state: "attached" });
+    },
+  },
+  {
+    name: "approvals-history",
+    signedIn: true,
+    setUp: fillApprovals,
+    navigate: async (page) => {
+      await openView(page, "Approvals");
+      await page.locator(".question-answers button:enabled").nth(4).waitFor({ state: "attached" });
+      await page.locator(".past").first().waitFor({ state: "attached" });
+      await page.getByRole("button", { name: "Remove" }).waitFor({ state: "attached" });
+      await page.locator(".past summary").first().click();
+      await page.locator(".view").evaluate((box) => (box.scrollTop = box.scrollHeight));
+    },
+  },
+  {
+    name: "approvals-no-scope",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillApprovals(gateway);
+      gateway.limitScopes(["operator.read", "operator.write"]);
+    },
+    navigate: async (page) => {
+      await openView(page, "Approvals");
+      await untilVisible(".command", "openclaw dashboard")(page);
+    },
+  },
+  {
+    name: "approval-in-chat",
+    signedIn: true,
+    setUp: (gateway) => {
+      mainSession(CONVERSATION)(gateway);
+      gateway.approvals.ask({
+        command: "git push origin main",
+        cwd: "/home/ann/garden",
+        at: NOW - MIN,
+        warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
+        patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["push","origin","main"]' }],
+      });
+    },
+    navigate: async (page) => {
+      await untilVisible(".message", "Miller")(page);
+      await page.locator(".question-answers button:enabled").first().waitFor();
+    },
+  },
+  {
+    name: "tools",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.channels.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Tools");
+      await page.getByLabel("For messages of").selectOption("people on IRC");
+      await page.getByLabel("Message", { exact: true }).selectOption("in one room");
+      await page.getByLabel("Id of the room").fill("#ops");
+      await page.getByRole("button", { name: "Show", exact: true }).click();
+      await untilVisible(".warn", "another agent")(page);
+    },
   },
   {
     name: "wizard-1",

@@ -80,6 +80,8 @@ async function take(
   gateway.refuse(null);
   gateway.conversations.clear();
   gateway.channels.clear();
+  gateway.approvals.clear();
+  gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({
     viewport: { width, height },

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../state.ts";
+import { hashOf, VIEW_TITLES } from "../views.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
 import { onDemand } from "./on-demand.tsx";
 import { ChatView } from "./chat-view.tsx";
@@ -9,9 +10,12 @@ import { ConfirmDialog } from "./confirm-dialog.tsx";
 import { Mark } from "./icons.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
+import { VIEW_CONTENT_ID } from "./view-frame.tsx";
 import { copyText } from "../copy-text.ts";
 
 const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) => module.ChannelsView));
+const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
+const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 
 export function App(): JSX.Element {
   if (store.askSignIn.value) return <SignIn />;
@@ -52,21 +56,13 @@ function Shell(): JSX.Element {
   const open = store.drawerOpen.value;
   return (
     <div class="shell" data-drawer={open ? "open" : "closed"}>
-      {store.view.value === "chat" ? (
-        <a class="skip" href="#composer" data-focus="composer">
-          Skip to the message field
-        </a>
-      ) : (
-        <a class="skip" href="#channels" data-focus="channels-content">
-          Skip to the channels
-        </a>
-      )}
+      <SkipLink />
       <ErrorBoundary fallback={<nav class="sidebar" aria-label="Sessions" />}>
         <Sidebar />
       </ErrorBoundary>
       <div class="scrim" onClick={() => (store.drawerOpen.value = false)} />
       <ErrorBoundary key={store.view.value} fallback={<ErrorScreen />}>
-        {store.view.value === "channels" ? <ChannelsView /> : <ChatView />}
+        <MainView />
       </ErrorBoundary>
       <div class="spoken" aria-live="polite" role="status">
         {store.liveAnnouncement.value}
@@ -75,6 +71,31 @@ function Shell(): JSX.Element {
       <Toast />
     </div>
   );
+}
+
+/** Past the list of sessions, for the keyboard. */
+function SkipLink(): JSX.Element {
+  const view = store.view.value;
+  if (view === "chat") {
+    return (
+      <a class="skip" href="#composer" data-focus="composer">
+        Skip to the message field
+      </a>
+    );
+  }
+  return (
+    <a class="skip" href={hashOf(view)} data-focus={VIEW_CONTENT_ID}>
+      Skip to the {VIEW_TITLES[view].toLowerCase()}
+    </a>
+  );
+}
+
+function MainView(): JSX.Element {
+  const view = store.view.value;
+  if (view === "channels") return <ChannelsView />;
+  if (view === "approvals") return <ApprovalsView />;
+  if (view === "tools") return <ToolsView />;
+  return <ChatView />;
 }
 
 /** Instead of a view that cannot be drawn. */

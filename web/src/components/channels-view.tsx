@@ -5,8 +5,8 @@ import { toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { ConnectChannel, PairingRequests } from "./connect-channel.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
-import { Menu, Plus } from "./icons.tsx";
-import { Banner } from "./connection-status.tsx";
+import { Plus } from "./icons.tsx";
+import { ViewFrame } from "./view-frame.tsx";
 
 const READ_MS = 4_000;
 
@@ -20,27 +20,14 @@ export function ChannelsView(): JSX.Element {
     return () => clearInterval(timer);
   }, []);
   return (
-    <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
-      <header class="head">
-        <button type="button" class="ghost only-phone" aria-label="Sessions" onClick={() => (store.drawerOpen.value = true)}>
-          <Menu size={20} />
-        </button>
-        <div class="head-text">
-          <h1>Channels</h1>
-        </div>
-      </header>
-      <div class="channels" id="channels-content" tabIndex={-1}>
-        <div class="channels-column">
-          <Banner />
-          {channels.failed.value !== null && (
-            <p class="warn" role="status">
-              Could not be loaded: {channels.failed.value}
-            </p>
-          )}
-          {channels.wizard.value === null ? <Overview /> : <ConnectChannel />}
-        </div>
-      </div>
-    </main>
+    <ViewFrame view="channels">
+      {channels.failed.value !== null && (
+        <p class="warn" role="status">
+          Could not be loaded: {channels.failed.value}
+        </p>
+      )}
+      {channels.wizard.value === null ? <Overview /> : <ConnectChannel />}
+    </ViewFrame>
   );
 }
 
@@ -51,7 +38,7 @@ function Overview(): JSX.Element {
       <section class="panel" aria-labelledby="accounts-title">
         <div class="panel-head">
           <h2 id="accounts-title">Connected channels</h2>
-          {channels.mayAdminister.value && (
+          {store.mayAdminister.value && (
             <button type="button" class="primary small" onClick={() => void channels.openWizard()}>
               <Plus size={15} /> Connect a channel
             </button>
@@ -90,12 +77,12 @@ function AccountRow({ row }: { row: channels.ChannelAccountRow }): JSX.Element {
   const tone = channels.stateTone(row);
   const waiting = (row.queueDepth ?? 0) + (row.outboxWaiting ?? 0);
   return (
-    <li class="account">
+    <li class="entry">
       <span class="dot" data-state={tone === "good" ? "on" : tone === "bad" ? "failed" : tone === "busy" ? "busy" : ""} />
-      <div class="account-text">
-        <p class="account-name">
+      <div class="entry-text">
+        <p class="entry-name">
           <strong>{row.label}</strong> {row.accountId !== "default" && <span class="tag">{row.accountId}</span>}
-          <span class="account-state" data-tone={tone}>
+          <span class="entry-state" data-tone={tone}>
             {channels.stateText(row)}
           </span>
         </p>
@@ -110,7 +97,7 @@ function AccountRow({ row }: { row: channels.ChannelAccountRow }): JSX.Element {
           {waiting > 0 && ` · ${waiting} waiting`}
         </p>
       </div>
-      {(row.state === "terminal" || row.state === "stopped") && row.enabled !== false && channels.mayAdminister.value && (
+      {(row.state === "terminal" || row.state === "stopped") && row.enabled !== false && store.mayAdminister.value && (
         <button type="button" class="quiet" onClick={() => void channels.startAccount(row)}>
           {row.state === "terminal" ? "Try again" : "Start"}
         </button>
@@ -131,9 +118,9 @@ function DeadLetters(): JSX.Element | null {
       <p class="hint">These could not be handled, or it is unknown whether they arrived. They are kept until you decide.</p>
       <ul>
         {items.map((item) => (
-          <li class="account" key={item.id}>
-            <div class="account-text">
-              <p class="account-name">
+          <li class="entry" key={item.id}>
+            <div class="entry-text">
+              <p class="entry-name">
                 <strong>{item.kind === "inbound" ? "Received" : item.state === "unknown" ? "May have been sent" : "Not sent"}</strong>
                 <span class="tag">
                   {item.channel}
@@ -150,8 +137,8 @@ function DeadLetters(): JSX.Element | null {
                 </p>
               )}
             </div>
-            {channels.mayAdminister.value && (
-              <div class="account-actions">
+            {store.mayAdminister.value && (
+              <div class="entry-actions">
                 <button type="button" class="quiet" onClick={() => void channels.retryDeadLetter(item.id)}>
                   {item.kind === "inbound" ? "Try again" : "Send again"}
                 </button>

@@ -6,9 +6,11 @@ import { loadOlder, showSession } from "../sync.ts";
 import { startOfDay, toDay } from "../session-list.ts";
 import * as store from "../state.ts";
 import { Composer } from "./composer.tsx";
-import { ArrowDown, Mark, Menu, Plus } from "./icons.tsx";
+import { ArrowDown, Mark, Plus } from "./icons.tsx";
 import { MessageView, toCost } from "./message.tsx";
 import { Banner } from "./connection-status.tsx";
+import { SessionQuestion } from "./approval-question.tsx";
+import { MenuButton } from "./view-frame.tsx";
 import type { TranscriptItem } from "../transcript-items.ts";
 
 /** Closer to the end than this, new text pulls the view along. */
@@ -22,6 +24,7 @@ export function ChatView(): JSX.Element {
       <Messages key={store.activeKey.value} />
       <div class="bottom">
         <Banner />
+        <SessionQuestion />
         <SharedChatNotice />
         <Composer key={store.activeKey.value} />
       </div>
@@ -44,9 +47,7 @@ function SharedChatNotice(): JSX.Element | null {
 function ChatHeader(): JSX.Element {
   return (
     <header class="head">
-      <button type="button" class="ghost only-phone" aria-label="Sessions" onClick={() => (store.drawerOpen.value = true)}>
-        <Menu size={20} />
-      </button>
+      <MenuButton />
       <div class="head-text">
         <h1 dir="auto">{store.title.value}</h1>
         <SubTitle />

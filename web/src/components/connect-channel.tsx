@@ -72,15 +72,15 @@ function EnterStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "
     <FieldInput key={field.key} field={field} value={values[field.key] ?? ""} problem={error?.fields[field.key] ?? null} />
   );
   return (
-    <form class="wizard" onSubmit={submit}>
+    <form class="form" onSubmit={submit}>
       {card.guide !== undefined && <GuideLine guide={card.guide} />}
       {shown.map(input)}
       <details open={shown.length === 0 || more.some(isWrong)}>
         <summary>More options</summary>
         {more.map(input)}
-        <label for="account-name">Account name (only if you connect more than one)</label>
+        <label for="entry-name">Account name (only if you connect more than one)</label>
         <input
-          id="account-name"
+          id="entry-name"
           autocomplete="off"
           spellcheck={false}
           pattern="[A-Za-z0-9][A-Za-z0-9_\-]{0,63}"
@@ -127,7 +127,7 @@ function GuideLine({ guide }: { guide: SetupGuideText }): JSX.Element {
 function LinkStep({ wizard }: { wizard: Extract<channels.SetupWizard, { step: "link" }> }): JSX.Element {
   const { card, code, text, error } = wizard;
   return (
-    <div class="wizard">
+    <div class="form">
       {code !== null && <img class="wizard-code" src={code} alt={`A code for the ${card.label} app`} />}
       {error === null ? (
         <p aria-live="polite">{text}</p>
@@ -268,9 +268,9 @@ export function PairingRequests({ only }: { only: string | null }): JSX.Element 
       </div>
       <ul>
         {requests.map((request) => (
-          <li class="account" key={`${request.channel} ${request.accountId} ${request.requestId}`}>
-            <div class="account-text">
-              <p class="account-name">
+          <li class="entry" key={`${request.channel} ${request.accountId} ${request.requestId}`}>
+            <div class="entry-text">
+              <p class="entry-name">
                 <strong dir="auto">{request.senderLabel}</strong>
                 <span class="tag">{request.channelLabel}</span>
                 {request.createdAt !== undefined && (
@@ -281,7 +281,7 @@ export function PairingRequests({ only }: { only: string | null }): JSX.Element 
                 <span dir="ltr">{request.senderId}</span>, code <code>{request.requestId}</code>
               </p>
             </div>
-            <div class="account-actions">
+            <div class="entry-actions">
               <button type="button" class="primary small" onClick={() => void channels.approvePairing(request)}>
                 Approve
               </button>

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { discardMessage, retry } from "../actions.ts";
+import { waitsInRun } from "../approvals.ts";
 import { maskKeys } from "../mask-keys.ts";
 import { isActive } from "../live-run.ts";
 import { channelName } from "../session-list.ts";
@@ -148,6 +149,8 @@ function Working({ run, silent }: { run: RunView; silent: boolean }): JSX.Elemen
     return () => clearInterval(timer);
   }, [run]);
   const waitedMs = Math.max(0, now - since);
+  const question = waitsInRun(run.runId) ? "Waits for your answer" : run.waitsFor.length > 0 ? "Waits for an approval" : null;
+  if (question !== null) return <p class="working">{question}</p>;
   if (!silent && waitedMs < SILENT_MS) return null;
   const tool = run.blocks.findLast((block) => block.type === "tool" && block.tool.state === "running");
   return (

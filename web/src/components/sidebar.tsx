@@ -1,8 +1,9 @@
 import { signal } from "@preact/signals";
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { newSession, openChannels, openSession, pin, deleteSession, renameSession } from "../actions.ts";
+import { newSession, openSession, openView, pin, deleteSession, renameSession } from "../actions.ts";
 import { signOut } from "../boot.ts";
+import { waiting, waitsIn } from "../approvals.ts";
 import { problemCount, pairingCount } from "../channel-setup.ts";
 import { isComposing } from "../keyboard.ts";
 import { loadMoreSessions, scheduleSessionSearch } from "../sync.ts";
@@ -10,10 +11,12 @@ import { maskKeys } from "../mask-keys.ts";
 import { channelLabelOf, titleOf, stripMarkdown, toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { nextTheme, theme } from "../theme.ts";
+import { VIEW_TITLES } from "../views.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
-import { Close, Mark, Moon, Pencil, Pin, Plug, Plus, Screen, Search, SignOut, Sun, Trash } from "./icons.tsx";
+import { Close, Mark, Moon, Pencil, Pin, Plug, Plus, Screen, Search, Shield, SignOut, Sun, Trash, Wrench } from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
 import type { SessionListRow } from "../protocol-types.ts";
+import type { SideView } from "../views.ts";
 
 export function Sidebar(): JSX.Element {
   return (
@@ -41,29 +44,38 @@ export function Sidebar(): JSX.Element {
       <button type="button" class="new" onClick={newSession}>
         <Plus size={16} /> New session
       </button>
-      <button
-        type="button"
-        class="new to-channels"
-        aria-current={store.view.value === "channels" ? "page" : undefined}
-        onClick={openChannels}
-      >
-        <Plug size={16} /> Channels
-        <span class="counts">
-          {pairingCount.value > 0 && (
-            <span class="count" data-kind="people" aria-label={`${pairingCount.value} access requests`}>
-              {pairingCount.value}
-            </span>
-          )}
-          {problemCount.value > 0 && (
-            <span class="count" aria-label={`${problemCount.value} with problems`}>
-              {problemCount.value}
-            </span>
-          )}
-        </span>
-      </button>
+      <ViewButton view="approvals" icon={<Shield size={16} />}>
+        <Count count={waiting.value.length} kind="people" text="waiting for an answer" />
+      </ViewButton>
+      <ViewButton view="channels" icon={<Plug size={16} />}>
+        <Count count={pairingCount.value} kind="people" text="access requests" />
+        <Count count={problemCount.value} kind="problem" text="with problems" />
+      </ViewButton>
+      <ViewButton view="tools" icon={<Wrench size={16} />} />
       <List />
       <SidebarFooter />
     </nav>
+  );
+}
+
+type ViewButtonProps = { view: SideView; icon: JSX.Element; children?: ComponentChildren };
+
+/** Leads to a view beside the conversation; the children are the numbers of what waits there. */
+function ViewButton({ view, icon, children }: ViewButtonProps): JSX.Element {
+  return (
+    <button type="button" class="new to-view" aria-current={store.view.value === view ? "page" : undefined} onClick={() => openView(view)}>
+      {icon} {VIEW_TITLES[view]}
+      <span class="counts">{children}</span>
+    </button>
+  );
+}
+
+function Count({ count, kind, text }: { count: number; kind: "people" | "problem"; text: string }): JSX.Element | null {
+  if (count === 0) return null;
+  return (
+    <span class="count" data-kind={kind} aria-label={`${count} ${text}`}>
+      {count}
+    </span>
   );
 }
 
@@ -184,6 +196,7 @@ const focusFilter = (): void => document.getElementById("filter")?.focus();
 
 /** The second line of a row. */
 function previewOf(row: SessionListRow): string {
+  if (waitsIn(row.key)) return "Waits for your answer";
   if (row.hasActiveRun === true) return "Answering…";
   return maskKeys(stripMarkdown(row.lastMessagePreview ?? "")) || "No messages yet";
 }

@@ -1,8 +1,11 @@
 import type { JSX } from "preact";
+import { waitsInCall } from "../approvals.ts";
 import { Chevron } from "./icons.tsx";
 import type { LiveTool, ToolState } from "../live-run.ts";
 
 const STATE_TEXT: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
+
+const stateText = ({ state, callId }: LiveTool): string => (state === "running" && waitsInCall(callId) ? "waiting" : STATE_TEXT[state]);
 
 const DOTS: Record<ToolState, string> = { running: "busy", done: "done", failed: "failed", stopped: "" };
 
@@ -42,7 +45,7 @@ export function ToolCall({ tool }: { tool: LiveTool }): JSX.Element {
           {toSummary(tool.args)}
         </span>
         <span class="tool-end">
-          {STATE_TEXT[tool.state]}
+          {stateText(tool)}
           {tool.durationMs !== null && tool.state !== "running" && ` ${formatToolDuration(tool.durationMs)}`}
         </span>
       </summary>

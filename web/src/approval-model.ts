@@ -1,0 +1,200 @@
+/** Questions about commands as the page shows them: what the gateway sends, and the words for it. Pure. */
+
+export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
+
+/** A program that may be, or is, allowed for good. */
+export type AllowedProgram = { pattern: string; argPattern?: string };
+
+/** `exec.approval.requested`, and one row of `exec.approval.list`. */
+export type RequestedApproval = {
+  id: string;
+  request: {
+    command: string;
+    cwd?: string | null;
+    host?: string | null;
+    agentId?: string | null;
+    sessionKey?: string | null;
+    runId?: string | null;
+    toolCallId?: string | null;
+    warnings?: readonly string[];
+    warningText?: string | null;
+    patterns?: readonly AllowedProgram[];
+    allowedDecisions?: readonly ApprovalDecision[];
+  };
+  createdAtMs: number;
+  expiresAtMs: number;
+};
+
+/** `exec.approval.resolved`. */
+export type ResolvedApproval = {
+  id: string;
+  decision: ApprovalDecision;
+  status?: string;
+  reason?: string | null;
+  resolvedBy?: string | null;
+  ts: number;
+  request?: RequestedApproval["request"];
+};
+
+/** An ended question in `approval.history` and `approval.resolve`. */
+export type ApprovalSnapshot = {
+  id: string;
+  status: string;
+  decision?: ApprovalDecision;
+  reason?: string | null;
+  createdAtMs: number;
+  expiresAtMs: number;
+  resolvedAtMs?: number;
+  presentation: { commandText: string; host?: string | null; agentId?: string | null; warningText?: string | null };
+  source?: { agentId?: string | null; sessionKey?: string | null };
+  resolver?: { kind: string; id?: string };
+};
+
+/** How a question ended. `by`: the device, the client or the person on a channel who answered; null where none did. */
+export type ApprovalEnd = { status: string; decision: ApprovalDecision | null; reason: string | null; by: string | null; atMs: number };
+
+/** A question on the page. */
+export type Question = {
+  id: string;
+  command: string;
+  cwd: string | null;
+  host: string | null;
+  agentId: string | null;
+  sessionKey: string | null;
+  runId: string | null;
+  callId: string | null;
+  warnings: readonly string[];
+  /** What the answer "always" would store, one for each program. */
+  patterns: readonly AllowedProgram[];
+  decisions: readonly ApprovalDecision[];
+  askedAtMs: number;
+  expiresAtMs: number;
+  /** An answer of this page is on its way. */
+  answering: boolean;
+  /** Null while it waits. */
+  end: (ApprovalEnd & { isOwn: boolean }) | null;
+};
+
+export function toQuestion({ id, request, createdAtMs, expiresAtMs }: RequestedApproval): Question {
+  const { command, cwd, host, agentId, sessionKey, runId, toolCallId, warnings, warningText, patterns, allowedDecisions } = request;
+  return {
+    id,
+    command,
+    cwd: cwd ?? null,
+    host: host ?? null,
+    agentId: agentId ?? null,
+    sessionKey: sessionKey ?? null,
+    runId: runId ?? null,
+    callId: toolCallId ?? null,
+    warnings: warnings ?? (warningText ? [warningText] : []),
+    patterns: patterns ?? [],
+    decisions: allowedDecisions ?? ["allow-once", "deny"],
+    askedAtMs: createdAtMs,
+    expiresAtMs,
+    answering: false,
+    end: null,
+  };
+}
+
+export const endOfEvent = ({ status, decision, reason, resolvedBy, ts }: ResolvedApproval): ApprovalEnd => ({
+  status: status ?? (decision === "deny" ? "denied" : "allowed"),
+  decision,
+  reason: reason ?? null,
+  by: resolvedBy ?? null,
+  atMs: ts,
+});
+
+export const endOfSnapshot = ({ status, decision, reason, resolver, resolvedAtMs, expiresAtMs }: ApprovalSnapshot): ApprovalEnd => ({
+  status,
+  decision: decision ?? null,
+  reason: reason ?? null,
+  by: resolver?.id ?? null,
+  atMs: resolvedAtMs ?? expiresAtMs,
+});
+
+/**
+ * What waits now, in the order in which it was asked: known questions keep their place, also the ended ones, and new ones follow, so that
+ * nothing moves under a pointer. A known one that is not in the list has ended unseen and is left out.
+ */
+export function mergeQuestions(known: readonly Question[], waiting: readonly Question[]): readonly Question[] {
+  const listed = new Set(waiting.map(({ id }) => id));
+  const places = new Set(known.map(({ id }) => id));
+  return [...known.filter(({ id, end }) => end !== null || listed.has(id)), ...waiting.filter(({ id }) => !places.has(id))];
+}
+
+/** "Allowed once by irc:ann", "Denied by you", "No answer in time". */
+export function endText(end: ApprovalEnd & { isOwn?: boolean }, deviceId: string | null): string {
+  const by = answererText(end, deviceId);
+  if (end.status === "denied") return `Denied${by}`;
+  if (end.status === "allowed") return `${end.decision === "allow-always" ? "Always allowed" : "Allowed once"}${by}`;
+  if (end.status === "expired") return "No answer in time, so it did not run";
+  if (end.reason === "gateway-restart") return "Closed by a restart of the gateway";
+  return "The turn was stopped before an answer";
+}
+
+const DEVICE_ID = /^[0-9a-f]{64}$/;
+/** Enough of a device id to find it in `openclaw devices list`. */
+const SHOWN_ID_CHARS = 8;
+
+function answererText({ by, isOwn }: { by: string | null; isOwn?: boolean }, deviceId: string | null): string {
+  if (isOwn === true || (by !== null && by === deviceId)) return " by you";
+  if (by === null) return "";
+  return DEVICE_ID.test(by) ? ` by another device (${by.slice(0, SHOWN_ID_CHARS)})` : ` by ${by}`;
+}
+
+const WORDS = "words:";
+
+/** The arguments of a pattern; null for one without any or of a form that only the gateway knows. */
+function argumentsOf(argPattern: string): readonly string[] | null {
+  if (!argPattern.startsWith(WORDS)) return null;
+  try {
+    const words: unknown = JSON.parse(argPattern.slice(WORDS.length));
+    return Array.isArray(words) && words.every((word) => typeof word === "string") ? words : null;
+  } catch (error) {
+    console.info("The arguments of a pattern cannot be read.", error);
+    return null;
+  }
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./{}~^-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
+
+/** What a pattern allows: "/usr/bin/git push origin", "/usr/bin/make with any arguments". */
+export function patternText({ pattern, argPattern }: AllowedProgram): string {
+  if (argPattern === undefined) return `${pattern} with any arguments`;
+  const words = argumentsOf(argPattern);
+  return words === null ? `${pattern} ${argPattern}` : [pattern, ...words].map(quoted).join(" ");
+}
+
+/** Whether a pattern has a place for files of the workspace. */
+export const hasPathPlace = ({ argPattern = "" }: AllowedProgram): boolean => argumentsOf(argPattern)?.includes("{path}") === true;
+
+const MINUTE_MS = 60_000;
+
+/** "29 min left", "less than 1 min left". */
+export function timeLeftText(expiresAtMs: number, now: number): string {
+  const minutes = Math.floor((expiresAtMs - now) / MINUTE_MS);
+  if (minutes < 1) return "less than 1 min left";
+  return minutes < 120 ? `${minutes} min left` : `${Math.floor(minutes / 60)} h left`;
+}
+
+/** Longer commands are worth a word on their length: their end is out of sight. */
+const LONG_LINES = 8;
+const LONG_CHARS = 600;
+
+/** "42 lines, 1,204 characters" for a command whose end may be out of sight; null for a short one. */
+export function lengthText(command: string): string | null {
+  const lines = command.split("\n").length;
+  if (lines <= LONG_LINES && command.length <= LONG_CHARS) return null;
+  return `${lines.toLocaleString("en-US")} ${lines === 1 ? "line" : "lines"}, ${command.length.toLocaleString("en-US")} characters`;
+}
+
+/** Characters that cannot be seen or that change the order of others, besides line breaks and tabs. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115F\u1160\u3164\uFFA0](?<![\n\t])/gu;
+
+/** A command as it is, with a name in place of every character that could hide something. */
+export const toVisibleText = (command: string): string =>
+  command.replaceAll(INVISIBLE, (char) => `⟨U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}⟩`);
+
+/** Where a command would run. */
+export const hostText = (host: string | null): string | null =>
+  host === "sandbox" ? "in the sandbox" : host === "gateway" ? "outside of the sandbox" : host;

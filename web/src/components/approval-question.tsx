@@ -1,0 +1,202 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { openSession, openView } from "../actions.ts";
+import { endText, hasPathPlace, hostText, lengthText, patternText, timeLeftText, toVisibleText } from "../approval-model.ts";
+import { answerQuestion, retractNotice, sessionQuestion } from "../approvals.ts";
+import { titleOf, toShortTime } from "../session-list.ts";
+import * as store from "../state.ts";
+import { toKey } from "../sync.ts";
+import { hashOf } from "../views.ts";
+import { Warning } from "./icons.tsx";
+import type { ApprovalDecision, Question } from "../approval-model.ts";
+
+/** A question takes answers only after this long on the screen: a click that was meant for what lay there before must not count. */
+const ARMED_AFTER_MS = 500;
+
+/** Characters of a command that name its question for screen readers. */
+const LABEL_CHARS = 80;
+
+const LABELS: Readonly<Record<ApprovalDecision, string>> = { "allow-once": "Allow once", "allow-always": "Always", deny: "Deny" };
+const BUTTONS: Readonly<Record<ApprovalDecision, string>> = { "allow-once": "primary small", "allow-always": "quiet", deny: "quiet no" };
+const DECISIONS = Object.keys(LABELS) as ApprovalDecision[];
+
+/** Everything about one question: what would run, what deserves attention, and the answers. */
+export function QuestionCard({ question, inChat = false }: { question: Question; inChat?: boolean }): JSX.Element {
+  const { id, command, warnings, end } = question;
+  const length = lengthText(command);
+  return (
+    <article
+      class="question"
+      aria-label={`May this run? ${toVisibleText(command).slice(0, LABEL_CHARS)}`}
+      data-ended={end !== null || undefined}
+    >
+      <p class="question-title">
+        <strong>May this run?</strong>
+        <span class="hint">
+          {question.agentId !== null && `${question.agentId} asked `}
+          {agoText(question.askedAtMs)}
+          {end === null && ` · ${timeLeftText(question.expiresAtMs, store.clock.value)}`}
+        </span>
+      </p>
+      <pre class="question-command" tabIndex={0} dir="ltr" aria-label="Command">
+        {toVisibleText(command)}
+      </pre>
+      {length !== null && <p class="hint">{length}: scroll to read all of it</p>}
+      <p class="question-place">
+        Runs {hostText(question.host)}
+        {question.cwd !== null && (
+          <>
+            {question.host === null ? "" : ", "}in <code dir="ltr">{question.cwd}</code>
+          </>
+        )}
+        {!inChat && question.sessionKey !== null && (
+          <>
+            , for <SessionLink sessionKey={question.sessionKey} />
+          </>
+        )}
+      </p>
+      {warnings.length > 0 && (
+        <ul class="question-warnings">
+          {warnings.map((warning) => (
+            <li key={warning} dir="auto">
+              <Warning size={15} /> <span>{warning}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {end === null && <Patterns question={question} />}
+      <Answers key={id} question={question} inChat={inChat} />
+    </article>
+  );
+}
+
+/** What the answer "always" would store. */
+function Patterns({ question }: { question: Question }): JSX.Element | null {
+  const { agentId, decisions, patterns } = question;
+  if (!decisions.includes("allow-always") || patterns.length === 0) return null;
+  return (
+    <div class="question-patterns">
+      <p>
+        “Always” lets {agentId === null ? "the agent" : <bdi>{agentId}</bdi>} run this without asking from now on
+        {patterns.some(hasPathPlace) && (
+          <>
+            , with any files of its workspace in place of <code>{"{path}"}</code>
+          </>
+        )}
+        :
+      </p>
+      <ul>
+        {patterns.map((pattern) => (
+          <li key={patternText(pattern)}>
+            <code dir="ltr">{toVisibleText(patternText(pattern))}</code>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** The buttons, and in their place how the question ended. */
+function Answers({ question, inChat }: { question: Question; inChat: boolean }): JSX.Element {
+  const { id, decisions, answering, end } = question;
+  const [armed, setArmed] = useState(false);
+  const [clicked, setClicked] = useState(false);
+  const outcome = useRef<HTMLParagraphElement>(null);
+  const isEnded = end !== null;
+  useEffect(() => {
+    const timer = setTimeout(() => setArmed(true), ARMED_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  // The button that had the keyboard is gone.
+  useEffect(() => {
+    if (isEnded && clicked) outcome.current?.focus();
+  }, [isEnded]);
+  if (isEnded) {
+    return (
+      <p class="question-end" ref={outcome} tabIndex={-1} role="status">
+        <span class="dot" data-state={end.status === "allowed" ? "done" : end.status === "denied" ? "failed" : ""} />
+        <span dir="auto">{endText(end, store.deviceId.value)}</span>
+      </p>
+    );
+  }
+  const answer = (decision: ApprovalDecision): void => {
+    setClicked(true);
+    void answerQuestion(id, decision).then(() => {
+      if (inChat) requestAnimationFrame(focusComposer);
+    });
+  };
+  return (
+    <div class="question-answers" role="group" aria-label="Answer">
+      {DECISIONS.filter((decision) => decisions.includes(decision)).map((decision) => (
+        <button
+          key={decision}
+          type="button"
+          class={BUTTONS[decision]}
+          disabled={!armed || answering || !store.isOnline.value}
+          onClick={() => answer(decision)}
+        >
+          {LABELS[decision]}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The answered question has left the conversation, and the keyboard has no place. */
+function focusComposer(): void {
+  const lost = document.activeElement === null || document.activeElement === document.body;
+  if (lost && matchMedia("(hover: hover)").matches) document.getElementById("composer")?.focus();
+}
+
+/** A link to a session, by the name that the list gives it. */
+export function SessionLink({ sessionKey }: { sessionKey: string }): JSX.Element {
+  const key = toKey(sessionKey);
+  const row = store.sessions.value.find((one) => one.key === key);
+  return (
+    <a
+      class="session-link"
+      href={`#s=${encodeURIComponent(key)}`}
+      onClick={(event) => {
+        event.preventDefault();
+        openSession(key);
+      }}
+    >
+      <bdi>{titleOf(row ?? { key })}</bdi>
+    </a>
+  );
+}
+
+/** "just now", "5 min ago", "14:05". */
+export function agoText(atMs: number): string {
+  const text = toShortTime(atMs, store.clock.value);
+  return text === "now" ? "just now" : text.endsWith(" min") ? `${text} ago` : text;
+}
+
+/** In a conversation: the question of its session that waits longest. */
+export function SessionQuestion(): JSX.Element | null {
+  const shown = sessionQuestion.value;
+  const id = shown?.question.id;
+  useEffect(() => {
+    if (id !== undefined) retractNotice();
+  }, [id]);
+  if (shown === null) return null;
+  return (
+    <section class="session-question" aria-label="Question of this session">
+      <QuestionCard key={id} question={shown.question} inChat />
+      {shown.more > 0 && (
+        <p class="hint">
+          <a
+            class="session-link"
+            href={hashOf("approvals")}
+            onClick={(event) => {
+              event.preventDefault();
+              openView("approvals");
+            }}
+          >
+            {shown.more === 1 ? "1 more question waits" : `${shown.more} more questions wait`} in this session
+          </a>
+        </p>
+      )}
+    </section>
+  );
+}

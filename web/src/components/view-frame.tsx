@@ -1,0 +1,46 @@
+import type { ComponentChildren, JSX } from "preact";
+import { waiting } from "../approvals.ts";
+import * as store from "../state.ts";
+import { VIEW_TITLES } from "../views.ts";
+import { Menu } from "./icons.tsx";
+import { Banner } from "./connection-status.tsx";
+import type { SideView } from "../views.ts";
+
+/** Where the link that skips the list of sessions leads in a view beside the conversation. */
+export const VIEW_CONTENT_ID = "view-content";
+
+/** On a phone: opens the list of sessions, which has the numbers of what waits. A dot says that questions do. */
+export function MenuButton(): JSX.Element {
+  const count = waiting.value.length;
+  return (
+    <button
+      type="button"
+      class="ghost only-phone menu"
+      aria-label={count === 0 ? "Sessions" : `Sessions, ${count} ${count === 1 ? "question waits" : "questions wait"}`}
+      onClick={() => (store.drawerOpen.value = true)}
+    >
+      <Menu size={20} />
+      {count > 0 && <span class="dot" data-state="unread" />}
+    </button>
+  );
+}
+
+/** A view beside the conversation: its title, and a column that scrolls. */
+export function ViewFrame({ view, children }: { view: SideView; children: ComponentChildren }): JSX.Element {
+  return (
+    <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
+      <header class="head">
+        <MenuButton />
+        <div class="head-text">
+          <h1>{VIEW_TITLES[view]}</h1>
+        </div>
+      </header>
+      <div class="view" id={VIEW_CONTENT_ID} tabIndex={-1}>
+        <div class="view-column">
+          <Banner />
+          {children}
+        </div>
+      </div>
+    </main>
+  );
+}
