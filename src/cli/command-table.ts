@@ -11,6 +11,7 @@ import { deadLettersCommands } from "./dead-letters-commands.ts";
 import { devicesCommands } from "./devices-commands.ts";
 import { doctorCommands } from "./doctor-commands.ts";
 import { execPolicyCommands } from "./exec-policy-commands.ts";
+import { sandboxCommands } from "./sandbox-commands.ts";
 import { gatewayCommands } from "./gateway-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
 import { messageCommands } from "./message-commands.ts";
@@ -42,6 +43,7 @@ const FAMILIES: readonly CommandFamily[] = [
   configCommands,
   approvalsCommands,
   execPolicyCommands,
+  sandboxCommands,
   pairingCommands,
   devicesCommands,
   tokensCommands,

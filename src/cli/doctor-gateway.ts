@@ -8,6 +8,7 @@ import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { CommandPolicy } from "./exec-policy.ts";
+import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
 import { plural } from "./terminal-text.ts";
 
@@ -42,6 +43,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkModels(client),
       checkAgentHost(client),
       checkDeadLetters(client),
+      checkSandbox(client),
       checkCommandPolicy(client),
     ]);
     return [
@@ -164,6 +166,19 @@ const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       title: `${plural(items.length, "message")} could not be processed or delivered`,
       why: "several attempts failed; the messages are kept.",
       fix: "openclaw dead-letters list",
+    }),
+  ]);
+
+/** Whether commands can be isolated: without that, people are asked about them or have none. */
+const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<SandboxAnswer>(client, "sandbox.explain", {}, (answer) => [
+    findingUnless(answer.available, "sandbox", answer.available ? `commands of agents can be isolated: ${answer.name}` : "", {
+      severity: "warning",
+      title: "commands of agents cannot be isolated",
+      why: answer.available
+        ? ""
+        : `${answer.reason}. You are asked about every command that does more than read, and people on channels have none.`,
+      fix: answer.available ? "" : answer.fix,
     }),
   ]);
 

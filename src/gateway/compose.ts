@@ -4,7 +4,6 @@ import { openAuth, type Auth } from "../auth/open.ts";
 import type { GatewayOptions } from "../cli/invocation.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
-import { existsSync, realpathSync } from "node:fs";
 import { randomBytes, randomUUID } from "node:crypto";
 import { AnswerCache } from "../methods/answer-cache.ts";
 import { toDeviceRequestRow } from "../methods/devices.ts";
@@ -45,8 +44,8 @@ import type { CommandGate } from "../tools/command-gate.ts";
 import { SettingsCommandGate } from "../tools/commands/gate.ts";
 import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
-import { GroupWatcher } from "../tools/group-watcher.ts";
-import { createSandboxProbe } from "../tools/sandbox/probe.ts";
+import type { SandboxProbe } from "../tools/sandbox.ts";
+import { createCommandSandbox } from "./command-sandbox.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -78,7 +77,8 @@ export function composeGateway(input: ComposeInput) {
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const { allowlist, approvals } = composeApprovals(input);
-  const gate = composeGate(base, running, { allowlist, approvals });
+  const sandbox = createCommandSandbox(base);
+  const gate = composeGate(base, running, { allowlist, approvals, sandbox });
   const tools = createTools({ ...base, ...storage, running, gate });
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -99,6 +99,7 @@ export function composeGateway(input: ComposeInput) {
     media,
     allowlist,
     approvals,
+    sandbox,
     tools,
     runtime,
     messaging,
@@ -139,18 +140,13 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
 
 /** Decides about the commands of agents by the settings that hold when they are to run. */
 function composeGate(
-  { log, clock, paths }: GatewayBase,
+  { log }: GatewayBase,
   running: RunningConfig,
-  { allowlist, approvals }: { allowlist: CommandAllowlist; approvals: Approvals },
+  { allowlist, approvals, sandbox }: { allowlist: CommandAllowlist; approvals: Approvals; sandbox: () => Promise<SandboxProbe> },
 ): CommandGate {
   return new SettingsCommandGate({
     settings: (caller) => commandSettings(running, allowlist, caller),
-    sandbox: createSandboxProbe({
-      hidden: [paths.state, ...(existsSync(paths.config) ? [paths.config] : [])].map((path) => realpathSync(path)),
-      directory: paths.gateway,
-      watcher: new GroupWatcher(clock),
-      log: log.child({ subsystem: "sandbox" }),
-    }),
+    sandbox,
     desk: approvalDesk(approvals, allowlist),
     log: log.child({ subsystem: "tools" }),
   });
@@ -182,6 +178,7 @@ type Shared = GatewayBase &
     media: MediaStore;
     allowlist: CommandAllowlist;
     approvals: Approvals;
+    sandbox: () => Promise<SandboxProbe>;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     messaging: Messaging;

@@ -27,6 +27,7 @@ import type { Storage } from "./storage.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
+import type { SandboxProbe } from "../tools/sandbox.ts";
 
 /** What the methods of a conversation need. */
 export type ChatFamilyDeps = GatewayBase &
@@ -37,6 +38,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     allowlist: CommandAllowlist;
     approvals: Approvals;
+    sandbox: () => Promise<SandboxProbe>;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     hub: Hub;

@@ -36,6 +36,7 @@ import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
 import { commandSettings, fileAccess, permitFor } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
+import { sandboxMethods } from "../methods/sandbox.ts";
 
 /** All methods by name: this table is the advertised list. */
 export function createMethods(deps: MethodsDeps): MethodTable {
@@ -46,6 +47,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
+    ...sandboxMethods(deps),
     ...approvalMethods({ ...deps, write: (change) => deps.store.write(change) }),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.

@@ -57,6 +57,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     },
     ["channel", "account", "peer"],
   ),
+  "sandbox.explain": NO_PARAMS,
   "tools.explain": objectSchema({
     agentId: boundedString(128),
     channel: boundedString(64),
@@ -215,6 +216,7 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "deadletters.show": "operator.read",
   "models.set": "operator.admin",
   "route.explain": "operator.read",
+  "sandbox.explain": "operator.read",
   "tools.explain": "operator.read",
   "tokens.create": "operator.admin",
   "tokens.list": "operator.admin",

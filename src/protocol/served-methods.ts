@@ -66,6 +66,7 @@ export const SERVED_METHODS = [
   "poll",
   "question.list",
   "route.explain",
+  "sandbox.explain",
   "send",
   "sessions.abort",
   "sessions.compact",

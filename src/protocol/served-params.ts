@@ -393,6 +393,7 @@ const ADMINISTRATION = {
   "set-heartbeats": { served: ["enabled"] },
   "tools.catalog": { served: ["agentId"], ignored: { includePlugins: any("plugins add no tools here") } },
   "tools.effective": { served: ["sessionKey", "agentId"] },
+  "sandbox.explain": { served: [] },
   "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey"] },
   "tools.invoke": {
     served: ["name", "args", "sessionKey", "agentId", "idempotencyKey"],

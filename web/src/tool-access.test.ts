@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { COMMAND_MODES } from "../../src/core/tool-policy-schema.ts";
+import { COMMAND_MODES } from "../../src/core/command-modes.ts";
 import { hostRuleText, modeText, toGroups, toParams } from "./tool-access.ts";
 
 test("tools come in the groups of the catalog, with what decides about each", () => {

@@ -91,7 +91,14 @@ test("what the gate returns is what is started", async (t) => {
   for (const pty of [false, true])
     assert.equal(textOf(await exec({ command: "echo other", host: "sandbox", env: { MINE: "1" }, pty })), "of the gate / call\n");
   const { env, ...rest } = asked[0]!;
-  const expected = { command: "echo other", cwd: context.workspace, host: "sandbox", callId: "call", ownVariables: ["MINE"], input: "none" };
+  const expected = {
+    command: "echo other",
+    cwd: context.workspace,
+    host: "sandbox",
+    callId: "call",
+    ownVariables: ["MINE"],
+    input: "none",
+  };
   assert.deepEqual(rest, expected);
   assert.deepEqual(env, { ...testEnv, MINE: "1", OPENCLAW_RUNNER: "test-marker", OPENCLAW_SHELL: "exec" });
   assert.equal(asked[1]!.env["TERM"], "xterm-256color");
