@@ -49,6 +49,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "system-event": "State",
   "system-presence": "State",
   tokens: "Named tokens",
+  sandbox: "The sandbox of commands",
   tools: "Tools",
   wake: "State",
   web: "Channels and pairing",
