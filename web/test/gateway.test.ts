@@ -143,13 +143,32 @@ describe("answers of a real gateway on the page", () => {
     await page.getByText("No earlier questions.").waitFor({ timeout: WAIT_MS });
     await page.getByText("Nothing yet. The answer “Always” adds programs to this list.").waitFor({ timeout: WAIT_MS });
     await page.getByRole("button", { name: "Tools" }).click();
-    const bash = page.locator(".entry", { has: page.getByText("bash", { exact: true }) });
-    await bash.waitFor({ timeout: WAIT_MS });
-    assert.match(await bash.innerText(), /^bash\s+Granted\s+\S[\s\S]+Decided by: operators have all tools that nothing denies$/);
+    const exec = page.locator(".entry", { has: page.getByText("exec", { exact: true }) });
+    await exec.waitFor({ timeout: WAIT_MS });
+    assert.match(await exec.innerText(), /^exec\s+Granted\s+\S[\s\S]+Decided by: operators have all tools that nothing denies$/);
     assert.equal(await page.locator(".warn").count(), 0);
     await page.goBack();
     await page.goBack();
     await page.locator("#composer").waitFor();
+  });
+
+  test("a command that a person is asked about runs when the page allows it", async () => {
+    const { page } = person;
+    const client = await gateway.connect({ scopes: ["operator.admin", "operator.approvals"] });
+    const { hash } = await client.request<{ hash: string }>("exec.approvals.get", {});
+    await client.request("exec.approvals.set", { file: { version: 1, defaults: { ask: "always" } }, baseHash: hash });
+    await say(page, "tool:exec:" + JSON.stringify({ command: "echo asked | rev" }));
+    const question = page.locator(".session-question");
+    await question.getByText("echo asked | rev").waitFor({ timeout: WAIT_MS });
+    // A click right after the question appears is taken for one that was meant for something else.
+    await page.waitForFunction(() => new Promise((resolve) => setTimeout(() => resolve(true), 600)));
+    await question.getByRole("button", { name: "Allow once" }).click();
+    await answer(page, "Tool said: deksa");
+    await settled(page);
+    assert.deepEqual(await client.request("exec.approval.list", {}), []);
+    const changed = await client.request<{ hash: string }>("exec.approvals.get", {});
+    await client.request("exec.approvals.set", { file: { version: 1 }, baseHash: changed.hash });
+    await client.close();
   });
 
   test("/reset leaves nothing of the conversation before", async () => {
