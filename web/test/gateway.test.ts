@@ -136,6 +136,21 @@ describe("answers of a real gateway on the page", () => {
     assert.equal(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth), 120);
   });
 
+  test("/reset leaves nothing of the conversation before", async () => {
+    const { page } = person;
+    await say(page, "/reset");
+    await page.locator("dialog").getByRole("button", { name: "Reset" }).click();
+    await answer(page, "This is a new conversation");
+    await page.locator(".message", { hasText: "look at this" }).first().waitFor({ state: "detached", timeout: WAIT_MS });
+    assert.equal(await page.locator(".message.assistant").count(), 1);
+    await say(page, "after the reset");
+    await answer(page, "You said: after the reset");
+    await settled(page);
+    assert.equal(await page.locator(".message.assistant").count(), 2);
+  });
+});
+
+describe("approvals and tools on the page", () => {
   test("the views of approvals and tools show what the gateway says", async () => {
     const { page } = person;
     await page.getByRole("button", { name: "Approvals" }).click();
@@ -169,19 +184,6 @@ describe("answers of a real gateway on the page", () => {
     const changed = await client.request<{ hash: string }>("exec.approvals.get", {});
     await client.request("exec.approvals.set", { file: { version: 1 }, baseHash: changed.hash });
     await client.close();
-  });
-
-  test("/reset leaves nothing of the conversation before", async () => {
-    const { page } = person;
-    await say(page, "/reset");
-    await page.locator("dialog").getByRole("button", { name: "Reset" }).click();
-    await answer(page, "This is a new conversation");
-    await page.locator(".message", { hasText: "look at this" }).first().waitFor({ state: "detached", timeout: WAIT_MS });
-    assert.equal(await page.locator(".message.assistant").count(), 1);
-    await say(page, "after the reset");
-    await answer(page, "You said: after the reset");
-    await settled(page);
-    assert.equal(await page.locator(".message.assistant").count(), 2);
   });
 });
 
