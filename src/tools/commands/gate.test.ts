@@ -102,7 +102,7 @@ const ASKED = [
   "cat /etc/passwd", "cat ../secret", "cat link", "ls /", "ls ..", "cd .. && ls", "cd /; ls", "cd src; cat ../../secret", "cd missing || cat a.txt",
   "touch b", "rm a.txt", "echo a > b", "sort -o b a.txt", "uniq a.txt b", "find . -exec rm {} ;", "sh -c ls", "./run.sh", "sh run.sh", "env ls",
   "grep -f /etc/passwd a.txt", "date -s 0", "ls $HOME", "cat *", "tree -o x", "A=1 ls", "ls &", "date -f /etc/passwd", "head -c 5 /etc/passwd",
-  "cat -- /etc/passwd", "missing-program", "tail -f ../secret", "cd src | cat a.txt", "grep -R a /etc",
+  "cat -- /etc/passwd", "missing-program", "diff src src", "grep -f a.txt src", "rg --pre cat a", "wc --files0-from=a.txt", "sort -T / a.txt", "du -L src", "tail -f ../secret", "cd src | cat a.txt", "grep -R a /etc",
 ]; // prettier-ignore
 for (const command of ASKED) {
   test(`it is asked about: ${command}`, async (t) => {

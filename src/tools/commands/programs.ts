@@ -46,7 +46,7 @@ const reads = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: true });
 const shows = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: false });
 const NO_FLAGS = /^$/;
 
-/** Programs that only show something. A flag that is not named here makes the command one to be asked about. */
+/** Programs that only show something, and that follow no links which they find themselves (as `diff` does in directories). A flag that is not named here makes the command one to be asked about. */
 const READING: Readonly<Record<string, ReadingProgram>> = {
   pwd: shows(/^-[LP]$/),
   true: shows(NO_FLAGS),
@@ -69,7 +69,6 @@ const READING: Readonly<Record<string, ReadingProgram>> = {
   file: reads(/^-[bi]+$/),
   du: reads(/^(?:-[abchkmsx]+|--max-depth=\d+|-d\d+)$/),
   cmp: reads(/^-[bls]+$/),
-  diff: reads(/^(?:-[abBiqrstuwy]+|-U\d+|--stat|--brief)$/),
   grep: reads(/^(?:-[abcEFGhHiInoqrsvwx]+|-[ABCm]\d+|--include=.*|--exclude=.*|--exclude-dir=.*|--color=never|--count|-e)$/),
   uniq: { flags: /^-[cdiu]+$/, readsFiles: true },
   cut: reads(/^(?:-[dfbcs].*|--output-delimiter=.*)$/),
