@@ -31,6 +31,7 @@ export type PiApi = {
   on(event: "session_start", handler: Handler<unknown>): void;
   on(event: "message_end", handler: Handler<{ message: { role: string; errorMessage?: string } }>): void;
   registerTool(tool: PiTool): void;
+  getActiveTools(): readonly string[];
   setActiveTools(names: readonly string[]): void;
   registerProvider(name: string, provider: Record<string, unknown>): void;
 };
@@ -50,6 +51,11 @@ export type GatewayPort = {
   secrets: readonly string[];
 };
 
+/** The tools that some run of this process was granted: most sessions are granted the same. None is active by that. */
+const grantedBefore = new Map<string, ToolDescription>();
+
+const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((name, at) => name === b[at]);
+
 /**
  * What Pi may do, decided by the gateway: each run has exactly the system prompt and the tools of its grant, and each call of a tool
  * is run by the gateway. Pi's own tools are never active.
@@ -59,10 +65,12 @@ export function gatewayExtension(pi: PiApi, port: GatewayPort): void {
   /** What each registered tool looks like, as JSON: registering is not free. */
   const registered = new Map<string, string>();
 
-  const register = (tool: ToolDescription): void => {
+  /** True when Pi did not have exactly this tool. */
+  const register = (tool: ToolDescription): boolean => {
     const shape = JSON.stringify(tool);
-    if (registered.get(tool.name) === shape) return;
+    if (registered.get(tool.name) === shape) return false;
     registered.set(tool.name, shape);
+    grantedBefore.set(tool.name, tool);
     const { name, description, parameters } = tool;
     pi.registerTool({
       name,
@@ -76,21 +84,31 @@ export function gatewayExtension(pi: PiApi, port: GatewayPort): void {
         return { content, details: {} };
       },
     });
+    return true;
   };
 
   const grantTools = (tools: readonly ToolDescription[]): void => {
-    for (const tool of tools) register(tool);
+    const isNew = tools.filter(register).length > 0;
     const names = tools.map(({ name }) => name);
     granted = new Set(names);
-    pi.setActiveTools(names);
+    // Pi builds its prompt again with each change.
+    if (isNew || !isSame(names, pi.getActiveTools())) pi.setActiveTools(names);
   };
 
+  // While an extension is loaded, Pi registers tools without building its prompt again for each.
+  for (const tool of grantedBefore.values()) register(tool);
   pi.on("session_start", () => grantTools([]));
   pi.on("before_agent_start", async (_event, context) => {
-    grantTools([]);
-    const grant = await port.grant(context);
-    grantTools(grant.tools);
-    return { systemPrompt: grant.system };
+    // No call is allowed until the grant of this run is here.
+    granted = new Set();
+    try {
+      const grant = await port.grant(context);
+      grantTools(grant.tools);
+      return { systemPrompt: grant.system };
+    } catch (err) {
+      grantTools([]);
+      throw err;
+    }
   });
   pi.on("tool_call", ({ toolName: name }) =>
     granted.has(name) ? undefined : { block: true, reason: `The tool ${name} is not available in this conversation.` },

@@ -117,7 +117,7 @@ test("The models of a registered provider are available", () => {
 });
 
 test("Extensions get the functions that the gateway's extension uses", () => {
-  requireMembers("ExtensionAPI", api, { on: 2, registerTool: 1, setActiveTools: 1, registerProvider: 2 });
+  requireMembers("ExtensionAPI", api, { on: 2, registerTool: 1, getActiveTools: 0, setActiveTools: 1, registerProvider: 2 });
 });
 
 test("A prompt is accepted, and its events are those that the gateway reads", async () => {
