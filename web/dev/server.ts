@@ -76,6 +76,8 @@ export type DevGateway = {
   announce: (event: string, payload: Params) => void;
   /** Cuts every connection without a goodbye. */
   cut: () => void;
+  /** Waits until every connection has ended, and all that it asked for is in `calls`. */
+  untilAlone: () => Promise<void>;
   /** While down, nothing listens on the port. */
   down: () => Promise<void>;
   up: () => Promise<void>;
@@ -162,6 +164,9 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
       for (const peer of peers) if (peer.ready) push(peer, event, payload);
     },
     cut: drop,
+    untilAlone: async () => {
+      await Promise.all([...peers].map((peer) => new Promise((resolve) => void peer.socket.once("close", resolve))));
+    },
     down: async () => {
       // A socket that is torn down may take with it what was just said.
       await Promise.all([...peers].map((peer) => leave(peer.socket)));

@@ -31,6 +31,8 @@ export async function startPageTest(): Promise<PageTest> {
     },
     reset: async () => {
       await leave();
+      // What a page asked for just before it was closed may still be on its way.
+      await gateway.untilAlone();
       gateway.refuse(null);
       gateway.conversations.clear();
       gateway.channels.clear();

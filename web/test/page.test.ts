@@ -40,6 +40,7 @@ before(async () => {
 beforeEach(async () => {
   gateway.refuse(null);
   for (const one of people.splice(0)) await one.close();
+  await gateway.untilAlone();
   for (const key of gateway.conversations.sessions.keys()) gateway.conversations.sessions.delete(key);
   gateway.conversations.ensure("agent:main:main");
   gateway.conversations.wordMs = 12;
