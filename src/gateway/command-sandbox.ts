@@ -15,7 +15,7 @@ export function createCommandSandbox({ log, clock, paths }: Pick<GatewayBase, "l
       probe ??= createSandboxProbe({
         hidden: [paths.state, paths.config].filter((path) => existsSync(path)).map((path) => realpathSync(path)),
         directory: paths.gateway,
-        watcher: new GroupWatcher(clock),
+        watcher: new GroupWatcher({ clock }),
         log: log.child({ subsystem: "sandbox" }),
       });
     }

@@ -54,7 +54,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     ...(hold && { hold }),
   });
   const locks = new FileLocks();
-  const watcher = new GroupWatcher(clock);
+  const watcher = new GroupWatcher({ clock, marker });
   const commands = new BackgroundCommands({ outputDir: tempDir, watcher, clock, onEnded: options.onCommandEnded });
   const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();

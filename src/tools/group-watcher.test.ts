@@ -77,6 +77,27 @@ for (const [name, ...args] of shells) {
     for (const pid of [leader, ...pids]) await until(`the end of ${pid}`, () => !isRunning(pid));
     assert.deepEqual(other.pids.map(isRunning), [true, true]);
   });
+
+  test(`at the end of its input, ${name} kills what carries the marker`, { skip: process.platform !== "linux" }, async (t) => {
+    const entry = `OPENCLAW_RUNNER=${name}-${process.pid}-commands`;
+    const [marked, other] = [entry, `${entry.slice(0, -1)}`].map((each) => {
+      const child = spawn("sleep", ["300"], {
+        detached: true,
+        stdio: "ignore",
+        env: { PATH: process.env["PATH"], A: "b", OPENCLAW_RUNNER: each.slice(16) },
+      });
+      t.after(() => child.kill("SIGKILL"));
+      return child.pid!;
+    });
+    const watcher: ChildProcess = spawn(name!, [...args, "-c", WATCHER_SCRIPT, "sh", entry], {
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    watcher.stdin!.end();
+    await once(watcher, "exit");
+    await until("the end of the marked process", () => !isRunning(marked!));
+    assert.equal(isRunning(other!), true);
+  });
 }
 
 test("a watcher that was killed is replaced, and the new one knows the groups", async (t) => {
@@ -111,7 +132,7 @@ test("killAll ends a command with all groups of its session", { skip: process.pl
 
 test("a session of a command that has ended is known as long as it has a process", { skip: process.platform !== "linux" }, async (t) => {
   const clock = new FakeClock();
-  const watcher = new GroupWatcher(clock);
+  const watcher = new GroupWatcher({ clock });
   const { leader, pids } = await session(t);
   await watcher.add(leader, silentLog);
   process.kill(leader, "SIGKILL");

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { MARKER_VARIABLE } from "../core/marked-processes.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import { findRunning, killSessions } from "./process-groups.ts";
 
@@ -9,8 +10,9 @@ const MEMBERS_SCRIPT = `/^[0-9]+ [(]/ { pid = $1 } sub(/^.*[)] /, "") && index(g
 
 /**
  * Keeps the list of process groups that it reads from its stdin, and at the end of file kills them: when the gateway, the only holder of
- * the other end, has ended in whatever way. Then it kills the other processes of their sessions, which a system without /proc does not
- * list. Until then it has only shell built-ins, and it ignores signals that a command may send to other processes.
+ * the other end, has ended in whatever way. Then it kills the other processes of their sessions, and those that left their session but
+ * have the entry `$1` in their environment; a system without /proc does not list either. Until then it has only shell built-ins, and it
+ * ignores signals that a command may send to other processes.
  */
 export const WATCHER_SCRIPT = `trap '' HUP INT QUIT TERM USR1 USR2 PIPE
 groups=' '
@@ -23,7 +25,12 @@ done
 for group in $groups; do kill -KILL "-$group"; done
 for pass in 1 2; do
   members=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v groups="$groups" '${MEMBERS_SCRIPT}')
-  [ -z "$members" ] || kill -KILL $members
+  marked=
+  [ -z "$1" ] || for file in $(grep -lF "$1" /proc/[0-9]*/environ 2>/dev/null); do
+    file=\${file#/proc/}
+    marked="$marked \${file%/environ}"
+  done
+  [ -z "$members$marked" ] || kill -KILL $members $marked
 done`;
 
 /**
@@ -36,12 +43,15 @@ export class GroupWatcher {
   /** Groups whose command has ended. Processes that it left running stay, as those of a terminal do, until the gateway stops. */
   readonly #ended = new Set<number>();
   readonly #clock: Pick<Clock, "after">;
+  readonly #entry: string;
   #isChecking = false;
   /** False after a restart, until the next command: a watcher that cannot run is not started in a loop. */
   #canRestart = true;
 
-  constructor(clock: Pick<Clock, "after"> = systemClock) {
+  /** `marker`: value of `OPENCLAW_RUNNER` in the environment of the commands of this gateway. */
+  constructor({ clock = systemClock, marker = "" }: { clock?: Pick<Clock, "after">; marker?: string } = {}) {
     this.#clock = clock;
+    this.#entry = marker === "" ? "" : `${MARKER_VARIABLE}=${marker}`;
   }
 
   /** Resolves when the group is known to the watcher: from then on it cannot outlive the gateway. Rejects when there is no watcher. */
@@ -74,7 +84,7 @@ export class GroupWatcher {
     this.release();
   }
 
-  /** Ends the watcher, which then kills the groups that it knows. */
+  /** Ends the watcher, which then kills the groups that it knows and the marked processes. */
   release(): void {
     this.#groups.clear();
     this.#ended.clear();
@@ -100,7 +110,7 @@ export class GroupWatcher {
   }
 
   #start(log: Log): ChildProcess {
-    const child = spawn("/bin/sh", ["-c", WATCHER_SCRIPT], {
+    const child = spawn("/bin/sh", ["-c", WATCHER_SCRIPT, "sh", this.#entry], {
       cwd: "/",
       detached: true,
       env: { PATH: "/usr/bin:/bin" },

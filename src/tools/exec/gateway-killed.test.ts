@@ -9,7 +9,7 @@ import { until } from "../../../test/until.ts";
 const url = (path: string): string => JSON.stringify(join(import.meta.dirname, path));
 const hasTerminals = (spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "").includes("util-linux");
 
-/** Starts commands in each way, as the gateway does. `timeout` and `set -m` make process groups of their own. */
+/** Starts commands in each way, as the gateway does. `timeout` and `set -m` make process groups of their own, `setsid` a session. */
 const PARENT = `
 import { createBuiltInTools } from ${url("../built-in.ts")};
 import { createToolExecutor } from ${url("../executor.ts")};
@@ -25,6 +25,7 @@ const exec = async (command, args = {}) => {
   if (isError) throw new Error(content[0].text);
 };
 await exec("sleep 300 >/dev/null 2>&1 & echo $! > leftover");
+await exec("setsid sleep 300 >/dev/null 2>&1 & until pgrep -P $$ -x sleep; do sleep 0.01; done > detached");
 await exec("timeout 300 sleep 300 >/dev/null 2>&1 & echo $! > grouped");
 await exec("trap '' TERM HUP INT; echo $$ > background; sleep 300; true", { background: true });
 if (${hasTerminals}) {
@@ -32,7 +33,15 @@ if (${hasTerminals}) {
 }
 await exec("trap '' TERM HUP INT; echo $$ > foreground; sleep 300 | sleep 300 & echo $! > pipe; while :; do sleep 300; done");
 `;
-const FILES = ["leftover", "grouped", "background", ...(hasTerminals ? ["terminal", "terminal-group"] : []), "foreground", "pipe"];
+const FILES = [
+  "leftover",
+  "detached",
+  "grouped",
+  "background",
+  ...(hasTerminals ? ["terminal", "terminal-group"] : []),
+  "foreground",
+  "pipe",
+];
 
 const read = (path: string): number | null => {
   try {

@@ -15,7 +15,7 @@ import { HOST, type HostVitals, type ToolReply } from "../records.ts";
 import { guideProvider } from "./guide-provider.ts";
 import { HostOutput } from "./host-output.ts";
 import { currentRun, HostSession, type HostParts, type SessionCommand } from "./host-session.ts";
-import { endOrphansAtExit, takeProviderKeys } from "./keys.ts";
+import { takeProviderKeys } from "./keys.ts";
 import { wrapFetch } from "./provider-fetch.ts";
 import { loadSdk, type PiModelRuntime, type PiSdk } from "./sdk.ts";
 import { runDryTurn } from "./warm-up.ts";
@@ -117,8 +117,7 @@ async function main(): Promise<void> {
   process.env["PI_CODING_AGENT"] = "true";
   process.env["AI_AGENT"] = "pi";
   const { secrets, queries } = takeProviderKeys();
-  endOrphansAtExit();
-  // Before the SDK's own listeners, which end the process without its exit handlers.
+  // Before the SDK's own listeners.
   process.on("SIGTERM", () => process.exit(143));
   if (process.env["OPENCLAW_LONG_WAITS"]) await useLongWaits();
   const sdk = await loadSdk(sdkUrl);

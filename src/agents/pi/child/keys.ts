@@ -1,4 +1,4 @@
-import { closeSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 
 /** Prefix of the keys that carry the secret query of a URL. */
 const QUERY_PREFIX = "OPENCLAW_QUERY_";
@@ -41,45 +41,4 @@ export function redactKeys<T>(value: T, keys: readonly string[]): T {
   const found = keys.map((key) => JSON.stringify(key).slice(1, -1)).filter((key) => text.includes(key));
   for (const key of found) text = text.replaceAll(key, "[secret]");
   return found.length === 0 ? value : (JSON.parse(text) as T);
-}
-
-/** How long a terminated process waits to see whether the gateway has died. */
-const PARENT_ENDS_MS = 300;
-
-/**
- * When this process ends after the gateway has died, the commands that the gateway ran end too. All descendants of the gateway's tools
- * carry the marker of its state directory in OPENCLAW_RUNNER, which starts like this process's own.
- */
-export function endOrphansAtExit(): void {
-  const parent = process.ppid;
-  const own = process.env["OPENCLAW_RUNNER"];
-  if (process.platform !== "linux" || !own) return;
-  const prefix = `OPENCLAW_RUNNER=${own.slice(0, own.lastIndexOf("-") + 1)}`;
-  let isTerminated = false;
-  process.on("SIGTERM", () => (isTerminated = true));
-  process.once("exit", () => {
-    // The system sends the signal when the gateway's first thread ends, a moment before the whole gateway has ended.
-    if (isTerminated) waitFor(() => process.ppid !== parent, PARENT_ENDS_MS);
-    if (process.ppid !== parent) killMarked(prefix);
-  });
-}
-
-/** Blocks until the condition holds or the time is over; for an exit handler, in which nothing else can wait. */
-function waitFor(condition: () => boolean, limitMs: number): void {
-  const cell = new Int32Array(new SharedArrayBuffer(4));
-  for (const end = performance.now() + limitMs; !condition() && performance.now() < end;) Atomics.wait(cell, 0, 0, 10);
-}
-
-function killMarked(prefix: string): void {
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (!Number.isSafeInteger(pid) || pid === process.pid) continue;
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
-      if (environment.some((entry) => entry.startsWith(prefix))) process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended in the meantime or belongs to another user.
-      continue;
-    }
-  }
 }

@@ -6,7 +6,7 @@ import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion, type ToolRe
 import { GUIDE_PROVIDER, type GuideFacts } from "../guide.ts";
 import { gatewayExtension, type ExtensionContext, type GatewayPort, type PiApi } from "./gateway-extension.ts";
 import { guideProvider } from "./guide-provider.ts";
-import { endOrphansAtExit, takeProviderKeys } from "./keys.ts";
+import { takeProviderKeys } from "./keys.ts";
 import { wrapFetch, type RunWaits } from "./provider-fetch.ts";
 
 /** The extension is loaded again at each change of the session; this state must survive that. */
@@ -19,7 +19,6 @@ function extensionState(): ExtensionState {
     const { secrets, queries } = takeProviderKeys();
     const state: ExtensionState = { run: { remainingWaitMs: 0, onWait: () => {} }, facts: {}, secrets };
     home[STATE] = state;
-    endOrphansAtExit();
     wrapFetch(queries, { getStore: () => state.run });
   }
   return home[STATE];
