@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { asId } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { SettingsCommandGate, type CommandQuestion } from "../../src/tools/commands/gate.ts";
-import { planCommand } from "../../src/tools/commands/plan.ts";
+import { bindPlan, planCommand, type BoundPlan } from "../../src/tools/commands/plan.ts";
 import { parseShellText, type SimpleCommand } from "../../src/tools/commands/shell-text.ts";
 import type { AllowedCommand } from "../../src/tools/command-gate.ts";
 import { SeededRandom } from "../crash/seeded-random.ts";
@@ -81,14 +81,14 @@ export class CommandFuzz {
     const change = this.#random.chance(0.2) ? this.#change(at) : null;
     this.#afterAnswer = change ?? ((): void => {});
     const permit = testPermit(this.#workspace);
-    const before = await planCommand({ command, cwd, env, host: "gateway" }, permit);
+    const before = await this.#plan(command, cwd, env);
     const request = { callId: `c${at}`, command, cwd, env, ownVariables: [], input: "none" as const, host: undefined };
     const caller = { ...permit.caller, runId: asId<never>(`r${at}`) };
     let allowed: AllowedCommand;
     try {
       allowed = await gate.allow(request, { ...permit, caller }, new AbortController().signal);
     } catch (err) {
-      const after = await planCommand({ command, cwd, env, host: "gateway" }, permit);
+      const after = await this.#plan(command, cwd, env);
       if (after.digest === before.digest) this.#fault(command, `refused without a change: ${(err as Error).message}`);
       else this.#summary.changed++;
       return;
@@ -100,9 +100,14 @@ export class CommandFuzz {
     if (!/^\/bin\/(?:ba)?sh$/.test(shell!) || flag !== "-c" || text !== command || more.length > 0)
       this.#fault(command, `another program is started: ${JSON.stringify(allowed.argv)}`);
     if (allowed.cwd !== cwd || JSON.stringify(allowed.env) !== JSON.stringify(env)) this.#fault(command, "other surroundings");
-    const now = await planCommand({ command, cwd, env, host: "gateway" }, permit);
+    const now = await this.#plan(command, cwd, env);
     if (now.digest !== before.digest) this.#fault(command, "something that was bound had changed, and it runs");
     this.#compare(command, allowed);
+  }
+
+  async #plan(command: string, cwd: string, env: Record<string, string>): Promise<BoundPlan> {
+    const input = { command, cwd, env, host: "gateway" as const };
+    return await bindPlan(await planCommand(input, testPermit(this.#workspace)), input);
   }
 
   /** Runs it and compares the starts of the stubs with the words of the text. */

@@ -1,7 +1,7 @@
 import type { COMMAND_MODES } from "../../core/command-modes.ts";
-import type { CommandRequest } from "../command-gate.ts";
+import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import { isShellBuiltIn, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
-import type { CommandPlan, PlannedProgram } from "./plan.ts";
+import type { BoundPlan, CommandPlan, PlannedProgram } from "./plan.ts";
 
 /** When a command may run. `auto`: it runs by itself in the sandbox, and is asked about elsewhere. */
 export type CommandMode = (typeof COMMAND_MODES)[number];
@@ -22,18 +22,22 @@ export type DecisionInput = {
   rule: string;
   plan: CommandPlan;
   allowlist: readonly AllowedProgram[];
+  /** Even what the allowlist names is asked about. */
+  alwaysAsk: boolean;
 };
 
+/** Whether a command of the host runs without a look at it. Pure. */
+export const runsUnseen = (mode: CommandMode, host: CommandHost): boolean => mode === "full" || (mode === "auto" && host === "sandbox");
+
 /** What becomes of a command. Pure. */
-export function decideCommand({ mode, rule, plan, allowlist }: DecisionInput): CommandVerdict {
+export function decideCommand({ mode, rule, plan, allowlist, alwaysAsk }: DecisionInput): CommandVerdict {
   const decided = (verdict: CommandVerdict["verdict"], why: string): CommandVerdict => ({ verdict, rule: why });
   if (mode === "deny") return decided("deny", rule);
-  if (mode === "full") return decided("allow", rule);
-  if (mode === "auto" && plan.host === "sandbox") return decided("allow", "it runs in the sandbox");
+  if (runsUnseen(mode, plan.host)) return decided("allow", rule);
   const { programs } = plan;
   if (programs?.every(isReadingCommand)) return decided("allow", "it only reads");
   if (programs?.every((each) => isReadingCommand(each) || allowlist.some((entry) => matches(entry, each))))
-    return decided("allow", "the allowlist");
+    return decided(alwaysAsk ? "ask" : "allow", "the allowlist");
   return decided(mode === "allowlist" ? "deny" : "ask", rule);
 }
 
@@ -98,15 +102,18 @@ export function patternsOf({ programs }: CommandPlan): readonly { pattern: strin
   return started.map(({ path, shape }) => ({ pattern: path!, argPattern: argPatternOf(shape) }));
 }
 
-/** Commands with the same key are asked about once in a turn: the same programs with the same kinds of arguments in one directory. Pure. */
-export function repeatKey(plan: CommandPlan, cwd: string): string {
-  const patterns = patternsOf(plan);
-  return JSON.stringify([plan.host, cwd, patterns === null ? plan.digest : patterns]);
+/**
+ * Commands with the same key are asked about once in a turn: the same programs with the same kinds of arguments in one directory. A command
+ * that sets variables has only itself. Pure.
+ */
+export function repeatKey(plan: BoundPlan, { cwd, input, ownVariables }: Pick<CommandRequest, "cwd" | "input" | "ownVariables">): string {
+  const patterns = ownVariables.length > 0 ? null : patternsOf(plan);
+  return JSON.stringify([plan.host, cwd, input, patterns ?? plan.digest]);
 }
 
 /** What a person should know before an answer, one sentence each. Pure. */
 export function warningsOf(
-  { programs, files, host }: CommandPlan,
+  { programs, files, host }: BoundPlan,
   { ownVariables, input }: Pick<CommandRequest, "ownVariables" | "input">,
 ): readonly string[] {
   const carriers = programs?.filter(({ path, name }) => path !== null && (runsOtherPrograms(path) || runsOtherPrograms(name))) ?? [];

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { testPermit } from "../../../test/fakes/tool-permit.ts";
 import { silentLog } from "../../core/log.ts";
 import { asId } from "../../core/ids.ts";
-import type { CommandHost } from "../command-gate.ts";
+import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { argPatternOf, type AllowedProgram } from "./decide.ts";
 import { SettingsCommandGate, type CommandAnswer, type CommandQuestion, type CommandSettings } from "./gate.ts";
@@ -18,11 +18,14 @@ type GateCase = {
   allowlist?: readonly AllowedProgram[];
   sandbox?: boolean;
   answer?: (question: CommandQuestion) => CommandAnswer | Promise<CommandAnswer>;
+  use?: (id: string) => Promise<boolean>;
   runId?: string | null;
 };
 
+type CallOptions = { host?: CommandHost; ownVariables?: string[]; input?: CommandRequest["input"]; cwd?: string; signal?: AbortSignal };
+
 /** A gate in a workspace with some files, and what it asked. */
-function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = false, answer, runId = "r1" }: GateCase = {}) {
+function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = false, answer, use, runId = "r1" }: GateCase = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "command-gate-")));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const workspace = join(root, "workspace");
@@ -32,6 +35,11 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   chmodSync(join(workspace, "run.sh"), 0o755);
   writeFileSync(join(root, "secret"), "s");
   symlinkSync(join(root, "secret"), join(workspace, "link"));
+  symlinkSync(join(root, "later"), join(workspace, "dangling"));
+  // As in a workspace of npm: the link leads to a directory that lies higher in the tree.
+  mkdirSync(join(workspace, "node_modules/@o"), { recursive: true });
+  mkdirSync(join(workspace, "packages/p"), { recursive: true });
+  symlinkSync("../../packages/p", join(workspace, "node_modules/@o/p"));
   const asked: CommandQuestion[] = [];
   const used = new Set<string>();
   const isolated: Sandbox = {
@@ -55,16 +63,16 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
         asked.push(question);
         return answer ? await answer(question) : { allowed: false, note: "a person denied it." };
       },
-      use: (id) => Promise.resolve(!used.has(id) && used.add(id) !== undefined),
+      use: use ?? ((id) => Promise.resolve(!used.has(id) && used.add(id) !== undefined)),
       allowlist: () => allowlist,
     },
     log: silentLog,
   });
   const permit = { ...testPermit(workspace), caller: { ...testPermit(workspace).caller, runId: runId === null ? null : asId(runId) } };
   let calls = 0;
-  const allow = (command: string, more: { host?: CommandHost; ownVariables?: string[]; cwd?: string; signal?: AbortSignal } = {}) => {
-    const { host, ownVariables = [], cwd = workspace, signal = new AbortController().signal } = more;
-    return gate.allow({ callId: `c${++calls}`, command, cwd, env: { PATH }, ownVariables, input: "none", host }, permit as never, signal);
+  const allow = (command: string, more: CallOptions = {}) => {
+    const { host, ownVariables = [], input = "none", cwd = workspace, signal = new AbortController().signal } = more;
+    return gate.allow({ callId: `c${++calls}`, command, cwd, env: { PATH }, ownVariables, input, host }, permit as never, signal);
   };
   /** `runs`, or why not. */
   const outcome = async (command: string, more = {}): Promise<string> => {
@@ -89,6 +97,11 @@ const READING = [
   "cd src && ls",
   "wc -l a.txt; date",
   "cat missing.txt",
+  "date +%Y",
+  "cat src/../a.txt",
+  "cd src/.. && cat a.txt",
+  "uniq -c a.txt",
+  "cat node_modules/@o/p/x",
 ];
 for (const command of READING) {
   test(`it only reads, and is not asked about: ${command}`, async (t) => {
@@ -103,6 +116,8 @@ const ASKED = [
   "touch b", "rm a.txt", "echo a > b", "sort -o b a.txt", "uniq a.txt b", "find . -exec rm {} ;", "sh -c ls", "./run.sh", "sh run.sh", "env ls",
   "grep -f /etc/passwd a.txt", "date -s 0", "ls $HOME", "cat *", "tree -o x", "A=1 ls", "ls &", "date -f /etc/passwd", "head -c 5 /etc/passwd",
   "cat -- /etc/passwd", "missing-program", "diff src src", "grep -f a.txt src", "rg --pre cat a", "wc --files0-from=a.txt", "sort -T / a.txt", "du -L src", "tail -f ../secret", "cd src | cat a.txt", "grep -R a /etc",
+  "true || cd src && cat ../secret", "cat node_modules/@o/p/../../../secret", "cd node_modules/@o/p && cat ../../../secret",
+  "cat dangling", "uniq - a.txt", "uniq -- a.txt -b", "date 010100002030", "date -u 010100002030",
 ]; // prettier-ignore
 for (const command of ASKED) {
   test(`it is asked about: ${command}`, async (t) => {
@@ -207,6 +222,47 @@ test("commands of one kind are asked about once in a turn", async (t) => {
   await outcome("npm run build");
   await outcome("touch ../outside");
   assert.equal(asked.length, 5);
+});
+
+test("an answer does not cover a call that sets variables, or that the agent can write to", async (t) => {
+  const { outcome, asked } = openGate(t, { answer: yes });
+  await outcome("touch ./a");
+  await outcome("touch ./b", { ownVariables: ["X"] });
+  await outcome("touch ./b", { input: "pipe" });
+  await outcome("touch ./c", { input: "pipe" });
+  assert.deepEqual(
+    asked.map(({ command }) => command),
+    ["touch ./a", "touch ./b", "touch ./b"],
+  );
+});
+
+/** While a command is looked up, calls of the file system are active; afterwards it waits for the answer alone. */
+const isLooking = (): boolean => process.getActiveResourcesInfo().some((each) => each.startsWith("FSReq"));
+
+test("calls that wait for one answer share a denial, and a later call asks again", async (t) => {
+  const answers = Promise.withResolvers<CommandAnswer>();
+  const { outcome, asked } = openGate(t, { answer: () => answers.promise });
+  const all = Promise.all(["touch ./a", "touch ./b", "touch ./c"].map((command) => outcome(command)));
+  while (asked.length === 0 || isLooking()) await new Promise((resolve) => setImmediate(resolve));
+  answers.resolve({ allowed: false, note: "a person denied it." });
+  assert.deepEqual(await all, Array(3).fill("Not run: a person denied it."));
+  assert.equal(asked.length, 1);
+  await outcome("touch ./a");
+  assert.equal(asked.length, 2);
+});
+
+test("always means a question also for what the allowlist names, in every mode", async (t) => {
+  for (const mode of ["ask", "allowlist"] as const) {
+    const { outcome, asked } = openGate(t, { settings: { mode, alwaysAsk: true }, allowlist: [{ pattern: "touch" }], answer: yes });
+    assert.match(await outcome("touch ./a"), /^runs/);
+    assert.equal(asked.length, 1, mode);
+    assert.match(await outcome("mkdir q"), mode === "ask" ? /^runs/ : /denied by tools.exec.mode/);
+  }
+});
+
+test("an approval whose use cannot be stored is reported as that", async (t) => {
+  const { outcome } = openGate(t, { answer: yes, use: () => Promise.reject(new Error("disk full")) });
+  assert.match(await outcome("touch ./a"), /^Not run: the use of the approval could not be stored/);
 });
 
 test("a call without a turn is asked about each time", async (t) => {

@@ -5,8 +5,8 @@ import type { Log } from "../../core/log.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox, SandboxProbe } from "../sandbox.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
-import { decideCommand, patternsOf, repeatKey, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
-import { planCommand, realPathOf, type CommandPlan } from "./plan.ts";
+import { decideCommand, patternsOf, repeatKey, runsUnseen, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
+import { bindPlan, planCommand, realPathOf, type BoundPlan } from "./plan.ts";
 
 /** What the configuration says about the commands of a caller. */
 export type CommandSettings = {
@@ -71,7 +71,7 @@ export class SettingsCommandGate implements CommandGate {
     const settings = this.#options.settings(permit.caller);
     if (settings.mode === "deny") throw denial(settings.rule);
     const { host, sandbox } = await this.#chooseHost(request.host, settings);
-    if (settings.mode !== "full") await this.#decide({ request, permit, settings, host, signal });
+    if (!runsUnseen(settings.mode, host)) await this.#decide({ request, permit, settings, host, signal });
     return await start(request, permit, { host, sandbox, readOnly: settings.readOnly });
   }
 
@@ -101,30 +101,40 @@ export class SettingsCommandGate implements CommandGate {
       rule: settings.rule,
       // A variable can make a known program do something else.
       plan: request.ownVariables.length > 0 ? { ...plan, programs: null } : plan,
-      allowlist: settings.alwaysAsk ? [] : this.#options.desk.allowlist(caller.agentId),
+      allowlist: this.#options.desk.allowlist(caller.agentId),
+      alwaysAsk: settings.alwaysAsk,
     });
     if (verdict === "deny") throw denial(rule);
     if (verdict === "allow") return;
-    const answer = await this.#answerFor(plan, { request, permit, settings, host, signal });
+    const bound = await bindPlan(plan, input);
+    const answer = await this.#answerFor(bound, { request, permit, settings, host, signal });
     if (!answer.allowed) throw new Error(`Not run: ${answer.note}`);
-    const now = await planCommand(input, permit);
-    if (now.digest !== plan.digest)
+    const now = await bindPlan(await planCommand(input, permit), input);
+    if (now.digest !== bound.digest)
       throw new Error("Not run: a program or a file that the command runs has changed since it was approved. Call again to ask again.");
   }
 
   /** Commands of one kind are asked about once in a turn; two that come at the same time wait for one answer. */
-  async #answerFor(plan: CommandPlan, decision: Decision): Promise<CommandAnswer> {
+  async #answerFor(plan: BoundPlan, decision: Decision): Promise<CommandAnswer> {
     const { request, permit, signal } = decision;
     const answers = this.#answersOf(permit.caller.runId);
-    const key = repeatKey(plan, request.cwd);
-    const known = await answers.get(key)?.catch(() => undefined);
-    if (known?.allowed) return known;
+    const key = repeatKey(plan, request);
+    const known = answers.get(key);
+    if (known) return await known;
     const asked = this.#ask(plan, decision, signal);
     answers.set(key, asked);
-    return await asked;
+    let isAllowed = false;
+    try {
+      const answer = await asked;
+      isAllowed = answer.allowed;
+      return answer;
+    } finally {
+      // A later call may ask again.
+      if (!isAllowed) answers.delete(key);
+    }
   }
 
-  async #ask(plan: CommandPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<CommandAnswer> {
+  async #ask(plan: BoundPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<CommandAnswer> {
     const { desk, log } = this.#options;
     const answer = await desk.ask(
       {
@@ -145,6 +155,7 @@ export class SettingsCommandGate implements CommandGate {
       if (await desk.use(answer.id)) return answer;
     } catch (err) {
       log.warn("the use of an approval could not be stored", { approval: answer.id, cause: reasonOf(err) });
+      return { allowed: false, note: "the use of the approval could not be stored." };
     }
     return { allowed: false, note: "the approval was used before." };
   }

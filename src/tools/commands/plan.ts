@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, constants, open, realpath, stat } from "node:fs/promises";
-import { basename, delimiter, isAbsolute, join, resolve } from "node:path";
-import { isAbsent, isBeneath } from "../../core/files.ts";
+import { access, constants, open, readlink, realpath, stat } from "node:fs/promises";
+import { basename, delimiter, dirname, isAbsolute, join, resolve } from "node:path";
+import { errnoOf, isAbsent, isBeneath } from "../../core/files.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import { isShellBuiltIn } from "./programs.ts";
@@ -26,11 +26,15 @@ export type PlannedProgram = {
 /** A file whose content decides what a command does. */
 export type BoundFile = { path: string; sha256: string };
 
-/** Everything that decides what a command does, as far as it can be known before it runs. */
+/** What a command would start. */
 export type CommandPlan = {
   host: CommandHost;
   /** Null when the text was not understood, or names a program that does not exist. */
   programs: readonly PlannedProgram[] | null;
+};
+
+/** Everything that decides what a command does, as far as it can be known before it runs. */
+export type BoundPlan = CommandPlan & {
   files: readonly BoundFile[];
   /** SHA-256, hex, over text, directory, environment, host, programs and files. */
   digest: string;
@@ -42,13 +46,17 @@ export type Reach = { workspace: string; outside: readonly string[] };
 /** What a plan is made from. */
 export type PlanInput = Pick<CommandRequest, "command" | "cwd" | "env"> & { host: CommandHost };
 
-/**
- * Looks up what a command would start. Asked again after a person has agreed: a plan with another digest is another command. Reads files,
- * starts nothing.
- */
+/** Looks up what a command would start. Starts nothing. */
 export async function planCommand(input: PlanInput, reach: Reach): Promise<CommandPlan> {
   const parsed = parseShellText(input.command);
-  const programs = parsed === null ? null : await findPrograms(parsed, input, reach);
+  return { host: input.host, programs: parsed === null ? null : await findPrograms(parsed, input, reach) };
+}
+
+/**
+ * Adds what is read to know whether a command has changed while a person was asked about it: a plan with another digest is another
+ * command.
+ */
+export async function bindPlan({ programs }: CommandPlan, input: PlanInput): Promise<BoundPlan> {
   const files = await bindFiles(programs, input);
   const bound = [
     input.command,
@@ -61,15 +69,31 @@ export async function planCommand(input: PlanInput, reach: Reach): Promise<Comma
   return { host: input.host, programs, files, digest: createHash("sha256").update(JSON.stringify(bound)).digest("hex") };
 }
 
-/** The real path of what a word names beneath a directory; what does not exist is resolved as far as it does. */
+/** A path as the kernel takes it: it follows each link before it goes up, so that `link/..` must not be shortened. */
+const pathIn = (directory: string, path: string): string => (isAbsolute(path) ? path : `${directory}/${path}`);
+
+/** The real path of an absolute one; what does not exist is resolved as far as it does, also behind a link that leads to it. */
 export async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (err) {
     if (!isAbsent(err)) throw err;
   }
-  const parent = resolve(path, "..");
-  return parent === path ? path : join(await realPathOf(parent), basename(path));
+  const parent = dirname(path);
+  if (parent === path) return path;
+  const realParent = await realPathOf(parent);
+  const target = await targetOf(join(realParent, basename(path)));
+  return target === null ? join(realParent, basename(path)) : await realPathOf(pathIn(realParent, target));
+}
+
+/** Where a link leads; null for anything else. */
+async function targetOf(path: string): Promise<string | null> {
+  try {
+    return await readlink(path);
+  } catch (err) {
+    if (isAbsent(err) || errnoOf(err) === "EINVAL") return null;
+    throw err;
+  }
 }
 
 /** Whether a real path lies in one of the directories. */
@@ -83,7 +107,10 @@ async function findPrograms(commands: readonly SimpleCommand[], input: PlanInput
     const [name, ...args] = words as [string, ...string[]];
     if (name === "cd") {
       if (!isCertain(commands, at) || args.length !== 1 || args[0]!.startsWith("-")) return null;
-      cwd = resolve(cwd, args[0]!);
+      const target = resolve(cwd, args[0]!);
+      // The shell shortens `link/..`, programs do not: their directory is known only where there is no link.
+      if ((await realPathOf(pathIn(cwd, args[0]!)).catch(unreadable)) !== target) return null;
+      cwd = target;
     }
     const path = isShellBuiltIn(name) ? null : await findProgram(name, cwd, input.env["PATH"] ?? "");
     if (path === undefined) return null;
@@ -98,18 +125,19 @@ async function findPrograms(commands: readonly SimpleCommand[], input: PlanInput
   return programs;
 }
 
-/** Whether all that follows a `cd` runs in its directory: only behind `&&`, which is not reached when it fails. */
+/** Whether all that follows a `cd` runs in its directory: it is not skipped, and only `&&` follows, which is not reached when it fails. */
 const isCertain = (commands: readonly SimpleCommand[], at: number): boolean =>
   commands[at]!.after !== "|" &&
+  commands[at]!.after !== "||" &&
   commands[at + 1]?.after !== "|" &&
   commands.slice(at + 1).every(({ after }) => after === "&&" || after === "|");
 
 /** Undefined when there is none. */
 async function findProgram(name: string, cwd: string, searched: string): Promise<string | undefined> {
-  if (name.includes("/")) return await executableAt(resolve(cwd, name));
+  if (name.includes("/")) return await executableAt(pathIn(cwd, name));
   for (const directory of searched.split(delimiter)) {
     // An empty entry is the working directory.
-    const path = await executableAt(resolve(cwd, directory, name));
+    const path = await executableAt(`${pathIn(cwd, directory)}/${name}`);
     if (path !== undefined) return path;
   }
   return undefined;
@@ -133,7 +161,7 @@ async function lookAt(args: readonly string[], cwd: string, roots: readonly stri
   const shape: string[] = [];
   const within: boolean[] = [];
   for (const arg of args) {
-    const path = await realPathOf(resolve(cwd, arg)).catch(unreadable);
+    const path = await realPathOf(pathIn(cwd, arg)).catch(unreadable);
     const isInside = path !== null && isWithin(path, roots);
     within.push(isInside);
     // A word without a slash or a dot that names nothing is more likely a command of the program, like `install`.
@@ -175,7 +203,7 @@ async function bindFiles(programs: readonly PlannedProgram[] | null, { command, 
   const files = new Map<string, string>();
   for (const name of [...own, ...names]) {
     if (files.size >= LIMITS.boundFiles) break;
-    const path = isAbsolute(name) ? name : resolve(cwd, name);
+    const path = pathIn(cwd, name);
     const sha256 = files.has(path) ? null : await hashScript(path, own.includes(name));
     if (sha256 !== null) files.set(path, sha256);
   }

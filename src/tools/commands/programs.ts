@@ -40,7 +40,15 @@ export const runsOtherPrograms = (path: string): boolean => {
 };
 
 /** What a reading program may be given: flags that neither write nor start anything. */
-type ReadingProgram = { flags: RegExp; /** Its arguments are files, which must lie where the caller may read. */ readsFiles: boolean };
+type ReadingProgram = {
+  flags: RegExp;
+  /** Its operands are files, which must lie where the caller may read. */
+  readsFiles: boolean;
+  /** An operand of another form makes it write. */
+  operands?: RegExp;
+  /** More operands than this make it write. */
+  maxOperands?: number;
+};
 
 const reads = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: true });
 const shows = (flags: RegExp): ReadingProgram => ({ flags, readsFiles: false });
@@ -52,7 +60,8 @@ const READING: Readonly<Record<string, ReadingProgram>> = {
   true: shows(NO_FLAGS),
   false: shows(NO_FLAGS),
   echo: shows(/^-[neE]+$/),
-  date: shows(/^(?:-u|-I|--iso-8601|-R|\+.*)$/),
+  // An operand that is not a format sets the clock.
+  date: { ...shows(/^(?:-u|-I|--iso-8601|-R)$/), operands: /^\+/ },
   whoami: shows(NO_FLAGS),
   id: shows(/^-[ugnGr]+$/),
   uname: shows(/^-[asnrvmpio]+$/),
@@ -70,7 +79,8 @@ const READING: Readonly<Record<string, ReadingProgram>> = {
   du: reads(/^(?:-[abchkmsx]+|--max-depth=\d+|-d\d+)$/),
   cmp: reads(/^-[bls]+$/),
   grep: reads(/^(?:-[abcEFGhHiInoqrsvwx]+|-[ABCm]\d+|--include=.*|--exclude=.*|--exclude-dir=.*|--color=never|--count|-e)$/),
-  uniq: { flags: /^-[cdiu]+$/, readsFiles: true },
+  // `uniq a b` writes b.
+  uniq: { ...reads(/^-[cdiu]+$/), maxOperands: 1 },
   cut: reads(/^(?:-[dfbcs].*|--output-delimiter=.*)$/),
   tr: shows(/^-[cCdst]+$/),
   md5sum: reads(/^-[bt]$/),
@@ -100,14 +110,18 @@ export function onlyReads(path: string, args: readonly string[], within: readonl
   const name = path.slice(path.lastIndexOf("/") + 1);
   const program = Object.hasOwn(READING, name) ? READING[name]! : null;
   if (program === null) return false;
-  // `uniq a b` writes b.
-  if (name === "uniq" && args.filter((arg) => !arg.startsWith("-")).length > 1) return false;
+  const { flags, readsFiles, operands, maxOperands = Infinity } = program;
   let isBehindDashes = false;
+  let count = 0;
   for (const [at, arg] of args.entries()) {
     if (arg === "--" && !isBehindDashes) isBehindDashes = true;
     else if (arg.startsWith("-") && arg !== "-" && !isBehindDashes) {
-      if (!program.flags.test(arg)) return false;
-    } else if (program.readsFiles && arg !== "-" && !within[at]) return false;
+      if (!flags.test(arg)) return false;
+    } else {
+      count += 1;
+      if (count > maxOperands || operands?.test(arg) === false) return false;
+      if (readsFiles && arg !== "-" && !within[at]) return false;
+    }
   }
   return true;
 }
