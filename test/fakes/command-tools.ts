@@ -1,4 +1,5 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -16,6 +17,8 @@ import { textOf, toolContext, type TestToolContext } from "./tool-context.ts";
 
 export type CommandTools = {
   executor: ToolExecutor;
+  /** `OPENCLAW_RUNNER` of the commands: other files run at the same time, and what carries it is killed when these tools stop. */
+  marker: string;
   context: TestToolContext;
   /** Where long output is kept. */
   outputDir: string;
@@ -38,12 +41,13 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
   const context = toolContext(t);
   const outputDir = join(context.workspace, "output");
   const notes: CommandTools["notes"] = [];
+  const marker = `test-${randomUUID()}`;
   const executor = createToolExecutor({
     tools: createBuiltInTools({
       config: () => ({}),
       variables: () => undefined,
       env,
-      marker: "test-marker",
+      marker,
       tempDir: outputDir,
       gate,
       onCommandEnded: (caller, text) => void notes.push({ caller, text }),
@@ -60,6 +64,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
   };
   return {
     executor,
+    marker,
     context,
     outputDir,
     notes,

@@ -24,12 +24,12 @@ test("the result has what the command wrote to both streams, and its exit code w
 });
 
 test("a command gets the given environment and the marks of the gateway, the workspace, no input and no further descriptors", async (t) => {
-  const { exec, context } = commandTools(t);
+  const { exec, context, marker } = commandTools(t);
   const names = textOf(await exec({ command: "env | cut -d= -f1 | sort | tr '\\n' ' '" }));
   assert.deepEqual(names.trim().split(" "), ["GIVEN", "OPENCLAW_RUNNER", "OPENCLAW_SHELL", "PATH", "PWD", "SHLVL", "_"]);
   assert.equal(
     textOf(await exec({ command: 'echo "$GIVEN $OPENCLAW_RUNNER $OPENCLAW_SHELL $PWD $(cat)"; cat; umask' })),
-    `yes test-marker exec ${context.workspace} \n0077\n`,
+    `yes ${marker} exec ${context.workspace} \n0077\n`,
   );
   const descriptors = "echo /proc/$$/fd/*";
   const plain = spawnSync("/bin/bash", ["-c", descriptors], { stdio: ["ignore", "pipe", "pipe"], encoding: "utf8" }).stdout;
@@ -87,7 +87,7 @@ test("what the gate returns is what is started", async (t) => {
       return { argv: ["/bin/sh", "-c", 'echo "$ANSWER" "$(pwd)" "$@"', "sh", request.callId], cwd: "/", env, host: "sandbox", ...permit };
     },
   };
-  const { exec, context } = commandTools(t, { gate });
+  const { exec, context, marker } = commandTools(t, { gate });
   for (const pty of [false, true])
     assert.equal(textOf(await exec({ command: "echo other", host: "sandbox", env: { MINE: "1" }, pty })), "of the gate / call\n");
   const { env, ...rest } = asked[0]!;
@@ -100,7 +100,7 @@ test("what the gate returns is what is started", async (t) => {
     input: "none",
   };
   assert.deepEqual(rest, expected);
-  assert.deepEqual(env, { ...testEnv, MINE: "1", OPENCLAW_RUNNER: "test-marker", OPENCLAW_SHELL: "exec" });
+  assert.deepEqual(env, { ...testEnv, MINE: "1", OPENCLAW_RUNNER: marker, OPENCLAW_SHELL: "exec" });
   assert.equal(asked[1]!.env["TERM"], "xterm-256color");
 });
 
