@@ -36,6 +36,9 @@ export type AccountSpec = {
   parsed?: { channel: Channel; result: ReturnType<Channel["parse"]> };
 };
 
+/** Whether messages can be sent and received: `degraded` is a connection with a problem. */
+export const isConnected = (state: ConnectionState): boolean => state === "ready" || state === "degraded";
+
 /** What has to be done to the running accounts; every other account stays as it is. */
 export type AccountChanges = Readonly<Record<"added" | "removed" | "restarted" | "updated", readonly AccountSpec[]>>;
 

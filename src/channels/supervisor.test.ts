@@ -55,8 +55,9 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
         if (!(account as Demo).stubborn) signal.addEventListener("abort", () => resolve());
       }),
   };
+  const links = new LinkTable();
   const host = createChannelSupervisor({
-    links: new LinkTable(),
+    links,
     load: async (wanted) => (wanted === id ? channel : null),
     admit: async (_channel, _account, events) => void admitted.push(...events.filter((each) => each.kind === "message")),
     cursor: () => "c1",
@@ -78,6 +79,7 @@ function scene(parse: (raw: Demo) => ReturnType<Channel["parse"]> = (raw) => ({ 
     states,
     admitted,
     clock,
+    links,
     host: { ...host, apply: accountApplier(host) },
     spec,
     path: () => states.map((status) => status.state).join(" "),
@@ -113,6 +115,21 @@ test("an account connects, is ready, and its link is found at send time only", a
   const late = await found.send({} as never, new AbortController().signal);
   assert.equal(late.state, "sent", "the object still serves its own connection");
   assert.equal(path(), "connecting ready connecting");
+});
+
+test("an account that reported a problem before it connected is known as able to send", async () => {
+  const { host, links, runs, spec, path } = scene();
+  const up: string[] = [];
+  links.onUp((channel, account) => void up.push(`${channel}/${account} ${links.get(channel, account) !== null}`));
+  await host.apply([spec({ token: "t" })]);
+  await settle();
+  runs[0]!.host.setState("degraded", "slow");
+  assert.deepEqual(up, []);
+  runs[0]!.live(link);
+  runs[0]!.live(null);
+  runs[0]!.live(link);
+  assert.deepEqual(up, ["demo/default true", "demo/default true"]);
+  assert.equal(path(), "connecting degraded connecting ready");
 });
 
 test("a link of a lost connection refuses instead of writing", async () => {

@@ -172,7 +172,7 @@ function createSupervisor(deps: MessagingDeps, ingest: EventIngest): ChannelSupe
 
 /** What follows from each change of the state of an account: health, sending, owner alerts, events for clients. */
 function watchAccounts(deps: MessagingDeps, { turns, delivery, supervisor }: Omit<Messaging, "ingest">): void {
-  const { store, keyValue, running, directory, health, bus, clock, log } = deps;
+  const { store, keyValue, running, directory, links, health, bus, clock, log } = deps;
   const ownerAlerts = new OwnerAlerts({
     keyValue,
     write: (change) => store.write(change),
@@ -185,9 +185,9 @@ function watchAccounts(deps: MessagingDeps, { turns, delivery, supervisor }: Omi
     publish: (text) => bus.emit("owner.alert", { text }),
     log: log.child({ subsystem: "channels" }),
   });
+  links.onUp((channel, account) => delivery.onLinkUp(channel, account));
   bus.on("account.status", (status) => {
     reportAccount(health, status);
-    if (status.state === "ready") delivery.onLinkUp(status.channel, status.account);
     ownerAlerts.onStatus(status);
     bus.emit("channel.changed", { channel: status.channel, account: status.account });
   });

@@ -83,6 +83,14 @@ test("a notice waits for a channel that is ready, and is not sent any more when 
   r.close();
 });
 
+test("the owner is notified over a channel that is connected and has a problem", async () => {
+  const r = rig(["irc:ada"]);
+  await r.change(status("irc", "degraded", "the nickname is taken"));
+  await r.change(status("telegram", "terminal", "the token was revoked"));
+  assert.deepEqual(r.said, [`irc:ada ${NOTICE}`]);
+  r.close();
+});
+
 test("no notice goes to the broken account itself or to a wildcard", async () => {
   const r = rig(["telegram:1", "*", "irc:*"]);
   await r.change(status("irc", "ready"));

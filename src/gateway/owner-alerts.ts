@@ -1,5 +1,5 @@
 import type { ReplyTarget } from "../channels/channel.ts";
-import type { AccountStatus } from "../channels/account-types.ts";
+import { isConnected, type AccountStatus } from "../channels/account-types.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
@@ -54,7 +54,7 @@ export class OwnerAlerts {
       if (this.#isNew(status)) this.#deps.publish(noticeOf(status));
       this.#pending.set(name, status);
     } else if (status.state !== "connecting") this.#pending.delete(name);
-    if (status.state !== "terminal" && status.state !== "ready") return;
+    if (status.state !== "terminal" && !isConnected(status.state)) return;
     for (const each of this.#pending.values()) {
       this.#notifyOwner(each).catch((err: unknown) =>
         this.#deps.log.warn("the owner could not be notified about a channel", { cause: reasonOf(err) }),
@@ -82,12 +82,12 @@ export class OwnerAlerts {
     if (sent) deps.deliver(target);
   }
 
-  /** The first owner who can be reached over a ready account other than the broken one. */
+  /** The first owner who can be reached over a connected account other than the broken one. */
   #ownerTarget(broken: AccountStatus): ReplyTarget | null {
-    const ready = this.#deps.status().filter((each) => each.state === "ready" && nameOf(each) !== nameOf(broken));
+    const connected = this.#deps.status().filter((each) => isConnected(each.state) && nameOf(each) !== nameOf(broken));
     for (const entry of this.#deps.owners()) {
       const [, channel, id] = /^\s*([\w-]+):(.+?)\s*$/.exec(entry) ?? [];
-      const account = ready.find((each) => each.channel === channel?.toLowerCase());
+      const account = connected.find((each) => each.channel === channel?.toLowerCase());
       if (!account || id === undefined || id === "*") continue;
       try {
         return this.#deps.toPerson(account.channel, account.account, id);

@@ -1,4 +1,4 @@
-import type { AccountStatus } from "../channels/account-types.ts";
+import { isConnected, type AccountStatus } from "../channels/account-types.ts";
 import type { AccountBacklog } from "../store/account-backlog.ts";
 
 /** Words that the published clients know for the health of an account. */
@@ -12,7 +12,6 @@ const HEALTH: Readonly<Record<AccountStatus["state"], string>> = {
 };
 
 const isRunning = (state: AccountStatus["state"]): boolean => state !== "stopped" && state !== "terminal";
-const isConnected = (state: AccountStatus["state"]): boolean => state === "ready" || state === "degraded";
 
 /** One account in channels.status and health. Names up to `lastTransportActivityAt` are the protocol's, the rest is ours. */
 export function toAccountRow(status: AccountStatus, load?: AccountBacklog): Record<string, unknown> & { accountId: string } {

@@ -149,7 +149,9 @@ test(
     mkdirSync(join(stateDir(home), "channels"), { recursive: true });
     copyFileSync(fileURLToPath(new URL("../fakes/scripted-channel.mjs", import.meta.url)), join(stateDir(home), "channels", "toy.mjs"));
     const model = await startModelServer();
-    const gateway = await startGateway({ home, config: { ...modelConfig(model.url), channels: { toy: { isolate: true, secret: "s" } } } });
+    // Each message is sent while the account says that it is connected and cannot send yet.
+    const toy = { isolate: true, secret: "s", linkAfterMs: 300 };
+    const gateway = await startGateway({ home, config: { ...modelConfig(model.url), channels: { toy } } });
     const operator = await gateway.connect();
     const status = async (): Promise<Row> =>
       (await operator.request<{ channelAccounts: Record<string, Row[]> }>("channels.status", {})).channelAccounts["toy"]![0]!;

@@ -108,13 +108,15 @@ export default defineChannel({
       host.reportActivity();
       host.setState("degraded", "for a moment");
       host.log.info("the toy runs", { secret: account.secret, commands: host.commands.map(({ name }) => name) });
-      live({
+      const link = {
         send: act,
         edit: (id, part, abort) => act({ ...part, text: `say:${id}` }, abort),
         download: async (ref, maxBytes) => Buffer.from(`${ref.url} ${maxBytes}`),
         lookup: async (part) => (part.text === "gone" ? null : Promise.reject(ERRORS.unknowable())),
         openThread: async (target, name, at) => `${target.chat.id} ${name} ${at}`,
-      });
+      };
+      if (account.linkAfterMs === undefined) live(link);
+      else setTimeout(() => live(link), account.linkAfterMs);
       if (!account.stubborn) signal.addEventListener("abort", () => resolve(), { once: true });
     }),
 });
