@@ -7,7 +7,7 @@ export type ModelRef = { provider: string; id: string };
 export const modelName = (model: ModelRef): string => `${model.provider}/${model.id}`;
 
 /** A turn gets exactly the granted tools; the empty list means none. */
-export { effectOf, type ToolCaller, type ToolName, type ToolPermit } from "../tools/tool.ts";
+export { effectOf, isCallable, type ToolCaller, type ToolName, type ToolPermit } from "../tools/tool.ts";
 
 export type ImageInput = { mimeType: string; /** base64 */ data: string };
 

@@ -13,3 +13,6 @@ export const toWellFormed = (text: string): string => {
 
 /** The text with one mark at its end: its own, or a full stop. */
 export const toSentence = (text: string): string => text.replace(/[.!?]*$/, (marks) => marks[0] ?? ".");
+
+/** The first sentence, or all of the text where it has no end. */
+export const firstSentence = (text: string): string => /^.+?[.](?=\s|$)/s.exec(text)?.[0] ?? text;

@@ -14,6 +14,7 @@ import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { mediaDirOf, type Storage } from "./storage.ts";
+import { createConversations } from "./tool-conversations.ts";
 
 /** The runtime of all agents: Pi, outside of this process. */
 export function createAgentRuntime(
@@ -54,7 +55,7 @@ function providerTables(running: RunningConfig): () => ProviderTable {
 }
 
 export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "bus" | "clock"> &
-  Pick<Storage, "store" | "notes"> & {
+  Pick<Storage, "store" | "notes" | "sessions" | "messages"> & {
     running: RunningConfig;
     /** Decides about every command. */
     gate: CommandGate;
@@ -75,6 +76,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
       mediaDir: mediaDirOf(paths),
       gate: input.gate,
+      conversations: createConversations(input),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });

@@ -9,6 +9,7 @@ import { checkConfigValue } from "../config/load.ts";
 import { asId } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
 import { openStore } from "../store/open.ts";
+import type { ToolName } from "../tools/tool.ts";
 import { AgentCatalog } from "./agent-catalog.ts";
 import { commandSettings } from "./tool-permits.ts";
 
@@ -16,7 +17,7 @@ import { commandSettings } from "./tool-permits.ts";
 async function settingsOf(
   t: TestContext,
   { config: value, document }: { config: object; document?: AllowlistDocument },
-  caller: { surface: "operator" | "channel"; mayWrite?: boolean },
+  caller: { surface: "operator" | "channel"; tools?: readonly ToolName[] },
 ) {
   const dir = mkdtempSync(join(tmpdir(), "permits-"));
   const store = openStore({ dir, log: silentLog });
@@ -28,7 +29,7 @@ async function settingsOf(
   const agents = new AgentCatalog(config, { stateDir: dir, env: {}, local: { servers: [] } });
   const { allowlist } = openApprovals(store);
   if (document) await store.write(() => allowlist.replace(document, undefined));
-  return commandSettings({ agents, config }, allowlist, { agentId: asId("main"), mayWrite: true, ...caller });
+  return commandSettings({ agents, config }, allowlist, { agentId: asId("main"), tools: ["write"], ...caller });
 }
 
 const shared = (exec: object): object => ({ tools: { exec } });
@@ -87,10 +88,10 @@ for (const { name, config, document, operator, channel } of ROWS) {
 }
 
 test("who may not write files may not have commands write them", async (t) => {
-  const readOnly = async (config: object, caller: { surface: "operator" | "channel"; mayWrite?: boolean }): Promise<boolean> =>
+  const readOnly = async (config: object, caller: { surface: "operator" | "channel"; tools?: readonly ToolName[] }): Promise<boolean> =>
     (await settingsOf(t, { config }, caller)).readOnly;
-  assert.equal(await readOnly({}, { surface: "channel", mayWrite: false }), true);
-  assert.equal(await readOnly({}, { surface: "operator", mayWrite: false }), false);
+  assert.equal(await readOnly({}, { surface: "channel", tools: [] }), true);
+  assert.equal(await readOnly({}, { surface: "operator", tools: [] }), false);
   assert.equal(await readOnly({ tools: { deny: ["edit"] } }, { surface: "operator" }), true);
 });
 

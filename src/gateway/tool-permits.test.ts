@@ -27,7 +27,7 @@ for (const [title, shared, own, operator, channel] of CASES)
     const agents = new AgentCatalog(config, { stateDir: "/s", env: {}, local: { servers: [] } });
     for (const [surface, [outside, rule]] of [["operator", operator] as const, ["channel", channel] as const]) {
       assert.deepEqual(fileAccess({ agents }, asId("main"), surface), { workspace: "/ws", outside, rule }, surface);
-      const caller = { agentId: asId<never>("main"), sessionKey: asId<never>("agent:main:main"), runId: null, mayWrite: true, surface };
+      const caller = { agentId: asId<never>("main"), sessionKey: asId<never>("agent:main:main"), runId: null, tools: [], surface };
       assert.deepEqual(permitFor({ agents }, caller), { caller, workspace: "/ws", outside });
     }
   });

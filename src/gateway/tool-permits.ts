@@ -40,9 +40,9 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
 export function commandSettings(
   { agents, config }: Pick<RunningConfig, "agents" | "config">,
   allowlist: CommandAllowlist,
-  caller: Pick<ToolCaller, "agentId" | "surface" | "mayWrite">,
+  caller: Pick<ToolCaller, "agentId" | "surface" | "tools">,
 ): CommandSettings {
-  const { agentId, surface, mayWrite } = caller;
+  const { agentId, surface, tools } = caller;
   const ownKey = `agents.entries.${agentId}.tools.exec`;
   const own = config.agents.entries[agentId]?.tools?.exec;
   const shared = config.tools?.exec;
@@ -62,7 +62,14 @@ export function commandSettings(
   const defaultRule = isOperator ? "the default" : "people on channels are in the sandbox";
   const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : defaultRule;
   const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
-  return { mode, rule, host, hostRule, alwaysAsk: document.ask === "always", readOnly: isDenied || (!isOperator && !mayWrite) };
+  return {
+    mode,
+    rule,
+    host,
+    hostRule,
+    alwaysAsk: document.ask === "always",
+    readOnly: isDenied || (!isOperator && !tools.includes("write")),
+  };
 }
 
 /** The mode that the document's two settings are. */

@@ -1,4 +1,6 @@
 // Group: wire
+import { testMarker } from "../../test/fakes/test-marker.ts";
+import { noConversations } from "../../test/fakes/no-conversations.ts";
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,10 +32,11 @@ function openTools(t: TestContext, config: unknown = {}) {
   const tools = createToolExecutor({
     tools: createBuiltInTools({
       env: { PATH: process.env["PATH"]! },
-      marker: "tools-methods",
+      marker: testMarker(),
       tempDir: workspace,
       config: () => ({}),
       variables: () => undefined,
+      conversations: noConversations,
       gate: openGate,
     }),
     log: silentLog,
@@ -54,13 +57,13 @@ function openTools(t: TestContext, config: unknown = {}) {
     }),
     permitFor: (caller) => ({ caller, workspace, outside: [] }),
     fileAccess: () => ({ workspace, outside: ["/data"], rule: "tools.fs.paths" }),
-    commandSettings: ({ agentId, surface, mayWrite }) => ({
+    commandSettings: ({ agentId, surface, tools }) => ({
       mode: surface === "operator" ? "ask" : "auto",
       rule: `the mode of ${agentId}`,
       host: "sandbox",
       hostRule: "the host",
       alwaysAsk: false,
-      readOnly: !mayWrite,
+      readOnly: !tools.includes("write"),
     }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
@@ -102,9 +105,9 @@ test("the catalog has every tool once, with the profiles that grant it", async (
     tools.map(({ id }) => id),
     [...TOOL_NAMES],
   );
-  for (const { description, defaultProfiles } of tools) {
+  for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
-    assert.deepEqual(defaultProfiles, ["coding"]);
+    assert.deepEqual(defaultProfiles, id.startsWith("sessions_") ? ["coding", "messaging"] : ["coding"]);
   }
   await assert.rejects(() => call("tools.catalog", { agentId: "missing" }), /unknown agent id "missing"/);
 });
@@ -128,6 +131,9 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["process", true],
       ["web_fetch", true],
       ["web_search", true],
+      ["sessions_list", undefined],
+      ["sessions_history", undefined],
+      ["sessions_search", undefined],
     ],
   );
 });

@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { AgentId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import { firstSentence } from "../core/text.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
@@ -45,7 +46,7 @@ export type ToolsDeps = {
   /** Where the tools for files work, and the setting that decides it. */
   fileAccess: (agentId: AgentId, surface: Surface) => { workspace: string; outside: readonly string[]; rule: string };
   /** What holds for the commands of such a caller. */
-  commandSettings: (caller: Pick<ToolCaller, "agentId" | "surface" | "mayWrite">) => CommandSettings;
+  commandSettings: (caller: Pick<ToolCaller, "agentId" | "surface" | "tools">) => CommandSettings;
   /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
   resolveSession: (key: string, agentId: string | undefined) => { key: SessionKey; agentId: AgentId };
   sessions: Pick<Sessions, "get">;
@@ -109,8 +110,6 @@ const toCatalogEntry = ({ name, description }: ToolDescription): Record<string, 
   defaultProfiles: profilesWith(name as ToolName),
 });
 
-const firstSentence = (text: string): string => /^.+?[.](?=\s|$)/s.exec(text)?.[0] ?? text;
-
 /** The tools that the policy leaves to an operator in a session; those that the session itself denies are marked. */
 function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Record<string, unknown> {
   const session = deps.resolveSession(params.sessionKey, params.agentId);
@@ -155,7 +154,6 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
   const key = params.sessionKey === undefined ? null : deps.resolveSession(params.sessionKey, agentId).key;
   const decided = decideTools(surface, deps.policyLayers(agentId, decision?.roomTools ?? null));
   const decisions = key === null ? decided : decided.map((each) => withSession(deps, key, each));
-  const mayWrite = decisions.some(({ tool, isGranted }) => tool === "write" && isGranted);
   return {
     agentId,
     surface,
@@ -165,7 +163,7 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     files: deps.fileAccess(agentId, surface),
     commands: {
       isGranted: decisions.some(({ tool, isGranted }) => effectOf(tool) === "run" && isGranted),
-      ...deps.commandSettings({ agentId, surface, mayWrite }),
+      ...deps.commandSettings({ agentId, surface, tools: grantedTools(decisions) }),
     },
   };
 }
@@ -198,14 +196,13 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   });
   if (name === null) return refused("unknown", `unknown tool "${params.name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
   const decisions = decideTools("operator", deps.policyLayers(agentId, null)).map((each) => withSession(deps, session.key, each));
-  const decisionOf = (tool: ToolName): ToolDecision => decisions.find((each) => each.tool === tool)!;
-  const { isGranted, rule } = decisionOf(name);
+  const { isGranted, rule } = decisions.find((each) => each.tool === name)!;
   if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   const { content, isError } = await deps.tools.run(
     { id: params.idempotencyKey ?? "invoke", name, args },
     {
-      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", mayWrite: decisionOf("write").isGranted }),
+      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) }),
       signal: caller.signal,
       update: () => {},
       log: deps.log,

@@ -12,15 +12,18 @@ import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
 import { createProcessTool } from "./process/process.ts";
+import { createMoreToolsTool } from "./more-tools/more-tools.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Config } from "../config/schema.ts";
+import type { Conversations } from "./sessions/conversations.ts";
+import { createSessionTools } from "./sessions/sessions.ts";
 import { createWebFetchTool } from "./web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web-search/web-search.ts";
 import { webFetchConfig, webSearchConfig } from "./web-settings.ts";
 import { WebThreads } from "./web-threads.ts";
 import { WorkspaceFiles } from "./workspace-files.ts";
 import { TerminalProgram } from "./terminal-program.ts";
-import type { Tool, ToolCaller } from "./tool.ts";
+import { describeTools, type Tool, type ToolCaller } from "./tool.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -39,6 +42,7 @@ export type BuiltInToolOptions = {
   hold?: HoldDirectory;
   /** Decides about every command. */
   gate: CommandGate;
+  conversations: Conversations;
   /** A command in the background has ended by itself; the text is for the agent that started it. */
   onCommandEnded?: (caller: ToolCaller, text: string) => void;
   clock?: Pick<Clock, "after" | "monotonic">;
@@ -46,7 +50,7 @@ export type BuiltInToolOptions = {
 
 /** The registry of the tools that every agent may be granted. */
 export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
-  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, clock = systemClock } = options;
+  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, conversations, clock = systemClock } = options;
   const home = env["HOME"] || homedir();
   const files = new WorkspaceFiles({
     home,
@@ -58,7 +62,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
   const commands = new BackgroundCommands({ outputDir: tempDir, watcher, clock, onEnded: options.onCommandEnded });
   const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();
-  return [
+  const tools = [
     createReadTool(files),
     createLsTool(files),
     createFindTool(files),
@@ -70,5 +74,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createProcessTool({ commands }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
+    ...createSessionTools({ conversations, visibility: () => config().tools?.sessions?.visibility ?? "agent" }),
   ];
+  return [...tools, createMoreToolsTool((names) => describeTools(tools, names))];
 }

@@ -1,3 +1,5 @@
+import { testMarker } from "../../test/fakes/test-marker.ts";
+import { noConversations } from "../../test/fakes/no-conversations.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
@@ -8,7 +10,7 @@ import { silentLog } from "../core/log.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
 import { openGate } from "../../test/fakes/open-gate.ts";
-import { TOOL_NAMES } from "./tool.ts";
+import { listedTools, MORE_TOOLS, TOOL_NAMES } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
 
@@ -108,15 +110,16 @@ test("stop does not wait for a call that ignores its signal", async (t) => {
 test("the built-in tools are those of the policy, in the order that is asked for, with short descriptions", () => {
   const tools = createBuiltInTools({
     env: { HOME: "/home" },
-    marker: "m",
+    marker: testMarker(),
     tempDir: "/nonexistent",
     config: () => ({}),
     variables: () => undefined,
+    conversations: noConversations,
     gate: openGate,
   });
   assert.deepEqual(
     tools.map(({ name }) => name),
-    TOOL_NAMES,
+    [...TOOL_NAMES, MORE_TOOLS],
   );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
@@ -127,18 +130,20 @@ test("the built-in tools are those of the policy, in the order that is asked for
   for (const each of descriptions) assert.deepEqual(Object.keys(each), ["name", "description", "parameters"]);
   for (const { name, description } of descriptions) assert.ok(description.length < (name === "apply_patch" ? 600 : 400), name);
   // What every request to a model carries: at most 12 tools and 12 KB of them, with room for more.
-  assert.ok(TOOL_NAMES.length <= 12, `${TOOL_NAMES.length} tools`);
-  assert.ok(JSON.stringify(descriptions).length < 8_000, `${JSON.stringify(descriptions).length} characters`);
+  const listed = executor.describe(listedTools(TOOL_NAMES));
+  assert.equal(listed.length, 12);
+  assert.ok(JSON.stringify(listed).length < 8_000, `${JSON.stringify(listed).length} characters`);
 });
 
 test("a stop of the gateway ends a running command", async (t) => {
   const context = toolContext(t);
   const tools = createBuiltInTools({
     env: { PATH: process.env["PATH"] ?? "" },
-    marker: "m",
+    marker: testMarker(),
     tempDir: context.workspace,
     config: () => ({}),
     variables: () => undefined,
+    conversations: noConversations,
     gate: openGate,
   });
   const executor = createToolExecutor({ tools, log: silentLog });

@@ -7,7 +7,15 @@ import type { Log } from "../core/log.ts";
 import { reasonOf } from "../core/errors.ts";
 import { checkArguments } from "./arguments.ts";
 import { errorResult, quote } from "./results.ts";
-import type { CallContext, Tool, ToolCall, ToolDescription, ToolExecutor, ToolResult } from "./tool.ts";
+import {
+  describeTools,
+  type CallContext,
+  type Tool,
+  type ToolCall,
+  type ToolDescription,
+  type ToolExecutor,
+  type ToolResult,
+} from "./tool.ts";
 
 /** How long `stop` waits for calls: below the time in which the gateway stops. */
 const STOP_MS = 1_500;
@@ -32,10 +40,7 @@ class Executor implements ToolExecutor {
   }
 
   describe(names: readonly string[]): readonly ToolDescription[] {
-    return names.flatMap((name) => {
-      const tool = this.#tools.get(name);
-      return tool === undefined ? [] : [{ name: tool.name, description: tool.description, parameters: tool.parameters }];
-    });
+    return describeTools([...this.#tools.values()], names);
   }
 
   async run(call: ToolCall, context: CallContext): Promise<ToolResult> {

@@ -84,6 +84,17 @@ export const TOOL_LIMITS = {
   sandboxTrialMs: 20_000,
   /** After a trial that failed: how long its result is kept. */
   sandboxRetryMs: 60_000,
+  /** Sessions and messages that the tools for conversations return at most, and the characters of each. */
+  listedSessions: 100,
+  sessionLineChars: 200,
+  shownMessages: 200,
+  shownMessageChars: 2_000,
+  /** Bytes of stored messages that are read for one page. */
+  readMessageBytes: 2_097_152,
+  foundMessages: 25,
+  foundTextChars: 400,
+  /** Words of a query that count. */
+  searchedWords: 8,
   /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
   errorPathChars: 300,

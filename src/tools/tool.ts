@@ -1,5 +1,5 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { JsonObject } from "../core/json.ts";
+import { fieldsOf, tryParseJson, type JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
 /** What a tool does outside of its conversation. Who denies one tool denies all that have the same effect. */
@@ -12,13 +12,21 @@ export type ToolEffect =
   /** Reads what the web has, and tells it what is asked. */
   | "fetch"
   /** Runs programs. */
-  | "run";
+  | "run"
+  /** Shows earlier conversations. */
+  | "recall";
 
 /** What the policy and the lists of tools know of one. */
-type ToolFacts = { section: ToolSection; effect: ToolEffect; profiles: readonly ("coding" | "messaging" | "minimal")[] };
+type ToolFacts = {
+  section: ToolSection;
+  effect: ToolEffect;
+  profiles: readonly ("coding" | "messaging" | "minimal")[];
+  /** A model does not read it with every request: it finds it by words, with the tool `more_tools`. */
+  isFound?: true;
+};
 
 /** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
-export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web" } as const;
+export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web", sessions: "Conversations" } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
 /** The built-in tools, in the order in which a model reads them. The profile `full` has all of them. */
@@ -34,6 +42,9 @@ export const TOOLS = {
   process: { section: "runtime", effect: "run", profiles: ["coding"] },
   web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] },
   web_search: { section: "web", effect: "fetch", profiles: ["coding"] },
+  sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;
@@ -47,6 +58,20 @@ export function findToolName(name: string): ToolName | null {
   if (isToolName(name)) return name;
   return Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : null;
 }
+/** The tool with which a model finds those that it does not read with every request, and calls them. No list of tools names it. */
+export const MORE_TOOLS = "more_tools";
+/** What a model finds with `more_tools`. */
+export const isFound = (tool: ToolName): boolean => (TOOLS[tool] as ToolFacts).isFound === true;
+/** What a model reads with every request of a turn that has these tools. Pure. */
+export function listedTools(granted: readonly ToolName[]): readonly string[] {
+  const listed = granted.filter((tool) => !isFound(tool));
+  return listed.length === granted.length ? listed : [...listed, MORE_TOOLS];
+}
+
+/** Whether a turn that has these tools may call the one with this name. Pure. */
+export const isCallable = (name: string, granted: readonly ToolName[]): boolean =>
+  name === MORE_TOOLS ? granted.some(isFound) : (granted as readonly string[]).includes(name);
+
 export const effectOf = (tool: ToolName): ToolEffect => TOOLS[tool].effect;
 
 export type ToolContent = { type: "text"; text: string } | { type: "image"; mimeType: string; /** base64 */ data: string };
@@ -57,6 +82,14 @@ export type ToolResult = { content: readonly ToolContent[]; isError: boolean };
 /** A call as the model wrote it; `args` is unchecked. */
 export type ToolCall = { id: string; name: string; args: unknown };
 
+/** The call that a model means: that of a tool which it has found, where the call is one of `more_tools` with a name. Pure. */
+export function toMeantCall<T extends Omit<ToolCall, "id">>(call: T): T {
+  if (call.name !== MORE_TOOLS) return call;
+  const { name, arguments: args = {} } = fieldsOf(call.args);
+  if (typeof name !== "string") return call;
+  return { ...call, name: findToolName(name) ?? name, args: typeof args === "string" ? (tryParseJson(args) ?? args) : args };
+}
+
 /** For whom a call is made. The gateway sets it, never the model. */
 export type ToolCaller = {
   agentId: AgentId;
@@ -65,8 +98,8 @@ export type ToolCaller = {
   runId: RunId | null;
   /** Who has written what the agent acts on: an operator, or people on a channel. */
   surface: "operator" | "channel";
-  /** The tool `write` is granted. */
-  mayWrite: boolean;
+  /** The tools that it is granted. */
+  tools: readonly ToolName[];
 };
 
 /** What a call may do, decided from the configuration when it was allowed. */
@@ -109,6 +142,13 @@ export type Tool = ToolDescription & {
   /** The same for all calls. */
   stop?: () => Promise<void>;
 };
+
+/** What a model reads about the tools with these names, in this order; unknown names are left out. */
+export const describeTools = (tools: readonly Tool[], names: readonly string[]): readonly ToolDescription[] =>
+  names.flatMap((wanted) => {
+    const tool = tools.find(({ name }) => name === wanted);
+    return tool === undefined ? [] : [{ name: tool.name, description: tool.description, parameters: tool.parameters }];
+  });
 
 /** Runs the calls of agents. Whether a call may run has been decided before. */
 export interface ToolExecutor {

@@ -4,7 +4,7 @@ import type { SessionRow } from "../store/sessions.ts";
 export const PERMISSION_MODES = ["read-only", "full"] as const;
 
 /** Tools that neither write nor execute. */
-const isReading = (tool: ToolName): boolean => ["list", "read"].includes(effectOf(tool));
+const isReading = (tool: ToolName): boolean => ["list", "read", "recall"].includes(effectOf(tool));
 
 /** The tools of a turn: what its message was granted, as far as the session permits it now. Pure. */
 export function permittedTools(

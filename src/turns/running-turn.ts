@@ -3,6 +3,7 @@ import {
   type AgentEvent,
   type AgentRuntime,
   type ToolCaller,
+  isCallable,
   type ToolName,
   type ToolPermit,
   type Turn,
@@ -245,7 +246,7 @@ export class RunningTurn {
   /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
-    const isGranted = (): boolean => (this.#grantedTools(this.#session()) as readonly string[]).includes(call.name);
+    const isGranted = (): boolean => isCallable(call.name, this.#grantedTools(this.#session()));
     if (!isGranted()) return refused;
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
@@ -258,8 +259,8 @@ export class RunningTurn {
   #toolCaller(): ToolCaller {
     const { runId, sessionKey } = this.#ref;
     const { agentId, payload } = this.#context.row;
-    const mayWrite = this.#grantedTools(this.#session()).includes("write");
-    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel", mayWrite };
+    const tools = this.#grantedTools(this.#session());
+    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel", tools };
   }
 
   #checkToolCall(call: ToolCall): string | null {

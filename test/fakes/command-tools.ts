@@ -1,5 +1,5 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
-import { randomUUID } from "node:crypto";
+import { noConversations } from "./no-conversations.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -11,6 +11,7 @@ import type { CommandGate } from "../../src/tools/command-gate.ts";
 import { createToolExecutor } from "../../src/tools/executor.ts";
 import { openGate } from "./open-gate.ts";
 import type { ToolCaller, ToolExecutor, ToolResult } from "../../src/tools/tool.ts";
+import { testMarker } from "./test-marker.ts";
 import { until } from "../until.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import { textOf, toolContext, type TestToolContext } from "./tool-context.ts";
@@ -41,11 +42,12 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
   const context = toolContext(t);
   const outputDir = join(context.workspace, "output");
   const notes: CommandTools["notes"] = [];
-  const marker = `test-${randomUUID()}`;
+  const marker = testMarker();
   const executor = createToolExecutor({
     tools: createBuiltInTools({
       config: () => ({}),
       variables: () => undefined,
+      conversations: noConversations,
       env,
       marker,
       tempDir: outputDir,

@@ -1,3 +1,4 @@
+import { noConversations } from "./no-conversations.ts";
 import { commandMarker, piDirs } from "../../src/agents/pi/files.ts";
 import type { PiRuntimeOptions } from "../../src/agents/pi/runtime.ts";
 import type { PiAgents } from "../../src/agents/pi/settings.ts";
@@ -19,6 +20,7 @@ export function testTools(stateDir: string): ToolExecutor {
     tempDir,
     config: () => ({}),
     variables: () => undefined,
+    conversations: noConversations,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

@@ -1,9 +1,9 @@
 import { asId } from "../../src/core/ids.ts";
-import type { ToolPermit } from "../../src/tools/tool.ts";
+import { TOOL_NAMES, type ToolPermit } from "../../src/tools/tool.ts";
 
 /** What an operator's call in this workspace may do where nothing is configured. */
 export const testPermit = (workspace: string): ToolPermit => ({
-  caller: { agentId: asId("main"), sessionKey: asId("agent:main:main"), runId: null, surface: "operator", mayWrite: true },
+  caller: { agentId: asId("main"), sessionKey: asId("agent:main:main"), runId: null, surface: "operator", tools: TOOL_NAMES },
   workspace,
   outside: [],
 });

@@ -1,3 +1,5 @@
+import { testMarker } from "../fakes/test-marker.ts";
+import { noConversations } from "../fakes/no-conversations.ts";
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -77,9 +79,16 @@ export function openOutsideBench(
   };
   reset();
   const before = describe(base);
-  const options = { env: { HOME: join(base, "home"), PATH: process.env["PATH"]! }, marker: "outside-bench", tempDir: join(base, "tmp") };
+  const options = { env: { HOME: join(base, "home"), PATH: process.env["PATH"]! }, marker: testMarker(), tempDir: join(base, "tmp") };
   const executor = createToolExecutor({
-    tools: createBuiltInTools({ ...options, config: () => ({}), variables: () => undefined, gate: openGate, ...(hold && { hold }) }),
+    tools: createBuiltInTools({
+      ...options,
+      config: () => ({}),
+      variables: () => undefined,
+      conversations: noConversations,
+      gate: openGate,
+      ...(hold && { hold }),
+    }),
     log: silentLog,
   });
   t.after(async () => {

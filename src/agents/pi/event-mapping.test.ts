@@ -67,7 +67,7 @@ test("A tool's duration is the time between its start and its end", () => {
   assert.deepEqual(mapRecord(end, state, 1_250).events, [
     { type: "tool", phase: "end", id: "1", name: "read", result: "x", isError: true, durationMs: 250 },
   ]);
-  assert.equal(state.toolStartedAt.size, 0);
+  assert.equal(state.toolCalls.size, 0);
 });
 
 test("A long tool result is cut and marked, a picture is named", () => {

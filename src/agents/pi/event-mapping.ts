@@ -1,6 +1,7 @@
 import { fieldsOf, asArray, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { toWellFormed } from "../../core/text.ts";
+import { toMeantCall } from "../../tools/tool.ts";
 import type { AgentEvent, ContentBlock, ErrorKind, ModelRef, TurnFailure } from "../runtime.ts";
 import { classifyProviderError } from "./provider-error.ts";
 import { toArguments, toCount, toContentText, toStringField, toUsage, type ReportProblem } from "./fields.ts";
@@ -29,7 +30,8 @@ export type MessageOutcome = { stopReason: string; error?: TurnError };
 
 /** State of the mapping between records. */
 export type MappingState = {
-  toolStartedAt: Map<string, number>;
+  /** The tool calls that run, by id: what the model means to call, and when it began. */
+  toolCalls: Map<string, { name: string; startedAt: number }>;
   /** The first half of a surrogate pair whose second half comes with the next delta. */
   pendingSurrogate: { text: string; thinking: string };
   /** The text of a message whose deltas were lists of parts, which Pi joins to "[object Object]"; null for all others. */
@@ -39,7 +41,7 @@ export type MappingState = {
   block: unknown;
 };
 export const createMappingState = (): MappingState => ({
-  toolStartedAt: new Map(),
+  toolCalls: new Map(),
   pendingSurrogate: { text: "", thinking: "" },
   repaired: null,
   streamed: "",
@@ -120,7 +122,8 @@ function toBlock(value: unknown, note: ReportProblem): ContentBlock[] {
   if (block["type"] !== "toolCall") return [];
   const name = toId(block["name"], "the name of a tool", note);
   const args = toArguments(block["arguments"], `the arguments of a call of ${name}`, note);
-  return [{ type: "toolCall", id: toId(block["id"], "the id of a tool call", note), name, arguments: args }];
+  const meant = toMeantCall({ name, args });
+  return [{ type: "toolCall", id: toId(block["id"], "the id of a tool call", note), name: meant.name, arguments: meant.args }];
 }
 
 /** Replaces the text blocks of a message whose deltas were lists of parts with the joined parts. */
@@ -182,24 +185,24 @@ export function toResultText(result: unknown): string {
 function toToolStart(record: PiRecord, { state, now, note }: MappingContext): MappedRecord {
   const id = toId(record["toolCallId"], "the id of a tool call", note);
   const name = toId(record["toolName"], "the name of a tool", note);
-  state.toolStartedAt.set(id, now);
-  const args = toArguments(record["args"], `the arguments of a call of ${name}`, note);
-  return { events: [{ type: "tool", phase: "start", id, name, args }] };
+  const call = toMeantCall({ id, name, args: toArguments(record["args"], `the arguments of a call of ${name}`, note) });
+  state.toolCalls.set(id, { name: call.name, startedAt: now });
+  return { events: [{ type: "tool", phase: "start", ...call }] };
 }
 
-function toToolUpdate(record: PiRecord, { note }: MappingContext): MappedRecord {
+function toToolUpdate(record: PiRecord, { state, note }: MappingContext): MappedRecord {
   const partial = toResultText(record["partialResult"]);
   if (partial === "") return { events: [] };
   const id = toId(record["toolCallId"], "the id of a tool call", note);
-  return { events: [{ type: "tool", phase: "update", id, name: toId(record["toolName"], "the name of a tool", note), partial }] };
+  const name = state.toolCalls.get(id)?.name ?? toId(record["toolName"], "the name of a tool", note);
+  return { events: [{ type: "tool", phase: "update", id, name, partial }] };
 }
 
 function toToolEnd(record: PiRecord, { state, now, note }: MappingContext): MappedRecord {
   const id = toId(record["toolCallId"], "the id of a tool call", note);
-  const startedAt = state.toolStartedAt.get(id) ?? now;
-  state.toolStartedAt.delete(id);
+  const { name, startedAt } = state.toolCalls.get(id) ?? { name: toId(record["toolName"], "the name of a tool", note), startedAt: now };
+  state.toolCalls.delete(id);
   const result = toResultText(record["result"]);
-  const name = toId(record["toolName"], "the name of a tool", note);
   const isError = record["isError"] === true;
   return { events: [{ type: "tool", phase: "end", id, name, result, isError, durationMs: Math.max(0, Math.round(now - startedAt)) }] };
 }

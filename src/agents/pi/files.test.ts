@@ -1,4 +1,5 @@
 // Group: wire
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -162,7 +163,7 @@ test("Pi knows every default model by its id and context window", async () => {
     env: toPiEnv(process.env, dirs, "files-test"),
     cwd: dirs.start,
     keys: config.keys,
-    marker: "files-test",
+    marker: testMarker(),
     log: silentLog,
     onRecord: () => undefined,
     onExit: () => undefined,

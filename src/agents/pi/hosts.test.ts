@@ -1,4 +1,5 @@
 // Group: wire
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";
@@ -26,7 +27,7 @@ function makeHosts(t: TestContext, choices: Record<string, HostChoice>) {
       spec(kind) {
         kinds.push(kind);
         const env = { PATH: process.env["PATH"]! };
-        return Promise.resolve({ generation: "g", args: ["-e", CHILD], env, keys: {}, cwd: tmpdir(), marker: "hosts-test" });
+        return Promise.resolve({ generation: "g", args: ["-e", CHILD], env, keys: {}, cwd: tmpdir(), marker: testMarker() });
       },
     },
     maxProcesses: 2,

@@ -83,7 +83,7 @@ test(
 import { PiProcess } from ${url("./process.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 new PiProcess({ args: ["-e", "for (;;);"], env: { ${MARKER_VARIABLE}: "busy-1", PATH: process.env.PATH, OLDPWD: ${JSON.stringify(root)} },
-  cwd: "/", keys: {}, marker: "busy-1", log: silentLog, onRecord: () => {}, onExit: () => {} });
+  cwd: "/", keys: {}, marker: "busy-" + process.pid, log: silentLog, onRecord: () => {}, onExit: () => {} });
 setInterval(() => {}, 1e6);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
     await until("it runs", () => children().some((each) => /^\d+ \S*node -e for/.test(each)), 30_000);
@@ -108,7 +108,7 @@ import { PiProcess } from ${url("./process.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 new PiProcess({ args: ["-e", ${JSON.stringify(`require("fs").writeFileSync(${JSON.stringify(started)}, ""); for (;;);`)}],
   env: { ${MARKER_VARIABLE}: "late-1", PATH: ${JSON.stringify(`${bin}:/usr/bin:/bin`)}, OLDPWD: ${JSON.stringify(root)} },
-  cwd: "/", keys: {}, marker: "late-1", log: silentLog, onRecord: () => {}, onExit: () => {} });
+  cwd: "/", keys: {}, marker: "late-" + process.pid, log: silentLog, onRecord: () => {}, onExit: () => {} });
 setInterval(() => {}, 1e6);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
     await until("it is held", () => children().some((each) => each.includes("sleep 0.5")), 30_000);

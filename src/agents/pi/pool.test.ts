@@ -1,4 +1,5 @@
 // Group: wire
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";
@@ -27,7 +28,7 @@ function makePool(t: TestContext, { max = 2, script = () => ECHO, ...more }: Poo
   const env = { PATH: process.env["PATH"]! };
   const spec = (): Promise<LaunchSpec> => {
     launches++;
-    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: "pool-test" });
+    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: testMarker() });
   };
   const pool = new PiPool({
     launch: { spec: more.spec ?? spec, generation, onCrash() {} },
@@ -168,7 +169,7 @@ if(n++===0)console.log(JSON.stringify({type:"response",id:r.id,success:true,data
 
 test("A process that cannot be started is a crash like any other, and stopping meanwhile is safe", async (t) => {
   const { pool, clock } = makePool(t, {
-    spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: "m" }),
+    spec: () => Promise.resolve({ generation: "g", args: [], env: {}, keys: {}, cwd: "/nonexistent/x", marker: testMarker() }),
   });
   const refused = pool.acquire("/a").catch((err: Error) => err);
   while (!pool.problem) {

@@ -1,3 +1,4 @@
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { tmpdir } from "node:os";
@@ -16,7 +17,7 @@ function open(lines: readonly string[], more: { cwd?: string; onRecord?: (record
     env: { PATH: process.env["PATH"]! },
     cwd: tmpdir(),
     keys: {},
-    marker: "process-test",
+    marker: testMarker(),
     log: silentLog,
     onRecord: () => {},
     onExit: (exit) => exits.push(exit),
@@ -61,7 +62,7 @@ test("Without descriptors a start results in an exit, not in the end of the gate
     const { PiProcess } = await import(${JSON.stringify(url("./process.ts"))});
     const { silentLog } = await import(${JSON.stringify(url("../../core/log.ts"))});
     for (let i = 0; i < 1000; i++) try { openSync("/dev/null"); } catch { break; }
-    const started = new PiProcess({ args: ["-e", ""], env: {}, cwd: "/", keys: {}, marker: "m", log: silentLog, onRecord: () => {},
+    const started = new PiProcess({ args: ["-e", ""], env: {}, cwd: "/", keys: {}, marker: "m-" + process.pid, log: silentLog, onRecord: () => {},
       onExit: (exit) => console.log("exit", exit.stderr) });
     console.log("made", started.pid);
     await started.exited;

@@ -6,7 +6,7 @@ import type { AgentId, SessionKey } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
-import type { ToolContent, ToolExecutor } from "../../tools/tool.ts";
+import { listedTools, toMeantCall, type ToolContent, type ToolExecutor } from "../../tools/tool.ts";
 import type { ProviderTable } from "../models.ts";
 import {
   modelName,
@@ -332,8 +332,9 @@ class PiRuntime implements AgentRuntime {
 
   /** Runs a call after the caller has stored and allowed it. */
   #toolRunner(turn: Turn, out: EventSink): (call: ToolRequest, signal: AbortSignal, reply: (reply: ToolReply) => void) => Promise<void> {
-    return async (call, signal, reply) => {
+    return async (request, signal, reply) => {
       const { log, tools } = this.#options;
+      const call = toMeantCall(request);
       try {
         // The caller stores the events so far; the call itself must be one of them.
         await out.drained();
@@ -363,7 +364,7 @@ class PiRuntime implements AgentRuntime {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
     const limits = this.#options.agents().promptLimits(turn.agentId);
     const system = await loadSystemPrompt(turn, limits, (unread) => this.#reportUnread(turn.workspace, unread));
-    return { system, tools: this.#options.tools.describe(turn.tools) };
+    return { system, tools: this.#options.tools.describe(listedTools(turn.tools)) };
   }
 
   /** Logged once for each file, not by every turn. */

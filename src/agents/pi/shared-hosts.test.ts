@@ -1,4 +1,5 @@
 // Group: wire
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test, type TestContext } from "node:test";
@@ -26,7 +27,7 @@ function makeHosts(t: TestContext, { script = () => HOST, generation = () => "g"
   const env = { PATH: process.env["PATH"]! };
   const spec = (): Promise<LaunchSpec> => {
     launches++;
-    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: "shared-hosts-test" });
+    return Promise.resolve({ generation: generation(), args: ["-e", script()], env, keys: {}, cwd: tmpdir(), marker: testMarker() });
   };
   const hosts = new SharedHosts({
     launch: { spec, generation, onCrash() {} },

@@ -15,7 +15,7 @@ import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
-import { commands, fileAccess } from "./tools.ts";
+import { commands, fileAccess, sessions } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -353,7 +353,6 @@ export const tools = toolPolicy(
     "github",
     "media",
     "links",
-    "sessions",
     "loopDetection",
     "toolSearch",
     "codeMode",
@@ -366,5 +365,5 @@ export const tools = toolPolicy(
     "sessions_spawn",
     "updatePlan",
   ],
-  { ...toolSettings, web: webTools },
+  { ...toolSettings, web: webTools, sessions },
 );

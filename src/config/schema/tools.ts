@@ -35,6 +35,19 @@ const applyPatch = object(
   { optional: true, onInvalid: { enabled: false, workspaceOnly: true }, unserved: ["allowModels"] },
 );
 
+/** The tools for earlier conversations. */
+export const sessions = object(
+  "The tools `sessions_list`, `sessions_history` and `sessions_search`.",
+  {
+    visibility: enumOf(
+      "Which conversations they show to operators: only the one that they are used in (`self`; `tree` is the same, because agents start no others), those of the same agent, or all. On channels an agent sees only the conversation that it is in.",
+      ["self", "tree", "agent", "all"],
+      { default: "agent", onInvalid: "self" },
+    ),
+  },
+  { optional: true, onInvalid: { visibility: "self" } },
+);
+
 /** Commands, and what else runs or changes something. */
 export const commands = object(
   "Commands that the agent runs.",

@@ -13,10 +13,13 @@ const hasTerminals = (spawnSync("script", ["--version"], { encoding: "utf8" }).s
 const PARENT = `
 import { createBuiltInTools } from ${url("../built-in.ts")};
 import { createToolExecutor } from ${url("../executor.ts")};
+import { noConversations } from ${url("../../../test/fakes/no-conversations.ts")};
 import { openGate } from ${url("../../../test/fakes/open-gate.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 const workspace = process.argv[1];
-const tools = createBuiltInTools({ env: { PATH: process.env.PATH }, marker: "killed-gateway", tempDir: workspace, gate: openGate });
+const env = { PATH: process.env.PATH };
+const marker = "killed-gateway-" + process.pid;
+const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations });
 const executor = createToolExecutor({ tools, log: silentLog });
 const caller = { agentId: "main", sessionKey: "agent:main:main", runId: null, surface: "operator" };
 const context = { caller, workspace, outside: [], signal: new AbortController().signal, update() {}, log: silentLog };

@@ -11,10 +11,13 @@ const url = (path: string): string => JSON.stringify(join(import.meta.dirname, p
 const PROGRAM = `
 import { createBuiltInTools } from ${url("../built-in.ts")};
 import { createToolExecutor } from ${url("../executor.ts")};
+import { noConversations } from ${url("../../../test/fakes/no-conversations.ts")};
 import { openGate } from ${url("../../../test/fakes/open-gate.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 const workspace = process.argv[1];
-const tools = createBuiltInTools({ env: { PATH: process.env.PATH }, marker: "memory", tempDir: workspace, gate: openGate });
+const env = { PATH: process.env.PATH };
+const marker = "memory-" + process.pid;
+const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations });
 const executor = createToolExecutor({ tools, log: silentLog });
 const caller = { agentId: "main", sessionKey: "agent:main:main", runId: null, surface: "operator" };
 const used = () => {

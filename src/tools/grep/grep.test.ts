@@ -1,4 +1,5 @@
 // Group: wire
+import { testMarker } from "../../../test/fakes/test-marker.ts";
 import assert from "node:assert/strict";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -29,7 +30,7 @@ function searcher(t: TestContext): { context: TestToolContext; grep: (args: Reco
   const tool = createGrepTool({
     files: new WorkspaceFiles({ home: "/nowhere" }),
     env: { PATH: process.env["PATH"]! },
-    marker: "grep-test",
+    marker: testMarker(),
     watcher,
   });
   return {
@@ -86,7 +87,7 @@ test("more than the limit ends the search, and what grep refuses is reported", a
   const bare = createGrepTool({
     files: new WorkspaceFiles({ home: "/" }),
     env: { PATH: "/nowhere" },
-    marker: "grep-test",
+    marker: testMarker(),
     watcher: new GroupWatcher(),
   });
   assert.match(textOf(await bare.run({ pattern: "x" }, context)), /grep is not installed/);

@@ -1,0 +1,9 @@
+import type { Conversations } from "../../src/tools/sessions/conversations.ts";
+
+/** A gateway without conversations. */
+export const noConversations: Conversations = {
+  list: () => [],
+  agentOf: () => null,
+  page: () => ({ messages: [], next: null }),
+  search: () => [],
+};
