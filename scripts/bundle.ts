@@ -24,7 +24,7 @@ const SEPARATE_ENTRIES = {
 };
 
 /** What `openclaw gateway` loads on top of the command line's own code. */
-const START = ["src/cli/gateway-run.ts", "src/start-gateway.ts"];
+const START = ["src/cli/gateway-run.ts", "src/gateway/start-gateway.ts"];
 
 const COMMON = {
   cwd: root,

@@ -16,7 +16,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   routing: ["core", "config", "channels/registry.ts"],
   observe: ["core", "config"],
   auth: ["core", "config", "store"],
-  tools: ["core", "config", "observe"],
+  tools: ["core", "config"],
   approvals: ["core", "store"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   methods: ["core", "config", "protocol", "auth", "store", "routing", "turns", "agents", "channels", "tools", "observe", "approvals"],

@@ -23,6 +23,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   now: Date.now,
   signal: stop.signal,
-  startGateway: async (options) => (await import("./start-gateway.ts")).startGateway(options),
+  startGateway: async (options) => (await import("./gateway/start-gateway.ts")).startGateway(options),
   verifyChannel: async (candidate, signal) => (await import("./gateway/channel-account-config.ts")).verifyCandidate(candidate, signal),
 });

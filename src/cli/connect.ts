@@ -2,7 +2,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type ProtocolClient, type ProtocolClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { Invocation } from "./invocation.ts";
-import { findRunningGateway } from "./pid-file.ts";
+import { findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, networkReachOf, resolveTarget, tokenPath, type GatewayTarget } from "./gateway-target.ts";
 
 export type ConnectScope = "operator.read" | "operator.write" | "operator.admin" | "operator.approvals" | "operator.pairing";

@@ -11,7 +11,7 @@ import { ledgerPath } from "../store/open.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
-import { findRunningGateway } from "./pid-file.ts";
+import { findRunningGateway } from "../core/pid-file.ts";
 import { configOf, pathsOf, tokenPath } from "./gateway-target.ts";
 
 const MEGABYTE = 1_048_576;

@@ -8,7 +8,7 @@ import { ClientError } from "../client/errors.ts";
 import type { CommandHandler } from "./command.ts";
 import { connectGateway, toCliError, toClientOptions, withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
-import { isProcessRunning, findRunningGateway } from "./pid-file.ts";
+import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
 import { formatDuration } from "./terminal-text.ts";
 

@@ -1,7 +1,8 @@
 import { expandPath } from "../config/paths.ts";
 import { EXIT } from "../core/errors.ts";
 import type { CommandHandler } from "./command.ts";
-import type { GatewayOptions, Invocation } from "./invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** `openclaw gateway`: runs until a signal comes or the gateway ends by itself. */
 export const runGateway: CommandHandler = async (invocation) => {

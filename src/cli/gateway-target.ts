@@ -7,7 +7,7 @@ import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
 import type { Invocation } from "./invocation.ts";
-import { findRunningGateway } from "./pid-file.ts";
+import { findRunningGateway } from "../core/pid-file.ts";
 
 /** The gateway that a command uses, and the credentials for it. */
 export type GatewayTarget = {

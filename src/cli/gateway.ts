@@ -4,7 +4,7 @@ import type { CommandHandler } from "./command.ts";
 import { connectGateway, toCliError, toClientOptions, withGateway, type ConnectScope } from "./connect.ts";
 import { readStdin } from "./stdin.ts";
 import type { Invocation } from "./invocation.ts";
-import { findRunningGateway } from "./pid-file.ts";
+import { findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
 import { formatDuration } from "./terminal-text.ts";
 

@@ -8,7 +8,7 @@ import { startStoreHolder } from "../../test/fakes/gateway-process.ts";
 import { startServerBench, TOKEN, type ServerBench, type ServerBenchOptions } from "../../test/server-bench.ts";
 import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import type { GatewayOptions } from "./invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
 import { runCli } from "./run.ts";
 import { toGatewayUrl, networkReachOf } from "./gateway-target.ts";
 import { toMergePatch } from "./config-edit.ts";

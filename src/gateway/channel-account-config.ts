@@ -1,7 +1,7 @@
 import type { Channel } from "../channels/channel.ts";
 import { loadChannel } from "../channels/registry.ts";
 import { verifyAccount } from "../channels/verify.ts";
-import type { AccountCandidate } from "../cli/invocation.ts";
+import type { AccountCandidate } from "../core/gateway-process.ts";
 import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts";
 import { mergePatch } from "../config/edit.ts";
 import { checkConfigText } from "../config/load.ts";

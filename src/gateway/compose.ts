@@ -1,7 +1,7 @@
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { LinkTable } from "../channels/link-table.ts";
 import { openAuth, type Auth } from "../auth/open.ts";
-import type { GatewayOptions } from "../cli/invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -14,7 +14,7 @@ import type { MediaStore } from "../store/media.ts";
 import { ClientHub } from "../server/hub.ts";
 import type { Phase } from "../server/deps.ts";
 import { createServer } from "../server/server.ts";
-import type { Readiness } from "../observe/health.ts";
+import type { Readiness } from "../core/health.ts";
 import { createAgentRuntime, createTools } from "./agent-runtime.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";

@@ -1,5 +1,5 @@
 import type { AuthSettings } from "../auth/credentials.ts";
-import type { GatewayOptions } from "../cli/invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { AgentCatalog } from "./agent-catalog.ts";
 import type { GatewayBase } from "./base.ts";

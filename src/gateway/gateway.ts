@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { GatewayOptions } from "../cli/invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
 import { saveLastGood, type LoadedConfig } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { contain } from "../core/contain.ts";

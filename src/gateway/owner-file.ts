@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { readPid } from "../cli/pid-file.ts";
+import { readPid } from "../core/pid-file.ts";
 import { reasonOf } from "../core/errors.ts";
 import { writeFileAtomicSync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";

@@ -22,7 +22,7 @@ import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
 import type { StateVersion } from "./announcements.ts";
 import type { RunningConfig } from "./running-config.ts";
-import type { Readiness } from "../observe/health.ts";
+import type { Readiness } from "../core/health.ts";
 
 const MODULE_DIR = fileURLToPath(new URL(".", import.meta.url));
 

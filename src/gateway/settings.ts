@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AuthSettings } from "../auth/credentials.ts";
 import { ensureGatewayToken } from "../auth/gateway-token.ts";
-import type { GatewayOptions } from "../cli/invocation.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { type StatePaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";

@@ -3,7 +3,7 @@ import type { AccountStatus } from "../channels/account-types.ts";
 import { GatewayError, missingScope, reasonOf } from "../core/errors.ts";
 import type { AccountId, ChannelId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { LoopReading } from "../observe/event-loop.ts";
+import type { LoopReading } from "../core/health.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { emptyBacklog, type AccountBacklog } from "../store/account-backlog.ts";
 import type { PairingRequest, Pairings } from "../store/pairing.ts";

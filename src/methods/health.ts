@@ -1,7 +1,7 @@
 import type { AccountStatus } from "../channels/account-types.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { LoopReading } from "../observe/event-loop.ts";
-import type { Readiness } from "../observe/health.ts";
+import type { LoopReading } from "../core/health.ts";
+import type { Readiness } from "../core/health.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { SessionRow } from "../store/sessions.ts";

@@ -1,18 +1,6 @@
+import type { LoopReading } from "../core/health.ts";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { systemClock, type Clock } from "../core/clock.ts";
-
-/** State of the event loop in the last `intervalMs`. Shape of `eventLoop` in channels.status and of /readyz. */
-export type LoopReading = {
-  degraded: boolean;
-  reasons: ("event_loop_delay" | "event_loop_utilization")[];
-  intervalMs: number;
-  delayP99Ms: number;
-  delayMaxMs: number;
-  /** Share of the interval in which the loop was working, 0 to 1. */
-  utilization: number;
-  /** CPU time of the process per wall time; above 1 with several threads. */
-  cpuCoreRatio: number;
-};
 
 type LoopSnapshot = { at: number; loop: ReturnType<typeof performance.eventLoopUtilization>; cpu: NodeJS.CpuUsage };
 

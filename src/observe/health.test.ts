@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createHealth, sampleHealth, type HealthPart } from "./health.ts";
+import type { HealthPart } from "../core/health.ts";
+import { createHealth, sampleHealth } from "./health.ts";
 import { createMetrics } from "./metrics.ts";
 
 const clockAt = (state: { now: number }) => ({ now: () => state.now, monotonic: () => state.now, after: () => () => {} });

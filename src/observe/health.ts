@@ -1,22 +1,6 @@
 import { systemClock, type Clock } from "../core/clock.ts";
+import type { HealthPart, HealthPartState, Readiness } from "../core/health.ts";
 import type { Metrics } from "../core/metrics.ts";
-
-type HealthPartState = "starting" | "ready" | "degraded" | "failing";
-
-export type HealthPart = {
-  /** `store`, `server`, `agents`, `channel:irc/libera`, ... */
-  name: string;
-  state: HealthPartState;
-  /** The cause if it is not ready; one sentence. */
-  cause: string | null;
-  /** Start of the current state, ms. */
-  since: number;
-  /** The gateway is not ready unless this part is. */
-  vital: boolean;
-};
-
-/** Response of /readyz. `failing`: vital parts that do not work; `degraded`: all other parts with problems. */
-export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: HealthPart[] };
 
 export type Health = {
   /** Declares a vital part. It counts as starting until it reports. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { Secret } from "../core/secret.ts";
+import { Secret } from "./secret.ts";
 
 /** What the running gateway says about itself in `<state>/gateway/owner.json`. */
 export type PidFile = {

@@ -1,23 +1,23 @@
-import { sleep } from "./core/async.ts";
-import { foregroundClock } from "./core/clock.ts";
+import { sleep } from "../core/async.ts";
+import { foregroundClock } from "../core/clock.ts";
 import { accessSync, constants } from "node:fs";
-import type { GatewayOptions, RunningGateway } from "./cli/invocation.ts";
-import { isProcessRunning, findRunningGateway } from "./cli/pid-file.ts";
-import { type LoadedConfig } from "./config/load.ts";
-import { checkEnvironment, normalizeEnvironment } from "./config/environment.ts";
-import { createPaths, findOriginalFiles, type StatePaths } from "./config/paths.ts";
-import { CliError, EXIT, GatewayError, reasonOf } from "./core/errors.ts";
-import { ensureDirectorySync } from "./core/files.ts";
-import { VERSION } from "./core/version.ts";
-import { keepYoungGenerationSmall } from "./core/young-generation.ts";
-import { type RootLog } from "./observe/log.ts";
-import { logIssues } from "./gateway/config-log.ts";
-import { failOwner } from "./channels/containment.ts";
-import { createBase, type GatewayBase } from "./gateway/base.ts";
-import { Gateway } from "./gateway/gateway.ts";
-import { openGatewayLog, readConfig } from "./gateway/settings.ts";
-import { openStorage, type Storage } from "./gateway/storage.ts";
-import { unusableDirError } from "./store/store-errors.ts";
+import type { GatewayOptions, RunningGateway } from "../core/gateway-process.ts";
+import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
+import { type LoadedConfig } from "../config/load.ts";
+import { checkEnvironment, normalizeEnvironment } from "../config/environment.ts";
+import { createPaths, findOriginalFiles, type StatePaths } from "../config/paths.ts";
+import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
+import { ensureDirectorySync } from "../core/files.ts";
+import { VERSION } from "../core/version.ts";
+import { keepYoungGenerationSmall } from "../core/young-generation.ts";
+import { type RootLog } from "../observe/log.ts";
+import { logIssues } from "./config-log.ts";
+import { failOwner } from "../channels/containment.ts";
+import { createBase, type GatewayBase } from "./base.ts";
+import { Gateway } from "./gateway.ts";
+import { openGatewayLog, readConfig } from "./settings.ts";
+import { openStorage, type Storage } from "./storage.ts";
+import { unusableDirError } from "../store/store-errors.ts";
 
 /** Builds and starts one gateway. When it fails, everything that it began is stopped. */
 async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
