@@ -23,6 +23,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   agent: "Run an agent",
   agents: "Agents",
   approval: "Questions about commands",
+  audit: "What agents did",
   channels: "Channels and pairing",
   chat: "Conversations",
   commands: "Chat commands",

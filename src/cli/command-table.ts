@@ -2,6 +2,7 @@ import type { CliCommand, CommandFamily } from "./command.ts";
 import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
 import { approvalsCommands } from "./approvals-commands.ts";
+import { auditCommands } from "./audit-commands.ts";
 import { channelsCommands } from "./channels-commands.ts";
 import { chatCommands } from "./chat-commands.ts";
 import { completionCommands } from "./completion-commands.ts";
@@ -35,6 +36,7 @@ const FAMILIES: readonly CommandFamily[] = [
   logsCommands,
   routeCommands,
   toolsCommands,
+  auditCommands,
   sessionsCommands,
   deadLettersCommands,
   agentsCommands,

@@ -62,6 +62,9 @@ export const LIMITS = {
   outboundMaxAgeMs: 24 * 3_600_000,
   /** Terminal inbox rows keep their id, for deduplication, this long; so do answered questions about commands. */
   dedupeRetentionMs: 30 * 86_400_000,
+  /** Events of the audit are kept this long; characters of the arguments of a call in one. */
+  auditRetentionMs: 90 * 86_400_000,
+  auditSubjectChars: 500,
   /** Rows that one cleanup step removes from each table of finished work; the pause between steps, and between rounds when none are left. */
   pruneRows: 500,
   pruneStepMs: 1_000,

@@ -8,6 +8,7 @@ import { asId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
+import { auditMethods } from "../methods/audit.ts";
 import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
@@ -160,7 +161,7 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
-  const { running, allowlist, sessions, tools, keyValue, store, clock, log, chat } = deps;
+  const { running, allowlist, audit, sessions, tools, keyValue, store, clock, log, chat } = deps;
   return toolsMethods({
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
@@ -169,6 +170,7 @@ function toolFamily(deps: MethodsDeps) {
     commandSettings: (caller) => commandSettings(running, allowlist, caller),
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),
     sessions,
+    audit,
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),
     tools,
     keyValue,
@@ -178,11 +180,12 @@ function toolFamily(deps: MethodsDeps) {
   });
 }
 
-/** Devices, logs, restart and the system. */
+/** Devices, audit, logs, restart and the system. */
 function operationMethods(deps: MethodsDeps) {
-  const { auth, hub, address, log, clock, uptimeMs, bootId, port, paths } = deps;
+  const { audit, auth, hub, address, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
     ...devicesMethods({ auth, hub, address }),
+    ...auditMethods({ audit }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
     ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),

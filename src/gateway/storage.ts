@@ -4,6 +4,7 @@ import { createPairingCode } from "../channels/pairing-code.ts";
 import type { Config } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
 import { createApprovalRows } from "../store/approvals.ts";
+import { createAudit } from "../store/audit.ts";
 import { createButtons } from "../store/buttons.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createInbox } from "../store/inbox.ts";
@@ -32,6 +33,7 @@ export function openStorage(base: GatewayBase, repair: boolean) {
     sessions: createSessions(store),
     messages: createMessages(store),
     inbox: createInbox(store),
+    audit: createAudit(store),
     outbox: createOutbox(store),
     channelState: createChannelState(store),
     approvalRows: createApprovalRows(store),

@@ -1,4 +1,5 @@
 // Group: wire
+import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
 import assert from "node:assert/strict";
@@ -67,6 +68,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,
+    audit: createAudit(bench.deps.store),
     decideMessage: (message) => decideMessage(routes, message, true),
     tools,
     keyValue: createKeyValueStore(bench.deps.store),

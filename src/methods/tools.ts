@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { AgentId, SessionKey } from "../core/ids.ts";
@@ -6,6 +7,7 @@ import type { Log } from "../core/log.ts";
 import { firstSentence } from "../core/text.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
+import type { Audit } from "../store/audit.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
@@ -34,6 +36,7 @@ import {
 } from "../tools/tool.ts";
 import { permittedTools } from "../turns/permissions.ts";
 import { createIdempotency } from "./idempotency.ts";
+import { InvocationAudit } from "./tool-audit.ts";
 import { requireAgent } from "./require-agent.ts";
 import type { DescribedMessage } from "./routes.ts";
 
@@ -53,6 +56,7 @@ export type ToolsDeps = {
   /** What the gateway would decide about a message that addresses the bot. */
   decideMessage: (message: DescribedMessage) => RoutingDecision;
   tools: ToolExecutor;
+  audit: Pick<Audit, "add">;
   keyValue: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
@@ -197,17 +201,22 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   if (name === null) return refused("unknown", `unknown tool "${params.name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
   const decisions = decideTools("operator", deps.policyLayers(agentId, null)).map((each) => withSession(deps, session.key, each));
   const { isGranted, rule } = decisions.find((each) => each.tool === name)!;
-  if (!isGranted) return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
+  const call = { id: params.idempotencyKey ?? randomUUID(), name, args };
+  const audit = new InvocationAudit(deps, call, { agentId, sessionKey: session.key }, caller);
+  if (!isGranted) {
+    await audit.refused();
+    return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
+  }
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
-  const { content, isError } = await deps.tools.run(
-    { id: params.idempotencyKey ?? "invoke", name, args },
-    {
-      ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) }),
-      signal: caller.signal,
-      update: () => {},
-      log: deps.log,
-    },
-  );
+  await audit.begun();
+  const result = await deps.tools.run(call, {
+    ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) }),
+    signal: caller.signal,
+    update: () => {},
+    log: deps.log,
+  });
+  await audit.ended(result);
+  const { content, isError } = result;
   return {
     ok: !isError,
     toolName: name,

@@ -29,6 +29,17 @@ const sessionKey = boundedString(512);
 
 /** Params of served methods for which the published schema has no definition under the method's own name. */
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
+  "audit.details": objectSchema({
+    agentId: boundedString(128),
+    sessionKey,
+    runId: boundedString(256),
+    kind: { type: "string", enum: ["agent_run", "tool_action"] },
+    status: { type: "string", enum: ["started", "succeeded", "failed", "cancelled", "timed_out", "blocked", "unknown"] },
+    after: { type: "integer", minimum: 0 },
+    before: { type: "integer", minimum: 0 },
+    limit: { type: "integer", minimum: 1, maximum: 500 },
+    cursor: boundedString(32),
+  }),
   "channels.catalog": NO_PARAMS,
   "channels.verify": objectSchema({ channel: boundedString(64), accountId: boundedString(128), config: { type: "object" } }, ["channel"]),
   "chat.media": objectSchema(
@@ -207,6 +218,7 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
+  "audit.details": "operator.admin",
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",
   "chat.media": "operator.read",

@@ -24,6 +24,8 @@ const SAME_COMMANDS = any("the commands are the same for every agent, session an
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
 const PI_RUNTIME = when(["pi", null], "every agent runs on pi");
 
+const AUDIT_FILTERS = ["agentId", "sessionKey", "runId", "kind", "status", "after", "before", "limit", "cursor"] as const;
+
 const LIST: ParamRules = {
   served: [
     "limit",
@@ -389,6 +391,9 @@ const ADMINISTRATION = {
   "last-heartbeat": { served: [] },
   "logs.tail": { served: ["cursor", "limit", "maxBytes"] },
   "question.list": { served: [] },
+  "audit.activity.list": { served: AUDIT_FILTERS },
+  "audit.details": { served: AUDIT_FILTERS },
+  "audit.list": { served: AUDIT_FILTERS },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "set-heartbeats": { served: ["enabled"] },
   "tools.catalog": { served: ["agentId"], ignored: { includePlugins: any("plugins add no tools here") } },

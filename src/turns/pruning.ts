@@ -7,7 +7,10 @@ import type { Store } from "../store/open.ts";
 /** Removes at most `limit` rows of finished work that ended before `before`. True: more are left. Inside a `store.write`. */
 type Prune = (before: number, limit: number) => boolean;
 
-export type PruningDeps = { store: Store; tables: readonly { prune: Prune }[]; clock: Clock; log: Log; isStopping: () => boolean };
+/** `retentionMs`: how long rows are kept, where that is not `dedupeRetentionMs`. */
+type PrunedTable = { prune: Prune; retentionMs?: number };
+
+export type PruningDeps = { store: Store; tables: readonly PrunedTable[]; clock: Clock; log: Log; isStopping: () => boolean };
 
 /**
  * Removes rows of finished work that are old enough, while the gateway runs. Each step is one
@@ -15,8 +18,8 @@ export type PruningDeps = { store: Store; tables: readonly { prune: Prune }[]; c
  */
 export function startPruning({ store, tables, clock, log, isStopping }: PruningDeps): void {
   const removeSome = (): boolean => {
-    const before = clock.now() - LIMITS.dedupeRetentionMs;
-    return tables.map((table) => table.prune(before, LIMITS.pruneRows)).some(Boolean);
+    const now = clock.now();
+    return tables.map(({ prune, retentionMs = LIMITS.dedupeRetentionMs }) => prune(now - retentionMs, LIMITS.pruneRows)).some(Boolean);
   };
   const step = async (): Promise<void> => {
     if (isStopping()) return;

@@ -1,6 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import type { Audit } from "../store/audit.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { Store } from "../store/open.ts";
 import type { Outbox, OutboxPart } from "../store/outbox.ts";
@@ -10,11 +11,13 @@ import type { SessionLanes } from "./lanes.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Payload } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
+import { auditLostRun } from "./turn-audit.ts";
 import { noteUndelivered, type UndeliveredPart } from "./undelivered.ts";
 
 export type RecoveryDeps = {
   store: Store;
   inbox: Inbox;
+  audit: Audit;
   outbox: Outbox;
   sessions: Sessions;
   transcript: Transcript;
@@ -81,7 +84,7 @@ function recoverRunContained(deps: RecoveryDeps, row: Row, now: number, recovery
 }
 
 function recoverRun(deps: RecoveryDeps, row: Row, now: number, recovery: RecoverySummary): void {
-  const { inbox, outbound, sessions, transcript } = deps;
+  const { audit, inbox, outbound, sessions, transcript } = deps;
   const fate = recoveryActionFor(row);
   if (fate === "resume") {
     inbox.requeue(row.runId);
@@ -96,6 +99,7 @@ function recoverRun(deps: RecoveryDeps, row: Row, now: number, recovery: Recover
     error: { kind: fate === "close" ? "interrupted" : "parked", message },
   };
   inbox.end(row.runId, fate === "close" ? "failed" : "parked", outcome);
+  auditLostRun(audit, row, now);
   recovery[fate === "close" ? "closed" : "deadLetters"]++;
   const session = sessions.get(row.sessionKey);
   // The agent's own context ends before this message: it is rebuilt from the transcript, which has the message.

@@ -5,6 +5,7 @@ import { conversationOf } from "./outbound.ts";
 import { failureNotice } from "./presentation.ts";
 import { errorOutcome, RunningTurn, type RunningTurnDeps } from "./running-turn.ts";
 import type { Payload } from "./submission.ts";
+import { auditLostRun } from "./turn-audit.ts";
 import type { TurnContext } from "./turn-context.ts";
 
 /** Runs turns. Knows no lanes: whatever it needs of one is in the turn's context. */
@@ -46,7 +47,7 @@ export class TurnRunner {
 
   /** With a notice in the conversation; without it when it cannot be stored. A run that has ended stays as it is. */
   async #endAsFailed(runId: RunId, seq: number): Promise<void> {
-    const { clock, deliver, inbox, log, outbound, runs, sessions, transcript, write } = this.#deps;
+    const { audit, clock, deliver, inbox, log, outbound, runs, sessions, transcript, write } = this.#deps;
     const row = inbox.byRun<Payload>(runId);
     if (!row || (row.outcome && row.state !== "aborted")) return;
     const { sessionKey } = row;
@@ -58,6 +59,7 @@ export class TurnRunner {
       await write(() => {
         const session = sessions.get(sessionKey);
         inbox.end(runId, "failed", outcome);
+        auditLostRun(audit, row, now);
         if (session) transcript.addReply({ runId, session, text, now, origin: "notice" });
         if (target) outbound.add({ id: runId, sessionKey, target, text, at: now });
       });

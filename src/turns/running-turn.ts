@@ -18,6 +18,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { clip } from "../core/text.ts";
+import type { Audit } from "../store/audit.ts";
 import type { Buttons } from "../store/buttons.ts";
 import type { Inbox, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
@@ -39,6 +40,7 @@ import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
+import { TurnAudit } from "./turn-audit.ts";
 import { TurnJournal } from "./turn-journal.ts";
 import { buildTurn, type TurnRequestDeps } from "./turn-request.ts";
 import { TurnStream } from "./turn-stream.ts";
@@ -48,6 +50,7 @@ export type RunningTurnDeps = TurnRequestDeps & {
   store: Store;
   sessions: Sessions;
   inbox: Inbox;
+  audit: Audit;
   runs: RunRegistry;
   transcript: Transcript;
   outbound: Outbound;
@@ -83,6 +86,7 @@ export class RunningTurn {
   readonly #ref: RunRef;
   readonly #inflight: InflightRun;
   readonly #stream: TurnStream;
+  readonly #audit: TurnAudit;
   readonly #journal: TurnJournal;
   readonly #steeredRuns = new Set<RunId>();
   readonly #toolLimits = new ToolCallLimits();
@@ -99,7 +103,8 @@ export class RunningTurn {
     this.#ref = toRunRef(row);
     this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0 };
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
-    this.#journal = new TurnJournal(deps, this.#ref);
+    this.#audit = new TurnAudit(deps.audit, row);
+    this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
   }
 
   /** Asks the agent and stores what it answers. */
@@ -175,6 +180,7 @@ export class RunningTurn {
       const origin = outcome.status === "ok" ? "command" : "notice";
       if (session) message = transcript.addReply({ runId, session, text, now, origin });
       this.#endRuns(ended, now);
+      if (this.#context.row.payload?.kind !== "command") this.#audit.addEnd(ended, session?.session_id ?? null, now);
       const target = this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, text, at: now, buttons: this.#buttonsFor(choices, target, now) });
     });
@@ -243,14 +249,20 @@ export class RunningTurn {
     return permittedTools(session, intersectGrants(this.#context.active.grants).tools);
   }
 
-  /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
   async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
+    const verdict = await this.#permitCall(call);
+    if (!verdict.allow) this.#audit.markRefused(call.id);
+    return verdict;
+  }
+
+  /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
+  async #permitCall(call: ToolCall): ReturnType<Turn["beforeTool"]> {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
     const isGranted = (): boolean => isCallable(call.name, this.#grantedTools(this.#session()));
     if (!isGranted()) return refused;
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
-    await this.#storeToolCall();
+    await this.#storeToolCall(call);
     if (!isGranted()) return refused;
     if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
     return { allow: true, permit: this.#deps.permitFor(this.#toolCaller()) };
@@ -269,13 +281,14 @@ export class RunningTurn {
     return reason;
   }
 
-  async #storeToolCall(): Promise<void> {
-    const { crashPoint, inbox } = this.#deps;
+  async #storeToolCall(call: ToolCall): Promise<void> {
+    const { clock, crashPoint, inbox } = this.#deps;
     await this.#journal.save(
       () => this.#stream.state.rows,
       () => {
         // A message that was handed in may be what the tool is called for: it must not run again by itself either.
         for (const runId of [this.#ref.runId, ...this.#mergedRuns()]) inbox.markToolsStarted(runId);
+        this.#audit.addCall(call, this.#session()?.session_id ?? null, clock.now());
       },
     );
     crashPoint("tool-written");
@@ -357,6 +370,7 @@ export class RunningTurn {
       const session = this.#session();
       added = this.#journal.addFinal(state.rows, session, now);
       this.#endRuns(outcome, now);
+      this.#audit.addEnd(outcome, session?.session_id ?? null, now);
       if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint }));
       const target = this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });

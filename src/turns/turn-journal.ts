@@ -4,6 +4,7 @@ import type { Store } from "../store/open.ts";
 import type { SessionRow, Sessions } from "../store/sessions.ts";
 import type { RunRef } from "./events.ts";
 import type { Transcript } from "./transcript.ts";
+import type { TurnAudit } from "./turn-audit.ts";
 
 type TurnJournalDeps = { store: Store; sessions: Sessions; transcript: Transcript; clock: Clock; newId: () => string };
 
@@ -14,12 +15,14 @@ type Addition = { session: SessionRow | undefined; answerIndex: number; now: num
 export class TurnJournal {
   readonly #deps: TurnJournalDeps;
   readonly #ref: RunRef;
+  readonly #audit: TurnAudit;
   #stored = 0;
   #pending: Promise<unknown> = Promise.resolve();
 
-  constructor(deps: TurnJournalDeps, ref: RunRef) {
+  constructor(deps: TurnJournalDeps, ref: RunRef, audit: TurnAudit) {
     this.#deps = deps;
     this.#ref = ref;
+    this.#audit = audit;
   }
 
   /** Stores `rows`, as far as they are not on disk, and `change` in one transaction, after all earlier calls. */
@@ -54,7 +57,9 @@ export class TurnJournal {
     if (!session) return [];
     const { newId, transcript } = this.#deps;
     const { runId } = this.#ref;
-    return rows.slice(this.#stored).map((body, index) =>
+    const unstored = rows.slice(this.#stored);
+    for (const body of unstored) if (body.role === "toolResult") this.#audit.addResult(body, session.session_id, now);
+    return unstored.map((body, index) =>
       transcript.add({
         id: newId(),
         sessionKey: session.key,

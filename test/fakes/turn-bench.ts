@@ -1,3 +1,4 @@
+import { createAudit } from "../../src/store/audit.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +28,10 @@ import { placeStore } from "./store-template.ts";
 import { testPermit } from "./tool-permit.ts";
 import { openApprovals, type TestApprovals } from "./test-approvals.ts";
 
-type BenchStores = Pick<TurnsDeps, "store" | "sessions" | "messages" | "inbox" | "outbox" | "media" | "clock" | "log" | "running">;
+type BenchStores = Pick<
+  TurnsDeps,
+  "store" | "sessions" | "messages" | "inbox" | "audit" | "outbox" | "media" | "clock" | "log" | "running"
+>;
 
 export type TurnBench = BenchStores & {
   dir: string;
@@ -91,6 +95,7 @@ export function openTurnBench(
     sessions: createSessions(store),
     messages: createMessages(store),
     inbox: createInbox(store),
+    audit: createAudit(store),
     outbox,
     media,
     clock: options.clock ?? systemClock,

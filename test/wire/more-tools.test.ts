@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import type { ProtocolClient, ServerEvent } from "../../src/client/client.ts";
 import { MORE_TOOLS } from "../../src/tools/tool.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { openclaw, openclawJson } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
@@ -85,4 +86,25 @@ test("a call through more_tools is checked like any other: its arguments, and th
   const refused = await say("agent:main:main", call({ name: "exec", arguments: { command: "echo escaped" } }));
   assert.match(refused.text, /the tool exec is not available/);
   assert.match((await say("agent:main:main", call({ name: "read", arguments: { path: "none.txt" } }))).text, /Cannot read none\.txt/);
+});
+
+test("the audit has each call with its arguments and the program that asked, and what was refused", async () => {
+  type Event = { toolName?: string; status: string; arguments?: string; authority?: { client?: string }; kind: string };
+  const { events } = await openclawJson<{ events: Event[] }>(home, "audit", "--session-key", "agent:main:main");
+  const search = events.filter(({ toolName, status }) => toolName === "sessions_search" && status === "started");
+  assert.deepEqual(search.map((event) => event.arguments), ['{"words":"apple"}', '{"query":"apple"}']); // prettier-ignore
+  assert.ok(search.every(({ authority }) => authority?.client));
+  assert.ok(events.some(({ toolName, status }) => toolName === "exec" && status === "blocked"));
+  assert.ok(!events.some(({ toolName, status }) => toolName === "exec" && status === "started"));
+  assert.ok(events.some(({ kind, status }) => kind === "agent_run" && status === "succeeded"));
+  const invoked = await operator.request<{ ok: boolean }>("tools.invoke", {
+    name: "ls",
+    args: { path: "." },
+    sessionKey: "agent:main:garden",
+  });
+  assert.equal(invoked.ok, true);
+  const { stdout, stderr } = await openclaw(home, "audit", "--tools", "--limit", "2");
+  assert.match(stdout, /ls +succeeded/);
+  assert.match(stdout, /ls +started +\S+ +\{"path":"\."\}/);
+  assert.match(stderr, /There are older events: openclaw audit --cursor \d+/);
 });
