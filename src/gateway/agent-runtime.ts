@@ -54,7 +54,7 @@ function providerTables(running: RunningConfig): () => ProviderTable {
   };
 }
 
-export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "bus" | "clock"> &
+export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" | "clock"> &
   Pick<Storage, "store" | "notes" | "sessions" | "messages"> & {
     running: RunningConfig;
     /** Decides about every command. */
@@ -79,7 +79,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       conversations: createConversations(input),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });
-    return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }) });
+    return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }), metrics: input.metrics });
   };
   const executor = (): ToolExecutor => (built ??= build());
   // With the conversation ends what its tools have left running: no one knows of it any more.

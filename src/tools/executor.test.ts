@@ -7,6 +7,7 @@ import { textOf, toolContext } from "../../test/fakes/tool-context.ts";
 import { settled } from "../../test/until.ts";
 import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
+import { silentMetrics } from "../core/metrics.ts";
 import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
 import { openGate } from "../../test/fakes/open-gate.ts";
@@ -18,6 +19,29 @@ const parameters: JsonObject = { type: "object", properties: { text: { type: "st
 const tool = (name: string, run: Tool["run"], rest: Partial<Tool> = {}): Tool => ({ name, description: name, parameters, run, ...rest });
 const echo = tool("echo", async (args) => textResult(JSON.stringify(args)));
 const call = (name: string, args: unknown): { id: string; name: string; args: unknown } => ({ id: "1", name, args });
+
+test("calls are counted and timed, by tool and result", async (t) => {
+  const seen: string[] = [];
+  const metrics = {
+    ...silentMetrics,
+    count: (name: string, labels = {}) => void seen.push(`${name} ${JSON.stringify(labels)}`),
+    observe: (name: string, value: number, labels = {}) => void seen.push(`${name} ${value} ${JSON.stringify(labels)}`),
+  };
+  const clock = new FakeClock();
+  const slow = tool("slow", async () => (clock.advance(1_500), textResult("done")));
+  const broken = tool("broken", () => Promise.reject(new Error("no")));
+  const executor = createToolExecutor({ tools: [slow, broken], log: silentLog, metrics, clock });
+  for (const each of [call("slow", { text: "" }), call("broken", { text: "" }), call("slow", {}), call("none", {})])
+    await executor.run(each, toolContext(t));
+  assert.deepEqual(seen, [
+    'gateway_tools_calls_total {"tool":"slow","result":"ok"}',
+    'gateway_tools_call_seconds 1.5 {"tool":"slow"}',
+    'gateway_tools_calls_total {"tool":"broken","result":"error"}',
+    'gateway_tools_call_seconds 0 {"tool":"broken"}',
+    'gateway_tools_calls_total {"tool":"slow","result":"invalid"}',
+    'gateway_tools_call_seconds 0 {"tool":"slow"}',
+  ]);
+});
 
 test("only known fields reach a tool, and arguments that are not valid do not", async (t) => {
   const executor = createToolExecutor({ tools: [echo], log: silentLog });

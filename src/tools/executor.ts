@@ -2,6 +2,7 @@ import { withTimeout } from "../core/async.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { asObject } from "../core/json.ts";
 import { contain } from "../core/contain.ts";
+import { silentMetrics, type Metrics } from "../core/metrics.ts";
 import type { SessionKey } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -20,7 +21,7 @@ import {
 /** How long `stop` waits for calls: below the time in which the gateway stops. */
 const STOP_MS = 1_500;
 
-export type ToolExecutorOptions = { tools: readonly Tool[]; log: Log; clock?: Pick<Clock, "after" | "monotonic"> };
+export type ToolExecutorOptions = { tools: readonly Tool[]; log: Log; metrics?: Metrics; clock?: Pick<Clock, "after" | "monotonic"> };
 
 export const createToolExecutor = (options: ToolExecutorOptions): ToolExecutor => new Executor(options);
 
@@ -29,13 +30,15 @@ const stopTimeout = (): Error => new Error(`calls still ran after ${STOP_MS} ms`
 class Executor implements ToolExecutor {
   readonly #tools: ReadonlyMap<string, Tool>;
   readonly #log: Log;
+  readonly #metrics: Metrics;
   readonly #clock: Pick<Clock, "after" | "monotonic">;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<ToolResult>>();
 
-  constructor({ tools, log, clock = systemClock }: ToolExecutorOptions) {
+  constructor({ tools, log, metrics = silentMetrics, clock = systemClock }: ToolExecutorOptions) {
     this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
     this.#log = log;
+    this.#metrics = metrics;
     this.#clock = clock;
   }
 
@@ -81,9 +84,11 @@ class Executor implements ToolExecutor {
     const showUpdate = contain((err) => log.error("an intermediate result could not be shown", { reason: reasonOf(err) }), update);
     const signal = AbortSignal.any([context.signal, this.#stopping.signal]);
     let result: ToolResult;
+    let isInvalid = false;
     try {
       const given = asObject(call.args);
       const checked = checkArguments(tool.parameters, given && tool.prepare ? tool.prepare(given) : call.args);
+      isInvalid = !checked.ok;
       result = checked.ok
         ? await tool.run(checked.args, { ...context, callId: call.id, signal, update: showUpdate, log })
         : refusal(tool, checked.problems);
@@ -91,7 +96,11 @@ class Executor implements ToolExecutor {
       result = errorResult(err instanceof Error ? err.message : String(err));
     }
     isOver = true;
-    log.debug("tool call ended", { isError: result.isError, durationMs: Math.round(this.#clock.monotonic() - startedAt) });
+    const durationMs = this.#clock.monotonic() - startedAt;
+    log.debug("tool call ended", { isError: result.isError, durationMs: Math.round(durationMs) });
+    const outcome = isInvalid ? "invalid" : result.isError ? "error" : "ok";
+    this.#metrics.count("gateway_tools_calls_total", { tool: tool.name, result: outcome });
+    this.#metrics.observe("gateway_tools_call_seconds", durationMs / 1_000, { tool: tool.name });
     return result;
   }
 }
