@@ -17,11 +17,12 @@ import { rpc } from "./parts/rpc.ts";
 import { soak } from "./parts/soak.ts";
 import { start } from "./parts/start.ts";
 import { stream } from "./parts/stream.ts";
+import { tools } from "./parts/tools.ts";
 import { turn } from "./parts/turn.ts";
 import { toText, writeTables, type PartResult } from "./report.ts";
 import { cacheDir, Subject, type Part } from "./subject.ts";
 
-const PARTS: readonly Part[] = [start, turn, parallel, resume, stream, rpc, broadcast, idle, cli, channels, growth, soak];
+const PARTS: readonly Part[] = [start, turn, tools, parallel, resume, stream, rpc, broadcast, idle, cli, channels, growth, soak];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));

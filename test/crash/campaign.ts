@@ -163,7 +163,8 @@ export class CrashCampaign {
         this.#ledger.reportViolation(`the gateway ended by itself (${life.exitCode}):\n${life.output.slice(-2_000)}`);
     } finally {
       const orphans = await life.end("SIGKILL");
-      if (orphans.length > 0) this.#ledger.reportViolation(`${orphans.length} children outlived the gateway by more than a second`);
+      if (orphans.length > 0)
+        this.#ledger.reportViolation(`${orphans.length} children outlived the gateway by more than a second: ${orphans.join("; ")}`);
     }
     if (plan.at !== "host") this.#summary.kills++;
     for (const fault of this.#ledger.violations.slice(faults))

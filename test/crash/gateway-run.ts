@@ -107,9 +107,10 @@ export class GatewayRun {
     return null;
   }
 
-  /** Ends the process; resolves to the children that outlived it by more than they may. */
-  async end(signal: NodeJS.Signals): Promise<number[]> {
+  /** Ends the process; resolves to the children that outlived it by more than they may, as id and command line. */
+  async end(signal: NodeJS.Signals): Promise<string[]> {
     const children = this.#over ? [] : descendants(this.pid);
+    const names = new Map(children.map((pid) => [pid, commandOf(pid).replaceAll("\0", " ").slice(0, 200)]));
     if (!this.#over) this.#child.kill(signal);
     await this.ended;
     const end = Date.now() + ORPHAN_MS;
@@ -118,7 +119,7 @@ export class GatewayRun {
       await sleep(10);
       left = left.filter(isRunning);
     }
-    return left;
+    return left.map((pid) => `${pid} ${names.get(pid)}`);
   }
 }
 

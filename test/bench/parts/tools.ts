@@ -1,0 +1,81 @@
+import type { ServerEvent } from "../../../src/client/client.ts";
+import type { ModelReply, RecordedRequest, ReplyStep } from "../../model-server.ts";
+import { costOf } from "../measure.ts";
+import { openTalker, type Part, type Subject, type Talker } from "../subject.ts";
+
+/** The arguments of call `n` of a turn. */
+type Args = (n: number) => object;
+
+const CALLS = 20;
+/** Turns of one figure. */
+const TURNS = 10;
+/** Words of the answer that is watched, and the pause before each. */
+const WORDS = 100;
+const PAUSE_MS = 20;
+
+/** A command whose output is shown in many updates, for about three seconds. */
+const streaming: Args = (n) => ({ command: `for i in $(seq 300); do echo line ${n} $i; sleep 0.01; done` });
+
+export const tools: Part = {
+  name: "tools",
+  about: `What a call of a tool adds to a turn, and what ${CALLS} commands that stream at once do to the answer in another session.`,
+  measure: (subject) =>
+    subject.withGateway(subject.config({ tools: { exec: { mode: "full", host: "gateway" } } }), async (gateway) => {
+      const talker = await openTalker(gateway);
+      for (let n = 0; n < 20; n++) await talker.turn("main", `warm ${n}`);
+      const costPerTurn = async (tool: string, args: Args, calls: number): Promise<number> => {
+        subject.model.setBehaviour((request) => callsOnce(request, tool, args, calls));
+        for (let n = 0; n < 3; n++) await talker.turn(`${tool}${calls}`, `warm ${n}`);
+        const cost = await costOf(gateway.pid, async () => {
+          for (let n = 0; n < TURNS; n++) await talker.turn(`${tool}${calls}`, `message ${n}`);
+        });
+        return cost.all / TURNS;
+      };
+      for (const [tool, args] of [
+        ["ls", (n: number) => ({ limit: 100 + n })],
+        ["exec", (n: number) => ({ command: `true ${n}` })],
+      ] as const) {
+        const [few, many] = [await costPerTurn(tool, args, 1), await costPerTurn(tool, args, CALLS)];
+        subject.record(`a call of ${tool}, gateway and Pi`, "ms CPU", (many - few) / (CALLS - 1), tool === "ls" ? 3 : undefined);
+      }
+      await measurePauses(subject, talker);
+      subject.model.setBehaviour(undefined);
+      talker.close();
+    }),
+};
+
+/** Parallel calls of one tool for a message of a person, each with other arguments, and a text when their results are there. */
+function callsOnce({ messages }: RecordedRequest, tool: string, args: Args, calls: number): ModelReply {
+  if (messages.at(-1)?.role === "tool") return { steps: [{ text: "done" }] };
+  return { steps: Array.from({ length: calls }, (_, n): ReplyStep => ({ tool, args: args(n) })) };
+}
+
+/** The longest pause between two pieces of an answer, alone and beside streaming commands of another session. */
+async function measurePauses(subject: Subject, talker: Talker): Promise<void> {
+  const isWatched = ({ messages }: RecordedRequest): boolean => JSON.stringify(messages.at(-1)).includes("watched");
+  const words = Array.from({ length: WORDS }, (_, n): ReplyStep[] => [{ waitMs: PAUSE_MS }, { text: `word${n} ` }]).flat();
+  subject.model.setBehaviour((request) =>
+    isWatched(request) ? { steps: words } : callsOnce(request, "exec", streaming, CALLS),
+  );
+  const alone = await longestPause(talker);
+  const commands = talker.turn("streaming", "go");
+  const beside = await longestPause(talker);
+  await commands;
+  subject.record("longest pause in an answer, alone", "ms", alone);
+  subject.record(`longest pause in an answer beside ${CALLS} streaming commands`, "ms", beside);
+  subject.record(`added by ${CALLS} streaming commands`, "ms", beside - alone, 20);
+}
+
+async function longestPause(talker: Talker): Promise<number> {
+  let [last, longest] = [0, 0];
+  const stop = talker.client.on(({ event, payload }: ServerEvent) => {
+    const { sessionKey, state } = payload as { sessionKey?: string; state?: string };
+    if (event !== "chat" || state !== "delta" || sessionKey !== "agent:main:watched") return;
+    const now = performance.now();
+    if (last > 0) longest = Math.max(longest, now - last);
+    last = now;
+  });
+  await talker.turn("watched", "watched");
+  stop();
+  return longest;
+}
