@@ -70,6 +70,15 @@ test("a model reads 12 tools, finds another one by words, and calls it under its
   );
 });
 
+test("the tools of a request are the same bytes in every turn, and at most 12 KB", async () => {
+  model.clear();
+  for (const key of ["agent:main:main", "agent:main:garden", "agent:main:main"]) await say(key, "hello");
+  const bodies = model.requests().map(({ body }) => JSON.stringify(body["tools"]));
+  assert.equal(bodies.length, 3);
+  assert.equal(new Set(bodies).size, 1);
+  assert.ok(bodies[0]!.length <= 12_288, `${bodies[0]!.length} characters`);
+});
+
 test("what is not granted is not found, not described, and refused by its name", async () => {
   const found = await say("agent:narrow:main", call({ query: "conversations" }));
   assert.doesNotMatch(found.text, /sessions_/);
