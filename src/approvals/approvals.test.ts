@@ -7,14 +7,14 @@ import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { openApprovals, questionOf } from "../../test/fakes/test-approvals.ts";
 import { until } from "../../test/until.ts";
 import { LIMITS } from "../core/limits.ts";
-import { silentLog } from "../core/log.ts";
+import { silentLog, type Log } from "../core/log.ts";
 import type { ApprovalRow } from "../store/approvals.ts";
 import { openStore } from "../store/open.ts";
 import { shortId } from "./approvals.ts";
 
 const ANN = { kind: "channel", id: "irc:ann" } as const;
 
-function open(t: TestContext, newId?: () => string) {
+function open(t: TestContext, newId?: () => string, log: Log = silentLog) {
   const dir = mkdtempSync(join(tmpdir(), "approvals-"));
   const store = openStore({ dir, log: silentLog });
   t.after(() => {
@@ -22,7 +22,7 @@ function open(t: TestContext, newId?: () => string) {
     rmSync(dir, { recursive: true, force: true });
   });
   const clock = new FakeClock();
-  const parts = openApprovals(store, { clock, ...(newId && { newId }) });
+  const parts = openApprovals(store, { clock, log, ...(newId && { newId }) });
   const ended: ApprovalRow[] = [];
   parts.bus.on("approval.ended", ({ approval }) => ended.push(approval));
   const ask = async (text = "touch ./a", signal = new AbortController().signal, more = {}) => {
@@ -88,6 +88,45 @@ test("a restart closes what waits, and an answer after it changes nothing", asyn
   const { applied, approval } = await next.approvals.answer(id, "allow-once", ANN);
   assert.deepEqual([applied, approval.status, approval.reason], [false, "cancelled", "gateway-restart"]);
   assert.equal(await approvals.use(id), false);
+});
+
+test("recovery leaves alone what was asked in this process", async (t) => {
+  const { approvals, ask } = open(t);
+  const { id } = await ask();
+  await approvals.recover();
+  assert.equal((await approvals.answer(id, "allow-once", ANN)).applied, true);
+});
+
+test("the end of the gateway is the reason of the questions that it cancels", async (t) => {
+  const { approvals, ask } = open(t);
+  const turn = new AbortController();
+  const { answer } = await ask("touch ./a", turn.signal);
+  approvals.stop();
+  turn.abort();
+  const { status, reason } = await answer;
+  assert.deepEqual([status, reason], ["cancelled", "gateway-restart"]);
+});
+
+test("a question that was ended elsewhere lets go of what asked it", async (t) => {
+  const { ask, clock, store, ended } = open(t);
+  const { answer } = await ask();
+  await openApprovals(store).approvals.recover();
+  clock.advance(LIMITS.approvalMs);
+  assert.equal((await answer).reason, "gateway-restart");
+  assert.deepEqual(ended, []);
+});
+
+test("the log says which question was asked and how it ended, and nothing of the command", async (t) => {
+  const lines: [message: string, fields: object | undefined][] = [];
+  const log = { ...silentLog, info: (message: string, fields?: object) => void lines.push([message, fields]) };
+  const { approvals, ask } = open(t, undefined, log);
+  const { id } = await ask("curl -H secret");
+  await approvals.answer(id, "deny", ANN);
+  const about = { approval: id, agent: "main", session: "agent:main:main" };
+  assert.deepEqual(lines, [
+    ["a command waits for an answer", about],
+    ["a question about a command has ended", { ...about, status: "denied", decision: "deny" }],
+  ]);
 });
 
 test("what is allowed for good is stored with its patterns, once", async (t) => {

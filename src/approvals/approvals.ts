@@ -37,7 +37,7 @@ export type PreparedAnswer = { apply: () => AnswerResult; onCommit: () => void }
 
 export const APPROVAL_DECISIONS = ["allow-once", "allow-always", "deny"] as const satisfies readonly ApprovalDecision[];
 
-/** The decisions that may be taken: for good only where something could be stored. Pure. */
+/** The decisions that may be taken: always only where something could be stored. Pure. */
 export const allowedDecisions = ({ subject }: Pick<ApprovalRow, "subject">): readonly ApprovalDecision[] =>
   APPROVAL_DECISIONS.filter((decision) => decision !== "allow-always" || subject.patterns.length > 0);
 
@@ -45,22 +45,30 @@ export const allowedDecisions = ({ subject }: Pick<ApprovalRow, "subject">): rea
 export const SHORT_ID_CHARS = 4;
 export const shortId = (id: string): string => id.slice(0, SHORT_ID_CHARS);
 
+/** What the log says of a question; the command may contain secrets. */
+const logFields = ({ id, agentId, sessionKey }: Pick<ApprovalRow, "id" | "agentId" | "sessionKey">) => ({
+  approval: id,
+  agent: agentId,
+  session: sessionKey,
+});
+
 type Waiter = { resolve: (approval: ApprovalRow) => void; cancelTimer: () => void };
 
 /** Questions to people: asked once, answered once by the first who answers, and closed at a restart. */
 export class Approvals {
   readonly #deps: ApprovalsDeps;
   readonly #waiters = new Map<string, Waiter>();
+  #isStopping = false;
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps;
     deps.metrics.sample("gateway_approvals_pending", () => this.#waiters.size);
   }
 
-  /** Ends the questions of an earlier process: what asked them is gone. Before the first turn. */
+  /** Ends the questions of an earlier process: what asked them is gone. Clients may have asked already; those questions stay. */
   async recover(): Promise<void> {
     const { clock, log, rows, write } = this.#deps;
-    const left = rows.pending();
+    const left = rows.pending().filter(({ id }) => !this.#waiters.has(id));
     if (left.length === 0) return;
     const end: ApprovalEnd = {
       status: "cancelled",
@@ -73,9 +81,19 @@ export class Approvals {
     log.info("questions about commands were closed by the restart", { approvals: left.length });
   }
 
+  /** From now on the end of what asks is the end of the gateway: its questions say so. */
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  /** Questions that wait for a person. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
   /** Asks; resolves with the ended question, also when it expired or `signal` aborted. Rejects UNAVAILABLE when too many wait. */
   async ask(question: ApprovalQuestion, signal: AbortSignal): Promise<ApprovalRow> {
-    const { bus, clock, metrics, rows, write } = this.#deps;
+    const { bus, clock, log, metrics, rows, write } = this.#deps;
     if (this.#waiters.size >= LIMITS.approvalsPending)
       throw new GatewayError("UNAVAILABLE", `${LIMITS.approvalsPending} questions wait for an answer already`);
     const createdAt = clock.now();
@@ -91,8 +109,9 @@ export class Approvals {
     }
     waiter.cancelTimer = clock.after(LIMITS.approvalMs, () => this.#close(id, "expired", "timeout"));
     metrics.count("gateway_approvals_requested_total");
+    log.info("a command waits for an answer", logFields({ ...question, id }));
     bus.emit("approval.requested", { approval: rows.get(id)! });
-    const onAbort = (): void => this.#close(id, "cancelled", "run-aborted");
+    const onAbort = (): void => this.#close(id, "cancelled", this.#isStopping ? "gateway-restart" : "run-aborted");
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
@@ -188,7 +207,9 @@ export class Approvals {
     write(() => rows.end(id, { status, decision: null, reason, resolver: { kind: "system" }, at: clock.now() })).then(
       (ended) => {
         const approval = rows.get(id);
-        if (ended && approval) this.#ended(approval);
+        if (!approval) return;
+        if (ended) this.#ended(approval);
+        else this.#settle(approval);
       },
       (err: unknown) => {
         log.error("the end of a question could not be stored", { approval: id, cause: reasonOf(err) });
@@ -199,8 +220,11 @@ export class Approvals {
   }
 
   #ended(approval: ApprovalRow): void {
-    this.#deps.metrics.count("gateway_approvals_ended_total", { status: approval.status });
-    this.#deps.bus.emit("approval.ended", { approval });
+    const { bus, log, metrics } = this.#deps;
+    const { status, decision, reason } = approval;
+    metrics.count("gateway_approvals_ended_total", { status });
+    log.info("a question about a command has ended", { ...logFields(approval), status, ...(decision ? { decision } : { reason }) });
+    bus.emit("approval.ended", { approval });
     this.#settle(approval);
   }
 

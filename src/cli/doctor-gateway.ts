@@ -43,6 +43,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkModels(client),
       checkAgentHost(client),
       checkDeadLetters(client),
+      checkApprovals(client),
       checkSandbox(client),
       checkCommandPolicy(client),
     ]);
@@ -166,6 +167,16 @@ const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       title: `${plural(items.length, "message")} could not be processed or delivered`,
       why: "several attempts failed; the messages are kept.",
       fix: "openclaw dead-letters list",
+    }),
+  ]);
+
+const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ pendingApprovals?: number }>(client, "status", {}, ({ pendingApprovals = 0 }) => [
+    findingUnless(pendingApprovals === 0, "approvals", "no command waits for your answer", {
+      severity: "warning",
+      title: `${plural(pendingApprovals, "command")} ${pendingApprovals === 1 ? "waits" : "wait"} for your answer`,
+      why: "their turns do not go on without it; a question expires after 30 minutes.",
+      fix: "openclaw approvals watch",
     }),
   ]);
 

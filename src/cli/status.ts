@@ -28,6 +28,7 @@ type Status = {
   degradedSecretOwners?: string[];
   queuedSystemEvents?: string[];
   slotWaits?: { sessions: number; longestMs: number };
+  pendingApprovals?: number;
   agentRuntime?: RuntimeStatus;
   sessions?: {
     count?: number;
@@ -91,6 +92,8 @@ type StatusReport = {
   recent: NonNullable<NonNullable<Status["sessions"]>["recent"]>;
   /** Sessions that wait for a slot; null when no gateway was asked. */
   slotWaits: { sessions: number; longestMs: number } | null;
+  /** Questions about commands that wait for a person; null as above. */
+  pendingApprovals: number | null;
   agentRuntime: RuntimeStatus | null;
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
@@ -163,6 +166,7 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     sessions: answer.sessions?.count ?? null,
     recent: answer.sessions?.recent ?? [],
     slotWaits: answer.slotWaits ?? null,
+    pendingApprovals: answer.pendingApprovals ?? null,
     agentRuntime: answer.agentRuntime ?? null,
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
@@ -200,6 +204,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     sessions: null,
     recent: [],
     slotWaits: null,
+    pendingApprovals: null,
     agentRuntime: null,
     channels: [],
     accounts: [],
@@ -227,6 +232,7 @@ function show(facts: StatusReport, invocation: Invocation): void {
       facts.sessions === 0 ? "none yet" : `${facts.sessions}, last ${formatAge(facts.recent[0]?.updatedAt, host.now())}`,
     ]);
   if (facts.slotWaits && facts.slotWaits.sessions > 0) rows.push(["waiting", waitingLine(facts.slotWaits)]);
+  if (facts.pendingApprovals) rows.push(["approvals", `${plural(facts.pendingApprovals, "command")} for your answer: openclaw approvals`]);
   if (gateway.usable)
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
   if (config) rows.push(["config", configText(config)]);

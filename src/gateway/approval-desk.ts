@@ -17,7 +17,7 @@ export const approvalDesk = (approvals: Approvals, allowlist: CommandAllowlist):
 });
 
 /** Who said no and when, in words for the model. It names no way around the answer. */
-function refusalOf({ id, status, resolver, resolvedAt }: ApprovalRow): string {
+function refusalOf({ id, status, reason, resolver, resolvedAt }: ApprovalRow): string {
   const at = resolvedAt === null ? "" : ` at ${new Date(resolvedAt).toISOString()}`;
   const question = `question ${shortId(id)}`;
   switch (status) {
@@ -26,6 +26,6 @@ function refusalOf({ id, status, resolver, resolvedAt }: ApprovalRow): string {
     case "expired":
       return `there was no answer to ${question} in time. Ask whether to try again.`;
     default:
-      return `the turn was stopped before ${question} was answered.`;
+      return `${reason === "gateway-restart" ? "the gateway" : "the turn"} was stopped before ${question} was answered.`;
   }
 }

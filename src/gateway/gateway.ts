@@ -175,8 +175,9 @@ export class Gateway {
 
   async #stop(reason: string, restartExpectedMs: number | undefined): Promise<void> {
     const { parts } = this;
-    const { log, loop, store, auth, server, runtime, announcements, messaging, phase } = parts;
+    const { log, loop, store, auth, server, runtime, announcements, messaging, approvals, phase } = parts;
     phase.value = "stopping";
+    approvals.stop();
     this.#abort.abort();
     log.info("stopping", { reason });
     // A failure while stopping is logged and delays nothing: the first error may be the reason for the stop.

@@ -120,7 +120,7 @@ export function modelsDeps(deps: MethodsDeps): ModelsDeps {
 }
 
 export function statusDeps(deps: MethodsDeps): StatusDeps {
-  const { running, messaging, runtime, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
+  const { running, messaging, approvals, runtime, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
   return {
     now: clock.now,
     presence,
@@ -139,6 +139,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
       messaging.supervisor.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
     missingSecrets: () => missingSecrets(running.loaded.issues),
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
+    pendingApprovals: () => approvals.waiting,
     agentRuntime: () => runtime.status(),
     keyValue,
     write: (change) => store.write(change),

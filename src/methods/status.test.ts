@@ -76,7 +76,7 @@ async function rig() {
   const key = asId<SessionKey>("agent:main:main");
   const agentId = asId<AgentId>("main");
   await store.write(() => sessions.ensure(key, { sessionId: "s1", agentId, chatKind: "direct", channel: "webchat", now: 1_000 }));
-  const state = { now: 2_000, slotWaits: { sessions: 0, longestMs: 0 }, accounts: [ACCOUNT] as AccountStatus[] };
+  const state = { now: 2_000, slotWaits: { sessions: 0, longestMs: 0 }, pendingApprovals: 0, accounts: [ACCOUNT] as AccountStatus[] };
   const health = createHealth();
   const loop = createLoopProbe();
   const submitted: [string, string][] = [];
@@ -106,6 +106,7 @@ async function rig() {
     channelLines: () => ["IRC: reconnecting"],
     missingSecrets: () => [],
     slotWaits: () => state.slotWaits,
+    pendingApprovals: () => state.pendingApprovals,
     agentRuntime: () => ({ state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 }),
     keyValue: facts,
     write: (change) => store.write(change),
@@ -196,10 +197,12 @@ test("a device that announces itself is listed until it is silent for long, and 
   assert.ok(!texts().includes("Node: attic again"));
 });
 
-test("status says how many sessions wait for a slot, and since when", async () => {
+test("status says how many sessions wait for a slot, and since when, and how many commands wait for a person", async () => {
   const r = await rig();
   r.state.slotWaits = { sessions: 3, longestMs: 70_000 };
-  assert.deepEqual(r.status["status"].run({})["slotWaits"], { sessions: 3, longestMs: 70_000 });
+  r.state.pendingApprovals = 2;
+  const { slotWaits, pendingApprovals } = r.status["status"].run({});
+  assert.deepEqual({ slotWaits, pendingApprovals }, { slotWaits: { sessions: 3, longestMs: 70_000 }, pendingApprovals: 2 });
   r.close();
 });
 

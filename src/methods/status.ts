@@ -31,6 +31,8 @@ export type StatusDeps = {
   channelLines: () => readonly string[];
   /** Sessions whose next message has no slot to run in, and how long the first of them has waited. */
   slotWaits: () => { sessions: number; longestMs: number };
+  /** Questions about commands that wait for a person. */
+  pendingApprovals: () => number;
   /** The processes that run the agents. */
   agentRuntime: () => RuntimeStatus;
   /** Secrets of the configuration that could not be read, by the path of their key. */
@@ -150,6 +152,7 @@ function summarise(
     channelSummary: includeChannelSummary ? deps.channelLines() : [],
     queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),
     slotWaits: deps.slotWaits(),
+    pendingApprovals: deps.pendingApprovals(),
     agentRuntime: deps.agentRuntime(),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],

@@ -4,7 +4,7 @@ import { Approvals, type ApprovalEvents, type ApprovalQuestion } from "../../src
 import { Bus } from "../../src/core/bus.ts";
 import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId } from "../../src/core/ids.ts";
-import { silentLog } from "../../src/core/log.ts";
+import { silentLog, type Log } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { createApprovalRows } from "../../src/store/approvals.ts";
 import { createKeyValueStore } from "../../src/store/key-value.ts";
@@ -15,9 +15,9 @@ export type TestApprovals = { approvals: Approvals; allowlist: CommandAllowlist;
 /** Questions to people over a real store. */
 export function openApprovals(
   store: Store,
-  options: { clock?: Clock; bus?: Bus<ApprovalEvents>; newId?: () => string } = {},
+  options: { clock?: Clock; bus?: Bus<ApprovalEvents>; log?: Log; newId?: () => string } = {},
 ): TestApprovals {
-  const { clock = systemClock, newId = randomUUID } = options;
+  const { clock = systemClock, log = silentLog, newId = randomUUID } = options;
   const bus =
     options.bus ??
     new Bus<ApprovalEvents>((err) => {
@@ -29,7 +29,7 @@ export function openApprovals(
   return {
     bus,
     allowlist,
-    approvals: new Approvals({ rows, allowlist, write, bus, clock, log: silentLog, metrics: silentMetrics, newId }),
+    approvals: new Approvals({ rows, allowlist, write, bus, clock, log, metrics: silentMetrics, newId }),
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { startModelServer } from "../model-server.ts";
+import { openclaw } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, until, type StartOptions } from "./gateway-process.ts";
 
 const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.approvals"];
@@ -103,6 +104,22 @@ test("a gateway that is killed while a question waits runs nothing after its res
   const outcome = await two.client.request<{ status: string }>("agent.wait", { runId: "k1", timeoutMs: 30_000 });
   assert.equal(outcome.status, "error");
   assert.ok(!existsSync(join(two.workspace, "never")));
+});
+
+test("a gateway that is stopped while a question waits says so in the history", async (t) => {
+  const home = newHome();
+  const one = await open(t, home);
+  ask(one.client, "touch ./never", "k1").catch(() => {});
+  await until("the question", () => one.asked[0]);
+  assert.match((await openclaw(home, "status")).stdout, /^approvals +1 command for your answer: openclaw approvals$/m);
+  assert.match((await openclaw(home, "doctor")).stdout, /1 command waits for your answer/);
+  await one.gateway.kill();
+  const two = await open(t, home);
+  const { items } = await two.client.request<{ items: { reason: string }[] }>("approval.history", {});
+  assert.deepEqual(
+    items.map(({ reason }) => reason),
+    ["gateway-restart"],
+  );
 });
 
 test("a stopped turn takes its question with it", async (t) => {
