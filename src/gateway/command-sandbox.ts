@@ -1,5 +1,4 @@
 import { existsSync, realpathSync } from "node:fs";
-import { GroupWatcher } from "../tools/group-watcher.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
 import type { GatewayBase } from "./base.ts";
 
@@ -15,7 +14,7 @@ export function createCommandSandbox({ log, clock, paths }: Pick<GatewayBase, "l
       probe ??= createSandboxProbe({
         hidden: [paths.state, paths.config].filter((path) => existsSync(path)).map((path) => realpathSync(path)),
         directory: paths.gateway,
-        watcher: new GroupWatcher({ clock }),
+        clock,
         log: log.child({ subsystem: "sandbox" }),
       });
     }

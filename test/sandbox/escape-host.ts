@@ -127,7 +127,7 @@ function isRunning(pid: number): boolean {
 
 const parent = process.argv[2]!;
 const watcher = new GroupWatcher();
-const probe = await probeSandbox({ hidden: [], directory: parent, watcher, log: silentLog });
+const probe = await probeSandbox({ hidden: [], directory: parent, log: silentLog });
 const greeting: EscapeGreeting = {
   sandbox: probe.sandbox?.name ?? null,
   reason: probe.sandbox === null ? `${probe.reason}. ${probe.fix}` : "",

@@ -29,7 +29,7 @@ export function findObstacle(become: readonly string[]): string | false {
 export const needsOtherFileSystem = (reason: string): boolean => reason.includes("the file system cannot map owners");
 
 /** The sandbox of this machine. */
-const probe = createSandboxProbe({ hidden: [], directory: tmpdir(), watcher, log: silentLog });
+const probe = createSandboxProbe({ hidden: [], directory: tmpdir(), log: silentLog });
 
 async function realSandbox(): Promise<Sandbox> {
   const found = await probe();

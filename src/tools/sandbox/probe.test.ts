@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import { toolContext } from "../../../test/fakes/tool-context.ts";
-import { findSkipReason, watcher } from "../../../test/sandbox/sandboxed-command.ts";
+import { findSkipReason } from "../../../test/sandbox/sandboxed-command.ts";
+import { until } from "../../../test/until.ts";
 import { silentLog } from "../../core/log.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import { createSandboxProbe, probeSandbox } from "./probe.ts";
@@ -69,18 +70,20 @@ test("without a sandbox, the trial finds every way out", { skip: process.platfor
 
 test("the probe names the sandbox and its user, and leaves nothing behind", { skip }, async (t) => {
   const { workspace: directory } = toolContext(t);
-  const { sandbox } = await probeSandbox({ hidden: [], directory, watcher, log: silentLog });
+  const { sandbox } = await probeSandbox({ hidden: [], directory, log: silentLog });
   assert.match(
     sandbox?.name ?? "",
     isRoot ? /^bubblewrap [\d.]+, as user 1900000000 instead of root$/ : /^bubblewrap [\d.]+, as user \d+$/,
   );
   assert.ok((sandbox?.guarantees.length ?? 0) >= 8);
   assert.deepEqual(readdirSync(directory), []);
+  const children = `/proc/self/task/${process.pid}/children`;
+  await until("no process of the trial is left", () => readFileSync(children, "latin1") === "");
 });
 
 test("without a trial there is no sandbox, and the probe says why and what to do", { skip }, async (t) => {
   const { workspace } = toolContext(t);
-  const probe = await probeSandbox({ hidden: [], directory: join(workspace, "missing"), watcher, log: silentLog });
+  const probe = await probeSandbox({ hidden: [], directory: join(workspace, "missing"), log: silentLog });
   assert.equal(probe.sandbox, null);
   assert.match(probe.reason, /ENOENT.*missing/);
   assert.notEqual(probe.fix, "");
@@ -88,7 +91,7 @@ test("without a trial there is no sandbox, and the probe says why and what to do
 
 test("a workspace that no command may see makes the trial fail", { skip }, async (t) => {
   const { workspace: directory } = toolContext(t);
-  const probe = await probeSandbox({ hidden: [directory, process.execPath], directory, watcher, log: silentLog });
+  const probe = await probeSandbox({ hidden: [directory, process.execPath], directory, log: silentLog });
   assert.equal(probe.sandbox, null);
   assert.match(probe.reason, /which no command may reach/);
 });
@@ -97,7 +100,7 @@ test("a sandbox is kept; a failed trial is repeated, but not at once", { skip },
   const { workspace } = toolContext(t);
   const directory = join(workspace, "later");
   const clock = new FakeClock();
-  const probe = createSandboxProbe({ hidden: [], directory, watcher, log: silentLog }, clock);
+  const probe = createSandboxProbe({ hidden: [], directory, log: silentLog, clock });
   const first = probe();
   assert.equal((await first).sandbox, null);
   mkdirSync(directory);

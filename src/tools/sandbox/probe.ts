@@ -8,7 +8,7 @@ import { isAbsent, errnoOf } from "../../core/files.ts";
 import type { Log } from "../../core/log.ts";
 import { clip } from "../../core/text.ts";
 import { runCommand, type CommandEnd, type CommandOptions } from "../command.ts";
-import type { GroupWatcher } from "../group-watcher.ts";
+import { GroupWatcher } from "../group-watcher.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import type { Sandbox, SandboxProbe } from "../sandbox.ts";
 import { createBubblewrap, type BubblewrapOptions } from "./bubblewrap.ts";
@@ -22,13 +22,16 @@ export type SandboxOptions = {
   hidden: readonly string[];
   /** An existing directory in which the trial makes a temporary workspace; best of the file system of the workspaces. */
   directory: string;
-  watcher: GroupWatcher;
   log: Log;
-  clock?: Pick<Clock, "after">;
+  clock?: Pick<Clock, "after" | "monotonic">;
 };
 
+/** What the commands of one trial need. */
+type TrialRun = Pick<CommandOptions, "watcher" | "clock" | "log">;
+
 /** As probeSandbox, asked for the first time by the first call. A sandbox is kept; a trial that failed is repeated after `sandboxRetryMs`. */
-export function createSandboxProbe(options: SandboxOptions, clock: Pick<Clock, "monotonic"> = systemClock): () => Promise<SandboxProbe> {
+export function createSandboxProbe(options: SandboxOptions): () => Promise<SandboxProbe> {
+  const { clock = systemClock } = options;
   let kept: { probe: Promise<SandboxProbe>; failedAt: number } | null = null;
   return () => {
     if (kept !== null && clock.monotonic() < kept.failedAt + TOOL_LIMITS.sandboxRetryMs) return kept.probe;
@@ -42,23 +45,27 @@ export function createSandboxProbe(options: SandboxOptions, clock: Pick<Clock, "
 }
 
 /** Runs a program that tries to get out of the sandbox. There is a sandbox only if it does not succeed. Never rejects. */
-export async function probeSandbox(options: SandboxOptions): Promise<SandboxProbe> {
+export async function probeSandbox({ hidden, directory, log, clock = systemClock }: SandboxOptions): Promise<SandboxProbe> {
   const { arch, platform } = process;
   if (platform !== "linux") return unavailable("bubblewrap needs the namespaces of Linux", "Run the gateway on Linux, or in WSL.");
   if (!isKnownArchitecture(arch)) return unavailable(`the system calls of ${arch} are not known`, "Run the gateway on x64 or arm64.");
+  const watcher = new GroupWatcher({ clock });
+  const trial: TrialRun = { watcher, clock, log };
   try {
     const userId = process.getuid!();
     const isRoot = isRootOfHost(userId);
     const { programs, missing } = findPrograms(isRoot ? [...PROGRAMS, ...ROOT_PROGRAMS] : PROGRAMS);
     if (missing !== undefined) return unavailable(`${missing} is not installed`, INSTALL[missing]);
-    const version = await readVersion(programs.bwrap, options);
+    const version = await readVersion(programs.bwrap, trial);
     const otherUser = isRoot ? createOtherUser(programs, arch) : null;
-    const setup: BubblewrapOptions = { version, architecture: arch, programs, userId, otherUser, hidden: options.hidden };
+    const setup: BubblewrapOptions = { version, architecture: arch, programs, userId, otherUser, hidden };
     const sandbox = createBubblewrap(setup);
-    const problem = await findWayOut(sandbox, userId, options);
+    const problem = await findWayOut(sandbox, userId, { directory, trial });
     return problem === null ? { sandbox } : unavailable(problem, findFix(userId));
   } catch (err) {
     return unavailable(reasonOf(err), findFix(process.getuid!()));
+  } finally {
+    watcher.release();
   }
 }
 
@@ -70,31 +77,33 @@ function isRootOfHost(userId: number): boolean {
 
 const unavailable = (reason: string, fix: string): SandboxProbe => ({ sandbox: null, reason, fix });
 
-async function readVersion(bwrap: string, options: SandboxOptions): Promise<string> {
-  const { output } = await run({ argv: [bwrap, "--version"], cwd: "/", env: {} }, options);
+async function readVersion(bwrap: string, trial: TrialRun): Promise<string> {
+  const { output } = await run({ argv: [bwrap, "--version"], cwd: "/", env: {} }, trial);
   return /\d+(\.\d+)+/.exec(output)?.[0] ?? "of an unknown version";
 }
 
 async function run(
   command: Pick<CommandOptions, "argv" | "cwd" | "env" | "inputs">,
-  { watcher, log, clock = systemClock }: SandboxOptions,
+  trial: TrialRun,
 ): Promise<CommandEnd & { output: string }> {
   let output = "";
   const end = await runCommand({
     ...command,
     timeoutMs: TOOL_LIMITS.sandboxTrialMs,
     signal: new AbortController().signal,
-    watcher,
-    clock,
-    log,
+    ...trial,
     onOutput: (chunk) => void (output += chunk.toString()),
   });
   return { ...end, output };
 }
 
 /** What a command in the sandbox could do, or why none could be run; null when everything failed that must fail. */
-async function findWayOut(sandbox: Sandbox, userId: number, options: SandboxOptions): Promise<string | null> {
-  const directory = await mkdtemp(join(await realpath(options.directory), "sandbox-"));
+async function findWayOut(
+  sandbox: Sandbox,
+  userId: number,
+  { directory: parent, trial }: { directory: string; trial: TrialRun },
+): Promise<string | null> {
+  const directory = await mkdtemp(join(await realpath(parent), "sandbox-"));
   const servers: Server[] = [];
   try {
     const workspace = join(directory, "workspace");
@@ -116,7 +125,7 @@ async function findWayOut(sandbox: Sandbox, userId: number, options: SandboxOpti
       readable: [node],
       network: false,
     });
-    return judge(await run(command, options), join(workspace, "made"), userId);
+    return judge(await run(command, trial), join(workspace, "made"), userId);
   } finally {
     for (const server of servers) server.close();
     await rm(directory, { recursive: true, force: true });
