@@ -85,7 +85,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     const { run } = methods[method] as { run: (params: never, caller: never) => unknown };
     return (await run(checkParams(method, params) as never, callerOf() as never)) as Answer;
   };
-  return { workspace, call, bench };
+  return { workspace, call, bench, methods };
 }
 
 const rulesOf = (answer: Answer): Record<string, string> =>
@@ -186,6 +186,10 @@ test("the explanation says what holds for commands of the same caller", async (t
   await bench.call("sessions.create", { key: "agent:work:main" });
   await bench.call("sessions.patch", { key: "agent:work:main", permissionMode: "read-only" });
   assert.deepEqual(await commandsOf({ agentId: "work", sessionKey: "agent:work:main" }), [false, "ask", "the mode of work", true]);
+});
+
+test("a call of a tool holds no place of the requests that run side by side: it may wait for a person", (t) => {
+  assert.equal(openTools(t).methods["tools.invoke"].waits, true);
 });
 
 test("a call by an operator runs in the agent's workspace, and refusals say which rule denies", async (t) => {

@@ -73,6 +73,7 @@ export function toolsMethods(deps: ToolsDeps) {
     "tools.explain": { scope: "operator.read", run: (params) => explain(deps, params) },
     "tools.invoke": {
       scope: "operator.write",
+      waits: true,
       run: (params, caller) => {
         const { idempotencyKey } = params;
         return idempotencyKey === undefined
