@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import { LIMITS } from "../core/limits.ts";
+import { noteWaitingApproval, waitingApproval, type RunEvent } from "./approval-notice.ts";
 import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { requireKnownAgent } from "./known-names.ts";
@@ -28,17 +29,25 @@ export const agent: CommandHandler = async (invocation) => {
     sessionId: invocation.text("session-id"),
     thinking: invocation.text("thinking"),
   };
+  const idempotencyKey = invocation.text("idempotency-key") ?? randomUUID();
   const params = {
     message,
-    idempotencyKey: invocation.text("idempotency-key") ?? randomUUID(),
+    idempotencyKey,
     timeout: seconds,
     deliver: false,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
-  const answer = await withGateway(invocation.clearFlag("timeout"), { scopes: ["operator.write"] }, ({ client }) =>
+  const scopes = ["operator.write", "operator.approvals"] as const;
+  const answer = await withGateway(invocation.clearFlag("timeout"), { scopes }, ({ client }) => {
+    client.on(({ event, payload }) => {
+      if (event !== "agent") return;
+      const update = payload as RunEvent;
+      const approval = update.runId === idempotencyKey ? waitingApproval(update) : null;
+      if (approval !== null) void noteWaitingApproval(client, invocation, approval, "openclaw approvals resolve");
+    });
     // The gateway ends the turn at its deadline and says so; the client's own is a little later.
-    client.request<AgentAnswer>("agent", params, { timeoutMs: seconds * 1_000 + 5_000, onAccepted: () => {} }),
-  );
+    return client.request<AgentAnswer>("agent", params, { timeoutMs: seconds * 1_000 + 5_000, onAccepted: () => {} });
+  });
   const replies = answer.result?.payloads ?? [];
   out.result(answer, () => {
     for (const { text, mediaUrl } of replies) {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ProtocolClient, ServerEvent } from "../client/client.ts";
 import { EXIT } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
+import { noteWaitingApproval, waitingApproval, type RunEvent } from "./approval-notice.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, sanitizeText } from "./terminal-text.ts";
 
@@ -14,7 +15,7 @@ type ChatEvent = {
   message?: { content?: Content };
   errorMessage?: string;
 };
-type ToolEvent = { runId: string; stream: string; data?: { phase?: string; name?: string; args?: Record<string, unknown> } };
+type AgentEvent = RunEvent & { data?: { name?: string; args?: Record<string, unknown> } };
 type Turn = { runId: string; text: string; printed: number; end: (state: string, message?: string) => void };
 
 const textOf = (content: Content | undefined): string =>
@@ -119,7 +120,7 @@ export class ChatConversation {
   }
 
   #onEvent({ event, payload }: ServerEvent): void {
-    if (event === "agent") return this.#onTool(payload as ToolEvent);
+    if (event === "agent") return this.#onAgent(payload as AgentEvent);
     if (event !== "chat") return;
     const chat = payload as ChatEvent;
     const turn = this.#turns.get(chat.runId);
@@ -132,10 +133,14 @@ export class ChatConversation {
     turn.end(chat.state, chat.errorMessage);
   }
 
-  #onTool({ runId, stream, data }: ToolEvent): void {
+  #onAgent(event: AgentEvent): void {
+    const { runId, stream, data } = event;
     const { out } = this.#invocation;
     const turn = this.#turns.get(runId);
-    if (!turn || out.json || stream !== "tool" || data?.phase !== "start") return;
+    if (!turn) return;
+    const approval = waitingApproval(event);
+    if (approval !== null && this.#client) void noteWaitingApproval(this.#client, this.#invocation, approval, "/approve");
+    if (out.json || stream !== "tool" || data?.phase !== "start") return;
     if (turn.printed > 0) out.line();
     turn.printed = 0;
     const first = Object.values(data.args ?? {}).find((value) => typeof value === "string");

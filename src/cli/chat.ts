@@ -19,7 +19,10 @@ export const chat: CommandHandler = async (invocation) => {
   const onAbort = (): void => leave.abort();
   host.signal.addEventListener("abort", onAbort, { once: true });
   const conversation = new ChatConversation(invocation);
-  const options = await toClientOptions(invocation, target, { scopes: ["operator.read", "operator.write"], caps: ["tool-events"] });
+  const options = await toClientOptions(invocation, target, {
+    scopes: ["operator.read", "operator.write", "operator.approvals"],
+    caps: ["tool-events"],
+  });
   let talk: Promise<number> | null = null;
   try {
     const held = keepConnected(

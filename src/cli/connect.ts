@@ -168,7 +168,8 @@ function toRequestFailure(err: ClientError, make: (what: string, why: string, fi
   if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") {
     const needed = err.details["missingScope"];
     const why = typeof needed === "string" ? `the credential does not grant ${needed}.` : "the credential does not allow it.";
-    return make(what, why, fix ?? "use a token with that scope: openclaw tokens create --scope <scope>", EXIT.noPermission);
+    const scope = typeof needed === "string" ? needed : "<scope>";
+    return make(what, why, fix ?? `use a token that has it: openclaw tokens create <name> --scope ${scope}`, EXIT.noPermission);
   }
   if (/unknown method/.test(err.message))
     return make(what, "this gateway does not have that method.", "openclaw gateway status shows its version.", EXIT.failure);

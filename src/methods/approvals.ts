@@ -71,7 +71,14 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
 const answer = (approvals: Approvals, id: string, decision: ApprovalDecision, caller: Caller): Promise<AnswerResult> =>
   approvals.answer(id, decision, toResolver(caller));
 
-const toResolver = ({ device, client }: Caller): ApprovalResolver => ({ kind: "device", id: device ?? client.displayName ?? client.id });
+/** Whether a client may read questions about commands and answer them. */
+export const mayApprove = ({ scopes }: Pick<Caller, "scopes">): boolean => scopes.has("operator.approvals") || scopes.has("operator.admin");
+
+/** As whom a client answers. */
+export const toResolver = ({ device, client }: Pick<Caller, "device" | "client">): ApprovalResolver => ({
+  kind: "device",
+  id: device ?? client.displayName ?? client.id,
+});
 
 function toDecision(text: string): ApprovalDecision {
   const decision = APPROVAL_DECISIONS.find((each) => each === text);

@@ -24,6 +24,7 @@ import { toThinkingLevel } from "../core/thinking.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
+import { mayApprove, toResolver } from "./approvals.ts";
 import type { AnswerCache } from "./answer-cache.ts";
 import { splitModel, toSessionRow, toThinkingLevels, type RowOptions, type SessionFacts } from "./wire-rows.ts";
 
@@ -141,7 +142,7 @@ export type OperatorMessage = {
   extraSystem?: string | undefined;
   guard?: (session: SessionRow | undefined) => void;
   idempotencyKey: string;
-  caller: Pick<Caller, "client" | "scopes">;
+  caller: Pick<Caller, "client" | "device" | "scopes">;
   queueMode?: QueueMode | undefined;
   thinking?: string | undefined;
   model?: string | undefined;
@@ -192,7 +193,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     thinking: message.thinking ?? null,
     timeoutMs: message.timeoutMs ?? null,
     command,
-    mayApprove: ["operator.approvals", "operator.admin"].some((scope) => message.caller.scopes.has(scope)),
+    ...(mayApprove(message.caller) && { approver: toResolver(message.caller) }),
     ...(message.attached?.length ? { attached: message.attached } : {}),
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
   };

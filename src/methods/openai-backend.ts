@@ -65,7 +65,7 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
       text: request.text,
       images: request.images,
       idempotencyKey: runId,
-      caller: { client: { id: "openai-api", mode: "backend", version: "1" }, scopes: request.caller.scopes },
+      caller: { client: { id: "openai-api", mode: "backend", version: "1" }, device: null, scopes: request.caller.scopes },
       queueMode: "followup",
       literal: true,
     });

@@ -6,7 +6,7 @@ import { parseSessionKey } from "../routing/session-key.ts";
 import { toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
 import { approvalsTopic } from "./approval-events.ts";
-import { toSnapshot } from "./approvals.ts";
+import { mayApprove, toSnapshot } from "./approvals.ts";
 import { storeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
 import { previewOf } from "./wire-rows.ts";
@@ -21,9 +21,6 @@ import { topicsOf } from "./stream.ts";
 export function sessionMethods(deps: ChatDeps) {
   return { ...readMethods(deps), ...changeMethods(deps) } satisfies MethodTable;
 }
-
-/** Questions about commands are for those who may answer them; others subscribe without. */
-const mayApprove = ({ scopes }: Caller): boolean => scopes.has("operator.approvals") || scopes.has("operator.admin");
 
 /** The questions of a session that wait, for a client that has just begun to listen. */
 function replayOf({ pendingApprovals, clock }: ChatDeps, key: SessionKey): Record<string, unknown> {
@@ -47,6 +44,7 @@ function readMethods(deps: ChatDeps) {
       run: ({ key: input, agentId, includeApprovals }, caller) => {
         const { key } = resolveKey(deps, input, agentId);
         deps.hub.watch(caller.conn, `session:${key}`);
+        // Questions about commands are for those who may answer them; others subscribe without.
         if (!includeApprovals || !mayApprove(caller)) return { subscribed: true, key };
         deps.hub.watch(caller.conn, approvalsTopic(key));
         return { subscribed: true, key, approvalReplay: replayOf(deps, key) };

@@ -40,7 +40,11 @@ async function ask({ approvals: { approvals, bus } }: TurnBench, command = "touc
   return { id, ended };
 }
 
-const OWNER = { mayApprove: true, provenance: { channel: "irc", senderId: "ann", senderIsOwner: true }, channel: "irc" } as const;
+const OWNER = {
+  approver: { kind: "channel", id: "irc:ann" },
+  provenance: { channel: "irc", senderId: "ann", senderIsOwner: true },
+  channel: "irc",
+} as const;
 
 function open(t: TestContext): TurnBench {
   const bench = openTurnBench();
@@ -103,6 +107,15 @@ test("someone who is not an owner answers nothing, and learns nothing about the 
   const eve = { provenance: { channel: "irc", senderId: "eve", senderIsOwner: false }, channel: "irc" };
   for (const [index, text] of [`/approve ${id} allow-once`, "/approve 0000 deny", "/approve"].entries())
     assert.equal(await answerTo(bench, `e${index}`, text, eve), "Only an owner may answer questions about commands.");
+  assert.equal(bench.approvals.approvals.pending().length, 1);
+});
+
+test("a client without the scope learns which one is missing, and how to get it", async (t) => {
+  const bench = open(t);
+  const { id } = await ask(bench);
+  const client = { provenance: { channel: "webchat", senderIsOwner: true, client: { id: "cli", mode: "cli" } }, channel: "rpc" };
+  const text = await answerTo(bench, "e1", `/approve ${id} allow-once`, client);
+  assert.match(text, /lacks the scope operator\.approvals\..* openclaw tokens create <name> --scope/);
   assert.equal(bench.approvals.approvals.pending().length, 1);
 });
 

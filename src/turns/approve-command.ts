@@ -24,12 +24,13 @@ const only = (text: string): ApproveCommand => ({ apply: () => text, onCommit: (
 
 /** `/approve` of a person who may answer such questions, or the reason why nothing was done. */
 export function prepareApprove(answers: ApprovalAnswers, submission: Submission, arg: string): ApproveCommand {
-  if (submission.mayApprove !== true) return only("Only an owner may answer questions about commands.");
+  const { approver } = submission;
+  if (approver === undefined) return only(refusalFor(submission));
   const parsed = parseApproval(arg);
   if (parsed === null) return only(USAGE);
   let prepared: PreparedAnswer;
   try {
-    prepared = answers.prepareAnswer(parsed.id, parsed.decision, resolverOf(submission));
+    prepared = answers.prepareAnswer(parsed.id, parsed.decision, approver);
   } catch (err) {
     if (err instanceof GatewayError) return only([err.message, err.fix].filter(Boolean).join(". "));
     throw err;
@@ -46,7 +47,8 @@ export function prepareApprove(answers: ApprovalAnswers, submission: Submission,
   };
 }
 
-function resolverOf({ provenance, channel }: Submission): Parameters<ApprovalAnswers["prepareAnswer"]>[2] {
-  if (provenance.senderId !== undefined) return { kind: "channel", id: `${channel}:${provenance.senderId}` };
-  return { kind: "device", ...(provenance.client && { id: provenance.client.id }) };
-}
+/** Why this sender may not answer, and for a client how to be one that may. */
+const refusalFor = ({ provenance }: Submission): string =>
+  provenance.client === undefined
+    ? "Only an owner may answer questions about commands."
+    : "This client lacks the scope operator.approvals. Use a token that has it: openclaw tokens create <name> --scope operator.write --scope operator.approvals";

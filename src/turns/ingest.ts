@@ -309,7 +309,7 @@ export class EventIngest {
       tools: running.agents.channelTools(to.agentId, decision.roomTools),
       command: to.command,
       commandScope: decision.permissions.commandScope,
-      mayApprove: decision.permissions.isOwner,
+      ...(decision.permissions.isOwner && { approver: { kind: "channel", id: `${source.channel}:${event.sender.id}` } }),
       queueMode: toQueueMode(session?.queue_mode) ?? decision.queue.mode,
       model: null,
       thinking: null,

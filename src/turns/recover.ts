@@ -31,7 +31,7 @@ export type RecoveryDeps = {
 export type RecoverySummary = {
   /** Runs that run again. */
   resumed: number;
-  /** Runs that were closed visibly, because a tool of theirs had already run. */
+  /** Runs that were closed visibly, because a tool call of theirs had begun. */
   closed: number;
   /** Messages that failed too often and wait for an operator. */
   deadLetters: number;
@@ -50,7 +50,7 @@ export function recoveryActionFor(row: Pick<Row, "state" | "attempts" | "toolsSt
 }
 
 const INTERRUPTED_TEXT =
-  "The gateway was restarted while this was being answered. A tool had already run, so nothing was repeated. Send a new message to continue.";
+  "The gateway was restarted while this was being answered. A tool call had begun, so nothing was repeated. Send a new message to continue.";
 const DEAD_LETTER_TEXT = "This message could not be answered after several attempts. It is now a dead letter for the operator.";
 
 /** Settles the rows of an earlier process: called once at startup, before anything is accepted. */

@@ -3,6 +3,7 @@ import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
+import type { ApprovalResolver } from "../store/approvals.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
@@ -73,8 +74,8 @@ export type Submission = Omit<Payload, "kind"> & {
   chatKind: SessionRow["chat_kind"];
   /** `own`: commands of this sender change only what belongs to the sender. Default: everything. */
   commandScope?: "all" | "own";
-  /** The sender may answer questions about commands. */
-  mayApprove?: boolean;
+  /** As whom the sender answers questions about commands; absent: the sender may not. */
+  approver?: ApprovalResolver;
   /** Checks the session as it is in the transaction that admits the message; throws to refuse it. Not asked about a repeated event. */
   precondition?: (session: SessionRow | undefined) => void;
   /** The chat command that the text is; null: it is not read as one. Absent: admission reads the text. */

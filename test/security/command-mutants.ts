@@ -71,8 +71,8 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     invariant: 7,
     breaks: "on a channel only an owner answers questions about commands",
     file: "src/turns/approve-command.ts",
-    text: "if (submission.mayApprove !== true) return only(",
-    broken: "if (submission.mayApprove === null) return only(",
+    text: "if (approver === undefined) return only(",
+    broken: "if (approver === null) return only(",
     tests: ["src/turns/approve-command.test.ts"],
   },
   {
