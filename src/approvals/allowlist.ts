@@ -3,7 +3,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 
-/** One program that is allowed for good. */
+/** One program that is always allowed. */
 export type AllowlistEntry = {
   id?: string;
   /** A real path, with `*` for any part of a name, or the name of a program that is found through PATH. */
@@ -39,7 +39,7 @@ const ALL = "*";
 
 export type AllowlistDeps = { keyValue: KeyValueStore; now: () => number };
 
-/** The programs that people have allowed for good, and how far commands may go at all. */
+/** The programs that people always allow, and how far commands may go at all. */
 export class CommandAllowlist {
   readonly #deps: AllowlistDeps;
 
@@ -78,7 +78,7 @@ export class CommandAllowlist {
     this.#set(document);
   }
 
-  /** Adds what a person has allowed for good. Inside a `store.write`. */
+  /** Adds what a person always allows. Inside a `store.write`. */
   add(agentId: string, patterns: readonly Pick<AllowlistEntry, "pattern" | "argPattern">[], commandText: string): void {
     const { document } = this;
     const known = document.agents?.[agentId]?.allowlist ?? [];

@@ -107,7 +107,7 @@ test("the end of the gateway is the reason of the questions that it cancels", as
   assert.deepEqual([status, reason], ["cancelled", "gateway-restart"]);
 });
 
-test("a question that was ended elsewhere lets go of what asked it", async (t) => {
+test("what asks gets its answer also when the approval was ended elsewhere", async (t) => {
   const { ask, clock, store, ended } = open(t);
   const { answer } = await ask();
   await openApprovals(store).approvals.recover();
@@ -124,12 +124,12 @@ test("the log says which question was asked and how it ended, and nothing of the
   await approvals.answer(id, "deny", ANN);
   const about = { approval: id, agent: "main", session: "agent:main:main" };
   assert.deepEqual(lines, [
-    ["a command waits for an answer", about],
-    ["a question about a command has ended", { ...about, status: "denied", decision: "deny" }],
+    ["a command waits for an approval", about],
+    ["an approval has ended", { ...about, status: "denied", decision: "deny" }],
   ]);
 });
 
-test("what is allowed for good is stored with its patterns, once", async (t) => {
+test("what is always allowed is stored with its patterns, once", async (t) => {
   const { approvals, allowlist, ask } = open(t);
   for (const text of ["touch ./a", "touch ./b"]) await approvals.answer((await ask(text)).id, "allow-always", ANN);
   assert.deepEqual(
@@ -139,7 +139,7 @@ test("what is allowed for good is stored with its patterns, once", async (t) => 
   assert.deepEqual(allowlist.entries("other"), []);
 });
 
-test("a command that cannot be allowed for good keeps waiting when a person tries", async (t) => {
+test("a command that can be allowed once only keeps waiting when a person tries always", async (t) => {
   const { approvals, ask } = open(t);
   const { id } = await ask("sh -c ls", undefined, { patterns: [] });
   await assert.rejects(approvals.answer(id, "allow-always", ANN), /allow-always is not offered.*/);

@@ -78,7 +78,7 @@ export class Approvals {
       at: clock.now(),
     };
     await write(() => left.forEach(({ id }) => rows.end(id, end)));
-    log.info("questions about commands were closed by the restart", { approvals: left.length });
+    log.info("approvals were cancelled by the restart", { approvals: left.length });
   }
 
   /** From now on the end of what asks is the end of the gateway: its questions say so. */
@@ -109,7 +109,7 @@ export class Approvals {
     }
     waiter.cancelTimer = clock.after(LIMITS.approvalMs, () => this.#close(id, "expired", "timeout"));
     metrics.count("gateway_approvals_requested_total");
-    log.info("a command waits for an answer", logFields({ ...question, id }));
+    log.info("a command waits for an approval", logFields({ ...question, id }));
     bus.emit("approval.requested", { approval: rows.get(id)! });
     const onAbort = (): void => this.#close(id, "cancelled", this.#isStopping ? "gateway-restart" : "run-aborted");
     signal.addEventListener("abort", onAbort, { once: true });
@@ -212,7 +212,7 @@ export class Approvals {
         else this.#settle(approval);
       },
       (err: unknown) => {
-        log.error("the end of a question could not be stored", { approval: id, cause: reasonOf(err) });
+        log.error("the end of an approval could not be stored", { approval: id, cause: reasonOf(err) });
         const approval = rows.get(id);
         if (approval) this.#settle({ ...approval, status, reason });
       },
@@ -223,7 +223,7 @@ export class Approvals {
     const { bus, log, metrics } = this.#deps;
     const { status, decision, reason } = approval;
     metrics.count("gateway_approvals_ended_total", { status });
-    log.info("a question about a command has ended", { ...logFields(approval), status, ...(decision ? { decision } : { reason }) });
+    log.info("an approval has ended", { ...logFields(approval), status, ...(decision ? { decision } : { reason }) });
     bus.emit("approval.ended", { approval });
     this.#settle(approval);
   }

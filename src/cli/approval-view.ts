@@ -49,7 +49,7 @@ export const commandLine = (command: string): string => truncateText(revealLine(
 
 /** "allowed once", "denied", "expired", "cancelled: the gateway was restarted". */
 export function outcomeText({ status, decision, reason }: ApprovalEnding): string {
-  if (status === "allowed") return decision === "allow-always" ? "allowed for good" : "allowed once";
+  if (status === "allowed") return decision === "allow-always" ? "always allowed" : "allowed once";
   if (status !== "cancelled") return status;
   return reason === "gateway-restart" ? "cancelled: the gateway was restarted" : "cancelled: the turn was stopped";
 }

@@ -2,7 +2,7 @@ import { DECISION_WORDS } from "../core/approval-words.ts";
 import type { CommandFamily } from "./command.ts";
 
 export const approvalsCommands: CommandFamily = {
-  summary: "Answer questions about commands of agents, and see what is allowed for good.",
+  summary: "Answer questions about commands of agents, and see what is always allowed.",
   commands: [
     {
       path: ["approvals", "pending"],
@@ -53,7 +53,7 @@ export const approvalsCommands: CommandFamily = {
     },
     {
       path: ["approvals", "get"],
-      summary: "Show the document about commands: its limits, and the programs that are allowed for good.",
+      summary: "Show the document about commands: its limits, and the programs that are always allowed.",
       usesGateway: true,
       examples: ["openclaw approvals get", "openclaw approvals get --json > approvals.json"],
       load: async () => (await import("./approvals-document.ts")).approvalsGet,
@@ -71,7 +71,7 @@ export const approvalsCommands: CommandFamily = {
     },
     {
       path: ["approvals", "allowlist"],
-      summary: "Add a program that is allowed for good, or remove one.",
+      summary: "Add a program that is always allowed, or remove one.",
       args: [
         { name: "action", required: true, choices: ["add", "remove"] },
         { name: "pattern", required: true },
@@ -91,7 +91,7 @@ export const approvalsCommands: CommandFamily = {
         "openclaw approvals allowlist remove /usr/bin/touch",
       ],
       notes: [
-        "A pattern is the real path of a program, with * for any part of a name, or the name of a program that is found through PATH. To remove one, its id works as well. Programs that run what their arguments or files say (shells, interpreters, git, find, ...) cannot be allowed for good.",
+        "A pattern is the real path of a program, with * for any part of a name, or the name of a program that is found through PATH. To remove one, its id works as well. Programs that run what their arguments or files say (shells, interpreters, git, find, ...) cannot be added.",
       ],
       load: async () => (await import("./approvals-document.ts")).approvalsAllowlist,
     },

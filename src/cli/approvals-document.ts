@@ -43,7 +43,7 @@ export const approvalsGet: CommandHandler = async (invocation) => {
     ]);
     out.line();
     const entries = sectionsOf(file).flatMap(([agent, { allowlist = [] }]) => allowlist.map((entry) => ({ agent, entry })));
-    if (entries.length === 0) out.line("No program is allowed for good.");
+    if (entries.length === 0) out.line("No program is always allowed.");
     else
       out.table(
         [
@@ -80,7 +80,7 @@ export const approvalsSet: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     const sections = sectionsOf(answer.file);
     const programs = sections.reduce((sum, [, { allowlist = [] }]) => sum + allowlist.length, 0);
-    out.line(`Replaced: ${limitsText(answer.file.defaults ?? {})}; ${plural(programs, "program")} allowed for good.`);
+    out.line(`Replaced: ${limitsText(answer.file.defaults ?? {})}; ${plural(programs, "program")} always allowed.`);
   });
 };
 

@@ -60,7 +60,7 @@ function watch(t: TestContext, { terminal, words = [] }: { terminal: boolean; wo
 
 const KEYS: readonly [key: string, outcome: string, decision: string][] = [
   ["o", "allowed once", "allow-once"],
-  ["A", "allowed for good", "allow-always"],
+  ["A", "always allowed", "allow-always"],
   ["d", "denied", "deny"],
 ];
 for (const [key, outcome, decision] of KEYS) {

@@ -65,7 +65,7 @@ test("what a command hides from a terminal is shown as code points, in lists and
 const WORDS: readonly [word: string, text: RegExp, status: string, decision: string][] = [
   ["allow-once", /^Allowed once: touch \.\/a\n$/, "allowed", "allow-once"],
   ["yes", /^Allowed once: touch \.\/a\n$/, "allowed", "allow-once"],
-  ["always", /^Allowed for good: touch \.\/a\n$/, "allowed", "allow-always"],
+  ["always", /^Always allowed: touch \.\/a\n$/, "allowed", "allow-always"],
   ["deny", /^Denied: touch \.\/a\n$/, "denied", "deny"],
   ["no", /^Denied: touch \.\/a\n$/, "denied", "deny"],
 ];
@@ -88,7 +88,7 @@ test("approvals resolve fails when the question has ended, is unknown, or does n
   await bench.approvals.answer(id, "deny", { kind: "channel", id: "irc:ann" });
   const late = await approvals("resolve", id, "once");
   assert.equal(late.code, 1);
-  assert.match(late.err, new RegExp(`^✗ The question ${shortId(id)} has ended before: denied by irc:ann, `));
+  assert.match(late.err, new RegExp(`^✗ The approval ${shortId(id)} has ended before: denied by irc:ann, `));
   const answer = await approvals("resolve", id, "once", "--json");
   assert.deepEqual([answer.code, (JSON.parse(answer.out) as { applied: boolean }).applied], [1, false]);
   const unknown = await approvals("resolve", "0000", "deny");
@@ -114,7 +114,7 @@ test("approvals history says how questions ended, more of them than one request 
 });
 
 test("approvals allowlist adds and removes programs, and get shows them", async () => {
-  assert.match((await approvals("get")).out, /\nlimits +security full, ask off\n\nNo program is allowed for good\.\n$/);
+  assert.match((await approvals("get")).out, /\nlimits +security full, ask off\n\nNo program is always allowed\.\n$/);
   const added = await approvals("allowlist", "add", "/opt/tools/*");
   assert.equal(added.out, "/opt/tools/* is allowed for every agent, with any arguments.\n");
   assert.match((await approvals("allowlist", "add", "/opt/tools/*")).out, /was already allowed/);
@@ -140,7 +140,7 @@ test("approvals allowlist adds and removes programs, and get shows them", async 
   );
 });
 
-test("a program that can never be allowed for good is refused with the reason", async () => {
+test("a program that can never be on the allowlist is refused with the reason", async () => {
   const { code, err } = await approvals("allowlist", "add", "python3");
   assert.equal(code, 1);
   assert.match(err, /"python3" runs what its arguments or files say/);
@@ -173,13 +173,13 @@ test("approvals set replaces the document by what get has printed, unless it was
   edited.file.defaults = { security: "allowlist", ask: "on-miss" };
   writeFileSync(file, JSON.stringify(edited));
   const set = await approvals("set", file);
-  assert.equal(set.out, "Replaced: security allowlist, ask on-miss; 0 programs allowed for good.\n");
+  assert.equal(set.out, "Replaced: security allowlist, ask on-miss; 0 programs always allowed.\n");
   const again = await approvals("set", file);
   assert.equal(again.code, 1);
   assert.match(again.err, /the allowlist was changed meanwhile/);
   const alone = JSON.stringify({ version: 1, agents: { "*": { allowlist: [{ pattern: "jira" }] } } });
   const piped = await callCli(bench.state, ["approvals", "set", "-"], { input: alone });
-  assert.equal(piped.out, "Replaced: security full, ask off; 1 program allowed for good.\n");
+  assert.equal(piped.out, "Replaced: security full, ask off; 1 program always allowed.\n");
 });
 
 test("approvals set refuses what is not a document, and changes nothing", async () => {

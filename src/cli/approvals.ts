@@ -116,7 +116,7 @@ export const approvalsResolve: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (!applied)
       return out.note(
-        `${out.paint("red", "✗")} The question ${shortId(approval.id)} has ended before: ${endingText(approval, host.now())}.`,
+        `${out.paint("red", "✗")} The approval ${shortId(approval.id)} has ended before: ${endingText(approval, host.now())}.`,
       );
     const outcome = outcomeText(approval);
     out.line(`${outcome.charAt(0).toUpperCase()}${outcome.slice(1)}: ${commandLine(approval.presentation.commandText)}`);

@@ -34,7 +34,7 @@ export const LIMITS = {
   /** Scripts that an approval binds to their present content, and the size of each; a larger one is not bound. */
   boundFiles: 32,
   boundFileBytes: 4_194_304,
-  /** Programs that are allowed for good, for each agent; the oldest goes first. */
+  /** Programs that are always allowed, for each agent; the oldest goes first. */
   allowedPrograms: 500,
   /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */
   messageChars: 400_000,

@@ -19,13 +19,13 @@ export const approvalDesk = (approvals: Approvals, allowlist: CommandAllowlist):
 /** Who said no and when, in words for the model. It names no way around the answer. */
 function refusalOf({ id, status, reason, resolver, resolvedAt }: ApprovalRow): string {
   const at = resolvedAt === null ? "" : ` at ${new Date(resolvedAt).toISOString()}`;
-  const question = `question ${shortId(id)}`;
+  const approval = `approval ${shortId(id)}`;
   switch (status) {
     case "denied":
-      return `${resolver?.id ?? "a person"} denied it${at} (${question}). Do not try it in another way; say what you wanted and ask what to do.`;
+      return `${resolver?.id ?? "a person"} denied it${at} (${approval}). Do not try it in another way; say what you wanted and ask what to do.`;
     case "expired":
-      return `there was no answer to ${question} in time. Ask whether to try again.`;
+      return `there was no answer (${approval}) in time. Ask whether to try again.`;
     default:
-      return `${reason === "gateway-restart" ? "the gateway" : "the turn"} was stopped before ${question} was answered.`;
+      return `${reason === "gateway-restart" ? "the gateway" : "the turn"} was stopped before there was an answer (${approval}).`;
   }
 }

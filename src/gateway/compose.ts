@@ -120,7 +120,7 @@ function composeSettings({ base, loaded, options }: ComposeInput) {
   return { local, running, directory };
 }
 
-/** Questions to people about commands, and what they have allowed for good. */
+/** Questions to people about commands, and what they always allow. */
 function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals } {
   const { bus, clock, log, metrics } = base;
   const { approvalRows, keyValue, store } = storage;

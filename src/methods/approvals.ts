@@ -13,7 +13,7 @@ export type ApprovalMethodsDeps = {
   write: <T>(change: () => T) => Promise<T>;
 };
 
-/** approval.*, exec.approval.* and exec.approvals.*: questions about commands, their answers, and what is allowed for good. */
+/** approval.*, exec.approval.* and exec.approvals.*: questions about commands, their answers, and what is always allowed. */
 export function approvalMethods(deps: ApprovalMethodsDeps) {
   const { approvals, allowlist, write } = deps;
   return {
@@ -37,7 +37,7 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
       run: async (params, caller) => {
         const { applied, approval } = await answer(approvals, params.id, toDecision(params.decision), caller);
         if (!applied)
-          throw detailError("APPROVAL_ALREADY_RESOLVED", `the question ${shortId(approval.id)} has ended before: ${approval.status}`, {
+          throw detailError("APPROVAL_ALREADY_RESOLVED", `the approval ${shortId(approval.id)} has ended before: ${approval.status}`, {
             details: { approval: toSnapshot(approval) },
           });
         return { ok: true };

@@ -141,7 +141,7 @@ export function startEventStream(deps: StreamDeps): () => void {
   };
 }
 
-/** What explains a pause, as a record of the stream of the agent. */
+/** A retry, a compaction or the wait for a person, as an event of the stream of the agent. */
 function noteData(event: TurnEvents["turn.note"]): { stream: string; data: Wire; droppable: boolean } {
   if (event.kind === "retry") return { stream: "run_status", data: { phase: "retrying", message: event.text }, droppable: true };
   if (event.kind === "compaction")

@@ -27,7 +27,7 @@ function unescape(line: string): string {
 
 const isolated: Sandbox = { name: "test", guarantees: [], wrap: ({ argv, env, cwd }) => ({ argv, env, cwd, inputs: [] }) };
 
-/** The questions of the day at the default settings, with a person who allows for good whatever may be allowed for good. */
+/** The questions of the day at the default settings, with a person who answers always wherever that is offered. */
 async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[]> {
   const workspace = realpathSync(mkdtempSync(join(tmpdir(), "coding-day-")));
   t.after(() => rmSync(workspace, { recursive: true, force: true }));

@@ -49,7 +49,7 @@ test("exec-policy and doctor say which agents run every command for people on ch
   assert.deepEqual(await warned(), ["commands:ops"]);
 });
 
-test("the document about commands limits every agent, and lists what is allowed for good", async () => {
+test("the document about commands limits every agent, and lists what is always allowed", async () => {
   const added = await openclaw(home, "approvals", "allowlist", "add", "jira", "--agent", "ops");
   assert.equal(added.code, 0, added.stderr);
   assert.match((await openclaw(home, "approvals", "get")).stdout, /\njira +any arguments +ops /);

@@ -75,7 +75,7 @@ test("a command runs when a person agrees, does not when a person denies it, and
   );
 });
 
-test("what a person allows for good is not asked about again, also after a restart", async (t) => {
+test("what a person always allows is not asked about again, also after a restart", async (t) => {
   const home = newHome();
   const one = await open(t, home);
   const first = ask(one.client, "touch ./first.txt", "k1");

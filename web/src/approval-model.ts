@@ -2,7 +2,7 @@
 
 export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
 
-/** A program that may be, or is, allowed for good. */
+/** A program that may be, or is, always allowed. */
 export type AllowedProgram = { pattern: string; argPattern?: string };
 
 /** `exec.approval.requested`, and one row of `exec.approval.list`. */

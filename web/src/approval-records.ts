@@ -1,4 +1,4 @@
-/** What was decided about commands before: earlier questions, and the programs that are allowed for good. */
+/** What was decided about commands before: earlier questions, and the programs that are always allowed. */
 import { signal } from "@preact/signals";
 import { isConnectionLost, RequestError } from "./client.ts";
 import { errorMessage, requireClient } from "./sync.ts";

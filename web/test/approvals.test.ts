@@ -98,7 +98,7 @@ describe("the approvals on the page", () => {
     await card(page, "make it").getByText("Allowed once by irc:ann").waitFor();
   });
 
-  test("a question whose command cannot be stored offers no answer for good", async () => {
+  test("a question whose command cannot be stored does not offer always", async () => {
     stage.gateway.approvals.ask({ command: "sh -c 'echo $HOME'" });
     const { page } = await openApprovals();
     const shown = card(page, "echo $HOME");

@@ -6,7 +6,7 @@ import type { BoundPlan, CommandPlan, PlannedProgram } from "./plan.ts";
 /** When a command may run. `auto`: it runs by itself in the sandbox, and is asked about elsewhere. */
 export type CommandMode = (typeof COMMAND_MODES)[number];
 
-/** One program that a person has allowed for good. */
+/** One program that a person always allows. */
 export type AllowedProgram = {
   /** A real path, with `*` for any part of a name; or the name of a program that is found through PATH. */
   pattern: string;
@@ -56,7 +56,7 @@ export function matches({ pattern, argPattern }: AllowedProgram, program: Planne
 
 /** Why a pattern can never allow a program, as the end of a sentence about it; null when it can. Looks at no file. Pure. */
 export function patternProblem(pattern: string): string | null {
-  if (runsOtherPrograms(pattern)) return "runs what its arguments or files say, so that nothing can allow it for good";
+  if (runsOtherPrograms(pattern)) return "runs what its arguments or files say, so that it can be allowed once only";
   if (pattern.includes("**")) return "has `**`; `*` covers a part of one name, so that each directory needs one of its own";
   if (pattern.startsWith("/"))
     return /\/(?:\.{0,2})(?:\/|$)/.test(pattern) ? "is not the real path of a program: a part of it is empty or dots" : null;
@@ -94,7 +94,7 @@ export const argPatternOf = (shape: readonly string[]): string => `words:${JSON.
 const isAllowable = ({ path, name, isChangeable }: PlannedProgram): boolean =>
   !isChangeable && !runsOtherPrograms(path!) && !runsOtherPrograms(name);
 
-/** What would be stored if a person allowed a command for good; null where nothing may be. Pure. */
+/** What would be stored if a person always allowed a command; null where nothing may be. Pure. */
 export function patternsOf({ programs }: CommandPlan): readonly { pattern: string; argPattern: string }[] | null {
   if (programs === null) return null;
   const started = programs.filter((each) => each.path !== null);

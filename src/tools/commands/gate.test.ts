@@ -128,7 +128,7 @@ for (const command of ASKED) {
   });
 }
 
-test("a command that sets variables is asked about, whatever it is, and cannot be allowed for good", async (t) => {
+test("a command that sets variables is asked about, whatever it is, and can be allowed once only", async (t) => {
   const { outcome, asked } = openGate(t, { allowlist: [{ pattern: "ls" }] });
   await outcome("ls", { ownVariables: ["LS_COLORS"] });
   await outcome("touch x", { ownVariables: ["A"] });
@@ -191,7 +191,7 @@ for (const [entry, command, isAllowed] of ALLOWLISTS) {
   });
 }
 
-test("what a person would allow for good is shown, and allows that command afterwards", async (t) => {
+test("what a person would always allow is shown, and allows that command afterwards", async (t) => {
   for (const command of ["touch ./b", "mkdir -p src/x src/y && touch src/x/z", "chmod +x ./run.sh"]) {
     const first = openGate(t);
     await first.outcome(command);
@@ -202,7 +202,7 @@ test("what a person would allow for good is shown, and allows that command after
   }
 });
 
-test("nothing is allowed for good with a shell, an interpreter, or a program that the agent can change", async (t) => {
+test("nothing is always allowed with a shell, an interpreter, or a program that the agent can change", async (t) => {
   for (const command of ["sh -c ls", "python3 x.py", "./run.sh", "touch b | xargs rm", "touch $(id)", "find . -delete"]) {
     const { outcome, asked } = openGate(t);
     await outcome(command);

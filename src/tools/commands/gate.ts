@@ -39,7 +39,7 @@ export type CommandQuestion = {
 /** `note`: who answered, or why there was no answer, in words for the model. */
 export type CommandAnswer = { allowed: true; id: string } | { allowed: false; note: string };
 
-/** Asks people, and keeps what they allow for good. */
+/** Asks people, and keeps what they always allow. */
 export interface ApprovalDesk {
   ask(question: CommandQuestion, signal: AbortSignal): Promise<CommandAnswer>;
   /** Marks the answer as used by the command that starts now; false when it was used before. */

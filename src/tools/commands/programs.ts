@@ -1,5 +1,5 @@
 /**
- * What is known of programs by their names. The first list decides what a person may allow for good: a pattern on one of these would allow
+ * What is known of programs by their names. The first list decides what can be on the allowlist: a pattern on one of these would allow
  * everything, because its arguments are programs, or name files that are.
  */
 
@@ -32,7 +32,7 @@ export const programName = (path: string): string => {
   return CARRIERS.has(plain) || INTERPRETERS.has(plain) ? plain : plain.replace(/[-_]?\d[\d.]*$/, "");
 };
 
-/** True for a program that runs what its arguments or files say. Nothing can be allowed for good with it. Pure. */
+/** True for a program that runs what its arguments or files say. It can be allowed once only. Pure. */
 export const runsOtherPrograms = (path: string): boolean => {
   const name = programName(path);
   // The loader of the system is a program that starts the one behind it: ld-linux-x86-64.so.2.

@@ -10,7 +10,7 @@ import { ViewFrame } from "./view-frame.tsx";
 import type { ApprovalSnapshot } from "../approval-model.ts";
 import type { AllowlistEntry } from "../approval-records.ts";
 
-/** Everything about questions on commands: those that wait, those that have ended, and what is allowed for good. */
+/** Everything about questions on commands: those that wait, those that have ended, and what is always allowed. */
 export function ApprovalsView(): JSX.Element {
   useEffect(() => {
     approvals.retractNotice();
