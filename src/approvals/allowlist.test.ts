@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LIMITS } from "../core/limits.ts";
+import { silentLog, type Log } from "../core/log.ts";
 import { CommandAllowlist, type AllowlistDocument } from "./allowlist.ts";
 
-function open(document?: unknown): CommandAllowlist {
+function open(document?: unknown, log: Log = silentLog): CommandAllowlist {
   let kept: unknown = document ?? null;
   const keyValue = { get: (): unknown => kept, set: (_name: string, value: unknown) => void (kept = value), remove: () => false };
-  return new CommandAllowlist({ keyValue, now: () => 1 });
+  return new CommandAllowlist({ keyValue, now: () => 1, log });
 }
 
 const REFUSED: readonly [document: Partial<AllowlistDocument> & Record<string, unknown>, error: RegExp][] = [
@@ -16,7 +18,11 @@ const REFUSED: readonly [document: Partial<AllowlistDocument> & Record<string, u
   [{ agents: { main: { mcpTools: [{}] } } }, /mcpTools has no effect/],
   [{ socket: { path: "/x" } }, /^socket has no effect/],
   [{ agents: { main: { allowlist: [{ pattern: " " }] } } }, /allowlist\[0\].pattern is empty/],
-  [{ agents: { main: { allowlist: [{ pattern: "ls", argPattern: "^-l$" }] } } }, /argPattern is a regular expression/],
+  [
+    { agents: { main: { allowlist: [{ pattern: "ls", argPattern: "^-l$" }] } } },
+    /argPattern is of another form than .*; regular expressions are not read/,
+  ],
+  [{ agents: { main: { allowlist: [{ pattern: "ls", argPattern: "words:-l" }] } } }, /argPattern is of another form/],
 ];
 for (const [document, error] of REFUSED) {
   test(`a document is refused whole: ${JSON.stringify(document)}`, () => {
@@ -48,4 +54,18 @@ test("entries for every agent count for each, and the strictest limit holds", ()
   assert.deepEqual(allowlist.limits("main"), { security: "allowlist", ask: "on-miss" });
   assert.deepEqual(allowlist.limits("other"), { security: "full", ask: "on-miss" });
   assert.deepEqual(open().limits("main"), {});
+});
+
+test("a full allowlist loses the program that was added first, and the log names it", () => {
+  const warnings: unknown[] = [];
+  const log = { ...silentLog, warn: (_message: string, fields?: object) => void warnings.push(fields) };
+  const programs = Array.from({ length: LIMITS.allowedPrograms }, (_, index) => ({
+    pattern: `p${index}`,
+    lastUsedAt: index === 0 ? 9 : 1,
+  }));
+  const allowlist = open({ version: 1, agents: { main: { allowlist: programs } } }, log);
+  allowlist.add("main", [{ pattern: "new" }], "new");
+  const kept = allowlist.entries("main").map(({ pattern }) => pattern);
+  assert.deepEqual([kept.length, kept[0], kept.at(-1)], [LIMITS.allowedPrograms, "p1", "new"]);
+  assert.deepEqual(warnings, [{ agent: "main", dropped: ["p0"] }]);
 });

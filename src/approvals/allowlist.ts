@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { detailError, GatewayError } from "../core/errors.ts";
+import { parseArgPattern } from "../core/arg-pattern.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 
 /** One program that is always allowed. */
@@ -13,6 +15,7 @@ export type AllowlistEntry = {
   source?: "allow-always";
   /** The command for which a person allowed it. */
   commandText?: string;
+  /** When it was added. */
   lastUsedAt?: number;
   lastUsedCommand?: string;
   lastResolvedPath?: string;
@@ -37,7 +40,7 @@ const EMPTY: AllowlistDocument = { version: 1, defaults: {}, agents: {} };
 /** Every agent. */
 const ALL = "*";
 
-export type AllowlistDeps = { keyValue: KeyValueStore; now: () => number };
+export type AllowlistDeps = { keyValue: KeyValueStore; now: () => number; log: Log };
 
 /** The programs that people always allow, and how far commands may go at all. */
 export class CommandAllowlist {
@@ -78,7 +81,7 @@ export class CommandAllowlist {
     this.#set(document);
   }
 
-  /** Adds what a person always allows. Inside a `store.write`. */
+  /** Adds what a person always allows; beyond the limit the oldest go. Inside a `store.write`. */
   add(agentId: string, patterns: readonly Pick<AllowlistEntry, "pattern" | "argPattern">[], commandText: string): void {
     const { document } = this;
     const known = document.agents?.[agentId]?.allowlist ?? [];
@@ -94,7 +97,10 @@ export class CommandAllowlist {
         lastUsedAt: this.#deps.now(),
       }));
     if (added.length === 0) return;
-    const allowlist = [...known, ...added].toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0)).slice(-LIMITS.allowedPrograms);
+    const all = [...known, ...added];
+    const allowlist = all.slice(-LIMITS.allowedPrograms);
+    const dropped = all.slice(0, -LIMITS.allowedPrograms).map(({ pattern }) => pattern);
+    if (dropped.length > 0) this.#deps.log.warn("the allowlist is full, and its oldest programs were removed", { agent: agentId, dropped });
     this.#set({ ...document, agents: { ...document.agents, [agentId]: { ...document.agents?.[agentId], allowlist } } });
   }
 
@@ -115,10 +121,10 @@ function checkDocument({ socket, defaults = {}, agents = {} }: AllowlistDocument
     if (section.mcpTools && section.mcpTools.length > 0) throw noEffect(`${at}.mcpTools`, "this gateway runs no MCP servers");
     for (const [index, { pattern, argPattern }] of (section.allowlist ?? []).entries()) {
       if (pattern.trim() === "") throw invalid(`${at}.allowlist[${index}].pattern`, "is empty; it would allow nothing");
-      if (argPattern !== undefined && !argPattern.startsWith("words:"))
+      if (argPattern !== undefined && parseArgPattern(argPattern) === null)
         throw invalid(
           `${at}.allowlist[${index}].argPattern`,
-          "is a regular expression; only patterns that begin with `words:`, which answers of the kind allow-always leave, are read",
+          'is of another form than `words:["install","{path}"]`, which answers of the kind allow-always leave; regular expressions are not read',
         );
     }
   }

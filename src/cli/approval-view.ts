@@ -1,4 +1,4 @@
-import { tryParseJson } from "../core/json.ts";
+import { parseArgPattern } from "../core/arg-pattern.ts";
 import type { Output } from "./output.ts";
 import { formatAge, revealLine, revealText, truncateText } from "./terminal-text.ts";
 
@@ -67,15 +67,9 @@ export function endingText(ending: ApprovalEnding, now: number): string {
 /** `words:["install","{path}"]` -> `install {path}`. */
 export function argumentsText({ argPattern }: AllowedPattern): string {
   if (argPattern === undefined) return "any arguments";
-  const words = readWords(argPattern);
+  const words = parseArgPattern(argPattern);
   if (words === null) return argPattern;
   return words.length === 0 ? "no arguments" : words.join(" ");
-}
-
-/** Null for what this gateway did not write. */
-function readWords(argPattern: string): readonly string[] | null {
-  const words = argPattern.startsWith("words:") ? tryParseJson(argPattern.slice("words:".length)) : null;
-  return Array.isArray(words) && words.every((word) => typeof word === "string") ? words : null;
 }
 
 /** The whole command and what deserves attention; nothing is cut, because the answer covers all of it. */

@@ -122,16 +122,17 @@ function composeSettings({ base, loaded, options }: ComposeInput) {
 
 /** Questions to people about commands, and what they always allow. */
 function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals } {
-  const { bus, clock, log, metrics } = base;
+  const { bus, clock, metrics } = base;
   const { approvalRows, keyValue, store } = storage;
-  const allowlist = new CommandAllowlist({ keyValue, now: () => clock.now() });
+  const log = base.log.child({ subsystem: "approvals" });
+  const allowlist = new CommandAllowlist({ keyValue, now: () => clock.now(), log });
   const approvals = new Approvals({
     rows: approvalRows,
     allowlist,
     write: (change) => store.write(change),
     bus,
     clock,
-    log: log.child({ subsystem: "approvals" }),
+    log,
     metrics,
     newId: randomUUID,
   });

@@ -23,7 +23,7 @@ export function openApprovals(
     new Bus<ApprovalEvents>((err) => {
       throw err;
     });
-  const allowlist = new CommandAllowlist({ keyValue: createKeyValueStore(store), now: () => clock.now() });
+  const allowlist = new CommandAllowlist({ keyValue: createKeyValueStore(store), now: () => clock.now(), log });
   const write = <T>(change: () => T): Promise<T> => store.write(change);
   const rows = createApprovalRows(store);
   return {

@@ -1,4 +1,5 @@
 /** Questions about commands as the page shows them: what the gateway sends, and the words for it. Pure. */
+import { parseArgPattern } from "../../src/core/arg-pattern.ts";
 
 export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
 
@@ -142,31 +143,17 @@ function answererText({ by, isOwn }: { by: string | null; isOwn?: boolean }, dev
   return DEVICE_ID.test(by) ? ` by another device (${by.slice(0, SHOWN_ID_CHARS)})` : ` by ${by}`;
 }
 
-const WORDS = "words:";
-
-/** The arguments of a pattern; null for one without any or of a form that only the gateway knows. */
-function argumentsOf(argPattern: string): readonly string[] | null {
-  if (!argPattern.startsWith(WORDS)) return null;
-  try {
-    const words: unknown = JSON.parse(argPattern.slice(WORDS.length));
-    return Array.isArray(words) && words.every((word) => typeof word === "string") ? words : null;
-  } catch (error) {
-    console.info("The arguments of a pattern cannot be read.", error);
-    return null;
-  }
-}
-
 const quoted = (word: string): string => (/^[\w@%+=:,./{}~^-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
 /** What a pattern allows: "/usr/bin/git push origin", "/usr/bin/make with any arguments". */
 export function patternText({ pattern, argPattern }: AllowedProgram): string {
   if (argPattern === undefined) return `${pattern} with any arguments`;
-  const words = argumentsOf(argPattern);
+  const words = parseArgPattern(argPattern);
   return words === null ? `${pattern} ${argPattern}` : [pattern, ...words].map(quoted).join(" ");
 }
 
 /** Whether a pattern has a place for files of the workspace. */
-export const hasPathPlace = ({ argPattern = "" }: AllowedProgram): boolean => argumentsOf(argPattern)?.includes("{path}") === true;
+export const hasPathPlace = ({ argPattern = "" }: AllowedProgram): boolean => parseArgPattern(argPattern)?.includes("{path}") === true;
 
 const MINUTE_MS = 60_000;
 

@@ -1,3 +1,4 @@
+import { toArgPattern } from "../../core/arg-pattern.ts";
 import type { COMMAND_MODES } from "../../core/command-modes.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import { isShellBuiltIn, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
@@ -51,7 +52,7 @@ export function matches({ pattern, argPattern }: AllowedProgram, program: Planne
   const { name, path, shape, isChangeable } = program;
   if (path === null || isChangeable || runsOtherPrograms(path) || runsOtherPrograms(name)) return false;
   const isNamed = pattern.includes("/") ? matchesPath(pattern, path) : pattern === name;
-  return isNamed && (argPattern === undefined || argPattern === argPatternOf(shape));
+  return isNamed && (argPattern === undefined || argPattern === toArgPattern(shape));
 }
 
 /** Why a pattern can never allow a program, as the end of a sentence about it; null when it can. Looks at no file. Pure. */
@@ -88,9 +89,6 @@ function matchesName(pattern: string, name: string): boolean {
   return true;
 }
 
-/** The arguments of a command as an entry of the allowlist has them. Pure. */
-export const argPatternOf = (shape: readonly string[]): string => `words:${JSON.stringify(shape)}`;
-
 const isAllowable = ({ path, name, isChangeable }: PlannedProgram): boolean =>
   !isChangeable && !runsOtherPrograms(path!) && !runsOtherPrograms(name);
 
@@ -99,7 +97,7 @@ export function patternsOf({ programs }: CommandPlan): readonly { pattern: strin
   if (programs === null) return null;
   const started = programs.filter((each) => each.path !== null);
   if (started.length === 0 || !started.every(isAllowable)) return null;
-  return started.map(({ path, shape }) => ({ pattern: path!, argPattern: argPatternOf(shape) }));
+  return started.map(({ path, shape }) => ({ pattern: path!, argPattern: toArgPattern(shape) }));
 }
 
 /**

@@ -8,7 +8,8 @@ import { silentLog } from "../../core/log.ts";
 import { asId } from "../../core/ids.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { argPatternOf, type AllowedProgram } from "./decide.ts";
+import { toArgPattern } from "../../core/arg-pattern.ts";
+import type { AllowedProgram } from "./decide.ts";
 import { SettingsCommandGate, type CommandAnswer, type CommandQuestion, type CommandSettings } from "./gate.ts";
 
 const PATH = "/usr/bin:/bin";
@@ -174,10 +175,10 @@ const ALLOWLISTS: readonly [entry: AllowedProgram, command: string, isAllowed: b
   [{ pattern: "touch" }, "touch b && ls", true],
   [{ pattern: "touch" }, "touch b && mkdir c", false],
   [{ pattern: "touch" }, "touch b > c", false],
-  [{ pattern: "touch", argPattern: argPatternOf(["{path}"]) }, "touch ./b", true],
-  [{ pattern: "touch", argPattern: argPatternOf(["{path}"]) }, "touch a.txt ./b src/c", true],
-  [{ pattern: "touch", argPattern: argPatternOf(["{path}"]) }, "touch ../b", false],
-  [{ pattern: "touch", argPattern: argPatternOf(["{path}"]) }, "touch -a ./b", false],
+  [{ pattern: "touch", argPattern: toArgPattern(["{path}"]) }, "touch ./b", true],
+  [{ pattern: "touch", argPattern: toArgPattern(["{path}"]) }, "touch a.txt ./b src/c", true],
+  [{ pattern: "touch", argPattern: toArgPattern(["{path}"]) }, "touch ../b", false],
+  [{ pattern: "touch", argPattern: toArgPattern(["{path}"]) }, "touch -a ./b", false],
   [{ pattern: "touch", argPattern: "^.*$" }, "touch b", false],
   [{ pattern: "run.sh" }, "./run.sh", false],
   ...["bash -c ls", "sh run.sh", "python3 -c 1", "env ls", "find . -delete", "xargs ls", "timeout 5 ls", "git status", "npm test", "make", "awk 1", "sed p a.txt", "tar tf x", "perl -e 1", "node -e 1", "ssh h", "sudo ls"].map(

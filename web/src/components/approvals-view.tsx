@@ -177,14 +177,18 @@ function AllowlistRow({ agentId, entry }: { agentId: string; entry: AllowlistEnt
           <code dir="ltr">{text}</code>
           <span class="tag">{agentId === "*" ? "all agents" : agentId}</span>
         </p>
-        <p class="hint">
-          {commandText !== undefined && (
-            <>
-              Allowed for <code dir="ltr">{toVisibleText(commandText)}</code>.{" "}
-            </>
-          )}
-          {lastUsedAt !== undefined && `Used ${agoText(lastUsedAt)}.`}
-        </p>
+        {(commandText ?? lastUsedAt) !== undefined && (
+          <p class="hint">
+            Allowed
+            {commandText !== undefined && (
+              <>
+                {" "}
+                for <code dir="ltr">{toVisibleText(commandText)}</code>
+              </>
+            )}
+            {lastUsedAt !== undefined && ` ${agoText(lastUsedAt)}`}.
+          </p>
+        )}
       </div>
       <button
         type="button"
