@@ -341,6 +341,9 @@ export async function openBeneath(root: string, path: string): Promise<FileHandl
 /** Whether `path` lies below `root`; both are absolute and free of links. Pure. */
 export const isBeneath = (root: string, path: string): boolean => path.startsWith(root.endsWith(sep) ? root : root + sep);
 
+/** Whether `path` is `root` or lies below it; both as above. Pure. */
+export const isAtOrBeneath = (root: string, path: string): boolean => path === root || isBeneath(root, path);
+
 /** Where the opened file lies. Without /proc: where `path` leads now, provided that it is still the same file. */
 async function openedPath(handle: FileHandle, path: string): Promise<string> {
   try {

@@ -11,6 +11,16 @@ export const toWellFormed = (text: string): string => {
   return formed.includes("\0") ? formed.replaceAll("\0", "") : formed;
 };
 
+/** The length of the longest run of backticks. */
+export function longestBackticks(text: string): number {
+  let longest = 0;
+  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
+  return longest;
+}
+
+/** The line before and behind a text as a block of code in Markdown, which the text cannot end. */
+export const codeFence = (text: string): string => "`".repeat(Math.max(3, longestBackticks(text) + 1));
+
 /** The text with one mark at its end: its own, or a full stop. */
 export const toSentence = (text: string): string => text.replace(/[.!?]*$/, (marks) => marks[0] ?? ".");
 

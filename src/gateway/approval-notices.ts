@@ -1,6 +1,7 @@
 import type { Approvals } from "../approvals/approvals.ts";
 import { allowedDecisions, shortId } from "../approvals/approvals.ts";
 import { reasonOf } from "../core/errors.ts";
+import { codeFence } from "../core/text.ts";
 import type { ApprovalRow } from "../store/approvals.ts";
 import { conversationOf } from "../turns/outbound.ts";
 import type { Payload } from "../turns/submission.ts";
@@ -73,7 +74,7 @@ function toQuestion({ id, subject }: ApprovalRow): string {
   const { commandText, cwd, warnings } = subject;
   const shown =
     commandText.length > COMMAND_CHARS ? `${commandText.slice(0, COMMAND_CHARS)}\n[cut: ${commandText.length} characters]` : commandText;
-  const fence = "`".repeat(Math.max(3, ...[...commandText.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1)));
+  const fence = codeFence(commandText);
   return [
     `May I run this in ${cwd}? (${shortId(id)})`,
     `${fence}\n${shown}\n${fence}`,

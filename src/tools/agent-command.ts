@@ -17,6 +17,8 @@ export type AgentCommandOptions = {
   /** Where output that is longer than a result is kept. */
   outputDir: string;
   timeoutSeconds: number;
+  /** Whether it is started in a terminal. */
+  isTerminal: boolean;
   watcher: GroupWatcher;
   clock: Pick<Clock, "after" | "monotonic">;
   /** Called after each piece of output. */
@@ -44,7 +46,7 @@ export class AgentCommand {
   readonly #options: AgentCommandOptions;
   readonly #stopping = new AbortController();
   readonly #ended = Promise.withResolvers<CommandEnd>();
-  #output: CommandOutput;
+  readonly #output: CommandOutput;
   #inputKind: CommandInput["kind"] = "none";
   #input: Writable | null = null;
   #pid = 0;
@@ -62,7 +64,7 @@ export class AgentCommand {
     this.caller = options.caller;
     this.text = options.text;
     this.timeoutSeconds = options.timeoutSeconds;
-    this.#output = new CommandOutput({ directory: options.outputDir });
+    this.#output = new CommandOutput({ directory: options.outputDir, isTerminal: options.isTerminal });
     // A command that nothing waits for may fail as well.
     this.#ended.promise.catch(() => {});
   }
@@ -101,9 +103,7 @@ export class AgentCommand {
 
   /** Resolves when it runs, or was stopped before. Rejects when it cannot be started. */
   async start({ argv, cwd, env, inputs }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
-    const { clock, watcher, outputDir } = this.#options;
-    const isTerminal = input.kind === "terminal";
-    this.#output = new CommandOutput({ directory: outputDir, isTerminal });
+    const { clock, watcher } = this.#options;
     this.#inputKind = input.kind;
     this.#startedAt = clock.monotonic();
     const running = await startCommand({
@@ -118,7 +118,7 @@ export class AgentCommand {
       log,
       onOutput: (chunk) => this.#onOutput(chunk),
       ...(input.kind === "pipe" && { input: "pipe" }),
-      ...(isTerminal && { terminal: input.program }),
+      ...(input.kind === "terminal" && { terminal: input.program }),
     });
     this.#pid = running.pid;
     this.#input = running.input;

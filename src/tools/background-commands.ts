@@ -38,7 +38,7 @@ export class BackgroundCommands {
   }
 
   /** A command that is not started yet, and not in the background. */
-  create(options: Pick<AgentCommandOptions, "caller" | "text" | "timeoutSeconds" | "onOutput">): AgentCommand {
+  create(options: Pick<AgentCommandOptions, "caller" | "text" | "timeoutSeconds" | "isTerminal" | "onOutput">): AgentCommand {
     const { outputDir, watcher, clock } = this.#options;
     return new AgentCommand({ ...options, outputDir, watcher, clock });
   }

@@ -5,7 +5,7 @@ import { ensureDirectorySync } from "../core/files.ts";
 import { reasonOf } from "../core/errors.ts";
 import { clip } from "../core/text.ts";
 import { TOOL_LIMITS } from "./limits.ts";
-import { characterStart, formatBytes, keepLastChars } from "./truncation.ts";
+import { characterStart, formatBytes, incompleteCharacter, keepLastChars } from "./truncation.ts";
 
 /** UTF-8 has at most three bytes for each character of a text. */
 const BYTES_PER_CHAR = 3;
@@ -247,18 +247,6 @@ const countLines = (text: string): number => text.split("\n").length - (text.end
 function keepFirstChars(text: string, maxChars: number): string {
   const part = clip(text, maxChars);
   return part.slice(0, part.lastIndexOf("\n") + 1) || part;
-}
-
-/** How many bytes at the end are the beginning of a character. */
-function incompleteCharacter(bytes: Buffer): number {
-  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
-    const byte = bytes[bytes.length - back]!;
-    // 10xxxxxx continues a character; 110xxxxx, 1110xxxx and 11110xxx begin one of two, three and four bytes.
-    if ((byte & 0xc0) === 0x80) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? back : 0;
-  }
-  return 0;
 }
 
 /** Longer ones are rare, and then a part of one is shown. */

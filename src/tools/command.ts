@@ -24,8 +24,6 @@ export type CommandOptions = {
   /** The program and its arguments. */
   argv: readonly string[];
   cwd: string;
-  /** A descriptor that the command reads as its input; without one the input is empty. */
-  stdin?: number;
   env: Readonly<Record<string, string>>;
   timeoutMs: number | undefined;
   signal: AbortSignal;

@@ -1,4 +1,5 @@
 import { TextDecoder } from "node:util";
+import { incompleteCharacter } from "./truncation.ts";
 
 /** Bytes in which a page may name its encoding. */
 const DECLARATION_BYTES = 1_024;
@@ -42,12 +43,4 @@ function declaredIn(bytes: Uint8Array): string | null {
 }
 
 /** Without the first bytes of a character at the end, which a file that was cut may have. */
-function withoutPart(bytes: Uint8Array): Uint8Array {
-  for (let length = 1; length <= 3 && length <= bytes.length; length++) {
-    const byte = bytes[bytes.length - length]!;
-    if ((byte & 0xc0) === 0x80) continue;
-    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return needed > length ? bytes.subarray(0, -length) : bytes;
-  }
-  return bytes;
-}
+const withoutPart = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, bytes.length - incompleteCharacter(bytes));

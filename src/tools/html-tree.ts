@@ -29,7 +29,8 @@ type AttributeName = (typeof KEPT_ATTRIBUTES)[number];
 export type Attributes = Readonly<Partial<Record<AttributeName, string>>>;
 const isKept = (name: string): name is AttributeName => KEPT_ATTRIBUTES.some((each) => each === name);
 
-const setOf = (names: string): ReadonlySet<string> => new Set(names.split(" "));
+/** The words of a text. */
+export const setOf = (names: string): ReadonlySet<string> => new Set(names.split(" "));
 
 const VOID = setOf("area base br col embed hr img input link meta param source track wbr");
 /** Nothing in them is text of the page. */

@@ -1,6 +1,6 @@
 import { readlink, realpath } from "node:fs/promises";
 import { dirname, isAbsolute, resolve, sep } from "node:path";
-import { errnoOf, isAbsent, isBeneath } from "../core/files.ts";
+import { errnoOf, isAbsent, isAtOrBeneath } from "../core/files.ts";
 import type { HeldDirectory, HoldDirectory } from "../core/held-directory.ts";
 
 /** As many links as Linux follows in one path. */
@@ -50,7 +50,7 @@ export class Roots {
 }
 
 function locateIn(roots: readonly string[], path: string): Location | null {
-  const root = roots.find((each) => each === path || isBeneath(each, path));
+  const root = roots.find((each) => isAtOrBeneath(each, path));
   return root === undefined ? null : { root, names: path.slice(root.length).split(sep).filter(isName) };
 }
 

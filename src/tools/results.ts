@@ -1,3 +1,4 @@
+import { GatewayError } from "../core/errors.ts";
 import { clip } from "../core/text.ts";
 import { fileProblemOf } from "../core/files.ts";
 import { TOOL_LIMITS } from "./limits.ts";
@@ -11,6 +12,9 @@ export function quote(text: string): string {
   const short = clip(text, TOOL_LIMITS.quotedChars);
   return JSON.stringify(short.length < text.length ? `${short}...` : short);
 }
+
+/** What to do about an error, as one more sentence after a blank; empty when the error does not say. */
+export const fixOf = (err: unknown): string => (err instanceof GatewayError && err.fix !== undefined ? ` ${err.fix}` : "");
 
 /** A call that was stopped before it changed anything. */
 export const stoppedError = (): Error => new Error("The call was stopped.");

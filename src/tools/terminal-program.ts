@@ -1,10 +1,8 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../core/clock.ts";
-import { errnoOf } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
 import { runCommand } from "./command.ts";
+import { executableAt } from "./executable.ts";
 import type { GroupWatcher } from "./group-watcher.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 
@@ -36,7 +34,7 @@ export class TerminalProgram {
   async #search(log: Log, signal: AbortSignal): Promise<string | null> {
     for (const directory of (this.#options.env["PATH"] ?? "").split(":").filter((each) => each.startsWith("/"))) {
       const path = join(directory, "script");
-      if ((await isExecutable(path)) && (await this.#isOfUtilLinux(path, log, signal))) return path;
+      if ((await executableAt(path)) !== undefined && (await this.#isOfUtilLinux(path, log, signal))) return path;
     }
     return null;
   }
@@ -47,15 +45,5 @@ export class TerminalProgram {
     const timeoutMs = TOOL_LIMITS.terminalProgramMs;
     await runCommand({ ...this.#options, argv, cwd: "/", timeoutMs, signal, log, onOutput: (chunk) => void chunks.push(chunk) });
     return Buffer.concat(chunks).includes("util-linux");
-  }
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch (err) {
-    if (["ENOENT", "ENOTDIR", "EACCES"].includes(errnoOf(err))) return false;
-    throw err;
   }
 }

@@ -56,6 +56,18 @@ export function characterStart(bytes: Uint8Array, start: number): number {
   return at;
 }
 
+/** How many bytes at the end are the beginning of a UTF-8 character. Pure. */
+export function incompleteCharacter(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back]!;
+    // 10xxxxxx continues a character; 110xxxxx, 1110xxxx and 11110xxx begin one of two, three and four bytes.
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}
+
 /** A size for people: `12 bytes`, `50.0 KB`, `4.5 MB`. Pure. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1_024) return `${bytes} bytes`;

@@ -27,8 +27,8 @@ test("the settings are the same whether or not the configuration has the section
 test("a tool is on unless its own key says otherwise", () => {
   const { config } = load({ web: { fetch: { enabled: false } } });
   assert.deepEqual(
-    ["web_fetch", "web_search", "read"].map((tool) => isWebToolEnabled(config, tool)),
-    [false, true, true],
+    (["web_fetch", "web_search"] as const).map((tool) => isWebToolEnabled(config, tool)),
+    [false, true],
   );
   assert.equal(isWebToolEnabled(load({ web: { search: { enabled: false } } }).config, "web_search"), false);
   assert.equal(isWebToolEnabled(load(undefined).config, "web_fetch"), true);

@@ -10,8 +10,6 @@ export const webFetchConfig = (config: Pick<Config, "tools">): WebFetchConfig =>
 /** The settings of `web_search`, complete. Pure. */
 export const webSearchConfig = (config: Pick<Config, "tools">): WebSearchConfig => config.tools?.web?.search ?? WEB_SEARCH_DEFAULTS;
 
-/** Whether the configuration leaves a tool on; true for tools that do not read the web. Pure. */
-export function isWebToolEnabled(config: Pick<Config, "tools">, tool: string): boolean {
-  if (tool === "web_fetch") return webFetchConfig(config).enabled;
-  return tool === "web_search" ? webSearchConfig(config).enabled : true;
-}
+/** Whether the configuration leaves a tool of the web on. Pure. */
+export const isWebToolEnabled = (config: Pick<Config, "tools">, tool: keyof typeof WEB_TOOL_KEYS): boolean =>
+  (tool === "web_fetch" ? webFetchConfig(config) : webSearchConfig(config)).enabled;

@@ -45,8 +45,8 @@ export const EXEC_MUTANTS: readonly Mutant[] = [
     invariant: 8,
     breaks: "a command runs in the workspace or in a directory that the settings name",
     file: "src/tools/exec/working-directory.ts",
-    text: "if (isInside(await toReal(root), real)) return real;",
-    broken: "if (isInside(await toReal(root), real) || root !== real) return real;",
+    text: "if (isAtOrBeneath(await toReal(root), real)) return real;",
+    broken: "if (isAtOrBeneath(await toReal(root), real) || root !== real) return real;",
     tests: [WORKDIR],
   },
   {

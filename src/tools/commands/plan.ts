@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, constants, open, readlink, realpath, stat } from "node:fs/promises";
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from "node:path";
-import { errnoOf, isAbsent, isBeneath } from "../../core/files.ts";
+import { errnoOf, isAbsent, isAtOrBeneath } from "../../core/files.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
+import { executableAt } from "../executable.ts";
 import { isShellBuiltIn } from "./programs.ts";
 import { parseShellText, type SimpleCommand } from "./shell-text.ts";
 
@@ -97,7 +98,7 @@ async function targetOf(path: string): Promise<string | null> {
 }
 
 /** Whether a real path lies in one of the directories. */
-export const isWithin = (path: string, roots: readonly string[]): boolean => roots.some((root) => path === root || isBeneath(root, path));
+export const isWithin = (path: string, roots: readonly string[]): boolean => roots.some((root) => isAtOrBeneath(root, path));
 
 async function findPrograms(commands: readonly SimpleCommand[], input: PlanInput, reach: Reach): Promise<readonly PlannedProgram[] | null> {
   const roots = await Promise.all([reach.workspace, ...reach.outside].map(realPathOf));
@@ -141,17 +142,6 @@ async function findProgram(name: string, cwd: string, searched: string): Promise
     if (path !== undefined) return path;
   }
   return undefined;
-}
-
-async function executableAt(path: string): Promise<string | undefined> {
-  try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile() ? await realpath(path) : undefined;
-  } catch (err) {
-    const { code } = err as NodeJS.ErrnoException;
-    if (isAbsent(err) || code === "EACCES" || code === "ELOOP" || code === "ENAMETOOLONG") return undefined;
-    throw err;
-  }
 }
 
 /** In a shape: one or more arguments that name something in the workspace. */

@@ -87,6 +87,7 @@ export function createExecTool(options: ExecOptions): Tool {
       caller,
       text: wanted.command,
       timeoutSeconds: wanted.timeoutSeconds,
+      isTerminal: wanted.isTerminal,
       onOutput: () => updates.schedule(),
     });
     const stop = (): void => command.stop();

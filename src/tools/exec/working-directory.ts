@@ -1,5 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
-import { isAbsent, isBeneath } from "../../core/files.ts";
+import { isAbsent, isAtOrBeneath } from "../../core/files.ts";
 import { resolvePath } from "../paths.ts";
 import { fileError } from "../results.ts";
 
@@ -20,11 +20,9 @@ export async function findWorkingDirectory(given: string, roots: Roots): Promise
   } catch (err) {
     throw fileError("run a command in", path, err);
   }
-  for (const root of [roots.workspace, ...roots.outside]) if (isInside(await toReal(root), real)) return real;
+  for (const root of [roots.workspace, ...roots.outside]) if (isAtOrBeneath(await toReal(root), real)) return real;
   throw new Error(`Cannot run a command in ${path}: it is outside the workspace ${roots.workspace}. Nothing was run.`);
 }
-
-const isInside = (root: string, path: string): boolean => path === root || isBeneath(root, path);
 
 /** A root that does not exist contains nothing. */
 async function toReal(root: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { existsSync, readlinkSync } from "node:fs";
 import { normalize } from "node:path";
-import { errnoOf, isAbsent, isBeneath } from "../../core/files.ts";
+import { errnoOf, isAbsent, isAtOrBeneath, isBeneath } from "../../core/files.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import type { SandboxRequest } from "../sandbox.ts";
 import type { SourceOf } from "./other-user.ts";
@@ -52,11 +52,9 @@ const SMALL_FILES: Readonly<Record<string, string>> = {
   "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
 };
 
-const isIn = (directory: string, path: string): boolean => path === directory || isBeneath(directory, path);
-
 /** Throws when a path of the request would show or change what must stay out of reach. `hidden`: what no command may reach. */
 export function checkPaths({ workspace, cwd, readable }: SandboxRequest, hidden: readonly string[]): void {
-  if (!isIn(workspace, cwd))
+  if (!isAtOrBeneath(workspace, cwd))
     throw new Error(`Cannot run a command in ${cwd}: it is outside of the workspace ${workspace}. Choose a directory in the workspace.`);
   for (const path of [workspace, ...readable]) {
     const problem = findProblem(path, hidden);
@@ -67,11 +65,11 @@ export function checkPaths({ workspace, cwd, readable }: SandboxRequest, hidden:
 function findProblem(path: string, hidden: readonly string[]): string | null {
   if (!path.startsWith("/") || path.includes("\0") || normalize(path) !== path || (path.length > 1 && path.endsWith("/")))
     return "it is not an absolute path without detours.";
-  const covered = hidden.find((each) => isIn(path, each));
+  const covered = hidden.find((each) => isAtOrBeneath(path, each));
   if (covered !== undefined) return `it contains ${covered}, which no command may reach. Choose a directory beside or below that.`;
-  const system = SYSTEM_PATHS.find((each) => isIn(path, each));
+  const system = SYSTEM_PATHS.find((each) => isAtOrBeneath(path, each));
   if (system !== undefined) return `it contains ${system}. Choose another directory.`;
-  const kernel = KERNEL_PATHS.find((each) => isIn(each, path));
+  const kernel = KERNEL_PATHS.find((each) => isAtOrBeneath(each, path));
   if (kernel !== undefined && !isBeneath("/dev/shm", path)) return `${kernel} is an interface of the kernel. Choose another directory.`;
   return null;
 }
@@ -106,7 +104,7 @@ export function requestMounts(request: SandboxRequest, sourceOf: SourceOf): Moun
   const { workspace, workspaceAccess, readable, network } = request;
   return [
     { path: workspace, options: [workspaceAccess === "rw" ? "--bind" : "--ro-bind", sourceOf(workspace), workspace] },
-    ...readable.filter((path) => !isIn(workspace, path)).map((path) => ({ path, options: ["--ro-bind", sourceOf(path), path] })),
+    ...readable.filter((path) => !isAtOrBeneath(workspace, path)).map((path) => ({ path, options: ["--ro-bind", sourceOf(path), path] })),
     ...(network ? NETWORK_PATHS.map((path) => ({ path, options: ["--ro-bind-try", path, path] })) : []),
     ...homeMount(request),
   ];
@@ -117,7 +115,7 @@ function homeMount({ env, workspace, readable }: SandboxRequest): Mount[] {
   const home = env["HOME"];
   if (home === undefined || findProblem(home, []) !== null) return [];
   const shown = [workspace, ...readable, ...SYSTEM_PATHS, "/tmp"];
-  return shown.some((path) => isIn(path, home)) ? [] : [temporary(home, TOOL_LIMITS.sandboxHomeBytes)];
+  return shown.some((path) => isAtOrBeneath(path, home)) ? [] : [temporary(home, TOOL_LIMITS.sandboxHomeBytes)];
 }
 
 /** The small files of a sandbox. One with the host's network has the host's names. */

@@ -54,7 +54,7 @@ export async function probeSandbox({ hidden, directory, log, clock = systemClock
   try {
     const userId = process.getuid!();
     const isRoot = isRootOfHost(userId);
-    const { programs, missing } = findPrograms(isRoot ? [...PROGRAMS, ...ROOT_PROGRAMS] : PROGRAMS);
+    const { programs, missing } = await findPrograms(isRoot ? [...PROGRAMS, ...ROOT_PROGRAMS] : PROGRAMS);
     if (missing !== undefined) return unavailable(`${missing} is not installed`, INSTALL[missing]);
     const version = await readVersion(programs.bwrap, trial);
     const otherUser = isRoot ? createOtherUser(programs, arch) : null;

@@ -1,6 +1,5 @@
-import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isAbsent } from "../../core/files.ts";
+import { executableAt } from "../executable.ts";
 
 /** What every sandbox needs, and what one of root needs besides. */
 export const PROGRAMS = ["bwrap", "choom", "prlimit"] as const;
@@ -21,22 +20,17 @@ export const INSTALL: Readonly<Record<Program, string>> = {
 /** Not the directories of PATH, which may lead into a workspace. */
 const PROGRAM_DIRECTORIES = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
 
-/** Absolute paths of programs; `missing` is the first that is not installed. */
-export function findPrograms(names: readonly Program[]): { programs: Record<Program, string>; missing: Program | undefined } {
+/** Absolute paths of programs, as they are found: some are links to one program that goes by its name. `missing` is the first that is not installed. */
+export async function findPrograms(
+  names: readonly Program[],
+): Promise<{ programs: Record<Program, string>; missing: Program | undefined }> {
   const programs: Partial<Record<Program, string>> = {};
   for (const name of names) {
-    const path = PROGRAM_DIRECTORIES.map((directory) => join(directory, name)).find(isExecutable);
-    if (path !== undefined) programs[name] = path;
+    for (const path of PROGRAM_DIRECTORIES.map((directory) => join(directory, name))) {
+      if ((await executableAt(path)) === undefined) continue;
+      programs[name] = path;
+      break;
+    }
   }
   return { programs: programs as Record<Program, string>, missing: names.find((name) => programs[name] === undefined) };
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch (err) {
-    if (isAbsent(err) || errnoOf(err) === "EACCES") return false;
-    throw err;
-  }
 }

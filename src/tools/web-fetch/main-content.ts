@@ -1,10 +1,8 @@
-import { isHeading, type HtmlElement, type HtmlNode } from "../html-tree.ts";
+import { isHeading, setOf, type HtmlElement, type HtmlNode } from "../html-tree.ts";
 
 /** Characters without white space, outside of links and in them. */
 type Weight = { text: number; link: number; links: number };
 type Weights = ReadonlyMap<HtmlElement, Weight>;
-
-const setOf = (names: string): ReadonlySet<string> => new Set(names.split(" "));
 
 const SURROUNDING_NAMES = setOf("nav footer aside");
 const SURROUNDING_ROLES = setOf("navigation banner contentinfo complementary search menu menubar toolbar dialog alertdialog");

@@ -1,4 +1,4 @@
-import { clip } from "../../core/text.ts";
+import { clip, codeFence, longestBackticks } from "../../core/text.ts";
 import { isBlock, type HtmlElement, type HtmlNode } from "../html-tree.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
 import { readTable } from "./table.ts";
@@ -166,7 +166,7 @@ class PageWriter {
       .trimEnd();
     if (text.trim() === "") return;
     this.#gap();
-    const fence = this.#isMarkdown ? fenceFor(text) : "";
+    const fence = this.#isMarkdown ? codeFence(text) : "";
     if (fence !== "") this.#line(fence + languageOf(element));
     for (const line of text.split(/\r?\n/)) this.#line(line);
     if (fence !== "") this.#line(fence);
@@ -256,16 +256,8 @@ const toLine = (text: string): string =>
 function toCode(raw: string): string {
   const text = raw.replaceAll(WHITE_SPACE, " ").trim();
   if (text === "") return "";
-  const fence = "`".repeat(longestRun(text) + 1);
+  const fence = "`".repeat(longestBackticks(text) + 1);
   return fence.length === 1 ? `\`${text}\`` : `${fence} ${text} ${fence}`;
-}
-
-const fenceFor = (text: string): string => "`".repeat(Math.max(3, longestRun(text) + 1));
-
-function longestRun(text: string): number {
-  let longest = 0;
-  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
-  return longest;
 }
 
 /** A formula as its author wrote it, where the page has that. */

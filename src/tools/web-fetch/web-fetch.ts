@@ -1,10 +1,10 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
-import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { reasonOf } from "../../core/errors.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
 import { clip, toSentence } from "../../core/text.ts";
 import type { WebFetchConfig } from "../../config/schema.ts";
 import { guardedFetch, type GuardedFetch } from "../guarded-fetch.ts";
-import { errorResult, quote, stoppedError, textResult } from "../results.ts";
+import { errorResult, fixOf, quote, stoppedError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { frameWebContent, shownAddress } from "../untrusted-content.ts";
 import { WebCache } from "../web-cache.ts";
@@ -102,7 +102,6 @@ function readAddress(text: string): string | null {
 }
 
 const withoutFragment = (href: string): string => href.split("#", 1)[0]!;
-const fixOf = (err: unknown): string => (err instanceof GatewayError && err.fix !== undefined ? ` ${err.fix}` : "");
 /** Strings need at most two bytes for each character. */
 const sizeOf = ({ url, title, text }: Page): number => 2 * (url.length + title.length + text.length);
 

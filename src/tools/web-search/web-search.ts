@@ -1,12 +1,12 @@
 import { systemClock, type Clock } from "../../core/clock.ts";
-import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { reasonOf } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { clip, toSentence } from "../../core/text.ts";
 import type { WebSearchConfig } from "../../config/schema.ts";
 import { WEB_FETCH_DEFAULTS } from "../../config/schema/web-tools.ts";
 import { decodeText } from "../decode-text.ts";
 import { guardedFetch, type FetchedAnswer, type GuardedFetch } from "../guarded-fetch.ts";
-import { errorResult, stoppedError, textResult } from "../results.ts";
+import { errorResult, fixOf, stoppedError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { frameWebContent } from "../untrusted-content.ts";
 import { WebCache } from "../web-cache.ts";
@@ -101,8 +101,6 @@ export function createWebSearchTool({
     stop: () => threads.stop(),
   };
 }
-
-const fixOf = (err: unknown): string => (err instanceof GatewayError && err.fix !== undefined ? ` ${err.fix}` : "");
 
 /** Why a provider refused, and with what it said: some repeat the key. */
 function refusalOf({ status, bytes, charset, mimeType }: FetchedAnswer, { keySource, access }: ChosenProvider): string {
