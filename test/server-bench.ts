@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 import { WebSocket } from "ws";
 import type { AuthSettings } from "../src/auth/credentials.ts";
 import { devicePayload } from "../src/auth/device.ts";
@@ -39,6 +40,7 @@ export type ServerBench = {
   port: number;
   url: string;
   phase: { value: "starting" | "serving" | "stopping" };
+  /** May be called again. The end of the test file calls it too. */
   stop(): Promise<void>;
 };
 
@@ -52,6 +54,10 @@ export type ServerBenchOptions = {
   clock?: Clock;
   log?: Log;
 };
+
+const running = new Set<() => Promise<void>>();
+// A test that fails before its own stop must not keep its file running.
+after(() => Promise.all([...running].map((stop) => stop())));
 
 export async function startServerBench(options: ServerBenchOptions = {}): Promise<ServerBench> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "server-room-"));
@@ -106,6 +112,15 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
   });
   const { port } = await server.listen(["127.0.0.1"], 0);
   const opened = server;
+  const close = async (): Promise<void> => {
+    await opened.stop("test over");
+    auth.close();
+    store.close();
+    if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
+  };
+  let closed: Promise<void> | null = null;
+  const stop = (): Promise<void> => (closed ??= close().finally(() => running.delete(stop)));
+  running.add(stop);
   return {
     server,
     auth,
@@ -113,12 +128,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     port,
     url: `ws://127.0.0.1:${port}`,
     phase,
-    async stop() {
-      await opened.stop("test over");
-      auth.close();
-      store.close();
-      if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
