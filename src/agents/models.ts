@@ -7,7 +7,7 @@ import { LIMITS } from "../core/limits.ts";
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
-import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER } from "./pi/guide.ts";
+import { GUIDE_MODEL, GUIDE_NAME, GUIDE_PROVIDER } from "../core/guide-model.ts";
 import { modelName, type ModelRef } from "./runtime.ts";
 
 export type ProviderModel = {

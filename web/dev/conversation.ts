@@ -39,7 +39,7 @@ export type LiveRun = {
 export type Emit = (event: string, payload: Record<string, unknown>, sessionKey: string) => void;
 
 export const MODELS = [
-  { id: "guide", name: "Setup guide (scripted, not an AI model)", provider: "setup-guide", contextWindow: 32_000, available: true },
+  { id: "setup-guide", name: "Setup guide (scripted, not an AI model)", provider: "guide", contextWindow: 32_000, available: true },
   { id: "large-1", name: "Large One", provider: "example", contextWindow: 200_000, reasoning: true, available: true },
   { id: "small-1", name: "Small One", provider: "example", contextWindow: 64_000, available: true },
 ];
@@ -135,7 +135,7 @@ function toScript(message: string): readonly Step[] {
   if (message.includes("ask me")) {
     return [
       { do: "say", text: "I need your permission for that." },
-      { do: "ask", command: "git push origin main", result: "Everything up-to-date" },
+      { do: "ask", command: "mkdir -p garden/2026", result: "(no output)" },
       { do: "say", text: "That is all." },
     ];
   }
@@ -280,7 +280,7 @@ export class Conversations {
       totalCount: rows.length,
       hasMore: end < rows.length,
       nextOffset: end < rows.length ? end : null,
-      defaults: { model: "guide", modelProvider: "setup-guide" },
+      defaults: { model: "setup-guide", modelProvider: "guide" },
     };
   }
 
@@ -410,8 +410,8 @@ export class Conversations {
   async #toolWithQuestion(session: Session, run: LiveRun, step: Extract<Step, { do: "ask" }>, said: string): Promise<void> {
     const callId = `call_${run.seq}`;
     const { command } = step;
-    this.#agent(session, run, "tool", { phase: "start", toolCallId: callId, name: "bash", args: { command } });
-    const call = { type: "toolCall", id: callId, name: "bash", arguments: { command } };
+    this.#agent(session, run, "tool", { phase: "start", toolCallId: callId, name: "exec", args: { command } });
+    const call = { type: "toolCall", id: callId, name: "exec", arguments: { command } };
     this.add(
       session,
       { role: "assistant", content: [{ type: "text", text: said }, call], stopReason: "toolUse", model: "large-1" },
@@ -423,15 +423,15 @@ export class Conversations {
       runId: run.runId,
       callId,
       warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
-      patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["push","origin","main"]' }],
+      patterns: [{ pattern: "/usr/bin/mkdir", argPattern: 'words:["-p","{path}"]' }],
     });
     const ended = this.#approvals.ended(id);
     this.#agent(session, run, "lifecycle", { phase: "waiting-approval", approvalId: id, toolCallId: callId });
     const isAllowed = (await ended) === "allowed";
     this.#agent(session, run, "lifecycle", { phase: "approval-resolved", approvalId: id, toolCallId: callId });
     const content = [{ type: "text", text: isAllowed ? step.result : "Not run: it was denied." }];
-    this.#agent(session, run, "tool", { phase: "result", toolCallId: callId, name: "bash", isError: !isAllowed, result: { content } });
-    this.add(session, { role: "toolResult", toolCallId: callId, toolName: "bash", content, isError: !isAllowed }, run.runId);
+    this.#agent(session, run, "tool", { phase: "result", toolCallId: callId, name: "exec", isError: !isAllowed, result: { content } });
+    this.add(session, { role: "toolResult", toolCallId: callId, toolName: "exec", content, isError: !isAllowed }, run.runId);
   }
 
   async #tool(session: Session, run: LiveRun, step: Extract<Step, { do: "tool" }>, said: string, thought: string): Promise<void> {

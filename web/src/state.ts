@@ -1,5 +1,6 @@
 /** Everything the page shows, as signals. Changes come from `live.ts` (the gateway) and `actions.ts` (the person). */
 import { computed, signal } from "@preact/signals";
+import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../src/core/guide-model.ts";
 import { isActive } from "./live-run.ts";
 import { chatLocationOf, titleOf, groupByDate } from "./session-list.ts";
 import { toItems } from "./transcript-items.ts";
@@ -120,16 +121,17 @@ export const answering = computed(() => {
   const id = draft === null ? (row?.model ?? defaults.value.model ?? null) : draftId.join("/");
   if (id === null || provider === null) return null;
   const known = modelRows.value.find((model) => model.id === id && model.provider === provider);
-  const scripted = isScripted(`${provider} ${id} ${known?.name ?? ""}`);
+  const scripted = isScripted({ provider });
   return { ref: `${provider}/${id}`, name: scripted ? "Setup guide" : (known?.name ?? id), provider, scripted };
 });
 
-export const isScripted = (words: string): boolean => /scripted|setup[ -]?guide/i.test(words);
+/** Whether a model is the built-in guide, which is a script. */
+export const isScripted = ({ provider }: { provider?: string }): boolean => provider === GUIDE_PROVIDER;
 
 /** The name that a person knows a model by. */
 export function modelLabel(id: string): string {
   const known = modelRows.value.find((model) => model.id === id);
-  if (isScripted(`${id} ${known?.provider ?? ""} ${known?.name ?? ""}`)) return "Setup guide";
+  if (isScripted(known ?? { provider: id === GUIDE_MODEL ? GUIDE_PROVIDER : "" })) return "Setup guide";
   return known?.name ?? id;
 }
 

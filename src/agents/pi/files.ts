@@ -11,7 +11,7 @@ import { silentLog, type Log } from "../../core/log.ts";
 import { makePrivateDir } from "../../core/private-dir.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
 import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
-import { GUIDE_MODEL, GUIDE_PROVIDER } from "./guide.ts";
+import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../core/guide-model.ts";
 import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 
 /** The configuration of Pi. `keys` never reach the disk, the environment or the arguments. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GUIDE_NAME, looksLikeKey, guideReply, type GuideFacts } from "./guide.ts";
+import { GUIDE_NAME } from "../../core/guide-model.ts";
+import { looksLikeKey, guideReply, type GuideFacts } from "./guide.ts";
 
 const facts: GuideFacts = {
   version: "1.2.3",

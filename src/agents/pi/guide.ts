@@ -3,6 +3,8 @@
  * never accepts a key. Pure text in, text out; it runs inside Pi as the provider `guide`.
  */
 
+import { GUIDE_NAME, GUIDE_PROVIDER } from "../../core/guide-model.ts";
+
 /** Live facts about the gateway. No secret may ever be in here: the answers go into chats. */
 export type GuideFacts = {
   version?: string;
@@ -19,10 +21,6 @@ export type GuideFacts = {
   /** Current problems, one sentence each. */
   problems?: readonly string[];
 };
-
-export const GUIDE_PROVIDER = "guide";
-export const GUIDE_MODEL = "setup-guide";
-export const GUIDE_NAME = "Setup guide (scripted, not an AI model)";
 
 type ProviderHelp = { label: string; variable: string; page: string };
 

@@ -81,7 +81,7 @@ function Options({ current, onDone }: { current: string | null; onDone: () => vo
       <div role="listbox" aria-label="Models">
         {models.map((model) => {
           const ref = `${model.provider}/${model.id}`;
-          const scripted = store.isScripted(`${ref} ${model.name ?? ""}`);
+          const scripted = store.isScripted(model);
           return (
             <button
               key={ref}

@@ -1,4 +1,5 @@
-import { GUIDE_MODEL, GUIDE_NAME, guideReply, type GuideFacts } from "../guide.ts";
+import { GUIDE_MODEL, GUIDE_NAME } from "../../../core/guide-model.ts";
+import { guideReply, type GuideFacts } from "../guide.ts";
 
 type GuideModel = { id: string; provider: string; api: string };
 type TextPart = { type: string; text?: string };

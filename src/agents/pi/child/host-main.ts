@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { LIMITS } from "../../../core/limits.ts";
-import { GUIDE_PROVIDER } from "../guide.ts";
+import { GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import { createJsonlSplitter } from "../jsonl.ts";
 import { HOST, type HostVitals, type ToolReply } from "../records.ts";
 import { guideProvider } from "./guide-provider.ts";

@@ -3,7 +3,8 @@
  * whose ids Pi generates; text of a sender cannot answer them. Without an answer there are no tools.
  */
 import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion, type ToolReply, type TurnGrant } from "../records.ts";
-import { GUIDE_PROVIDER, type GuideFacts } from "../guide.ts";
+import { GUIDE_PROVIDER } from "../../../core/guide-model.ts";
+import type { GuideFacts } from "../guide.ts";
 import { gatewayExtension, type ExtensionContext, type GatewayPort, type PiApi } from "./gateway-extension.ts";
 import { guideProvider } from "./guide-provider.ts";
 import { takeProviderKeys } from "./keys.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { GUIDE_MODEL, GUIDE_PROVIDER } from "../guide.ts";
+import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import { guideProvider } from "./guide-provider.ts";
 import { loadSdk, SDK_NAMES, type PiModelRuntime, type PiSdk, type PiSession } from "./sdk.ts";
 

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { startModelServer } from "../../../../test/model-server.ts";
 import { Secret } from "../../../core/secret.ts";
 import { toPiConfig } from "../files.ts";
-import { GUIDE_PROVIDER } from "../guide.ts";
+import { GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import { guideProvider } from "./guide-provider.ts";
 import { HostOutput } from "./host-output.ts";
 import { currentRun } from "./host-session.ts";

@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { GUIDE_MODEL, GUIDE_PROVIDER } from "../guide.ts";
+import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import { HostOutput } from "./host-output.ts";
 import { HostSession, type HostParts } from "./host-session.ts";
 
