@@ -158,6 +158,13 @@ describe("routes", () => {
     assert.deepEqual(JSON.parse((await http(room.port, "/control-ui-config.json", { headers: BEARER })).body), { basePath: "" });
   });
 
+  test("the link of an approval leads to its place on the page", async () => {
+    const { status, headers } = await http(room.port, "/approve/3f2a-1");
+    assert.equal(status, 302);
+    assert.equal(headers["location"], "../#approve=3f2a-1");
+    for (const path of ["/approve/", "/approve/a/b", "/approve/%0d%0ax:y"]) assert.equal((await http(room.port, path)).status, 404);
+  });
+
   test("the page is served on its own routes, compressed and cached, under a strict policy", async () => {
     for (const path of ["/", "/chat", "/chat/agent:main:main"]) {
       const answer = await http(room.port, path);

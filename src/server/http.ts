@@ -257,13 +257,27 @@ export class HttpRouter {
       if (ASSET.test(exchange.path)) exchange.sendError(404, "not_found", "there is nothing here");
       else page.serve(exchange, "/index.html");
     };
-    return [config, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
+    return [config, approvalRoute, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
   }
 
   #assetRoute(path: string): HttpRoute {
     return { method: "GET", path, auth: "static", run: (exchange) => this.#page!.serve(exchange, path) };
   }
 }
+
+const APPROVAL_PATH = "/approve/";
+/** The link of an approval leads to its place on the page. */
+const approvalRoute: HttpRoute = {
+  method: "GET",
+  path: `${APPROVAL_PATH}*`,
+  auth: "static",
+  run: (exchange) => {
+    const id = exchange.path.slice(APPROVAL_PATH.length);
+    if (!/^[\w-]{1,100}$/.test(id)) return exchange.sendError(404, "not_found", "there is nothing here");
+    // Relative: a proxy in front may serve the gateway below a path of its own.
+    exchange.response.writeHead(302, { location: `../#approve=${id}`, "cache-control": "no-store" }).end();
+  },
+};
 
 const route = (path: string, run: (exchange: Exchange) => void): HttpRoute => ({ method: "GET", path, auth: "public", run });
 

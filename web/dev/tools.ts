@@ -5,7 +5,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   read: "Reads a text file, or an image.",
   ls: "Lists a directory.",
   write: "Creates a file or replaces its whole content.",
-  bash: "Runs a shell command in the workspace.",
+  exec: "Runs a shell command in the workspace.",
 };
 const NAMES = Object.keys(DESCRIPTIONS);
 
@@ -16,7 +16,7 @@ export function answerTools(method: string, params: Params): unknown {
     const tools = (names: readonly string[]): unknown => names.map((id) => ({ id, label: id, description: DESCRIPTIONS[id] }));
     const groups = [
       { id: "fs", label: "Files", tools: tools(["read", "ls", "write"]) },
-      { id: "runtime", label: "Runtime", tools: tools(["bash"]) },
+      { id: "runtime", label: "Runtime", tools: tools(["exec"]) },
     ];
     return { agentId: params["agentId"], profiles: [], groups };
   }
@@ -29,7 +29,7 @@ function explain({ agentId, channel, peer, group }: Params): unknown {
   const decide = (tool: string): unknown => {
     if (tool === "write") return { tool, isGranted: false, rule: "tools.deny" };
     if (isOperator) return { tool, isGranted: true, rule: "operators have all tools that nothing denies" };
-    if (group === true && tool === "bash")
+    if (group === true && tool === "exec")
       return { tool, isGranted: false, rule: `channels.${String(channel)}.groups.${String(peer)}.tools.deny` };
     return {
       tool,

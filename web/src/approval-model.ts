@@ -76,6 +76,9 @@ export type Question = {
   end: (ApprovalEnd & { isOwn: boolean }) | null;
 };
 
+/** The characters of an id that name it in messages and on the command line. */
+export const shortId = (id: string): string => id.slice(0, 4);
+
 export function toQuestion({ id, request, createdAtMs, expiresAtMs }: RequestedApproval): Question {
   const { command, cwd, host, agentId, sessionKey, runId, toolCallId, warnings, warningText, patterns, allowedDecisions } = request;
   return {
@@ -184,4 +187,4 @@ export const toVisibleText = (command: string): string =>
 
 /** Where a command would run. */
 export const hostText = (host: string | null): string | null =>
-  host === "sandbox" ? "in the sandbox" : host === "gateway" ? "outside of the sandbox" : host;
+  host === "sandbox" ? "in the sandbox" : host === "gateway" ? "on the machine of the gateway" : host;

@@ -11,7 +11,7 @@ test("tools come in the groups of the catalog, with what decides about each", ()
     ],
   };
   const tools = [
-    { tool: "bash", isGranted: false, rule: "tools.deny" },
+    { tool: "exec", isGranted: false, rule: "tools.deny" },
     { tool: "read", isGranted: true, rule: "agents.entries.main.tools.allow" },
   ];
   assert.deepEqual(toGroups({ agentId: "main", surface: "operator", tools }, catalog), [
@@ -41,7 +41,7 @@ test("a described message has the parameters of tools.explain", () => {
 
 test("every mode of commands has a sentence", () => {
   for (const mode of COMMAND_MODES) assert.match(modeText({ mode, alwaysAsk: false }), /^[A-Z].+\.$/);
-  assert.match(modeText({ mode: "ask", alwaysAsk: true }), /It asks about always allowed ones too\.$/);
+  assert.match(modeText({ mode: "ask", alwaysAsk: true }), /It asks about always allowed commands too\.$/);
   assert.equal(modeText({ mode: "unheard", alwaysAsk: false }), "unheard");
 });
 

@@ -81,14 +81,14 @@ export function toParams(agent: string, about: Subject): Record<string, unknown>
 
 const MODE_TEXT: Readonly<Record<string, string>> = {
   deny: "No command runs.",
-  allowlist: "Commands that only read, and those that are always allowed, run; all others are refused.",
-  ask: "Commands that only read, and those that are always allowed, run; the gateway asks about all others.",
-  auto: "In the sandbox, commands run without a question. Outside of it, the gateway asks about all that do not only read and are not always allowed.",
-  full: "Commands run without a question.",
+  allowlist: "A command runs if it only reads or is always allowed. All others are refused.",
+  ask: "A command runs if it only reads or is always allowed. The gateway asks you about all others.",
+  auto: "In the sandbox, every command runs. Outside of it, a command runs if it only reads or is always allowed, and the gateway asks about all others.",
+  full: "Every command runs without a question.",
 };
 /** Pure. */
 export const modeText = ({ mode, alwaysAsk }: Pick<CommandAccess, "mode" | "alwaysAsk">): string =>
-  `${MODE_TEXT[mode] ?? mode}${alwaysAsk ? " It asks about always allowed ones too." : ""}`;
+  `${MODE_TEXT[mode] ?? mode}${alwaysAsk ? " It asks about always allowed commands too." : ""}`;
 
 const HOST_TEXT: Readonly<Record<string, string>> = {
   auto: "The agent chooses: in the sandbox, or as the user of the gateway.",

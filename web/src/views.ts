@@ -7,5 +7,17 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = { channels: "Chan
 
 export const hashOf = (view: SideView): string => `#${view}`;
 
+const APPROVAL = "#approve=";
+
+/** The approval that an address names, such as the one to which the gateway sends `/approve/<id>`; null for every other address. */
+export function approvalOfHash(hash: string): string | null {
+  const id = hash.startsWith(APPROVAL) ? hash.slice(APPROVAL.length) : "";
+  return /^[\w-]+$/.test(id) ? id : null;
+}
+
 /** The view that an address names; the conversation for every other one. */
-export const viewOfHash = (hash: string): View => (Object.keys(VIEW_TITLES) as SideView[]).find((view) => hashOf(view) === hash) ?? "chat";
+export const viewOfHash = (hash: string): View =>
+  approvalOfHash(hash) === null ? ((Object.keys(VIEW_TITLES) as SideView[]).find((view) => hashOf(view) === hash) ?? "chat") : "approvals";
+
+/** Id of the element that shows an approval. */
+export const elementOf = (approval: string): string => `approval-${approval}`;

@@ -23,7 +23,7 @@ beforeEach(() => stage.reset());
 after(() => stage.close());
 
 const OTHER = "agent:main:web-other";
-const GIT = [{ pattern: "/usr/bin/git", argPattern: 'words:["add","{path}"]' }];
+const TOUCH = [{ pattern: "/usr/bin/touch", argPattern: 'words:["{path}"]' }];
 
 async function openApprovals(look: BrowserProfile = {}): Promise<BrowserUser> {
   const user = await stage.signedIn(look);
@@ -41,26 +41,26 @@ describe("the approvals on the page", () => {
   test("a question shows everything that matters, and is answered once", async () => {
     const { approvals } = stage.gateway;
     const id = approvals.ask({
-      command: "git add notes.md\ngit status",
+      command: "touch notes.md\nls",
       cwd: "/srv/notes",
       host: "gateway",
       warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
-      patterns: GIT,
+      patterns: TOUCH,
       at: Date.now() - 4 * 60_000,
     });
     const { page, errors } = await openApprovals();
-    const shown = card(page, "git add notes.md");
+    const shown = card(page, "touch notes.md");
     assert.equal(await page.locator(".to-view .count").first().getAttribute("aria-label"), "1 waiting for an answer");
     assert.match(await page.title(), /^\(1\) Approvals/);
     const text = await shown.innerText();
     for (const part of [
-      "main asked 4 min ago · 25 min left",
-      "Runs outside of the sandbox, in /srv/notes, for Main",
+      `main asked 4 min ago · 25 min left · ${id.slice(0, 4)}`,
+      "Runs on the machine of the gateway, in /srv/notes, for Main",
       "with the rights of the gateway",
     ])
       assert.ok(text.includes(part), `${part} is missing in ${text}`);
-    assert.match(text, /“Always” lets main run this .+ any files of its workspace in place of \{path\}:\s+\/usr\/bin\/git add \{path\}/s);
-    assert.equal(await shown.locator(".question-command").innerText(), "git add notes.md\ngit status");
+    assert.match(text, /“Always” lets main run this .+ any files of its workspace in place of \{path\}:\s+\/usr\/bin\/touch \{path\}/s);
+    assert.equal(await shown.locator(".question-command").innerText(), "touch notes.md\nls");
     await picture(page, "approvals-light");
     await button(shown, "Allow once").click();
     await shown.getByText("Allowed once by you").waitFor();
@@ -107,7 +107,7 @@ describe("the approvals on the page", () => {
   });
 
   test("the keyboard reaches command and answers in their order, and keeps its place after an answer", async () => {
-    stage.gateway.approvals.ask({ command: "make it", patterns: GIT });
+    stage.gateway.approvals.ask({ command: "make it", patterns: TOUCH });
     const { page } = await openApprovals();
     await page.locator(".question-answers button:enabled").first().waitFor();
     await page.locator("#view-content").focus();
@@ -175,12 +175,12 @@ describe("records of approvals on the page", () => {
   test("“Always” adds to the allowlist, and an entry is removed, also when the list was changed meanwhile", async () => {
     const { approvals } = stage.gateway;
     approvals.document.agents = { ops: { allowlist: [{ id: "1", pattern: "/usr/bin/make" }] } };
-    approvals.ask({ command: "git add notes.md", patterns: GIT });
+    approvals.ask({ command: "touch notes.md", patterns: TOUCH });
     const { page, errors } = await openApprovals();
-    await button(card(page, "git add notes.md"), "Always").click();
-    await card(page, "git add notes.md").getByText("Always allowed by you").waitFor();
-    const entry = page.locator(".entry", { hasText: "/usr/bin/git add {path}" });
-    assert.match(await entry.innerText(), /main\s+Allowed for git add notes\.md\. Used just now\./);
+    await button(card(page, "touch notes.md"), "Always").click();
+    await card(page, "touch notes.md").getByText("Always allowed by you").waitFor();
+    const entry = page.locator(".entry", { hasText: "/usr/bin/touch {path}" });
+    assert.match(await entry.innerText(), /main\s+Allowed for touch notes\.md just now\./);
     // Someone else changes the list, of which this page does not hear.
     approvals.document.agents["ops"]!.allowlist.push({ id: "2", pattern: "/usr/bin/cargo" });
     await page.getByRole("button", { name: "Remove /usr/bin/make with any arguments" }).click();
@@ -221,16 +221,38 @@ describe("records of approvals on the page", () => {
   });
 });
 
+describe("the link of an approval", () => {
+  test("shows it on the page, whether it waits or has ended", async () => {
+    const { approvals } = stage.gateway;
+    const past = approvals.ask({ command: "make past" });
+    approvals.end(past, { status: "denied", decision: "deny", by: "irc:ann" });
+    approvals.ask({ command: "make first" });
+    const second = approvals.ask({ command: "make second" });
+    const { page, errors } = await stage.signedIn();
+    const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent ?? "");
+    for (const [id, command] of [
+      [second, "make second"],
+      [past, "make past"],
+    ] as const) {
+      await page.evaluate((hash) => void (location.hash = hash), `#approve=${id}`);
+      await until(`${command} to have the keyboard`, async () => (await focused()).includes(command));
+      await page.evaluate(() => void (location.hash = "#channels"));
+      await page.getByRole("heading", { name: "Channels", exact: true }).waitFor();
+    }
+    assert.deepEqual(errors, []);
+  });
+});
+
 describe("questions in a conversation on the page", () => {
   test("a turn that waits says so, is answered above the field, and goes on", async () => {
     const { page, errors } = await stage.signedIn();
     await sendMessage(page, "ask me first");
     const shown = page.locator(".session-question .question");
     await button(shown, "Allow once").waitFor();
-    assert.equal(await shown.locator(".question-command").innerText(), "git push origin main");
+    assert.equal(await shown.locator(".question-command").innerText(), "mkdir -p garden/2026");
     await hasText(page, ".working", "Waits for your answer");
     assert.match(await page.locator(".working").innerText(), /^Waits for your answer$/);
-    assert.match(await page.locator("details.tool summary").innerText(), /bash\s+git push origin main\s+waiting/);
+    assert.match(await page.locator("details.tool summary").innerText(), /exec\s+mkdir -p garden\/2026\s+waiting/);
     await hasText(page, ".row-preview", "Waits for your answer");
     assert.equal(await page.locator(".spoken").innerText(), "A command waits for your answer.");
     assert.equal(await page.locator(".toast").count(), 0);
@@ -241,7 +263,7 @@ describe("questions in a conversation on the page", () => {
     await untilIdle(page);
     await shown.waitFor({ state: "detached" });
     await until("the keyboard to be in the field", () => page.evaluate(() => document.activeElement?.id === "composer"));
-    assert.match(await page.locator("details.tool").innerText(), /bash/);
+    assert.match(await page.locator("details.tool").innerText(), /exec/);
     assert.deepEqual(errors, []);
   });
 

@@ -119,20 +119,20 @@ function fillApprovals(gateway: DevGateway): void {
       allowlist: [
         {
           id: "1",
-          pattern: "/usr/bin/git",
-          argPattern: 'words:["add","{path}"]',
-          commandText: "git add notes.md",
+          pattern: "/usr/bin/touch",
+          argPattern: 'words:["{path}"]',
+          commandText: "touch notes.md",
           lastUsedAt: NOW - 20 * MIN,
         },
       ],
     },
   };
   approvals.ask({
-    command: "git commit -am 'Plan the garden'",
+    command: "cp -r garden 'garden of 2025'",
     cwd: "/home/ann/garden",
     host: "sandbox",
     at: NOW - 4 * MIN,
-    patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["commit","-am","Plan the garden"]' }],
+    patterns: [{ pattern: "/usr/bin/cp", argPattern: 'words:["-r","{path}"]' }],
   });
   approvals.ask({
     command: 'for file in *.log; do\n  gzip "$file"\n  mv "$file.gz" /archive/\ndone',
@@ -286,11 +286,11 @@ export const STATES: readonly ScreenshotState[] = [
     setUp: (gateway) => {
       mainSession(CONVERSATION)(gateway);
       gateway.approvals.ask({
-        command: "git push origin main",
+        command: "mkdir -p garden/2026",
         cwd: "/home/ann/garden",
         at: NOW - MIN,
         warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
-        patterns: [{ pattern: "/usr/bin/git", argPattern: 'words:["push","origin","main"]' }],
+        patterns: [{ pattern: "/usr/bin/mkdir", argPattern: 'words:["-p","{path}"]' }],
       });
     },
     navigate: async (page) => {

@@ -17,7 +17,7 @@ async function openTools(look: BrowserProfile = {}): Promise<BrowserUser> {
   const user = await stage.signedIn(look);
   if (look.touch === true) await user.page.getByRole("button", { name: "Sessions" }).click();
   await user.page.getByRole("button", { name: "Tools" }).click();
-  await hasText(user.page, ".entry", "bash");
+  await hasText(user.page, ".entry", "exec");
   return user;
 }
 
@@ -30,12 +30,12 @@ describe("tools on the page", () => {
     const { page, errors, unexpectedRequests } = await openTools();
     assert.deepEqual(lastExplained(), { agentId: "main" });
     assert.match(
-      await toolText(page, "bash"),
-      /^bash\s+Granted\s+Runs a shell command in the workspace\.\s+Decided by: operators have all tools/,
+      await toolText(page, "exec"),
+      /^exec\s+Granted\s+Runs a shell command in the workspace\.\s+Decided by: operators have all tools/,
     );
     assert.match(await toolText(page, "write"), /Not granted[\s\S]+Decided by: tools\.deny/);
     await hasText(page, ".panel-head", /Files\s*2 of 3 granted/);
-    assert.match(await toolText(page, "When they run"), /ask\s+Commands that only read.+Decided by: tools\.exec\.mode "ask"/s);
+    assert.match(await toolText(page, "When they run"), /ask\s+A command runs if it only reads.+Decided by: tools\.exec\.mode "ask"/s);
     assert.match(await toolText(page, "Where they run"), /auto\s+The agent chooses.+Decided by: the default host/s);
     assert.deepEqual([errors, unexpectedRequests], [[], []]);
   });
@@ -65,7 +65,7 @@ describe("tools on the page", () => {
     await page.locator(".warn").waitFor({ state: "detached" });
     assert.deepEqual(lastExplained(), { agentId: "ops", channel: "slack", account: "work", peer: "#ops", group: true });
     assert.equal(await page.getByLabel("Agent", { exact: true }).inputValue(), "ops");
-    assert.match(await toolText(page, "bash"), /Not granted[\s\S]+channels\.slack\.groups\.#ops\.tools\.deny/);
+    assert.match(await toolText(page, "exec"), /Not granted[\s\S]+channels\.slack\.groups\.#ops\.tools\.deny/);
     assert.deepEqual(errors, []);
   });
 
@@ -79,7 +79,7 @@ describe("tools on the page", () => {
       true,
     );
     await page.reload();
-    await hasText(page, ".entry", "bash");
+    await hasText(page, ".entry", "exec");
     assert.match(page.url(), /#tools$/);
     await page.goBack();
     await page.locator("#composer").waitFor();

@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { openSession, openView } from "../actions.ts";
-import { endText, hasPathPlace, hostText, lengthText, patternText, timeLeftText, toVisibleText } from "../approval-model.ts";
+import { endText, hasPathPlace, hostText, lengthText, patternText, shortId, timeLeftText, toVisibleText } from "../approval-model.ts";
 import { answerQuestion, retractNotice, sessionQuestion } from "../approvals.ts";
 import { titleOf, toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { toKey } from "../sync.ts";
-import { hashOf } from "../views.ts";
+import { elementOf, hashOf } from "../views.ts";
 import { Warning } from "./icons.tsx";
 import type { ApprovalDecision, Question } from "../approval-model.ts";
 
@@ -27,6 +27,8 @@ export function QuestionCard({ question, inChat = false }: { question: Question;
   return (
     <article
       class="question"
+      id={inChat ? undefined : elementOf(id)}
+      tabIndex={-1}
       aria-label={`May this run? ${toVisibleText(command).slice(0, LABEL_CHARS)}`}
       data-ended={end !== null || undefined}
     >
@@ -36,6 +38,8 @@ export function QuestionCard({ question, inChat = false }: { question: Question;
           {question.agentId !== null && `${question.agentId} asked `}
           {agoText(question.askedAtMs)}
           {end === null && ` · ${timeLeftText(question.expiresAtMs, store.clock.value)}`}
+          {" · "}
+          <code title="How messages and the command line name it">{shortId(id)}</code>
         </span>
       </p>
       <pre class="question-command" tabIndex={0} dir="ltr" aria-label="Command">

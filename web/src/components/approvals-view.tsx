@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { endOfSnapshot, endText, hasPathPlace, hostText, patternText, toVisibleText } from "../approval-model.ts";
 import * as records from "../approval-records.ts";
 import * as approvals from "../approvals.ts";
 import * as store from "../state.ts";
+import { approvalOfHash, elementOf } from "../views.ts";
 import { agoText, QuestionCard, SessionLink } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ViewFrame } from "./view-frame.tsx";
@@ -44,6 +45,7 @@ function Records(): JSX.Element {
     // An answer adds to the history, and "always" to the allowlist.
     void records.loadRecords();
   }, [ended, online]);
+  useLinkedApproval();
   const failed = approvals.failed.value ?? records.failed.value;
   return (
     <>
@@ -57,6 +59,19 @@ function Records(): JSX.Element {
       {store.mayAdminister.value && <Allowlist />}
     </>
   );
+}
+
+/** Shows the approval that the address names, once, as soon as it is on the page. */
+function useLinkedApproval(): void {
+  const shown = useRef<string | null>(null);
+  useEffect(() => {
+    const id = approvalOfHash(location.hash);
+    const element = id === null || id === shown.current ? null : document.getElementById(elementOf(id));
+    if (element === null) return;
+    shown.current = id;
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+  }, [approvals.questions.value, records.history.value]);
 }
 
 function Waiting({ ended }: { ended: number }): JSX.Element {
@@ -109,7 +124,7 @@ function HistoryRow({ item }: { item: ApprovalSnapshot }): JSX.Element {
   const command = toVisibleText(presentation.commandText);
   const host = hostText(presentation.host ?? null);
   return (
-    <li class="entry">
+    <li class="entry" id={elementOf(item.id)} tabIndex={-1}>
       <span class="dot" data-state={end.status === "allowed" ? "done" : end.status === "denied" ? "failed" : ""} />
       <div class="entry-text">
         <p class="entry-name">
