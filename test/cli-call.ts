@@ -63,6 +63,8 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "config schema": ["gateway.port"],
   "approvals show": ["3f2a"],
   "approvals resolve": ["3f2a", "deny"],
+  "approvals allow": ["3f2a"],
+  "approvals deny": ["3f2a"],
   "approvals set": ["package.json"],
   "approvals allowlist": ["add", "jira"],
   "exec-policy preset": ["cautious"],

@@ -120,11 +120,13 @@ function checkDocument({ socket, defaults = {}, agents = {} }: AllowlistDocument
     checkLimits(at, section);
     if (section.mcpTools && section.mcpTools.length > 0) throw noEffect(`${at}.mcpTools`, "this gateway runs no MCP servers");
     for (const [index, { pattern, argPattern }] of (section.allowlist ?? []).entries()) {
-      if (pattern.trim() === "") throw invalid(`${at}.allowlist[${index}].pattern`, "is empty; it would allow nothing");
+      if (pattern.trim() === "")
+        throw invalid(`${at}.allowlist[${index}].pattern`, "is empty; it would allow nothing", "Leave the entry out.");
       if (argPattern !== undefined && parseArgPattern(argPattern) === null)
         throw invalid(
           `${at}.allowlist[${index}].argPattern`,
           'is of another form than `words:["install","{path}"]`, which answers of the kind allow-always leave; regular expressions are not read',
+          "Leave it out, and the entry covers any arguments.",
         );
     }
   }
@@ -132,12 +134,13 @@ function checkDocument({ socket, defaults = {}, agents = {} }: AllowlistDocument
 
 function checkLimits(at: string, { security, ask, askFallback, autoAllowSkills }: Limits): void {
   if (security !== undefined && !SECURITY.some((each) => each === security))
-    throw invalid(`${at}.security`, `must be one of ${SECURITY.join(", ")}`);
-  if (ask !== undefined && !ASK.some((each) => each === ask)) throw invalid(`${at}.ask`, `must be one of ${ASK.join(", ")}`);
+    throw invalid(`${at}.security`, `must be one of ${SECURITY.join(", ")}`, NO_LIMIT);
+  if (ask !== undefined && !ASK.some((each) => each === ask)) throw invalid(`${at}.ask`, `must be one of ${ASK.join(", ")}`, NO_LIMIT);
   if (askFallback !== undefined && askFallback !== "deny") throw noEffect(`${at}.askFallback`, "no answer always means no");
   if (autoAllowSkills === true) throw noEffect(`${at}.autoAllowSkills`, "programs of skills are asked about like all others");
 }
 
-const invalid = (at: string, why: string): GatewayError => new GatewayError("INVALID_REQUEST", `${at} ${why}`);
+const NO_LIMIT = "Write one of these, or leave it out: then it limits nothing.";
+const invalid = (at: string, why: string, fix: string): GatewayError => new GatewayError("INVALID_REQUEST", `${at} ${why}`, { fix });
 const noEffect = (at: string, why: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", `${at} has no effect here: ${why}`, { fix: "Leave it out." });

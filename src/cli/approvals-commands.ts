@@ -33,6 +33,22 @@ export const approvalsCommands: CommandFamily = {
       load: async () => (await import("./approvals.ts")).approvalsResolve,
     },
     {
+      path: ["approvals", "allow"],
+      summary: "Allow a command once, like resolve <id> allow-once.",
+      args: [{ name: "id", required: true, valueKind: "approval" }],
+      usesGateway: true,
+      examples: ["openclaw approvals allow 3f2a"],
+      load: async () => (await import("./approvals.ts")).approvalsAllow,
+    },
+    {
+      path: ["approvals", "deny"],
+      summary: "Deny a command, like resolve <id> deny.",
+      args: [{ name: "id", required: true, valueKind: "approval" }],
+      usesGateway: true,
+      examples: ["openclaw approvals deny 3f2a"],
+      load: async () => (await import("./approvals.ts")).approvalsDeny,
+    },
+    {
       path: ["approvals", "watch"],
       summary: "Show questions as they come, and answer each with one key.",
       usesGateway: true,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ClientError } from "../client/errors.ts";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
-import { isObject } from "../core/json.ts";
+import { asString, isObject } from "../core/json.ts";
 import { argumentsText } from "./approval-view.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
@@ -67,7 +67,18 @@ export const approvalsGet: CommandHandler = async (invocation) => {
   });
 };
 
-const limitsText = ({ security = "full", ask = "off" }: Limits): string => `security ${security}, ask ${ask}`;
+/** The limits with what they amount to: "security full, ask off: no limit". */
+const limitsText = (limits: Limits): string => {
+  const { security = "full", ask = "off" } = limits;
+  return `security ${security}, ask ${ask}: ${limitsMeaning({ security, ask })}`;
+};
+
+function limitsMeaning({ security, ask }: Required<Limits>): string {
+  if (security === "deny") return "no command runs";
+  if (ask === "always") return "a person is asked about every command that does more than read";
+  if (ask === "on-miss") return "a person is asked, except about commands that only read and about programs of the allowlist";
+  return security === "allowlist" ? "only commands that read, and programs of the allowlist, run" : "no limit";
+}
 
 /** `openclaw approvals set <file>` */
 export const approvalsSet: CommandHandler = async (invocation) => {
@@ -75,23 +86,52 @@ export const approvalsSet: CommandHandler = async (invocation) => {
   const given = await readGiven(invocation);
   const answer = await withGateway(invocation, { scopes: ADMIN }, async ({ client }) => {
     const baseHash = given.hash ?? (await client.request<DocumentAnswer>("exec.approvals.get")).hash;
-    return await client.request<DocumentAnswer>("exec.approvals.set", { file: given.document, baseHash });
+    const params = { file: given.document, baseHash };
+    return await client.request<DocumentAnswer>("exec.approvals.set", params).catch((err: unknown) => {
+      throw toDocumentError(err, given.from);
+    });
   });
   out.result(answer, () => {
     const sections = sectionsOf(answer.file);
     const programs = sections.reduce((sum, [, { allowlist = [] }]) => sum + allowlist.length, 0);
-    out.line(`Replaced: ${limitsText(answer.file.defaults ?? {})}; ${plural(programs, "program")} always allowed.`);
+    out.line(`Replaced (${limitsText(answer.file.defaults ?? {})}); ${plural(programs, "program")} always allowed.`);
   });
 };
 
 /** `hash`: the version that the document was made from, where the file says so. */
-async function readGiven(invocation: Invocation): Promise<{ document: unknown; hash: string | undefined }> {
+async function readGiven(invocation: Invocation): Promise<{ document: unknown; hash: string | undefined; from: string }> {
   const name = invocation.arg(0);
   const text = name === "-" ? await readStdin(invocation, "Paste the document") : readText(name);
-  const value = parseObject(text, name === "-" ? "standard input" : name);
+  const from = name === "-" ? "standard input" : name;
+  const value = parseObject(text, from);
   const { file, hash } = value;
-  return isObject(file) && typeof hash === "string" ? { document: file, hash } : { document: value, hash: undefined };
+  return isObject(file) && typeof hash === "string" ? { document: file, hash, from } : { document: value, hash: undefined, from };
 }
+
+/** What the schema says of a document, in words with the place in it; other errors as they are. */
+function toDocumentError(err: unknown, from: string): unknown {
+  const said = err instanceof ClientError ? (err.gatewayMessage ?? "") : "";
+  const [, path = "", problem] = /^invalid exec\.approvals\.set params: at \/file(\S*): (.+)$/.exec(said) ?? [];
+  if (problem === undefined) return err;
+  const place = path
+    .slice(1)
+    .replaceAll("/", ".")
+    .replaceAll(/\.(\d+)(?=\.|$)/g, "[$1]");
+  const [, wording = problem] = PROBLEMS.find(([pattern]) => pattern.test(`${place} ${problem}`)) ?? [];
+  return new CliError(`${revealLine(from)} is not a valid document`, {
+    why: revealLine(`${place === "" ? "it" : place} ${wording}.`),
+    fix: EXAMPLE_FIX,
+    exit: EXIT.usage,
+    cause: err,
+  });
+}
+
+/** What a validator says, and the same for people. */
+const PROBLEMS: readonly [pattern: RegExp, wording: string][] = [
+  [/^version must be equal to constant/, "must be 1"],
+  [/\.source must be equal to constant/, 'must be "allow-always", or left out'],
+  [/must NOT have fewer than 1 characters/, "must not be empty"],
+];
 
 function readText(path: string): string {
   try {
@@ -115,7 +155,7 @@ function parseObject(text: string, from: string): Record<string, unknown> {
     if (!(err instanceof SyntaxError)) throw err;
     throw new CliError(`${from} is not JSON`, { why: `${err.message}.`, fix: EXAMPLE_FIX, exit: EXIT.usage, cause: err });
   }
-  throw new CliError(`${from} is not a JSON object`, { fix: EXAMPLE_FIX, exit: EXIT.usage });
+  throw new CliError(`${from} is not a JSON object`, { why: "the document is one.", fix: EXAMPLE_FIX, exit: EXIT.usage });
 }
 
 const EXAMPLE_FIX = "openclaw approvals get --json prints one to start from.";
@@ -192,7 +232,20 @@ const editDocument = (invocation: Invocation, change: (document: Document) => Do
     try {
       return await edit();
     } catch (err) {
-      if (!(err instanceof ClientError) || err.reason !== "APPROVALS_CHANGED") throw err;
+      if (!(err instanceof ClientError) || err.reason !== "APPROVALS_CHANGED") throw toPatternError(err);
       return await edit();
     }
   });
+
+/** What the gateway says of a pattern, without its place in a document that the person has not written; other errors as they are. */
+function toPatternError(err: unknown): unknown {
+  if (!(err instanceof ClientError)) return err;
+  const [, pattern, problem] = /\.pattern ("(?:[^"\\]|\\.)*") (.+)$/.exec(err.gatewayMessage ?? "") ?? [];
+  if (pattern === undefined) return err;
+  return new CliError(`${revealLine(pattern)} cannot be on the allowlist`, {
+    why: revealLine(`it ${problem}.`),
+    fix: asString(err.details["fix"]),
+    exit: EXIT.failure,
+    cause: err,
+  });
+}

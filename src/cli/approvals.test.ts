@@ -80,6 +80,15 @@ for (const [word, text, status, decision] of WORDS) {
   });
 }
 
+test("allow and deny are short forms of resolve", async () => {
+  const first = await bench.ask("touch ./a");
+  assert.equal((await approvals("allow", shortId(first.id))).out, "Allowed once: touch ./a\n");
+  assert.equal((await first.ended).decision, "allow-once");
+  const second = await bench.ask("touch ./b");
+  assert.equal((await approvals("deny", shortId(second.id))).out, "Denied: touch ./b\n");
+  assert.equal((await second.ended).status, "denied");
+});
+
 test("approvals resolve fails when the question has ended, is unknown, or does not offer the answer", async () => {
   const { id } = await bench.ask("sh ./a", { patterns: [] });
   const unoffered = await approvals("resolve", id, "always");
@@ -89,6 +98,7 @@ test("approvals resolve fails when the question has ended, is unknown, or does n
   const late = await approvals("resolve", id, "once");
   assert.equal(late.code, 1);
   assert.match(late.err, new RegExp(`^✗ The approval ${shortId(id)} has ended before: denied by irc:ann, `));
+  assert.match(late.err, /Why: the first answer counts\.\n.*Fix: /);
   const answer = await approvals("resolve", id, "once", "--json");
   assert.deepEqual([answer.code, (JSON.parse(answer.out) as { applied: boolean }).applied], [1, false]);
   const unknown = await approvals("resolve", "0000", "deny");
@@ -114,7 +124,7 @@ test("approvals history says how questions ended, more of them than one request 
 });
 
 test("approvals allowlist adds and removes programs, and get shows them", async () => {
-  assert.match((await approvals("get")).out, /\nlimits +security full, ask off\n\nNo program is always allowed\.\n$/);
+  assert.match((await approvals("get")).out, /\nlimits +security full, ask off: no limit\n\nNo program is always allowed\.\n$/);
   const added = await approvals("allowlist", "add", "/opt/tools/*");
   assert.equal(added.out, "/opt/tools/* is allowed for every agent, with any arguments.\n");
   assert.match((await approvals("allowlist", "add", "/opt/tools/*")).out, /was already allowed/);
@@ -143,8 +153,8 @@ test("approvals allowlist adds and removes programs, and get shows them", async 
 test("a program that can never be on the allowlist is refused with the reason", async () => {
   const { code, err } = await approvals("allowlist", "add", "python3");
   assert.equal(code, 1);
-  assert.match(err, /"python3" runs what its arguments or files say/);
-  assert.match(err, /Fix: Write the real path of a program/);
+  assert.match(err, /^✗ "python3" cannot be on the allowlist\n {2}Why: it runs what its arguments or files say, .*\n/);
+  assert.match(err, /Fix: Allow its commands once each, or .*openclaw exec-policy set --mode auto --host sandbox/);
   assert.equal((await approvals("allowlist", "add", "jira", "--agent", "mian")).code, 2);
 });
 
@@ -173,13 +183,16 @@ test("approvals set replaces the document by what get has printed, unless it was
   edited.file.defaults = { security: "allowlist", ask: "on-miss" };
   writeFileSync(file, JSON.stringify(edited));
   const set = await approvals("set", file);
-  assert.equal(set.out, "Replaced: security allowlist, ask on-miss; 0 programs always allowed.\n");
+  assert.equal(
+    set.out,
+    "Replaced (security allowlist, ask on-miss: a person is asked, except about commands that only read and about programs of the allowlist); 0 programs always allowed.\n",
+  );
   const again = await approvals("set", file);
   assert.equal(again.code, 1);
   assert.match(again.err, /the allowlist was changed meanwhile/);
   const alone = JSON.stringify({ version: 1, agents: { "*": { allowlist: [{ pattern: "jira" }] } } });
   const piped = await callCli(bench.state, ["approvals", "set", "-"], { input: alone });
-  assert.equal(piped.out, "Replaced: security full, ask off; 1 program always allowed.\n");
+  assert.equal(piped.out, "Replaced (security full, ask off: no limit); 1 program always allowed.\n");
 });
 
 test("approvals set refuses what is not a document, and changes nothing", async () => {
@@ -188,8 +201,12 @@ test("approvals set refuses what is not a document, and changes nothing", async 
     ["{", /standard input is not JSON/],
     ["[]", /standard input is not a JSON object/],
     [JSON.stringify({ version: 1, defaults: { askFallback: "full" } }), /defaults\.askFallback has no effect here/],
-    [JSON.stringify({ version: 2 }), /version/],
-    [JSON.stringify({ version: 1, more: true }), /more/],
+    [JSON.stringify({ version: 2 }), /standard input is not a valid document\n.*version must be 1\./],
+    [JSON.stringify({ version: 1, more: true }), /it unexpected property 'more'/],
+    [
+      JSON.stringify({ version: 1, agents: { main: { allowlist: [{ id: "", pattern: "jira" }] } } }),
+      /agents\.main\.allowlist\[0\]\.id must not be empty\.\n.*Fix: openclaw approvals get --json/,
+    ],
   ];
   for (const [input, message] of bad) {
     const { code, err } = await callCli(bench.state, ["approvals", "set", "-"], { input });

@@ -107,22 +107,30 @@ const stateText = (approval: WholeApproval, now: number): string =>
   approval.status === "pending" ? `waits for an answer; expires ${formatAge(approval.expiresAtMs, now)}` : endingText(approval, now);
 
 /** `openclaw approvals resolve <id> <decision>`; exit 1 when the question had ended before. */
-export const approvalsResolve: CommandHandler = async (invocation) => {
+export const approvalsResolve: CommandHandler = (invocation) => resolve(invocation, DECISION_WORDS[invocation.arg(1)]!);
+
+/** `openclaw approvals allow <id>` */
+export const approvalsAllow: CommandHandler = (invocation) => resolve(invocation, "allow-once");
+
+/** `openclaw approvals deny <id>` */
+export const approvalsDeny: CommandHandler = (invocation) => resolve(invocation, "deny");
+
+async function resolve(invocation: Invocation, decision: ApprovalDecision): Promise<number> {
   const { out, host } = invocation;
-  const decision = DECISION_WORDS[invocation.arg(1)]!;
   const params = { id: invocation.arg(0), kind: "exec", decision };
   const answer = await callGateway<{ applied: boolean; approval: Snapshot }>(invocation, APPROVALS, "approval.resolve", params);
   const { applied, approval } = answer;
   out.result(answer, () => {
-    if (!applied)
-      return out.note(
-        `${out.paint("red", "✗")} The approval ${shortId(approval.id)} has ended before: ${endingText(approval, host.now())}.`,
-      );
+    if (!applied) {
+      out.note(`${out.paint("red", "✗")} The approval ${shortId(approval.id)} has ended before: ${endingText(approval, host.now())}.`);
+      out.note("  Why: the first answer counts.");
+      return out.note("  Fix: if the command is still wanted, write to the agent, which asks again; openclaw approvals lists what waits.");
+    }
     const outcome = outcomeText(approval);
     out.line(`${outcome.charAt(0).toUpperCase()}${outcome.slice(1)}: ${commandLine(approval.presentation.commandText)}`);
   });
   return applied ? EXIT.ok : EXIT.failure;
-};
+}
 
 /** Rows of one request for the history. */
 const PAGE_ROWS = 100;

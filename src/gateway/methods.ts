@@ -4,7 +4,7 @@ import { verifyAccount } from "../channels/verify.ts";
 import { defaultAccountId } from "../config/channel-accounts.ts";
 import { channelKeys } from "../config/channel-keys.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import { asId, type ChannelId } from "../core/ids.ts";
+import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
@@ -37,6 +37,7 @@ import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
 import { commandSettings, fileAccess, permitFor } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
+import type { AgentWorkspace } from "../methods/approval-patterns.ts";
 import { sandboxMethods } from "../methods/sandbox.ts";
 
 /** All methods by name: this table is the advertised list. */
@@ -49,11 +50,18 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...channelMethods(deps),
     ...toolFamily(deps),
     ...sandboxMethods(deps),
-    ...approvalMethods({ ...deps, write: (change) => deps.store.write(change) }),
+    ...approvalMethods({
+      ...deps,
+      write: (change) => deps.store.write(change),
+      workspaces: () => workspacesOf(deps.running),
+    }),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
   } satisfies MethodTable;
 }
+
+const workspacesOf = ({ agents }: MethodsDeps["running"]): AgentWorkspace[] =>
+  agents.list().map(({ id }) => ({ agentId: id, path: agents.settings(asId<AgentId>(id)).workspace }));
 
 /** Sessions, chat, agent runs and outgoing messages. */
 function conversationMethods(deps: MethodsDeps) {

@@ -30,7 +30,12 @@ function openMethods(t: TestContext) {
   });
   const clock = new FakeClock();
   const { approvals, allowlist, bus } = openApprovals(store, { clock });
-  const methods = approvalMethods({ approvals, allowlist, write: (change) => store.write(change) });
+  const methods = approvalMethods({
+    approvals,
+    allowlist,
+    write: (change) => store.write(change),
+    workspaces: () => [{ agentId: "ops", path: join(dir, "workspace") }],
+  });
   const call = async <T = Answer>(method: ApprovalMethod, params: object = {}, caller: Partial<Caller> = {}): Promise<T> => {
     const { run } = methods[method] as { run: (params: never, caller: never) => unknown };
     return (await run(checkParams(method, params) as never, callerOf(caller) as never)) as T;
@@ -206,20 +211,26 @@ const withPattern = (pattern: string, more: object = {}): object => ({
 
 test("a document with something that could have no effect is refused, and says where", async (t) => {
   const { call, dir } = openMethods(t);
-  writeFileSync(join(dir, "tool"), "");
+  writeFileSync(join(dir, "tool"), "", { mode: 0o755 });
+  writeFileSync(join(dir, "text"), "");
   symlinkSync(join(dir, "tool"), join(dir, "link"));
   const refused: [file: object, why: RegExp][] = [
     [{ version: 1, defaults: { askFallback: "full" } }, /defaults\.askFallback has no effect here/],
     [{ version: 1, socket: { path: "/tmp/s" } }, /socket has no effect here/],
     [{ version: 1, agents: { ops: { security: "some" } } }, /agents\.ops\.security must be one of/],
     [withPattern(" "), /agents\.ops\.allowlist\[0\]\.pattern is empty/],
-    [withPattern("jira", { argPattern: "^ls$" }), /argPattern is a regular expression/],
+    [withPattern("jira", { argPattern: "^ls$" }), /argPattern is of another form/],
     [withPattern("/usr/bin/python3"), /agents\.ops\.allowlist\[0\]\.pattern "\/usr\/bin\/python3" runs what its arguments/],
     [withPattern(join(dir, "link")), /is a link/],
+    [withPattern(dir), /is a directory/],
+    [withPattern(join(dir, "text")), /is not a program: the gateway may not execute it/],
+    [withPattern(join(dir, "workspace/tool")), /is in the workspace of agent ops/],
+    [withPattern(join(dir, "workspace/bin/*")), /is in the workspace of agent ops/],
   ];
   for (const [file, why] of refused) await assert.rejects(call("exec.approvals.set", { file }), why, JSON.stringify(file));
   assert.equal((await call<Document>("exec.approvals.get")).exists, false);
   await call("exec.approvals.set", { file: withPattern(join(dir, "tool")) });
+  await call("exec.approvals.set", { file: withPattern(join(dir, "*")) });
 });
 
 test("a program that has become a link does not prevent other changes", async (t) => {

@@ -5,17 +5,18 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { ApprovalDecision, ApprovalResolver, ApprovalRow, HistoryCursor } from "../store/approvals.ts";
-import { checkNewPatterns } from "./approval-patterns.ts";
+import { checkNewPatterns, type AgentWorkspace } from "./approval-patterns.ts";
 
 export type ApprovalMethodsDeps = {
   approvals: Approvals;
   allowlist: CommandAllowlist;
   write: <T>(change: () => T) => Promise<T>;
+  workspaces: () => readonly AgentWorkspace[];
 };
 
 /** approval.*, exec.approval.* and exec.approvals.*: questions about commands, their answers, and what is always allowed. */
 export function approvalMethods(deps: ApprovalMethodsDeps) {
-  const { approvals, allowlist, write } = deps;
+  const { approvals, allowlist, write, workspaces } = deps;
   return {
     "approval.get": {
       scope: "operator.approvals",
@@ -60,7 +61,7 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
     "exec.approvals.set": {
       scope: "operator.admin",
       run: async ({ file, baseHash }) => {
-        await checkNewPatterns(file as AllowlistDocument, allowlist.document);
+        await checkNewPatterns(file as AllowlistDocument, allowlist.document, workspaces());
         await write(() => allowlist.replace(file as AllowlistDocument, baseHash));
         return toDocumentAnswer(allowlist);
       },

@@ -36,7 +36,11 @@ export async function startApprovalsBench(more: MethodTable = {}): Promise<Appro
   const parts = openApprovals(store);
   const hub = new ClientHub(silentMetrics);
   const stopEvents = startApprovalEvents({ bus: parts.bus, hub });
-  const methods = approvalMethods({ ...parts, write: (change) => store.write(change) });
+  const methods = approvalMethods({
+    ...parts,
+    write: (change) => store.write(change),
+    workspaces: () => [{ agentId: "main", path: join(state, "workspace") }],
+  });
   const read: MethodTable = {
     "exec.approvals.get": {
       scope: "operator.admin",

@@ -55,15 +55,26 @@ export function matches({ pattern, argPattern }: AllowedProgram, program: Planne
   return isNamed && (argPattern === undefined || argPattern === toArgPattern(shape));
 }
 
-/** Why a pattern can never allow a program, as the end of a sentence about it; null when it can. Looks at no file. Pure. */
-export function patternProblem(pattern: string): string | null {
-  if (runsOtherPrograms(pattern)) return "runs what its arguments or files say, so that it can be allowed once only";
-  if (pattern.includes("**")) return "has `**`; `*` covers a part of one name, so that each directory needs one of its own";
+/** Why a pattern can never allow a program, as the end of a sentence about it, and what to write instead. */
+export type PatternProblem = { why: string; fix: string };
+
+const WRITE_PATH = "Write the real path of a program, such as /usr/bin/touch, or a name that is found through PATH.";
+
+const problem = (why: string): PatternProblem => ({ why, fix: WRITE_PATH });
+
+/** Null for a pattern that can allow a program. Looks at no file. Pure. */
+export function patternProblem(pattern: string): PatternProblem | null {
+  if (runsOtherPrograms(pattern))
+    return {
+      why: "runs what its arguments or files say, so that each of its commands needs an answer of its own",
+      fix: "Allow its commands once each, or let the agent run them in the sandbox: openclaw exec-policy set --mode auto --host sandbox",
+    };
+  if (pattern.includes("**")) return problem("has `**`; `*` covers a part of one name, so that each directory needs one of its own");
   if (pattern.startsWith("/"))
-    return /\/(?:\.{0,2})(?:\/|$)/.test(pattern) ? "is not the real path of a program: a part of it is empty or dots" : null;
-  if (pattern.includes("/")) return "is a relative path; programs are known by their real paths";
-  if (pattern.includes("*")) return "is a name with `*`; only paths may have one";
-  return isShellBuiltIn(pattern) ? "belongs to the shell itself and is not a program" : null;
+    return /\/(?:\.{0,2})(?:\/|$)/.test(pattern) ? problem("is not the real path of a program: a part of it is empty or dots") : null;
+  if (pattern.includes("/")) return problem("is a relative path; programs are known by their real paths");
+  if (pattern.includes("*")) return problem("is a name with `*`; only paths may have one");
+  return isShellBuiltIn(pattern) ? problem("belongs to the shell itself and is not a program") : null;
 }
 
 /** Names may have `*` in them, which stands for characters other than a slash. Linear, as both ends are fixed for each part. */
