@@ -3,7 +3,10 @@ import { dirname, join } from "node:path";
 import { findUnreadFiles } from "../agents/system-prompt.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { issueLine } from "../config/issue.ts";
+import { parsePath } from "../config/key-path.ts";
+import type { Config } from "../config/schema.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import { isObject } from "../core/json.ts";
 import { toSentence } from "../core/text.ts";
 import { silentLog } from "../core/log.ts";
 import { readLedger, countLedgerRows } from "../store/ledger.ts";
@@ -29,7 +32,7 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
       title: issueLine(path, { ...issue, fix: "" }),
       why:
         issue.severity === "error"
-          ? "the value is ignored; the default of the key applies."
+          ? `the value is ignored; ${appliedText(config, issue.path)} applies.`
           : "it is valid, but has no effect or a different one than expected.",
       fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> shows the possible values.",
     }));
@@ -63,6 +66,16 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
     }),
   );
   return findings;
+}
+
+/** The value that a key has instead of the one in the file. */
+function appliedText(config: Config, path: string): string {
+  let value: unknown = config;
+  for (const key of parsePath(path) ?? [])
+    value = isObject(value) || Array.isArray(value) ? (value as Record<string, unknown>)[key] : undefined;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? JSON.stringify(value)
+    : "the default of the key";
 }
 
 /** Node, disk and the state directory. */

@@ -5,9 +5,9 @@ import { VERSION } from "../core/version.ts";
 import { ClientError } from "../client/errors.ts";
 import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
+import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-policies.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
-import type { CommandPolicy } from "./exec-policy.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
 import { plural } from "./terminal-text.ts";
@@ -180,45 +180,40 @@ const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     }),
   ]);
 
-/** Whether commands can be isolated: without that, people are asked about them or have none. */
+/** Whether commands can be isolated, where that matters for a policy. */
 const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>
-  describePart<SandboxAnswer>(client, "sandbox.explain", {}, (answer) => [
-    findingUnless(answer.available, "sandbox", answer.available ? `commands of agents can be isolated: ${answer.name}` : "", {
-      severity: "warning",
-      title: "commands of agents cannot be isolated",
-      why: answer.available
-        ? ""
-        : `${answer.reason}. You are asked about every command that does more than read, and people on channels have none.`,
-      fix: answer.available ? "" : answer.fix,
-    }),
-  ]);
-
-type Explanation = { /** Absent in a gateway of an earlier version. */ commands?: CommandPolicy };
+  describePart<SandboxAnswer>(client, "sandbox.explain", {}, async (answer) => {
+    if (answer.available) return [okFinding("sandbox", `commands of agents can be isolated: ${answer.name}`)];
+    const notes = notesWithoutSandbox(await readPolicies(client));
+    return [
+      findingUnless(notes.length === 0, "sandbox", "commands of agents cannot be isolated, and no policy asks for that", {
+        severity: "warning",
+        title: "commands of agents cannot be isolated",
+        why: `${answer.reason}. ${notes.join(" ")}`,
+        fix: answer.fix,
+      }),
+    ];
+  });
 
 /** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
 const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>
-  describePart<ChannelsStatus>(client, "channels.status", {}, async (answer) => {
-    const row = accountRows(answer).find(({ enabled }) => enabled !== false);
-    if (!row) return [];
-    return await describePart<{ agents: { id: string }[] }>(client, "agents.list", {}, async ({ agents }) => {
-      const params = agents.map(({ id }) => ({ agentId: id, channel: row.channel }));
-      const findings = params.map((each) =>
-        describePart<Explanation>(client, "tools.explain", each, (explanation) => commandFindings(each.agentId, explanation)),
-      );
-      return (await Promise.all(findings)).flat();
-    });
+  describePart<ChannelsStatus>(client, "channels.status", {}, async () => {
+    const policies = await readPolicies(client);
+    return policies.filter(({ surface }) => surface === "channel").map(channelFinding);
   });
 
-function commandFindings(agent: string, { commands }: Explanation): DoctorFinding[] {
-  if (!commands) return [];
+function channelFinding({ agentId: agent, commands }: AgentPolicy): DoctorFinding {
   const { isGranted, mode, rule, host, hostRule, readOnly } = commands;
   const isOpen = isGranted && mode === "full" && host !== "sandbox" && !readOnly;
-  return [
-    findingUnless(!isOpen, `commands:${agent}`, `agent ${agent} runs no command unasked for people on channels outside of the sandbox`, {
+  return findingUnless(
+    !isOpen,
+    `commands:${agent}`,
+    `agent ${agent} runs no command unasked for people on channels outside of the sandbox`,
+    {
       severity: "warning",
       title: `people on channels can have agent ${agent} run any command as the gateway's user`,
       why: `their messages grant the tools for commands, ${rule} runs every command without a question, and ${hostRule} puts it outside of the sandbox.`,
       fix: `openclaw exec-policy set --mode auto --host sandbox --agent ${agent}`,
-    }),
-  ];
+    },
+  );
 }

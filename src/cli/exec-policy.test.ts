@@ -33,6 +33,10 @@ const bench = await startApprovalsBench({
     scope: "operator.read",
     run: () => ({ channelOrder: ["irc"], channelAccounts: { irc: [{ accountId: "default", connected: true, state: "ready" }] } }),
   },
+  "sandbox.explain": {
+    scope: "operator.read",
+    run: () => ({ available: false, reason: "bwrap is not installed", fix: "Install it." }),
+  },
   "tools.explain": {
     scope: "operator.read",
     run: ({ agentId = "main", channel }: { agentId?: string; channel?: string }) => ({
@@ -61,12 +65,14 @@ test("exec-policy show says what holds, which setting says so, and what it amoun
   );
   assert.match(
     err,
-    /^A person is asked, .*\n.*programs of the allowlist are asked about as well\.\nThey run as the gateway's user, unless .*\n$/,
+    /^A person is asked, except about commands that only read\.\n.*ask always: no program is exempt.*\nThey run as the gateway's user, unless .*\n$/,
   );
   const other = await policy("show", "--channel", "irc");
   assert.match(other.out, /^Agent main, messages of irc\n[^]*\nhost +sandbox +the default\n$/);
   assert.match(other.err, /with a workspace that they cannot change/);
-  assert.match((await policy("show", "--agent", "closed")).err, /^The tools for commands are denied, .*openclaw tools explain\n$/);
+  assert.match((await policy("show", "--agent", "closed")).err, /^The tools for commands are denied, .*openclaw tools explain closed\n$/);
+  const onChannel = await policy("show", "--agent", "closed", "--channel", "irc");
+  assert.match(onChannel.err, /openclaw tools explain closed --channel irc\n$/);
   const json = await policy("show", "--agent", "open", "--json");
   assert.deepEqual(JSON.parse(json.out), { agentId: "open", surface: "operator", ...OPEN });
   assert.equal((await policy("show", "--agent", "opne")).code, 2);
@@ -124,10 +130,33 @@ test("exec-policy set refuses nothing to set, unknown values and unknown agents"
   assert.deepEqual(configured(), before);
 });
 
+type Finding = { check: string; severity: string; title: string; why?: string; fix?: string };
+const findings = async (): Promise<Finding[]> =>
+  (JSON.parse((await callCli(bench.state, ["doctor", "--json"])).out) as { findings: Finding[] }).findings;
+
+test("doctor and sandbox explain say what a missing sandbox means under the present policies", async () => {
+  const found = (await findings()).find(({ check }) => check === "sandbox")!;
+  assert.deepEqual(
+    [found.severity, found.why, found.fix],
+    ["warning", "bwrap is not installed. Commands of main for people on channels are refused.", "Install it."],
+  );
+  const { code, out } = await callCli(bench.state, ["sandbox", "explain"]);
+  assert.equal(code, 1);
+  assert.match(out, /bwrap is not installed\.\nInstall it\.\nCommands of main for people on channels are refused\.\n$/);
+});
+
+test("doctor says which value an invalid setting has instead", async () => {
+  configure({ tools: { exec: { mode: "askk", host: "docker" } } });
+  const about = (await findings()).filter(({ check }) => check === "config");
+  configure({});
+  assert.deepEqual(
+    about.map(({ why }) => why),
+    ['the value is ignored; "deny" applies.', 'the value is ignored; "sandbox" applies.'],
+  );
+});
+
 test("doctor warns about an agent that runs everything for people on channels", async () => {
-  const { out } = await callCli(bench.state, ["doctor", "--json"]);
-  const { findings } = JSON.parse(out) as { findings: { check: string; severity: string; title: string; why?: string; fix?: string }[] };
-  const about = findings.filter(({ check }) => check.startsWith("commands:"));
+  const about = (await findings()).filter(({ check }) => check.startsWith("commands:"));
   assert.deepEqual(
     about.map(({ check, severity, fix }) => [check, severity, fix]),
     [

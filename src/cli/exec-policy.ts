@@ -27,6 +27,16 @@ const MODE_TEXTS: Readonly<Record<string, string>> = {
   auto: "Commands in the sandbox run by themselves. Elsewhere a person is asked, except about commands that only read and about programs of the allowlist.",
   full: "Every command runs without a question.",
 };
+/** The same where the document of the allowlist says `ask: "always"`. */
+const ALWAYS_ASK_TEXTS: Readonly<Record<string, string>> = {
+  ...MODE_TEXTS,
+  allowlist:
+    "A command runs when it only reads. When the allowlist names all of its programs, a person is asked; every other one is refused.",
+  ask: "A person is asked, except about commands that only read.",
+  auto: "Commands in the sandbox run by themselves. Elsewhere a person is asked, except about commands that only read.",
+};
+/** The modes that the allowlist changes. */
+const ALLOWLIST_MODES: readonly string[] = ["allowlist", "ask", "auto"];
 
 /** `openclaw exec-policy show` */
 export const execPolicyShow: CommandHandler = async (invocation) => {
@@ -46,15 +56,20 @@ export const execPolicyShow: CommandHandler = async (invocation) => {
         ["host", commands.host, commands.hostRule],
       ],
     );
-    for (const text of policyNotes(commands)) out.note(text);
+    const explain = `openclaw tools explain ${about.agentId}${channel === undefined ? "" : ` --channel ${channel}`}`;
+    for (const text of policyNotes(commands, explain)) out.note(text);
   });
 };
 
-/** What the settings amount to, one line each. */
-function policyNotes({ isGranted, mode, host, alwaysAsk, readOnly }: CommandPolicy): readonly string[] {
-  if (!isGranted) return ["The tools for commands are denied, so that no command runs. Which setting denies them: openclaw tools explain"];
-  const asks = alwaysAsk ? "The document of the allowlist says ask always: programs of the allowlist are asked about as well." : undefined;
-  return [MODE_TEXTS[mode], asks, mode === "deny" ? undefined : hostText(mode, host, readOnly)].filter((text) => text !== undefined);
+/** What the settings amount to, one line each. `explain`: the command that says which setting denies. */
+function policyNotes({ isGranted, mode, host, alwaysAsk, readOnly }: CommandPolicy, explain: string): readonly string[] {
+  if (!isGranted) return [`The tools for commands are denied, so that no command runs. Which setting denies them: ${explain}`];
+  const asks =
+    alwaysAsk && ALLOWLIST_MODES.includes(mode)
+      ? "The document of the allowlist says ask always: no program is exempt (openclaw approvals get)."
+      : undefined;
+  const text = (alwaysAsk ? ALWAYS_ASK_TEXTS : MODE_TEXTS)[mode];
+  return [text, asks, mode === "deny" ? undefined : hostText(mode, host, readOnly)].filter((each) => each !== undefined);
 }
 
 function hostText(mode: string, host: string, readOnly: boolean): string {

@@ -64,7 +64,7 @@ const REFUSED: readonly [line: string, what: RegExp, hint: RegExp][] = [
   ["gateway --port", /--port needs a value/, /--port <port>/],
   ["gateway --port abc", /Invalid value for --port: abc/, /not a whole number/],
   ["gateway --port 99999", /Invalid value for --port: 99999/, /out of range/],
-  ["gateway --port -1", /Invalid value for --port: -1/, /not a whole number/],
+  ["gateway --port -1", /Invalid value for --port: -1/, /-1 is out of range/],
   ["gateway --port 1.5", /Invalid value for --port: 1.5/, /not a whole number/],
   ["gateway --port 1 --port 2", /--port is given twice/, /one value/],
   ["gateway --bind lam", /Unknown bind "lam"\. Did you mean "lan"/, /lan/],

@@ -163,7 +163,7 @@ function invalidChoiceError(noun: string, text: string, choices: readonly string
 }
 
 function checkRange(flag: CliFlag, [min, max]: readonly [number, number], text: string): void {
-  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  const number = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= min && number <= max) return;
   const shown = sanitizeLine(text);
   const why = Number.isNaN(number) ? `"${shown}" is not a whole number.` : `${shown} is out of range.`;

@@ -25,11 +25,11 @@ async function settingsOf(
     store.close();
     rmSync(dir, { recursive: true, force: true });
   });
-  const { config } = checkConfigValue(value);
+  const { config, issues } = checkConfigValue(value);
   const agents = new AgentCatalog(config, { stateDir: dir, env: {}, local: { servers: [] } });
   const { allowlist } = openApprovals(store);
   if (document) await store.write(() => allowlist.replace(document, undefined));
-  return commandSettings({ agents, config }, allowlist, { agentId: asId("main"), tools: ["write"], ...caller });
+  return commandSettings({ agents, config, loaded: { issues } }, allowlist, { agentId: asId("main"), tools: ["write"], ...caller });
 }
 
 const shared = (exec: object): object => ({ tools: { exec } });
@@ -50,6 +50,17 @@ const ROWS: readonly Row[] = [
     config: shared({ mode: "full", host: "gateway" }),
     operator: ["full", 'tools.exec.mode "full"', "gateway", "tools.exec.host"],
     channel: ["auto", 'the default mode "auto"', "sandbox", "people on channels are in the sandbox"],
+  },
+  {
+    name: "shared settings that are invalid: the strictest holds, and the rule says why",
+    config: shared({ mode: "askk", host: "docker" }),
+    operator: [
+      "deny",
+      "tools.exec.mode, whose value in the configuration is invalid",
+      "sandbox",
+      "tools.exec.host, whose value in the configuration is invalid",
+    ],
+    channel: ["deny", "tools.exec.mode, whose value in the configuration is invalid", "sandbox", "people on channels are in the sandbox"],
   },
   {
     name: "stricter shared settings, which people on channels have as well",

@@ -38,7 +38,7 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
  * the agent's own settings give them, within the shared ones; without any they are in the sandbox.
  */
 export function commandSettings(
-  { agents, config }: Pick<RunningConfig, "agents" | "config">,
+  { agents, config, loaded }: Pick<RunningConfig, "agents" | "config"> & { loaded: Pick<RunningConfig["loaded"], "issues"> },
   allowlist: CommandAllowlist,
   caller: Pick<ToolCaller, "agentId" | "surface" | "tools">,
 ): CommandSettings {
@@ -56,11 +56,12 @@ export function commandSettings(
     mode !== limited
       ? "the allowlist's document (openclaw approvals get)"
       : modeKey
-        ? `${modeKey} "${mode}"`
+        ? ruleOf(loaded, modeKey, mode)
         : `the default mode "${mode}"`;
   const host = own?.host ?? (isOperator ? (shared?.host ?? "auto") : "sandbox");
   const defaultRule = isOperator ? "the default" : "people on channels are in the sandbox";
-  const hostRule = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : defaultRule;
+  const hostKey = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : null;
+  const hostRule = hostKey === null ? defaultRule : isInvalid(loaded, hostKey) ? `${hostKey}, ${INVALID}` : hostKey;
   const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
   return {
     mode,
@@ -71,6 +72,12 @@ export function commandSettings(
     readOnly: isDenied || (!isOperator && !tools.includes("write")),
   };
 }
+
+const INVALID = "whose value in the configuration is invalid";
+const isInvalid = ({ issues }: Pick<RunningConfig["loaded"], "issues">, key: string): boolean =>
+  issues.some(({ path, severity }) => severity === "error" && path === key);
+const ruleOf = (loaded: Pick<RunningConfig["loaded"], "issues">, key: string, mode: CommandMode): string =>
+  isInvalid(loaded, key) ? `${key}, ${INVALID}` : `${key} "${mode}"`;
 
 /** The mode that the document's two settings are. */
 function modeOf({ security = "full", ask = "off" }: ReturnType<CommandAllowlist["limits"]>): CommandMode {
