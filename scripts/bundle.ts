@@ -18,7 +18,7 @@ const ENTRIES = {
 
 /** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
-  "web-worker": "src/tools/web-worker.ts",
+  "web-worker": "src/tools/web/web-worker.ts",
   "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
   "pi-shared-host": "src/agents/pi/child/host-main.ts",
 };

@@ -31,8 +31,8 @@ const COMPOSITION = "gateway";
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
   "node:tls": ["channels/irc/connection.ts"],
-  "node:http": ["server", "tools/guarded-fetch.ts", "channels/http.ts"],
-  "node:https": ["tools/guarded-fetch.ts", "channels/http.ts"],
+  "node:http": ["server", "tools/web/guarded-fetch.ts", "channels/http.ts"],
+  "node:https": ["tools/web/guarded-fetch.ts", "channels/http.ts"],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",

@@ -29,7 +29,7 @@ import { toolsMethods } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { createVault } from "../store/vault.ts";
-import { guardedFetch } from "../tools/guarded-fetch.ts";
+import { guardedFetch } from "../tools/web/guarded-fetch.ts";
 import { isServedCommand } from "../turns/commands.ts";
 import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";

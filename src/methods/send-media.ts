@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StoredFile, MediaStore } from "../store/media.ts";
-import type { FetchedContent } from "../tools/guarded-fetch.ts";
+import type { FetchedContent } from "../tools/web/guarded-fetch.ts";
 import { collectOutboundMedia, describeFile, type MediaRoots } from "../turns/outbound-media.ts";
 import type { MethodParams } from "../protocol/method.ts";
 

@@ -1,6 +1,6 @@
 import type { ToolPolicy } from "../config/schema.ts";
 import { effectOf, OTHER_NAMES, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
-import { isWebToolEnabled, WEB_TOOL_KEYS } from "./web-settings.ts";
+import { isWebToolEnabled, WEB_TOOL_KEYS } from "./web/web-settings.ts";
 
 export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
 

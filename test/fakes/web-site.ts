@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import { guardedFetch, type GuardedFetch } from "../../src/tools/guarded-fetch.ts";
-import { isPublicAddress } from "../../src/tools/public-address.ts";
+import { guardedFetch, type GuardedFetch } from "../../src/tools/web/guarded-fetch.ts";
+import { isPublicAddress } from "../../src/tools/web/public-address.ts";
 
 export type WebSite = {
   /** `http://site.example:<port>` */

@@ -25,7 +25,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/channels/websocket.ts": "the socket of a platform",
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
-  "src/tools/guarded-fetch.ts": "the guarded function itself",
+  "src/tools/web/guarded-fetch.ts": "the guarded function itself",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
   "web/src/client.ts": "the page, to the host that served it",
 };

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
-import { abortable } from "../core/async.ts";
-import { systemClock, type Clock } from "../core/clock.ts";
-import { stoppedError } from "./results.ts";
+import { abortable } from "../../core/async.ts";
+import { systemClock, type Clock } from "../../core/clock.ts";
+import { stoppedError } from "../results.ts";
 import { WEB_LIMITS } from "./web-limits.ts";
 import type { WebJob, WebJobResult } from "./web-worker.ts";
 

@@ -1,4 +1,4 @@
-import { clip } from "../../core/text.ts";
+import { clip } from "../../../core/text.ts";
 import { parseHtml, type HtmlElement } from "../html-tree.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
 import { findMainContent, withoutHidden } from "./main-content.ts";

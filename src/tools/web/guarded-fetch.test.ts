@@ -7,9 +7,9 @@ import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { startHttpProxy } from "../../test/fakes/http-proxy.ts";
-import { readProxySettings } from "../core/proxy.ts";
-import { GatewayError } from "../core/errors.ts";
+import { startHttpProxy } from "../../../test/fakes/http-proxy.ts";
+import { readProxySettings } from "../../core/proxy.ts";
+import { GatewayError } from "../../core/errors.ts";
 import { guardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
 import { isFetchableAddress, isPublicAddress } from "./public-address.ts";
 
@@ -196,7 +196,7 @@ test("a resolver that does not answer ends with the time of the fetch", async ()
   await assert.rejects(late, /slow\.example could not be read: timed out/);
 });
 
-const tls = (name: string): string => readFileSync(new URL(`../../test/fakes/tls/${name}.pem`, import.meta.url), "utf8");
+const tls = (name: string): string => readFileSync(new URL(`../../../test/fakes/tls/${name}.pem`, import.meta.url), "utf8");
 const resolveSites = async (host: string): Promise<readonly string[]> => (host === "files.example.test" ? ["93.184.216.34"] : ["10.0.0.7"]);
 
 test("through a proxy the tunnel leads to the checked address, and refused URLs never reach the proxy", async () => {

@@ -1,5 +1,5 @@
-import type { SearchProviderId } from "../../config/schema/web-tools.ts";
-import type { Secret } from "../../core/secret.ts";
+import type { SearchProviderId } from "../../../config/schema/web-tools.ts";
+import type { Secret } from "../../../core/secret.ts";
 import type { FetchedAnswer } from "../guarded-fetch.ts";
 
 /** What limits a search besides its words. */

@@ -1,6 +1,6 @@
-import { SEARCH_PROVIDERS, type SearchProviderId } from "../../config/schema/web-tools.ts";
-import type { WebSearchConfig } from "../../config/schema.ts";
-import { Secret } from "../../core/secret.ts";
+import { SEARCH_PROVIDERS, type SearchProviderId } from "../../../config/schema/web-tools.ts";
+import type { WebSearchConfig } from "../../../config/schema.ts";
+import { Secret } from "../../../core/secret.ts";
 import type { WebThreads } from "../web-threads.ts";
 import { brave } from "./brave.ts";
 import { createDuckDuckGo } from "./duckduckgo.ts";

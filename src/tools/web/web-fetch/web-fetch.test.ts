@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import type { RequestListener } from "node:http";
 import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
-import { FakeClock } from "../../../test/fakes/fake-clock.ts";
-import { textOf, toolContext, type TestToolContext } from "../../../test/fakes/tool-context.ts";
-import { until } from "../../../test/until.ts";
-import { startWebSite, type WebSite } from "../../../test/fakes/web-site.ts";
-import type { WebFetchConfig } from "../../config/schema.ts";
-import { WEB_FETCH_DEFAULTS } from "../../config/schema/web-tools.ts";
+import { FakeClock } from "../../../../test/fakes/fake-clock.ts";
+import { textOf, toolContext, type TestToolContext } from "../../../../test/fakes/tool-context.ts";
+import { until } from "../../../../test/until.ts";
+import { startWebSite, type WebSite } from "../../../../test/fakes/web-site.ts";
+import type { WebFetchConfig } from "../../../config/schema.ts";
+import { WEB_FETCH_DEFAULTS } from "../../../config/schema/web-tools.ts";
 import { WebThreads } from "../web-threads.ts";
 import { createWebFetchTool } from "./web-fetch.ts";
 

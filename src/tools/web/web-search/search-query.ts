@@ -1,5 +1,5 @@
-import { asNumber, asString, asStrings, type JsonObject } from "../../core/json.ts";
-import { quote } from "../results.ts";
+import { asNumber, asString, asStrings, type JsonObject } from "../../../core/json.ts";
+import { quote } from "../../results.ts";
 import { FRESHNESS, type DomainFilter, type SearchQuery } from "./search-provider.ts";
 
 /** Results of one search at most. */

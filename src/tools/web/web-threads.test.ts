@@ -1,8 +1,8 @@
 // Group: wire
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { FakeClock } from "../../test/fakes/fake-clock.ts";
-import { until } from "../../test/until.ts";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
+import { until } from "../../../test/until.ts";
 import { WebThreads, type WebThreadsOptions } from "./web-threads.ts";
 import { WEB_LIMITS } from "./web-limits.ts";
 

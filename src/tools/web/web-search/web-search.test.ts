@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import type { RequestListener } from "node:http";
 import { test, type TestContext } from "node:test";
-import { FakeClock } from "../../../test/fakes/fake-clock.ts";
-import { textOf, toolContext } from "../../../test/fakes/tool-context.ts";
-import { startWebSite, type WebSite } from "../../../test/fakes/web-site.ts";
-import type { WebSearchConfig } from "../../config/schema.ts";
-import { WEB_SEARCH_DEFAULTS } from "../../config/schema/web-tools.ts";
-import { Secret } from "../../core/secret.ts";
+import { FakeClock } from "../../../../test/fakes/fake-clock.ts";
+import { textOf, toolContext } from "../../../../test/fakes/tool-context.ts";
+import { startWebSite, type WebSite } from "../../../../test/fakes/web-site.ts";
+import type { WebSearchConfig } from "../../../config/schema.ts";
+import { WEB_SEARCH_DEFAULTS } from "../../../config/schema/web-tools.ts";
+import { Secret } from "../../../core/secret.ts";
 import { guardedFetch, type GuardedFetch } from "../guarded-fetch.ts";
 import { WebThreads } from "../web-threads.ts";
 import { createWebSearchTool } from "./web-search.ts";

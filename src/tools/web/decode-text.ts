@@ -1,5 +1,5 @@
 import { TextDecoder } from "node:util";
-import { incompleteCharacter } from "./truncation.ts";
+import { incompleteCharacter } from "../truncation.ts";
 
 /** Bytes in which a page may name its encoding. */
 const DECLARATION_BYTES = 1_024;

@@ -1,5 +1,5 @@
-import type { Config, WebFetchConfig, WebSearchConfig } from "../config/schema.ts";
-import { WEB_FETCH_DEFAULTS, WEB_SEARCH_DEFAULTS } from "../config/schema/web-tools.ts";
+import type { Config, WebFetchConfig, WebSearchConfig } from "../../config/schema.ts";
+import { WEB_FETCH_DEFAULTS, WEB_SEARCH_DEFAULTS } from "../../config/schema/web-tools.ts";
 
 /** The key that switches a tool of the web on and off. */
 export const WEB_TOOL_KEYS = { web_fetch: "tools.web.fetch.enabled", web_search: "tools.web.search.enabled" } as const;

@@ -3,10 +3,10 @@ import { request as plainRequest, type ClientRequest, type IncomingMessage } fro
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { isIP } from "node:net";
 import { pipeline, type Readable } from "node:stream";
-import { abortable } from "../core/async.ts";
-import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
-import { LIMITS } from "../core/limits.ts";
-import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../core/proxy.ts";
+import { abortable } from "../../core/async.ts";
+import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../../core/proxy.ts";
 import { isFetchableAddress } from "./public-address.ts";
 
 export type FetchedContent = {

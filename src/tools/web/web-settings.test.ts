@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkConfigText } from "../config/load.ts";
-import { WEB_FETCH_DEFAULTS, WEB_SEARCH_DEFAULTS } from "../config/schema/web-tools.ts";
-import type { Config } from "../config/schema.ts";
-import { Secret } from "../core/secret.ts";
+import { checkConfigText } from "../../config/load.ts";
+import { WEB_FETCH_DEFAULTS, WEB_SEARCH_DEFAULTS } from "../../config/schema/web-tools.ts";
+import type { Config } from "../../config/schema.ts";
+import { Secret } from "../../core/secret.ts";
 import { createWebFetchTool } from "./web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web-search/web-search.ts";
 import { WEB_LIMITS } from "./web-limits.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { after, before, test } from "node:test";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError } from "../../core/errors.ts";
 import { guardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
 import { isFetchableAddress } from "./public-address.ts";
 

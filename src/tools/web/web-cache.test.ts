@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../../test/fakes/fake-clock.ts";
+import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import { WebCache } from "./web-cache.ts";
 
 test("a value is found with its age until it is too old", () => {

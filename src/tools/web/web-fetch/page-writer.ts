@@ -1,4 +1,4 @@
-import { clip, codeFence, longestBackticks } from "../../core/text.ts";
+import { clip, codeFence, longestBackticks } from "../../../core/text.ts";
 import { isBlock, type HtmlElement, type HtmlNode } from "../html-tree.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
 import { readTable } from "./table.ts";

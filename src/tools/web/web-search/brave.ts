@@ -1,4 +1,4 @@
-import { asObjects, fieldsOf } from "../../core/json.ts";
+import { asObjects, fieldsOf } from "../../../core/json.ts";
 import { readJsonAnswer, toHit } from "./read-json.ts";
 import { withDomainOperators, type SearchProvider, type SearchQuery } from "./search-provider.ts";
 

@@ -1,4 +1,4 @@
-import { asString, fieldsOf, tryParseJson, type JsonObject } from "../../core/json.ts";
+import { asString, fieldsOf, tryParseJson, type JsonObject } from "../../../core/json.ts";
 import { decodeText } from "../decode-text.ts";
 import type { FetchedAnswer } from "../guarded-fetch.ts";
 import type { SearchHit } from "./search-provider.ts";

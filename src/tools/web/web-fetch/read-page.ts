@@ -1,4 +1,4 @@
-import { clip } from "../../core/text.ts";
+import { clip } from "../../../core/text.ts";
 import { decodeText } from "../decode-text.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
 import { isBinary, kindOfText, kindOfType } from "./page-type.ts";

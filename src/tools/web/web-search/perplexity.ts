@@ -1,4 +1,4 @@
-import { asObjects } from "../../core/json.ts";
+import { asObjects } from "../../../core/json.ts";
 import { readJsonAnswer, toHit } from "./read-json.ts";
 import type { SearchProvider, SearchQuery } from "./search-provider.ts";
 

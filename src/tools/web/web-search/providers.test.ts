@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WEB_SEARCH_DEFAULTS } from "../../config/schema/web-tools.ts";
-import type { WebSearchConfig } from "../../config/schema.ts";
-import { Secret } from "../../core/secret.ts";
+import { WEB_SEARCH_DEFAULTS } from "../../../config/schema/web-tools.ts";
+import type { WebSearchConfig } from "../../../config/schema.ts";
+import { Secret } from "../../../core/secret.ts";
 import { WebThreads } from "../web-threads.ts";
 import { chooseProvider, type ChosenProvider } from "./providers.ts";
 
