@@ -95,7 +95,9 @@ export class Approvals {
   async ask(question: ApprovalQuestion, signal: AbortSignal): Promise<ApprovalRow> {
     const { bus, clock, log, metrics, rows, write } = this.#deps;
     if (this.#waiters.size >= LIMITS.approvalsPending)
-      throw new GatewayError("UNAVAILABLE", `${LIMITS.approvalsPending} questions wait for an answer already`);
+      throw new GatewayError("UNAVAILABLE", `${LIMITS.approvalsPending} questions wait for an answer already`, {
+        fix: "Answer some of them: openclaw approvals watch",
+      });
     const createdAt = clock.now();
     const id = this.#newId();
     const { promise, resolve } = Promise.withResolvers<ApprovalRow>();

@@ -2,6 +2,8 @@ import type { ProtocolClient, ServerEvent } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
 import { keepConnected } from "../client/reconnect.ts";
 import { EXIT } from "../core/errors.ts";
+import { asString } from "../core/json.ts";
+import { toSentence } from "../core/text.ts";
 import {
   APPROVALS,
   contextLine,
@@ -141,7 +143,8 @@ class ApprovalWatch {
       this.#remove(id, endingOf(approval));
     } catch (err) {
       if (!(err instanceof ClientError)) throw err;
-      this.#invocation.out.note(`(${shortId(id)} was not answered: ${sanitizeLine(err.gatewayMessage ?? err.message)})`);
+      const words = [toSentence(err.gatewayMessage ?? err.message), asString(err.details["fix"])].filter(Boolean).join(" ");
+      this.#invocation.out.note(`(${shortId(id)} was not answered: ${sanitizeLine(words)})`);
       this.#shown = null;
     }
   }

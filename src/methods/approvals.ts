@@ -40,6 +40,7 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
         if (!applied)
           throw detailError("APPROVAL_ALREADY_RESOLVED", `the approval ${shortId(approval.id)} has ended before: ${approval.status}`, {
             details: { approval: toSnapshot(approval) },
+            fix: "The first answer counts. If the command is still wanted, write to the agent, which asks again.",
           });
         return { ok: true };
       },
