@@ -1,9 +1,9 @@
-// Fails when a module imports what it may not, when siblings meet, when a package is used outside its owner, and when files
-// import each other in a cycle.
+// Fails when a module imports what it may not, when siblings meet, when a package is used outside its owner, when files import each
+// other in a cycle, and when two files export a type of the same name.
 //   node scripts/check-imports.ts [--draw]   --draw prints the modules and the arrows between them instead
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { findCycles, isTest, moduleOf, readSources, ROOT, type Graph, type SourceFile } from "./source-graph.ts";
+import { findCycles, isTest, moduleOf, readSources, ROOT, sharedTypeNames, type Graph, type SourceFile } from "./source-graph.ts";
 
 /** module -> modules, or single files of them, that it may import. `gateway` and the files beside the modules compose everything. */
 const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
@@ -117,6 +117,8 @@ if (process.argv.includes("--draw")) {
     if (module !== COMPOSITION && file.path.split("/").length > 2) checkArrows(file, module);
   }
   checkCycles(graph);
+  for (const [name, [first, ...others]] of sharedTypeNames(graph))
+    reportViolation(first!, `exports the type ${name}, as ${others.join(", ")} does; one name, one thing`);
   for (const line of violations) console.error(line);
   process.exitCode = violations.length > 0 ? 1 : 0;
 }

@@ -110,7 +110,7 @@ function lineCounter(text: string): (offset: number) => number {
 }
 
 /** Names of the types that a file exports by a declaration of its own. */
-export function exportedTypes({ program }: SourceFile): string[] {
+function exportedTypes({ program }: SourceFile): string[] {
   return program().body.flatMap((node) => {
     if (node.type !== "ExportNamedDeclaration" || !node.declaration) return [];
     const { declaration } = node;
@@ -120,6 +120,16 @@ export function exportedTypes({ program }: SourceFile): string[] {
       declaration.type === "ClassDeclaration";
     return isType && declaration.id ? [declaration.id.name] : [];
   });
+}
+
+/** Type names that more than one source exports, with the number of files. */
+export function sharedTypeNames(graph: Graph): [name: string, files: string[]][] {
+  const byName = new Map<string, string[]>();
+  for (const file of graph.values()) {
+    if (isTest(file.path) || !file.path.startsWith("src/")) continue;
+    for (const name of exportedTypes(file)) byName.set(name, [...(byName.get(name) ?? []), file.path]);
+  }
+  return [...byName].filter(([, files]) => files.length > 1).toSorted(([, a], [, b]) => b.length - a.length);
 }
 
 /** The module of a source: the first folder below `src/`, or the file itself at the top. */

@@ -1,7 +1,7 @@
 // Figures of the structure: files, functions, cycles, arrows between modules, exported names that two files share. For a table of
 // before and after; nothing fails here.
 //   npm run structure [-- --json]
-import { exportedTypes, findCycles, functionLengths, isTest, moduleOf, readSources, type Graph } from "./source-graph.ts";
+import { findCycles, functionLengths, isTest, moduleOf, readSources, sharedTypeNames, type Graph } from "./source-graph.ts";
 
 const linesOf = (text: string): number => text.split("\n").length - 1;
 const LONG_FUNCTION = 70;
@@ -32,16 +32,6 @@ function areaFigures(graph: Graph, { name, has }: Area): Record<string, unknown>
     longFunctions: tooLong.map(({ path, line, lines }) => `${path}:${line} (${lines})`),
     limit,
   };
-}
-
-/** Type names that more than one source exports, with the number of files. */
-function sharedTypeNames(graph: Graph): [name: string, files: string[]][] {
-  const byName = new Map<string, string[]>();
-  for (const file of graph.values()) {
-    if (isTest(file.path) || !file.path.startsWith("src/")) continue;
-    for (const name of exportedTypes(file)) byName.set(name, [...(byName.get(name) ?? []), file.path]);
-  }
-  return [...byName].filter(([, files]) => files.length > 1).toSorted(([, a], [, b]) => b.length - a.length);
 }
 
 function moduleArrows(graph: Graph): { arrows: number; imports: number } {

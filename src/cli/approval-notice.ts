@@ -1,6 +1,7 @@
 import type { ProtocolClient } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
-import { shortId, type ApprovalDecision } from "./approval-view.ts";
+import { shortId } from "./approval-view.ts";
+import type { ApprovalDecision } from "../store/approvals.ts";
 import type { Invocation } from "./invocation.ts";
 import { formatAge, revealLine, revealText } from "./terminal-text.ts";
 

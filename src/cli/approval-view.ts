@@ -1,8 +1,7 @@
+import type { ApprovalDecision } from "../store/approvals.ts";
 import { parseArgPattern } from "../core/arg-pattern.ts";
 import type { Output } from "./output.ts";
 import { formatAge, revealLine, revealText, truncateText } from "./terminal-text.ts";
-
-export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
 
 /** One program as the allowlist has it. */
 export type AllowedPattern = { readonly pattern: string; readonly argPattern?: string };

@@ -11,10 +11,10 @@ import {
   resolverText,
   shortId,
   showCommand,
-  type ApprovalDecision,
   type ApprovalEnding,
   type PendingApproval,
 } from "./approval-view.ts";
+import type { ApprovalDecision } from "../store/approvals.ts";
 import type { CommandHandler } from "./command.ts";
 import { toCliError, toClientOptions } from "./connect.ts";
 import { resolveTarget } from "./gateway-target.ts";

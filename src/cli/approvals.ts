@@ -8,11 +8,11 @@ import {
   resolverText,
   shortId,
   showCommand,
-  type ApprovalDecision,
   type ApprovalEnding,
   type CommandText,
   type PendingApproval,
 } from "./approval-view.ts";
+import type { ApprovalDecision } from "../store/approvals.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway, withGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";

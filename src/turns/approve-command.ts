@@ -1,11 +1,16 @@
 import { DECISION_WORDS } from "../core/approval-words.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Approvals, PreparedAnswer } from "../approvals/approvals.ts";
-import type { ApprovalDecision } from "../store/approvals.ts";
+import type { ApprovalDecision, ApprovalResolver, ApprovalRow } from "../store/approvals.ts";
 import type { Submission } from "./submission.ts";
 
-/** Answers questions about commands; see approvals/approvals.ts. */
-export type ApprovalAnswers = Pick<Approvals, "prepareAnswer">;
+/** An answer as rows to write, and what follows once they are on disk. `applied`: it counted; otherwise an earlier one did. */
+type PreparedApproval = { apply: () => { applied: boolean; approval: ApprovalRow }; onCommit: () => void };
+
+/** Takes answers to questions about commands. */
+export type ApprovalAnswers = {
+  /** Throws for an id that is not known, and for a decision that is not offered. */
+  prepareAnswer(idOrStart: string, decision: ApprovalDecision, resolver: ApprovalResolver): PreparedApproval;
+};
 
 const USAGE = "Write /approve <id> allow-once, allow-always or deny. The id is the four characters in the question.";
 
@@ -28,7 +33,7 @@ export function prepareApprove(answers: ApprovalAnswers, submission: Submission,
   if (approver === undefined) return only(refusalFor(submission));
   const parsed = parseApproval(arg);
   if (parsed === null) return only(USAGE);
-  let prepared: PreparedAnswer;
+  let prepared: PreparedApproval;
   try {
     prepared = answers.prepareAnswer(parsed.id, parsed.decision, approver);
   } catch (err) {

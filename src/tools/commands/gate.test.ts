@@ -10,7 +10,7 @@ import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { toArgPattern } from "../../core/arg-pattern.ts";
 import type { AllowedProgram } from "./decide.ts";
-import { SettingsCommandGate, type CommandAnswer, type CommandQuestion, type CommandSettings } from "./gate.ts";
+import { SettingsCommandGate, type ApprovalAnswer, type CommandQuestion, type CommandSettings } from "./gate.ts";
 
 const PATH = "/usr/bin:/bin";
 
@@ -18,7 +18,7 @@ type GateCase = {
   settings?: Partial<CommandSettings>;
   allowlist?: readonly AllowedProgram[];
   sandbox?: boolean;
-  answer?: (question: CommandQuestion) => CommandAnswer | Promise<CommandAnswer>;
+  answer?: (question: CommandQuestion) => ApprovalAnswer | Promise<ApprovalAnswer>;
   use?: (id: string) => Promise<boolean>;
   runId?: string | null;
 };
@@ -87,7 +87,7 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
 }
 
 let ids = 0;
-const yes = (): CommandAnswer => ({ allowed: true, id: `id${++ids}` });
+const yes = (): ApprovalAnswer => ({ allowed: true, id: `id${++ids}` });
 
 const READING = [
   "ls",
@@ -241,7 +241,7 @@ test("an answer does not cover a call that sets variables, or that the agent can
 const isLooking = (): boolean => process.getActiveResourcesInfo().some((each) => each.startsWith("FSReq"));
 
 test("calls that wait for one answer share a denial, and a later call asks again", async (t) => {
-  const answers = Promise.withResolvers<CommandAnswer>();
+  const answers = Promise.withResolvers<ApprovalAnswer>();
   const { outcome, asked } = openGate(t, { answer: () => answers.promise });
   const all = Promise.all(["touch ./a", "touch ./b", "touch ./c"].map((command) => outcome(command)));
   while (asked.length === 0 || isLooking()) await new Promise((resolve) => setImmediate(resolve));
@@ -274,7 +274,7 @@ test("a call without a turn is asked about each time", async (t) => {
 });
 
 test("two calls of one kind at the same time wait for one answer", async (t) => {
-  const answers = Promise.withResolvers<CommandAnswer>();
+  const answers = Promise.withResolvers<ApprovalAnswer>();
   const { outcome, asked } = openGate(t, { answer: () => answers.promise });
   const both = Promise.all([outcome("touch ./b"), outcome("touch ./c")]);
   while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -37,11 +37,11 @@ export type CommandQuestion = {
 };
 
 /** `note`: who answered, or why there was no answer, in words for the model. */
-export type CommandAnswer = { allowed: true; id: string } | { allowed: false; note: string };
+export type ApprovalAnswer = { allowed: true; id: string } | { allowed: false; note: string };
 
 /** Asks people, and keeps what they always allow. */
 export interface ApprovalDesk {
-  ask(question: CommandQuestion, signal: AbortSignal): Promise<CommandAnswer>;
+  ask(question: CommandQuestion, signal: AbortSignal): Promise<ApprovalAnswer>;
   /** Marks the answer as used by the command that starts now; false when it was used before. */
   use(id: string): Promise<boolean>;
   allowlist(agentId: string): readonly AllowedProgram[];
@@ -56,7 +56,7 @@ export type SettingsGateOptions = {
 };
 
 /** The answers of one run, by what they cover. */
-type RunAnswers = Map<string, Promise<CommandAnswer>>;
+type RunAnswers = Map<string, Promise<ApprovalAnswer>>;
 
 /** Decides about commands by the settings of their caller, and asks a person where these say so. */
 export class SettingsCommandGate implements CommandGate {
@@ -115,7 +115,7 @@ export class SettingsCommandGate implements CommandGate {
   }
 
   /** Commands of one kind are asked about once in a turn; two that come at the same time wait for one answer. */
-  async #answerFor(plan: BoundPlan, decision: Decision): Promise<CommandAnswer> {
+  async #answerFor(plan: BoundPlan, decision: Decision): Promise<ApprovalAnswer> {
     const { request, permit, signal } = decision;
     const answers = this.#answersOf(permit.caller.runId);
     const key = repeatKey(plan, request);
@@ -134,7 +134,7 @@ export class SettingsCommandGate implements CommandGate {
     }
   }
 
-  async #ask(plan: BoundPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<CommandAnswer> {
+  async #ask(plan: BoundPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
     const { desk, log } = this.#options;
     const answer = await desk.ask(
       {
@@ -163,7 +163,7 @@ export class SettingsCommandGate implements CommandGate {
   /** A call without a turn has no other calls beside it. */
   #answersOf(runId: string | null): RunAnswers {
     if (runId === null) return new Map();
-    const answers = this.#runs.get(runId) ?? new Map<string, Promise<CommandAnswer>>();
+    const answers = this.#runs.get(runId) ?? new Map<string, Promise<ApprovalAnswer>>();
     this.#runs.delete(runId);
     this.#runs.set(runId, answers);
     for (const oldest of this.#runs.keys()) {

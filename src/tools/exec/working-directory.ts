@@ -3,7 +3,7 @@ import { isAbsent, isAtOrBeneath } from "../../core/files.ts";
 import { resolvePath } from "../paths.ts";
 import { fileError } from "../results.ts";
 
-export type Roots = {
+export type AllowedRoots = {
   workspace: string;
   /** Absolute directories beside the workspace; `/` is everything. */
   outside: readonly string[];
@@ -11,7 +11,7 @@ export type Roots = {
 };
 
 /** The real path of the directory that a call means, which must lie in one of the roots. Throws, with the reason, otherwise. */
-export async function findWorkingDirectory(given: string, roots: Roots): Promise<string> {
+export async function findWorkingDirectory(given: string, roots: AllowedRoots): Promise<string> {
   const path = resolvePath(given || ".", roots);
   let real: string;
   try {

@@ -50,13 +50,12 @@ function callsOnce({ messages }: RecordedRequest, tool: string, args: Args, call
   return { steps: Array.from({ length: calls }, (_, n): ReplyStep => ({ tool, args: args(n) })) };
 }
 
+const isWatched = ({ messages }: RecordedRequest): boolean => JSON.stringify(messages.at(-1)).includes("watched");
+
 /** The longest pause between two pieces of an answer, alone and beside streaming commands of another session. */
 async function measurePauses(subject: Subject, talker: Talker): Promise<void> {
-  const isWatched = ({ messages }: RecordedRequest): boolean => JSON.stringify(messages.at(-1)).includes("watched");
   const words = Array.from({ length: WORDS }, (_, n): ReplyStep[] => [{ waitMs: PAUSE_MS }, { text: `word${n} ` }]).flat();
-  subject.model.setBehaviour((request) =>
-    isWatched(request) ? { steps: words } : callsOnce(request, "exec", streaming, CALLS),
-  );
+  subject.model.setBehaviour((request) => (isWatched(request) ? { steps: words } : callsOnce(request, "exec", streaming, CALLS)));
   const alone = await longestPause(talker);
   const commands = talker.turn("streaming", "go");
   const beside = await longestPause(talker);

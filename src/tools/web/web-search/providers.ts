@@ -1,3 +1,4 @@
+import type { Variables } from "../../../config/secret-refs.ts";
 import { SEARCH_PROVIDERS, type SearchProviderId } from "../../../config/schema/web-tools.ts";
 import type { WebSearchConfig } from "../../../config/schema.ts";
 import { Secret } from "../../../core/secret.ts";
@@ -8,9 +9,6 @@ import { perplexity } from "./perplexity.ts";
 import type { SearchAccess, SearchProvider } from "./search-provider.ts";
 import { searxng } from "./searxng.ts";
 import { tavily } from "./tavily.ts";
-
-/** Looks up an environment variable. */
-export type Variables = (name: string) => string | undefined;
 
 export type ChosenProvider = {
   provider: SearchProvider;

@@ -1,3 +1,4 @@
+import type { Variables } from "../../../config/secret-refs.ts";
 import { systemClock, type Clock } from "../../../core/clock.ts";
 import { reasonOf } from "../../../core/errors.ts";
 import type { JsonObject } from "../../../core/json.ts";
@@ -13,7 +14,7 @@ import { WebCache } from "../web-cache.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
 import { WEB_TOOL_KEYS } from "../web-settings.ts";
 import type { WebThreads } from "../web-threads.ts";
-import { chooseProvider, type ChosenProvider, type Variables } from "./providers.ts";
+import { chooseProvider, type ChosenProvider } from "./providers.ts";
 import { SEARCH_FILTERS, type SearchHit, type SearchQuery } from "./search-provider.ts";
 import { checkQuery, isInDomains } from "./search-query.ts";
 
