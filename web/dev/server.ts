@@ -10,6 +10,7 @@ import { WebSocketServer } from "ws";
 import { ApprovalRefusal, Approvals } from "./approvals.ts";
 import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
+import { AuditEvents } from "./audit.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -59,6 +60,7 @@ export type DevGateway = {
   token: string;
   conversations: Conversations;
   channels: Channels;
+  audit: AuditEvents;
   approvals: Approvals;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
@@ -117,6 +119,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   });
   const conversations = new Conversations(emit, approvals);
   const channels = new Channels();
+  const audit = new AuditEvents();
   let granted: readonly string[] | null = null;
 
   const http = createServer((request, response) => void serve(request.url ?? "/", basePath, response));
@@ -127,7 +130,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals };
+  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals, audit };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
@@ -147,6 +150,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     conversations,
     channels,
     approvals,
+    audit,
     calls,
     connects,
     muteEvents: (now) => void (muted = now),
@@ -195,6 +199,7 @@ type House = {
   refused: () => Wire | null;
   grant: (scopes: readonly string[]) => readonly string[];
   channels: Channels;
+  audit: AuditEvents;
   approvals: Approvals;
   conversations: Conversations;
 };
@@ -307,11 +312,16 @@ function checkSignature(
 
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
-function answerParts({ channels, approvals }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
+function answerParts({ audit, channels, approvals }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
   if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
     throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
   try {
-    return channels.answer(method, params) ?? approvals.answer(method, params, device) ?? answerTools(method, params);
+    return (
+      channels.answer(method, params) ??
+      approvals.answer(method, params, device) ??
+      answerTools(method, params) ??
+      audit.answer(method, params)
+    );
   } catch (error) {
     if (!(error instanceof ChannelRefusal) && !(error instanceof ApprovalRefusal)) throw error;
     throw new Refusal({ code: "INVALID_REQUEST", message: error.message, details: error.details });

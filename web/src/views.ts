@@ -3,7 +3,12 @@ import type { View } from "./state.ts";
 
 export type SideView = Exclude<View, "chat">;
 
-export const VIEW_TITLES: Readonly<Record<SideView, string>> = { channels: "Channels", approvals: "Approvals", tools: "Tools" };
+export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
+  channels: "Channels",
+  approvals: "Approvals",
+  tools: "Tools",
+  audit: "Audit",
+};
 
 export const hashOf = (view: SideView): string => `#${view}`;
 

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools"): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Audit"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -312,6 +312,19 @@ export const STATES: readonly ScreenshotState[] = [
       await page.getByLabel("Id of the room").fill("#ops");
       await page.getByRole("button", { name: "Show", exact: true }).click();
       await untilVisible(".warn", "another agent")(page);
+    },
+  },
+  {
+    name: "audit",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.audit.now = NOW - 2 * MIN;
+    },
+    navigate: async (page) => {
+      await openView(page, "Audit");
+      await page.getByLabel("Show", { exact: true }).selectOption("everything");
+      await untilVisible(".entry-name", "Turn")(page);
     },
   },
   {

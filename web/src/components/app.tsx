@@ -15,6 +15,7 @@ import { copyText } from "../copy-text.ts";
 
 const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) => module.ChannelsView));
 const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
+const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => module.AuditView));
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 
 export function App(): JSX.Element {
@@ -95,6 +96,7 @@ function MainView(): JSX.Element {
   if (view === "channels") return <ChannelsView />;
   if (view === "approvals") return <ApprovalsView />;
   if (view === "tools") return <ToolsView />;
+  if (view === "audit") return <AuditView />;
   return <ChatView />;
 }
 
