@@ -4,9 +4,14 @@ import { LIMITS } from "../core/limits.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { CommandAllowlist, type AllowlistDocument } from "./allowlist.ts";
 
-function open(document?: unknown, log: Log = silentLog): CommandAllowlist {
+function open(document?: unknown, log: Log = silentLog, isDamaged = false): CommandAllowlist {
   let kept: unknown = document ?? null;
-  const keyValue = { get: (): unknown => kept, set: (_name: string, value: unknown) => void (kept = value), remove: () => false };
+  const keyValue = {
+    get: (): unknown => kept,
+    isDamaged: () => isDamaged && kept === null,
+    set: (_name: string, value: unknown) => void (kept = value),
+    remove: () => false,
+  };
   return new CommandAllowlist({ keyValue, now: () => 1, log });
 }
 
@@ -30,6 +35,23 @@ for (const [document, error] of REFUSED) {
     const before = allowlist.hash;
     assert.throws(() => allowlist.replace({ version: 1, ...document }, undefined), { message: error });
     assert.equal(allowlist.hash, before);
+  });
+}
+
+for (const [what, document, isDamaged] of [
+  ["is no JSON", null, true],
+  ["is a list", [], false],
+  ["is of another version", { version: 2, defaults: {} }, false],
+  ["has an agent that is a text", { version: 1, agents: { main: "full" } }, false],
+] as const) {
+  test(`a stored document that ${what} permits no command until it is replaced, and the log says so once`, () => {
+    const errors: string[] = [];
+    const allowlist = open(document, { ...silentLog, error: (message: string) => void errors.push(message) }, isDamaged);
+    for (let n = 0; n < 2; n++) assert.deepEqual(allowlist.limits("main"), { security: "deny" });
+    assert.deepEqual(allowlist.entries("main"), []);
+    assert.deepEqual(errors, ["the allowlist cannot be read, and no command runs"]);
+    allowlist.replace({ version: 1 }, allowlist.hash);
+    assert.deepEqual(allowlist.limits("main"), {});
   });
 }
 

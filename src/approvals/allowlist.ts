@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { parseArgPattern } from "../core/arg-pattern.ts";
+import { fieldsOf, isObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
@@ -36,6 +37,8 @@ export type AllowlistDocument = { version: 1; socket?: object; defaults?: Limits
 export type DocumentLimits = { security?: Security; ask?: Ask };
 
 const NAME = "exec-approvals";
+/** Stands for a stored document that cannot be read. */
+const UNREADABLE: AllowlistDocument = { version: 1, defaults: { security: "deny" }, agents: {} };
 const EMPTY: AllowlistDocument = { version: 1, defaults: {}, agents: {} };
 /** Every agent. */
 const ALL = "*";
@@ -45,13 +48,24 @@ export type AllowlistDeps = { keyValue: KeyValueStore; now: () => number; log: L
 /** The programs that people always allow, and how far commands may go at all. */
 export class CommandAllowlist {
   readonly #deps: AllowlistDeps;
+  #isReported = false;
 
   constructor(deps: AllowlistDeps) {
     this.#deps = deps;
   }
 
+  /** A document that cannot be read permits nothing: the limits in it are not known any more. */
   get document(): AllowlistDocument {
-    return (this.#deps.keyValue.get(NAME) as AllowlistDocument | null) ?? EMPTY;
+    const value = this.#deps.keyValue.get(NAME);
+    if (value === null) return this.#deps.keyValue.isDamaged(NAME) ? this.#unreadable() : EMPTY;
+    return isDocument(value) ? value : this.#unreadable();
+  }
+
+  #unreadable(): AllowlistDocument {
+    if (!this.#isReported)
+      this.#deps.log.error("the allowlist cannot be read, and no command runs", { fix: "openclaw approvals set with a document of yours" });
+    this.#isReported = true;
+    return UNREADABLE;
   }
 
   /** Names this version of the document, for a change that must not overwrite another one. */
@@ -108,6 +122,11 @@ export class CommandAllowlist {
     this.#deps.keyValue.set(NAME, document, this.#deps.now());
   }
 }
+
+const isDocument = (value: unknown): value is AllowlistDocument => {
+  const { version, defaults = {}, agents = {} } = fieldsOf(value);
+  return version === 1 && isObject(defaults) && isObject(agents) && Object.values(agents).every(isObject);
+};
 
 const hashOf = (document: AllowlistDocument): string => createHash("sha256").update(JSON.stringify(document)).digest("hex");
 
