@@ -31,6 +31,8 @@ export type CommandOptions = {
   clock: Pick<Clock, "after">;
   log: Log;
   onOutput: (chunk: Buffer) => void;
+  /** Gets the error output; without it `onOutput` gets both. */
+  onErrorOutput?: (chunk: Buffer) => void;
   /** Where the command reads from: nothing by default, what is written to `RunningCommand.input`, or an open descriptor. */
   input?: "pipe" | number | undefined;
   /** What the command reads from the descriptors 4, 5, and so on; none by default. */
@@ -174,7 +176,7 @@ function readLine(stream: Readable): Promise<string> {
 type Draining = { finish: () => Promise<void>; close: () => void };
 
 /** Reads both streams. Processes that a command left behind may hold them open: `finish` waits only as long as output arrives. */
-function readOutput(child: ChildProcess, { clock, onOutput }: CommandOptions): Draining {
+function readOutput(child: ChildProcess, { clock, onOutput, onErrorOutput = onOutput }: CommandOptions): Draining {
   const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
   let chunks = 0;
   let isOpen = true;
@@ -183,7 +185,7 @@ function readOutput(child: ChildProcess, { clock, onOutput }: CommandOptions): D
   for (const stream of streams) {
     stream.on("data", (chunk: Buffer) => {
       chunks += 1;
-      if (isOpen) onOutput(chunk);
+      if (isOpen) (stream === child.stderr ? onErrorOutput : onOutput)(chunk);
     });
     stream.on("error", () => {});
     stream.once("close", () => {

@@ -143,7 +143,7 @@ test("the built-in tools are those of the policy, in the order that is asked for
   });
   assert.deepEqual(
     tools.map(({ name }) => name),
-    [...TOOL_NAMES, MORE_TOOLS],
+    [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS],
   );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(

@@ -14,7 +14,7 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
 const RECALL = "sessions_list sessions_history sessions_search";
-const ALL = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL}`;
+const ALL = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL} mcp`;
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -40,7 +40,7 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
     "deny takes from the operator too",
     "operator",
     { shared: { deny: ["exec"] } },
-    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL}`,
+    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} mcp`,
   ],
   [
     "a switch takes a tool of the web away",

@@ -1,5 +1,15 @@
 import type { ToolPolicy } from "../config/schema.ts";
-import { effectOf, OTHER_NAMES, TOOL_NAMES, TOOL_SECTIONS, TOOLS, type ToolEffect, type ToolName, type ToolSection } from "./tool.ts";
+import {
+  effectOf,
+  isMcpToolName,
+  OTHER_NAMES,
+  TOOL_NAMES,
+  TOOL_SECTIONS,
+  TOOLS,
+  type ToolEffect,
+  type ToolName,
+  type ToolSection,
+} from "./tool.ts";
 import { isWebToolEnabled, WEB_TOOL_KEYS } from "./web/web-settings.ts";
 
 export const SECTIONS = Object.keys(TOOL_SECTIONS) as readonly ToolSection[];
@@ -14,6 +24,7 @@ const NAMES: Readonly<Record<string, readonly ToolName[]>> = {
   "*": TOOL_NAMES,
   ...Object.fromEntries(SECTIONS.map((section) => [`group:${section}`, sectionTools(section)])),
   ...Object.fromEntries(Object.entries(OTHER_NAMES).map(([name, tool]) => [name, [tool]])),
+  "bundle-mcp": ["mcp"],
 };
 
 export type ToolProfile = NonNullable<ToolPolicy["profile"]>;
@@ -41,25 +52,52 @@ export type Surface = "operator" | "channel";
 
 type Verdict = Omit<ToolDecision, "tool">;
 
+/** What a policy decides about, and which lists and profiles concern it. */
+type Subject = {
+  readonly tool: ToolName;
+  readonly isNamed: (list: readonly string[] | undefined) => boolean;
+  readonly isDenied: (list: readonly string[] | undefined) => boolean;
+};
+
+/**
+ * A list that denies a tool denies whatever has the same effect: who may not write a file may not edit one either. A list that allows one
+ * tool of a server allows `mcp`, so that a turn can have it.
+ */
+const subjectOf = (tool: ToolName): Subject => ({
+  tool,
+  isNamed: (list = []) => expand(list).includes(tool) || (tool === "mcp" && list.some(isMcpToolName)),
+  isDenied: (list) => expand(list).some((denied) => effectOf(denied) === effectOf(tool)),
+});
+
+/** One tool of an MCP server: lists name it, with `*` at the end all that begin so, or all of these tools as `mcp`. */
+function mcpSubjectOf(name: string): Subject {
+  const given = name.toLowerCase();
+  const isNamed = (list: readonly string[] = []): boolean =>
+    expand(list).includes("mcp") ||
+    list.some((each) => {
+      const entry = each.trim().toLowerCase();
+      return isMcpToolName(entry) && (entry === given || (entry.endsWith("*") && given.startsWith(entry.slice(0, -1))));
+    });
+  return { tool: "mcp", isNamed, isDenied: isNamed };
+}
+
 /**
  * What each tool of a turn is granted or denied by. Every layer only takes away: a tool that one list denies, that one `allow` list does
  * not name, or that the profile does not have and no `alsoAllow` adds, is denied. The agent's profile replaces the shared one, and so does
  * its switch for `apply_patch`. An operator
  * has what is left; a sender of a channel has of it what the agent's own policy names, so that an absent policy denies all. Pure.
  */
-export function decideTools(surface: Surface, layers: PolicyLayers): readonly ToolDecision[] {
-  return TOOL_NAMES.map((tool) => ({
-    tool,
-    ...(findSwitch(layers, tool) ?? findDenial(layers, tool) ?? findGrant(surface, layers, tool)),
-  }));
-}
+export const decideTools = (surface: Surface, layers: PolicyLayers): readonly ToolDecision[] =>
+  TOOL_NAMES.map((tool) => ({ tool, ...(findSwitch(layers, tool) ?? decide(surface, layers, subjectOf(tool))) }));
 
-const names = (layer: PolicyLayer | undefined, field: "allow" | "alsoAllow", tool: ToolName): boolean =>
-  expand(layer?.policy?.[field]).includes(tool);
+/**
+ * What grants or denies one tool of an MCP server, `<server>__<tool>`: as decideTools, with the lists that name the tool or its server. A
+ * turn that is not granted `mcp` has none of these tools. Pure.
+ */
+export const decideMcpTool = (layers: PolicyLayers, surface: Surface, name: string): Verdict => decide(surface, layers, mcpSubjectOf(name));
 
-/** A list that denies a tool denies whatever has the same effect: who may not write a file may not edit one either. */
-const denies = (layer: PolicyLayer, tool: ToolName): boolean =>
-  expand(layer.policy?.deny).some((denied) => effectOf(denied) === effectOf(tool));
+const decide = (surface: Surface, layers: PolicyLayers, subject: Subject): Verdict =>
+  findDenial(layers, subject) ?? findGrant(surface, layers, subject);
 
 /** Whether a list of `layers` denies what has an effect. */
 export const isEffectDenied = ({ shared, own, room }: PolicyLayers, effect: ToolEffect): boolean =>
@@ -75,16 +113,16 @@ const findSwitch = ({ shared }: PolicyLayers, tool: ToolName): Verdict | null =>
     ? deny(WEB_TOOL_KEYS[tool])
     : null;
 
-function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdict | null {
+function findDenial({ shared, own, room }: PolicyLayers, { tool, isNamed, isDenied }: Subject): Verdict | null {
   if (tool === "apply_patch") {
     const layer = [own, shared].find(({ policy }) => policy?.exec?.applyPatch !== undefined);
     if (layer?.policy?.exec?.applyPatch?.enabled === false) return deny(`${layer.key}.exec.applyPatch.enabled`);
   }
   const layers = [room, own, shared].filter((layer) => layer !== undefined);
-  const denying = layers.find((layer) => denies(layer, tool));
+  const denying = layers.find((layer) => isDenied(layer.policy?.deny));
   if (denying) return deny(`${denying.key}.deny`);
-  const isAdded = (layer: PolicyLayer): boolean => names(layer, "alsoAllow", tool);
-  const limiting = layers.find((layer) => layer.policy?.allow !== undefined && !names(layer, "allow", tool) && !isAdded(layer));
+  const isAdded = (layer: PolicyLayer): boolean => isNamed(layer.policy?.alsoAllow);
+  const limiting = layers.find((layer) => layer.policy?.allow !== undefined && !isNamed(layer.policy.allow) && !isAdded(layer));
   if (limiting) return deny(`${limiting.key}.allow`);
   const profiles: [PolicyLayer | undefined, PolicyLayer[]][] = [
     [room, layers.filter((layer) => layer === room)],
@@ -99,10 +137,10 @@ function findDenial({ shared, own, room }: PolicyLayers, tool: ToolName): Verdic
 }
 
 /** What grants a tool that nothing denies. */
-function findGrant(surface: Surface, { shared, own }: PolicyLayers, tool: ToolName): Verdict {
+function findGrant(surface: Surface, { shared, own }: PolicyLayers, { isNamed }: Subject): Verdict {
   for (const layer of surface === "operator" ? [own, shared] : [own]) {
-    if (layer.policy?.allow !== undefined) return grant(`${layer.key}.${names(layer, "allow", tool) ? "allow" : "alsoAllow"}`);
-    if (names(layer, "alsoAllow", tool)) return grant(`${layer.key}.alsoAllow`);
+    if (layer.policy?.allow !== undefined) return grant(`${layer.key}.${isNamed(layer.policy.allow) ? "allow" : "alsoAllow"}`);
+    if (isNamed(layer.policy?.alsoAllow)) return grant(`${layer.key}.alsoAllow`);
     if (layer.policy?.profile !== undefined) return grant(profileRule(layer));
   }
   return surface === "operator"

@@ -14,7 +14,9 @@ export type ToolEffect =
   /** Runs programs. */
   | "run"
   /** Shows earlier conversations. */
-  | "recall";
+  | "recall"
+  /** Whatever a tool of an MCP server does. */
+  | "mcp";
 
 /** What the policy and the lists of tools know of one. */
 type ToolFacts = {
@@ -26,10 +28,13 @@ type ToolFacts = {
 };
 
 /** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
-export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web", sessions: "Conversations" } as const;
+export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web", sessions: "Conversations", mcp: "MCP servers" } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
-/** The built-in tools, in the order in which a model reads them. The profile `full` has all of them. */
+/**
+ * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` is no tool of its own: who has it may
+ * call the tools of MCP servers.
+ */
 export const TOOLS = {
   read: { section: "fs", effect: "read", profiles: ["coding"] },
   ls: { section: "fs", effect: "list", profiles: ["coding"] },
@@ -45,6 +50,7 @@ export const TOOLS = {
   sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;
@@ -58,6 +64,11 @@ export function findToolName(name: string): ToolName | null {
   if (isToolName(name)) return name;
   return Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : null;
 }
+/** Whether a name has the form of a tool of an MCP server: `<server>__<tool>`. */
+export const isMcpToolName = (name: string): boolean => name.indexOf("__") > 0;
+/** The row of TOOLS that a turn must be granted for a call of this name; the name itself when there is none. */
+const grantNameOf = (name: string): string => (isMcpToolName(name) ? "mcp" : name);
+
 /** The tool with which a model finds those that it does not read with every request, and calls them. No list of tools names it. */
 export const MORE_TOOLS = "more_tools";
 /** What a model finds with `more_tools`. */
@@ -70,7 +81,7 @@ export function listedTools(granted: readonly ToolName[]): readonly string[] {
 
 /** Whether a turn that has these tools may call the one with this name. Pure. */
 export const isCallable = (name: string, granted: readonly ToolName[]): boolean =>
-  name === MORE_TOOLS ? granted.some(isFound) : (granted as readonly string[]).includes(name);
+  name === MORE_TOOLS ? granted.some(isFound) : (granted as readonly string[]).includes(grantNameOf(name));
 
 export const effectOf = (tool: ToolName): ToolEffect => TOOLS[tool].effect;
 
@@ -100,6 +111,8 @@ export type ToolCaller = {
   surface: "operator" | "channel";
   /** The tools that it is granted. */
   tools: readonly ToolName[];
+  /** Policies of the chat rooms whose messages the turn has read, with the keys that they are from; absent: none. */
+  rooms?: readonly { key: string; policy: unknown }[];
 };
 
 /** What a call may do, decided from the configuration when it was allowed. */

@@ -159,9 +159,17 @@ for (const mode of QUEUE_MODES) {
   });
 }
 
+const ROOM = { key: "channels.irc.groups.#a.tools", policy: { deny: ["one__*"] } };
+
 test("every field of a grant keeps two messages apart, and limits what both may cause", () => {
-  const base: Grant = { tools: ["read", "exec"], owner: true, surface: "irc|a", conversation: "irc|a|#room|" };
-  const others: readonly Partial<Grant>[] = [{ tools: ["read"] }, { owner: false }, { surface: "irc|b" }, { conversation: null }];
+  const base: Grant = { tools: ["read", "exec"], rooms: [], owner: true, surface: "irc|a", conversation: "irc|a|#room|" };
+  const others: readonly Partial<Grant>[] = [
+    { tools: ["read"] },
+    { rooms: [ROOM] },
+    { owner: false },
+    { surface: "irc|b" },
+    { conversation: null },
+  ];
   assert.equal(others.length, Object.keys(base).length);
   assert.ok(isSameGrant(base, { ...base, tools: ["exec", "read"] }));
   for (const other of others) {
@@ -170,6 +178,8 @@ test("every field of a grant keeps two messages apart, and limits what both may 
     assert.ok(both.tools.length <= 2 && (other.owner === undefined || !both.owner));
   }
   assert.deepEqual(intersectGrants([base, { ...base, tools: ["read"] }]).tools, ["read"]);
+  const other = { key: "channels.irc.groups.#b.tools", policy: {} };
+  assert.deepEqual(intersectGrants([{ ...base, rooms: [ROOM] }, base, { ...base, rooms: [other, { ...ROOM }] }]).rooms, [ROOM, other]);
   assert.deepEqual(intersectGrants([]), NO_GRANT);
   assert.deepEqual(grantOf(null), NO_GRANT, "what cannot be read grants nothing");
 });

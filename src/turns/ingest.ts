@@ -307,6 +307,7 @@ export class EventIngest {
       },
       target,
       tools: running.agents.channelTools(to.agentId, decision.roomTools),
+      ...(decision.roomTools ? { roomTools: decision.roomTools } : {}),
       command: to.command,
       commandScope: decision.permissions.commandScope,
       ...(decision.permissions.isOwner && { approver: { kind: "channel", id: `${source.channel}:${event.sender.id}` } }),

@@ -1,4 +1,5 @@
 import {
+  grantNameOf,
   REBUILD_CHECKPOINT,
   type AgentEvent,
   type AgentRuntime,
@@ -271,8 +272,10 @@ export class RunningTurn {
   #toolCaller(): ToolCaller {
     const { runId, sessionKey } = this.#ref;
     const { agentId, payload } = this.#context.row;
+    const { rooms } = intersectGrants(this.#context.active.grants);
+    const surface = isFromOperator(payload) ? "operator" : "channel";
     const tools = this.#grantedTools(this.#session());
-    return { agentId, sessionKey, runId, surface: isFromOperator(payload) ? "operator" : "channel", tools };
+    return { agentId, sessionKey, runId, surface, tools, ...(rooms.length > 0 && { rooms }) };
   }
 
   #checkToolCall(call: ToolCall): string | null {

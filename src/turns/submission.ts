@@ -8,6 +8,7 @@ import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import type { RoomTools } from "../routing/account-policy.ts";
 import { conversationOf } from "./outbound.ts";
 
 /** What is stored with an admitted message; enough to run it after a restart. */
@@ -27,6 +28,8 @@ export type Payload = {
   /** Where the answer is delivered; null when it only goes to the session's clients. */
   target: ReplyTarget | null;
   tools: readonly ToolName[];
+  /** The policy of the room that it is from, where there is one: it decides about each tool of an MCP server. */
+  roomTools?: RoomTools;
   queueMode: QueueMode;
   /** Overrides for this run only. */
   model: string | null;
@@ -97,11 +100,12 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
     ...(addressed ? { addressed } : {}),
+    ...(roomTools ? { roomTools } : {}),
     ...(replyTo ? { replyTo } : {}),
     ...(media ? { media } : {}),
     ...(media || attached?.length ? { attached: attached ?? [] } : {}),
