@@ -18,8 +18,23 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   auth: ["core", "config", "store"],
   tools: ["core", "config"],
   approvals: ["core", "store"],
+  mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
-  methods: ["core", "config", "protocol", "auth", "store", "routing", "turns", "agents", "channels", "tools", "observe", "approvals"],
+  methods: [
+    "core",
+    "config",
+    "protocol",
+    "auth",
+    "store",
+    "routing",
+    "turns",
+    "agents",
+    "channels",
+    "tools",
+    "observe",
+    "approvals",
+    "mcp",
+  ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
@@ -31,8 +46,8 @@ const COMPOSITION = "gateway";
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
   "node:tls": ["channels/irc/connection.ts"],
-  "node:http": ["server", "tools/web/guarded-fetch.ts", "channels/http.ts"],
-  "node:https": ["tools/web/guarded-fetch.ts", "channels/http.ts"],
+  "node:http": ["server", "tools/web/guarded-fetch.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:https": ["tools/web/guarded-fetch.ts", "channels/http.ts", "mcp/http-fetch.ts"],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",
@@ -42,6 +57,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],
   marked: ["core/markdown"],
+  "@modelcontextprotocol/client": ["mcp"],
   uqr: ["core/qr.ts"],
 };
 

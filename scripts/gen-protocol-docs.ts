@@ -35,6 +35,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   health: "State",
   "last-heartbeat": "State",
   logs: "State",
+  mcp: "MCP servers",
   message: "Sending",
   models: "Models",
   openclaw: "Questions about commands",

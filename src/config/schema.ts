@@ -1,6 +1,7 @@
 import { agents, models, tools } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
+import { mcp } from "./schema/mcp.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
@@ -88,7 +89,6 @@ const UNSERVED_KEYS = [
   "cloudWorkers",
   "desktop",
   "memory",
-  "mcp",
   "skills",
   "plugins",
   "surfaces",
@@ -112,6 +112,7 @@ export const CONFIG = object(
     accessGroups,
     channels,
     tools,
+    mcp,
     logging,
     env,
     secrets: object(
@@ -147,6 +148,8 @@ export type CommandsConfig = Config["commands"];
 export type AccessGroup = Config["accessGroups"][string];
 export type IrcConfig = NonNullable<ServedChannels["irc"]>;
 export type ToolPolicy = NonNullable<Config["tools"]>;
+export type McpConfig = Config["mcp"];
+export type McpServerConfig = McpConfig["servers"][string];
 type WebConfig = NonNullable<ToolPolicy["web"]>;
 export type WebFetchConfig = WebConfig["fetch"];
 export type WebSearchConfig = WebConfig["search"];

@@ -25,6 +25,7 @@ import { GatewayEndpoint } from "./endpoint.ts";
 import { guideFacts } from "./guide-facts.ts";
 import { LiveAccounts } from "./live-accounts.ts";
 import { LocalModels } from "./local-models.ts";
+import { createMcpServers, withSource } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods } from "./methods.ts";
@@ -44,6 +45,7 @@ import type { CommandGate } from "../tools/command-gate.ts";
 import { SettingsCommandGate } from "../tools/commands/gate.ts";
 import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
+import type { McpServers } from "../mcp/servers.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
 import { createCommandSandbox } from "./command-sandbox.ts";
 
@@ -79,7 +81,8 @@ export function composeGateway(input: ComposeInput) {
   const { allowlist, approvals } = composeApprovals(input);
   const sandbox = createCommandSandbox(base);
   const gate = composeGate(base, running, { allowlist, approvals, sandbox });
-  const tools = createTools({ ...base, ...storage, running, gate });
+  const mcp = createMcpServers({ ...base, ...storage, running });
+  const tools = withSource(createTools({ ...base, ...storage, running, gate }), mcp, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
@@ -100,6 +103,7 @@ export function composeGateway(input: ComposeInput) {
     allowlist,
     approvals,
     sandbox,
+    mcp,
     tools,
     runtime,
     messaging,
@@ -180,6 +184,7 @@ type Shared = GatewayBase &
     allowlist: CommandAllowlist;
     approvals: Approvals;
     sandbox: () => Promise<SandboxProbe>;
+    mcp: McpServers;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     messaging: Messaging;
@@ -215,7 +220,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -227,6 +232,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       log.setPatterns(state.loaded.config.logging.redactPatterns);
       log.setLevel(state.logLevels.file);
       log.setTerminalLevel(state.logLevels.terminal);
+      mcp.configure();
     },
     supervisor: messaging.supervisor,
     health,

@@ -24,6 +24,7 @@ import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
+import type { McpServers } from "../mcp/servers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
@@ -39,6 +40,7 @@ export type ChatFamilyDeps = GatewayBase &
     allowlist: CommandAllowlist;
     approvals: Approvals;
     sandbox: () => Promise<SandboxProbe>;
+    mcp: McpServers;
     tools: ToolExecutor;
     runtime: AgentRuntime;
     hub: Hub;

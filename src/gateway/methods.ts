@@ -15,6 +15,7 @@ import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
+import { mcpMethods } from "../methods/mcp.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
@@ -49,6 +50,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
+    ...mcpMethods(deps),
     ...sandboxMethods(deps),
     ...approvalMethods({
       ...deps,
@@ -169,7 +171,7 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
-  const { running, allowlist, audit, sessions, tools, keyValue, store, clock, log, chat } = deps;
+  const { running, allowlist, audit, sessions, tools, mcp, keyValue, store, clock, log, chat } = deps;
   return toolsMethods({
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
@@ -181,6 +183,7 @@ function toolFamily(deps: MethodsDeps) {
     audit,
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),
     tools,
+    mcp,
     keyValue,
     write: (change) => store.write(change),
     now: clock.now,

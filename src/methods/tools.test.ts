@@ -71,6 +71,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     audit: createAudit(bench.deps.store),
     decideMessage: (message) => decideMessage(routes, message, true),
     tools,
+    mcp: { has: () => false, list: async () => [], known: () => [] },
     keyValue: createKeyValueStore(bench.deps.store),
     write: (change) => bench.deps.store.write(change),
     now: () => 1,
@@ -105,7 +106,7 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   );
   assert.deepEqual(
     tools.map(({ id }) => id),
-    [...TOOL_NAMES],
+    TOOL_NAMES.filter((name) => name !== "mcp"),
   );
   for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);

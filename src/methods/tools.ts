@@ -5,6 +5,7 @@ import type { AgentId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { firstSentence } from "../core/text.ts";
+import type { McpServers } from "../mcp/servers.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import type { Audit } from "../store/audit.ts";
@@ -12,6 +13,7 @@ import type { KeyValueStore } from "../store/key-value.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
 import {
+  decideMcpTool,
   decideTools,
   grantedTools,
   isInProfile,
@@ -25,6 +27,7 @@ import {
 import {
   effectOf,
   findToolName,
+  isMcpToolName,
   TOOL_NAMES,
   TOOL_SECTIONS,
   type ToolCaller,
@@ -57,6 +60,8 @@ export type ToolsDeps = {
   decideMessage: (message: DescribedMessage) => RoutingDecision;
   tools: ToolExecutor;
   audit: Pick<Audit, "add">;
+  /** The tools of MCP servers. */
+  mcp: Pick<McpServers, "has" | "list" | "known">;
   keyValue: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
@@ -103,7 +108,8 @@ function catalog(deps: ToolsDeps, { agentId }: MethodParams<"tools.catalog">): R
       label: TOOL_SECTIONS[id],
       source: "core",
       tools: deps.tools.describe(sectionTools(id)).map(toCatalogEntry),
-    })),
+      // The tools of MCP servers are not built in.
+    })).filter(({ tools }) => tools.length > 0),
   };
 }
 
@@ -139,8 +145,26 @@ function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Re
           ...(permitted.includes(name) ? {} : { deniedBySession: true }),
         })),
       },
+      ...mcpGroups(deps, layers, permitted.includes("mcp")),
     ],
   };
+}
+
+/** The tools of MCP servers that are known and granted. */
+function mcpGroups(deps: ToolsDeps, layers: PolicyLayers, isPermitted: boolean): object[] {
+  const granted = deps.mcp.known().filter(({ description }) => decideMcpTool(layers, "operator", description.name).isGranted);
+  if (granted.length === 0) return [];
+  const tools = granted.map(({ server, tool, description }) => ({
+    id: description.name,
+    label: description.name,
+    description: firstSentence(description.description),
+    rawDescription: description.description,
+    source: "mcp",
+    mcpServer: server,
+    mcpToolName: tool,
+    ...(isPermitted ? {} : { deniedBySession: true }),
+  }));
+  return [{ id: "mcp", label: TOOL_SECTIONS.mcp, source: "mcp", tools }];
 }
 
 /** What decides about each tool and about commands: for an operator's message, or with `channel` for a message of a channel. */
@@ -157,14 +181,15 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
   const agentId = named ?? decision?.route?.agentId ?? requireAgent(deps.config(), undefined);
   const surface: Surface = channel === undefined ? "operator" : "channel";
   const key = params.sessionKey === undefined ? null : deps.resolveSession(params.sessionKey, agentId).key;
-  const decided = decideTools(surface, deps.policyLayers(agentId, decision?.roomTools ?? null));
+  const layers = deps.policyLayers(agentId, decision?.roomTools ?? null);
+  const decided = decideTools(surface, layers);
   const decisions = key === null ? decided : decided.map((each) => withSession(deps, key, each));
   return {
     agentId,
     surface,
     ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
-    tools: decisions,
+    tools: params.tool === undefined ? decisions : [explainTool(deps, params.tool, decisions, decideMcpTool(layers, surface, params.tool))],
     files: deps.fileAccess(agentId, surface),
     commands: {
       isGranted: decisions.some(({ tool, isGranted }) => effectOf(tool) === "run" && isGranted),
@@ -172,6 +197,25 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     },
   };
 }
+
+/** What decides about one tool; `byServer` where it is one of an MCP server, and the session permits these. */
+function explainTool(
+  deps: ToolsDeps,
+  wanted: string,
+  decisions: readonly ToolDecision[],
+  byServer: Omit<ToolDecision, "tool">,
+): Omit<ToolDecision, "tool"> & { tool: string } {
+  const name = findToolName(wanted);
+  if (name !== null) return decisions.find((each) => each.tool === name)!;
+  if (!deps.mcp.has(wanted))
+    throw new GatewayError("NOT_FOUND", unknownTool(wanted), { fix: "`openclaw mcp status` shows the servers and their tools." });
+  const bySession = decisions.find((each) => each.tool === "mcp")!;
+  return { ...(byServer.isGranted && !bySession.isGranted ? bySession : byServer), tool: wanted };
+}
+
+const unknownTool = (name: string): string =>
+  `unknown tool "${name.slice(0, 64)}"; the tools are ${BUILT_IN.join(", ")}, and <server>__<tool>`;
+const BUILT_IN = TOOL_NAMES.filter((name) => name !== "mcp");
 
 function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): ToolDecision {
   const session = deps.sessions.get(key);
@@ -182,7 +226,7 @@ function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): 
 type Invocation = {
   ok: boolean;
   toolName: string;
-  source: "core";
+  source: "core" | "mcp";
   output?: { content: ToolResult["content"] };
   error?: { code: string; message: string; details?: object };
 };
@@ -190,18 +234,20 @@ type Invocation = {
 /** Runs one tool as an operator's message in the session would. A refusal and a failure are answers, not errors of the request. */
 async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
   const { args = {} } = params;
-  const name = findToolName(params.name);
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);
+  const isOfServer = isMcpToolName(params.name);
+  const name = isOfServer ? await findMcpTool(deps, params.name, caller.signal) : findToolName(params.name);
+  const about = { toolName: name ?? params.name, source: isOfServer ? ("mcp" as const) : ("core" as const) };
   const refused = (code: string, message: string, details?: object): Invocation => ({
     ok: false,
-    toolName: name ?? params.name,
-    source: "core",
+    ...about,
     error: { code, message, ...(details && { details }) },
   });
-  if (name === null) return refused("unknown", `unknown tool "${params.name.slice(0, 64)}"; the tools are ${TOOL_NAMES.join(", ")}`);
-  const decisions = decideTools("operator", deps.policyLayers(agentId, null)).map((each) => withSession(deps, session.key, each));
-  const { isGranted, rule } = decisions.find((each) => each.tool === name)!;
+  if (name === null || name === "mcp") return refused("unknown", unknownTool(params.name));
+  const layers = deps.policyLayers(agentId, null);
+  const decisions = decideTools("operator", layers).map((each) => withSession(deps, session.key, each));
+  const { isGranted, rule } = explainTool(deps, name, decisions, decideMcpTool(layers, "operator", name));
   const call = { id: params.idempotencyKey ?? randomUUID(), name, args };
   const audit = new InvocationAudit(deps, call, { agentId, sessionKey: session.key }, caller);
   if (!isGranted) {
@@ -218,13 +264,13 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   });
   await audit.ended(result);
   const { content, isError } = result;
-  return {
-    ok: !isError,
-    toolName: name,
-    source: "core",
-    output: { content },
-    ...(isError && { error: { code: "failed", message: textOf(content) } }),
-  };
+  return { ok: !isError, ...about, output: { content }, ...(isError && { error: { code: "failed", message: textOf(content) } }) };
+}
+
+/** The name of a tool of an MCP server; null for one that its server does not have, which is asked unless its tools are known. */
+async function findMcpTool({ mcp }: ToolsDeps, name: string, signal: AbortSignal): Promise<string | null> {
+  if (mcp.has(name)) await mcp.list(signal);
+  return mcp.has(name) ? name : null;
 }
 
 const textOf = (content: ToolResult["content"]): string =>

@@ -398,8 +398,11 @@ const ADMINISTRATION = {
   "set-heartbeats": { served: ["enabled"] },
   "tools.catalog": { served: ["agentId"], ignored: { includePlugins: any("plugins add no tools here") } },
   "tools.effective": { served: ["sessionKey", "agentId"] },
+  "mcp.accept": { served: ["name"] },
+  "mcp.status": { served: ["name", "probe"] },
+  "mcp.tools": { served: ["name"] },
   "sandbox.explain": { served: [] },
-  "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey"] },
+  "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey", "tool"] },
   "tools.invoke": {
     served: ["name", "args", "sessionKey", "agentId", "idempotencyKey"],
     ignored: {

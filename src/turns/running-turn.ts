@@ -1,5 +1,4 @@
 import {
-  grantNameOf,
   REBUILD_CHECKPOINT,
   type AgentEvent,
   type AgentRuntime,

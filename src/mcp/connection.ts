@@ -1,0 +1,190 @@
+import {
+  Client,
+  ProtocolError,
+  SdkError,
+  SSEClientTransport,
+  StreamableHTTPClientTransport,
+  type Transport,
+} from "@modelcontextprotocol/client";
+import { abortable, sleep, withTimeout, type Deadline } from "../core/async.ts";
+import type { Clock } from "../core/clock.ts";
+import type { McpServerConfig } from "../config/schema.ts";
+import { reasonOf } from "../core/errors.ts";
+import { asArray, asString, fieldsOf, type JsonObject } from "../core/json.ts";
+import type { Log } from "../core/log.ts";
+import { MARKER_VARIABLE } from "../core/marked-processes.ts";
+import { readProxySettings } from "../core/proxy.ts";
+import { VERSION } from "../core/version.ts";
+import type { GroupWatcher } from "../tools/group-watcher.ts";
+import { createHttpFetch } from "./http-fetch.ts";
+import { MCP_LIMITS } from "./limits.ts";
+import { StdioTransport } from "./stdio-transport.ts";
+
+export type ConnectOptions = {
+  config: McpServerConfig;
+  /** Variables of every server that is a process. */
+  env: Readonly<Record<string, string>>;
+  watcher: GroupWatcher;
+  clock: Pick<Clock, "after" | "monotonic">;
+  log: Log;
+  deadline: Deadline;
+  /** Aborted when the server is not to be connected any more. */
+  signal: AbortSignal;
+  /** The connection has ended by itself. */
+  onClosed: (cause: string) => void;
+  onToolsChanged: () => void;
+};
+
+export type TransportName = "stdio" | "streamable-http" | "sse";
+
+/** A connected server. */
+export type Connection = {
+  readonly transport: TransportName;
+  /** Of the child process; null for a server that is reached over HTTP. */
+  readonly pid: number | null;
+  /** What the server lists as its tools, unchecked. */
+  listTools(timeoutMs: number): Promise<readonly unknown[]>;
+  /** The answer to a call, unchecked. Rejects with ServerAnswer when the server itself says that it failed. */
+  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<JsonObject>;
+  /** Resolves when the server has ended, at most a little more than `MCP_LIMITS.stopMs` later. */
+  close(): Promise<void>;
+};
+
+/** The server answered a request with an error, or not in time: the connection works. */
+export class ServerAnswer extends Error {}
+
+/** Connects to a server. Rejects with the cause when that fails or takes longer than the deadline; then nothing of it is left. */
+export async function connectServer(options: ConnectOptions): Promise<Connection> {
+  const { config } = options;
+  if (config.command !== undefined && config.transport !== "sse" && config.transport !== "streamable-http")
+    return await connectStdio(options);
+  if (config.url === undefined) throw new Error("neither a command nor a url is configured");
+  const url = new URL(config.url);
+  const named = config.transport === "stdio" ? undefined : config.transport;
+  try {
+    return await connectHttp(options, url, named ?? "streamable-http");
+  } catch (err) {
+    if (named !== undefined || options.signal.aborted || options.deadline.isExpired() || !isOldServer(err)) throw err;
+    return await connectHttp(options, url, "sse");
+  }
+}
+
+/** A server of the older transport does not know the requests of the newer one. */
+const isOldServer = (err: unknown): boolean => [400, 404, 405, 415].some((status) => statusOf(err) === status);
+
+/** The HTTP status of a refused request; null for another failure. */
+function statusOf(err: unknown): number | null {
+  const status = SdkError.isInstance(err) ? fieldsOf(err.data)["status"] : undefined;
+  return typeof status === "number" ? status : null;
+}
+
+async function connectStdio(options: ConnectOptions): Promise<Connection> {
+  const { config, env, watcher, clock, log } = options;
+  const own = Object.entries(config.env).map(([name, value]) => [name, value.reveal()] as const);
+  const transport = new StdioTransport({
+    argv: [config.command!, ...config.args],
+    cwd: config.cwd ?? config.workingDirectory ?? env["HOME"] ?? "/",
+    // The configuration cannot replace the mark by which what is left over is found.
+    env: { ...env, ...Object.fromEntries(own), [MARKER_VARIABLE]: env[MARKER_VARIABLE] ?? "" },
+    watcher,
+    clock,
+    log,
+  });
+  return await connect(options, "stdio", transport, {
+    pid: () => transport.pid,
+    end: () => transport.end,
+    release: () => transport.close(),
+  });
+}
+
+async function connectHttp(options: ConnectOptions, url: URL, name: "streamable-http" | "sse"): Promise<Connection> {
+  const http = createHttpFetch(readProxySettings(process.env));
+  const headers = Object.fromEntries(Object.entries(options.config.headers).map(([key, value]) => [key, value.reveal()]));
+  const given = { fetch: http.fetch, requestInit: { headers } };
+  const streamable = name === "streamable-http" ? new StreamableHTTPClientTransport(url, given) : null;
+  const transport = streamable ?? new SSEClientTransport(url, given);
+  return await connect(options, name, transport, {
+    pid: () => null,
+    end: () => null,
+    release: async () => {
+      // The server keeps a session until it is told.
+      if (streamable) await Promise.race([streamable.terminateSession().catch(() => {}), sleep(options.clock, MCP_LIMITS.stopMs)]);
+      await transport.close();
+      http.close();
+    },
+  });
+}
+
+type Handle = { pid: () => number | null; end: () => string | null; release: () => Promise<void> };
+
+async function connect(options: ConnectOptions, name: TransportName, transport: Transport, handle: Handle): Promise<Connection> {
+  const { clock, deadline, signal, log } = options;
+  // No capability is declared: the library refuses what servers ask of a client (sampling, elicitation, roots).
+  const client = new Client({ name: "openclaw-gateway", version: VERSION });
+  let isOpen = true;
+  let lastProblem = "";
+  client.onerror = (err) => {
+    lastProblem = reasonOf(err);
+    log.debug("an MCP connection reports a problem", { reason: lastProblem });
+  };
+  client.onclose = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    options.onClosed(handle.end() ?? `the connection has ended${lastProblem === "" ? "" : `: ${lastProblem}`}`);
+  };
+  const close = async (): Promise<void> => {
+    isOpen = false;
+    await handle.release();
+  };
+  try {
+    const timeout = Math.ceil(deadline.remainingMs());
+    const connecting = withTimeout(
+      clock,
+      timeout,
+      client.connect(transport, { timeout }),
+      () => new Error(`it did not answer in ${timeout} ms`),
+    );
+    await abortable(connecting, signal);
+    client.setNotificationHandler("notifications/tools/list_changed", options.onToolsChanged);
+  } catch (err) {
+    const end = handle.end();
+    await close();
+    throw end === null ? err : new Error(end, { cause: err });
+  }
+  return {
+    transport: name,
+    pid: handle.pid(),
+    listTools: (timeoutMs) => listTools(client, timeoutMs),
+    call: async (tool, args, { signal: callSignal, timeoutMs }) => {
+      try {
+        return fieldsOf(
+          await client.request(
+            { method: "tools/call", params: { name: tool, arguments: args } },
+            { signal: callSignal, timeout: timeoutMs },
+          ),
+        );
+      } catch (err) {
+        throw isOpen && isAnswer(err) ? new ServerAnswer(reasonOf(err), { cause: err }) : err;
+      }
+    },
+    close,
+  };
+}
+
+/** An error that the server sent, or a request that took too long, as opposed to a connection that does not work. */
+const isAnswer = (err: unknown): boolean =>
+  ProtocolError.isInstance(err) || (SdkError.isInstance(err) && ["REQUEST_TIMEOUT", "INVALID_RESULT"].includes(err.code));
+
+async function listTools(client: Client, timeoutMs: number): Promise<readonly unknown[]> {
+  if (client.getServerCapabilities()?.tools === undefined) return [];
+  const tools: unknown[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < MCP_LIMITS.listPages; page += 1) {
+    const params = cursor === undefined ? {} : { cursor };
+    const answer = fieldsOf(await client.request({ method: "tools/list", params }, { timeout: timeoutMs }));
+    tools.push(...asArray(answer["tools"]));
+    cursor = asString(answer["nextCursor"]) || undefined;
+    if (cursor === undefined) break;
+  }
+  return tools;
+}

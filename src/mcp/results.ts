@@ -1,0 +1,74 @@
+import { asObjects, asString, fieldsOf, isObject, type JsonObject } from "../core/json.ts";
+import { clip } from "../core/text.ts";
+import { TOOL_LIMITS } from "../tools/limits.ts";
+import type { ToolContent, ToolResult } from "../tools/tool.ts";
+import { formatBytes, keepFirstLines } from "../tools/truncation.ts";
+import { frameWebContent } from "../tools/untrusted-content.ts";
+import { MCP_LIMITS } from "./limits.ts";
+
+const IMAGE_TYPES: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+/** Content of a result, as a model can read it; `notes` are the gateway's own words about the rest. */
+type Parts = { texts: string[]; images: ToolContent[]; notes: string[] };
+
+/** What a server answered to a call: texts as quotations, images as images, and a note about everything else. Pure. */
+export function toToolResult(name: string, result: JsonObject): ToolResult {
+  const parts: Parts = { texts: [], images: [], notes: [] };
+  for (const item of asObjects(result["content"])) addItem(parts, item);
+  const structured = result["structuredContent"];
+  if (parts.texts.length === 0 && structured !== undefined) parts.texts.push(JSON.stringify(structured, null, 1));
+  const { text, note } = cut(parts.texts.join("\n"));
+  if (note !== null) parts.notes.push(note);
+  if (text === "" && parts.images.length === 0) parts.notes.push("The result has no text.");
+  const isError = result["isError"] === true;
+  const source = `${isError ? "Error" : "Result"} of the tool ${name} of an MCP server`;
+  return { content: [{ type: "text", text: frameWebContent({ source, text, notes: parts.notes }) }, ...parts.images], isError };
+}
+
+function addItem({ texts, images, notes }: Parts, item: JsonObject): void {
+  const mimeType = shownType(item["mimeType"]);
+  const data = asString(item["data"]);
+  if (item["type"] === "text") texts.push(asString(item["text"]));
+  else if (item["type"] === "image") {
+    if (!IMAGE_TYPES.includes(mimeType)) notes.push(`An image of the type ${mimeType} is left out: models read ${IMAGE_TYPES.join(", ")}.`);
+    else if (data.length > TOOL_LIMITS.imageChars)
+      notes.push(`An image of ${formatBytes(data.length * 0.75)} is left out: it is too large.`);
+    else if (!isBase64(data)) notes.push("An image is left out: its content is damaged.");
+    else images.push({ type: "image", mimeType, data });
+  } else if (item["type"] === "resource") addResource(texts, notes, item["resource"]);
+  else if (item["type"] === "resource_link") texts.push(`${asString(item["name"])} ${asString(item["uri"])}`.trim());
+  else notes.push(`Content of the type ${shownType(item["type"])} is left out: models here read texts and images.`);
+}
+
+function addResource(texts: string[], notes: string[], value: unknown): void {
+  const resource = fieldsOf(value);
+  if (typeof resource["text"] === "string") texts.push(`${asString(resource["uri"])}\n${resource["text"]}`);
+  else notes.push(`A resource of the type ${shownType(resource["mimeType"])} is left out: it is no text.`);
+}
+
+const isBase64 = (data: string): boolean => data !== "" && /^[A-Za-z0-9+/]+={0,2}$/.test(data);
+
+/** A type for one of the gateway's own lines, which nothing of it can end. */
+const shownType = (type: unknown): string =>
+  asString(type)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9/+._-]/g, "")
+    .slice(0, 60) || "unknown";
+
+/** The beginning within the limits of a result. */
+function cut(text: string): { text: string; note: string | null } {
+  const part = keepFirstLines(text);
+  if (part.limit === null) return { text, note: null };
+  // The first line alone is too long.
+  const kept = part.lines > 0 ? part.text : clip(text.split("\n", 1)[0]!, Math.floor(TOOL_LIMITS.resultBytes / 4));
+  const note = `The result was cut: these are ${formatBytes(Buffer.byteLength(kept))} of ${formatBytes(Buffer.byteLength(text))}. Ask for less.`;
+  return { text: kept, note };
+}
+
+/** Arguments of a call for a server; the server checks them against its schema. Throws when they are no object or too long. */
+export function toArguments(name: string, args: unknown): Record<string, unknown> {
+  if (!isObject(args)) throw new Error(`The arguments of ${name} must be an object; nothing was called.`);
+  if (JSON.stringify(args).length > MCP_LIMITS.argumentsChars)
+    throw new Error(`The arguments of ${name} are longer than ${MCP_LIMITS.argumentsChars} characters; nothing was called.`);
+  return args;
+}

@@ -1,0 +1,392 @@
+import { backoffDelay, deadlineAfter, sleep } from "../core/async.ts";
+import type { Clock } from "../core/clock.ts";
+import type { McpServerConfig } from "../config/schema.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { clip, toWellFormed } from "../core/text.ts";
+import type { GroupWatcher } from "../tools/group-watcher.ts";
+import { errorResult } from "../tools/results.ts";
+import type { CallContext, ToolResult } from "../tools/tool.ts";
+import type { Connection, TransportName } from "./connection.ts";
+import { MCP_LIMITS } from "./limits.ts";
+import { readTools, type LeftOutTool, type OfferedTool } from "./offered-tools.ts";
+import type { ToolPins } from "./pins.ts";
+import { toArguments, toToolResult } from "./results.ts";
+
+export type McpServerDeps = {
+  /** Variables of every server that is a process. */
+  env: Readonly<Record<string, string>>;
+  idleMs: () => number;
+  pins: ToolPins;
+  watcher: GroupWatcher;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+};
+
+/** `idle`: not in use, it is started with the next call. */
+export type McpServerState = "idle" | "starting" | "ready" | "failed";
+
+export type McpServerStatus = {
+  state: McpServerState;
+  /** Why it failed. */
+  cause: string | null;
+  /** Start of the state, ms since the epoch. */
+  since: number;
+  /** Earliest next start after a failure, ms since the epoch. */
+  retryAt: number | null;
+  transport: TransportName | null;
+  pid: number | null;
+  /** Null until its tools have been listed. */
+  tools: readonly OfferedTool[] | null;
+  /** Names of tools that differ from what was accepted. */
+  withheld: readonly string[];
+  leftOut: readonly LeftOutTool[];
+};
+
+type Listed = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[]; withheld: ReadonlySet<string> };
+
+const startConnection = async (options: Parameters<typeof import("./connection.ts").connectServer>[0]): Promise<Connection> =>
+  (await import("./connection.ts")).connectServer(options);
+
+/**
+ * One server with one configuration: one process or connection for all sessions. It is started by the first use, ends when it is idle, and
+ * after a failure is not started again before a pause that grows.
+ */
+export class McpServer {
+  readonly name: string;
+  readonly config: McpServerConfig;
+  readonly #deps: McpServerDeps;
+  readonly #log: Log;
+  readonly #stopping = new AbortController();
+  #state: McpServerState = "idle";
+  #cause: string | null = null;
+  #since: number;
+  #connection: Connection | null = null;
+  /** The start that runs, and when it began. */
+  #opening: { done: Promise<Connection>; at: number } | null = null;
+  /** The end of the last connection; there is never more than one process. */
+  #closing: Promise<void> = Promise.resolve();
+  #listed: Listed | null = null;
+  #failures = 0;
+  #readyAt = 0;
+  /** On the monotonic clock: when it may be started again. */
+  #retryAt = 0;
+  #calls = 0;
+  #cancelIdle: () => void = () => {};
+  /** The last call of each session, which the next one waits for. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #refresh: { isDue: boolean } | null = null;
+
+  constructor(name: string, config: McpServerConfig, deps: McpServerDeps) {
+    this.name = name;
+    this.config = config;
+    this.#deps = deps;
+    this.#log = deps.log.child({ server: name });
+    this.#since = deps.clock.now();
+  }
+
+  status(): McpServerStatus {
+    const { clock } = this.#deps;
+    const waitMs = this.#retryAt - clock.monotonic();
+    return {
+      state: this.#state,
+      cause: this.#cause,
+      since: this.#since,
+      retryAt: this.#state === "failed" && waitMs > 0 ? Math.round(clock.now() + waitMs) : null,
+      transport: this.#connection?.transport ?? null,
+      pid: this.#connection?.pid ?? null,
+      tools: this.#listed?.tools ?? null,
+      withheld: [...(this.#listed?.withheld ?? [])],
+      leftOut: this.#listed?.leftOut ?? [],
+    };
+  }
+
+  /** The tools that can be called, as far as they are known when `signal` aborts, or a start has taken too long. Never rejects. */
+  async list(signal: AbortSignal): Promise<readonly OfferedTool[]> {
+    if (this.#listed === null && !signal.aborted) await this.#waitForStart(signal);
+    return this.usable();
+  }
+
+  /** The tools that can be called, as far as they are known. */
+  usable(): readonly OfferedTool[] {
+    const { tools = [], withheld } = this.#listed ?? {};
+    return tools.filter(({ name }) => !withheld!.has(name));
+  }
+
+  /** Whether the server has a tool; true while that is unknown. */
+  mayHave(tool: string): boolean {
+    return this.#listed === null || this.#find(tool) !== undefined;
+  }
+
+  /** Starts the server unless it runs, also during the pause after a failure, and lists its tools. Rejects with the cause. */
+  async contact(): Promise<void> {
+    if (this.#connection === null) this.#retryAt = 0;
+    await this.#open();
+  }
+
+  /** Accepts the tools as they were listed last. Resolves to the names of those that were withheld. */
+  async accept(): Promise<readonly string[]> {
+    if (this.#listed === null) await this.contact();
+    const { tools, withheld } = this.#listed!;
+    await this.#deps.pins.accept(this.name, tools);
+    this.#listed = { ...this.#listed!, withheld: new Set() };
+    return [...withheld];
+  }
+
+  async call(tool: string, args: unknown, context: CallContext): Promise<ToolResult> {
+    const key = context.caller.sessionKey;
+    const previous = this.config.supportsParallelToolCalls ? undefined : this.#turns.get(key);
+    const running = (async () => {
+      await previous;
+      return await this.#call(tool, args, context);
+    })();
+    this.#turns.set(key, running);
+    const result = await running;
+    if (this.#turns.get(key) === running) this.#turns.delete(key);
+    this.#deps.metrics.count("gateway_mcp_calls_total", { outcome: result.isError ? "error" : "ok" });
+    return result;
+  }
+
+  /** Ends the server for good. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error("the server is stopped"));
+    this.#cancelIdle();
+    await Promise.all([this.#close(), this.#opening?.done.catch(() => {})]);
+  }
+
+  #find(tool: string): OfferedTool | undefined {
+    return this.#listed?.tools.find(({ name }) => name.toLowerCase() === tool.toLowerCase());
+  }
+
+  /** Never rejects. */
+  async #call(tool: string, args: unknown, context: CallContext): Promise<ToolResult> {
+    const full = `${this.name}__${tool}`;
+    this.#calls += 1;
+    this.#cancelIdle();
+    try {
+      const given = toArguments(full, args);
+      const connection = await this.#openSoon(context.signal);
+      const found = this.#find(tool);
+      if (!found) return errorResult(this.#unknownTool(tool));
+      if (this.#listed!.withheld.has(found.name)) return errorResult(this.#withheldTool(full));
+      if (context.signal.aborted) return errorResult("The call was stopped.");
+      const result = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
+      this.#failures = 0;
+      return toToolResult(full, result);
+    } catch (err) {
+      return this.#failedCall(full, err, context.signal);
+    } finally {
+      this.#calls -= 1;
+      this.#endWhenIdle();
+    }
+  }
+
+  async #failedCall(full: string, err: unknown, signal: AbortSignal): Promise<ToolResult> {
+    if (err instanceof NotRunning) return errorResult(err.message);
+    if (signal.aborted) return errorResult("The call was stopped. The server was told; what it has done until then is unknown.");
+    const { ServerAnswer } = await import("./connection.ts");
+    const reason = this.#redact(reasonOf(err));
+    if (err instanceof ServerAnswer) return toToolResult(full, { isError: true, content: [{ type: "text", text: reason }] });
+    // A process that has ended has said why.
+    const connection = this.#connection;
+    if (connection !== null) {
+      this.#fail(reason);
+      await this.#end(connection);
+    }
+    return errorResult(`The call of ${full} failed: ${toOneLine(this.#cause ?? reason)}. Whether it had an effect is unknown.`);
+  }
+
+  #unknownTool(tool: string): string {
+    const names = this.usable().map(({ name }) => name);
+    const shown = clip(toWellFormed(tool), MCP_LIMITS.toolNameChars);
+    return `The MCP server ${this.name} has no tool ${JSON.stringify(shown)}. Its tools: ${names.join(", ") || "none"}.`;
+  }
+
+  #withheldTool(full: string): string {
+    return `The tool ${full} is withheld: the server has changed its description since it was accepted. An operator reads it with openclaw mcp tools ${this.name}, and accepts it with openclaw mcp accept ${this.name}.`;
+  }
+
+  /** The connection, soon: a server that takes long to start goes on to do so, and the call is refused. */
+  async #openSoon(signal: AbortSignal): Promise<Connection> {
+    const opening = this.#open();
+    opening.catch(() => {});
+    const over = new AbortController();
+    const tooLong = sleep(this.#deps.clock, MCP_LIMITS.waitMs, AbortSignal.any([signal, over.signal])).then(() => null);
+    try {
+      const connection = await Promise.race([opening, tooLong]);
+      if (connection) return connection;
+    } catch (err) {
+      throw err instanceof NotRunning ? err : new NotRunning(this.#describeFailure());
+    } finally {
+      over.abort();
+    }
+    throw new NotRunning(`The MCP server ${this.name} is still starting; nothing was called. Try again in some seconds.`);
+  }
+
+  #describeFailure(): string {
+    const waitMs = this.#retryAt - this.#deps.clock.monotonic();
+    const when = waitMs > 0 ? `in ${Math.ceil(waitMs / 1_000)} s at the earliest` : "with the next call";
+    return `The MCP server ${this.name} does not run: ${toOneLine(this.#cause ?? "it is stopped")}. Nothing was called. It is started again ${when}.`;
+  }
+
+  /** Waits for a start, but not longer than `MCP_LIMITS.waitMs` after it has begun. Never rejects. */
+  async #waitForStart(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const opening = this.#open().catch(() => {});
+    const begun = this.#opening?.at ?? clock.monotonic();
+    const restMs = MCP_LIMITS.waitMs - (clock.monotonic() - begun);
+    if (restMs <= 0) return;
+    const over = new AbortController();
+    await Promise.race([opening, sleep(clock, restMs, AbortSignal.any([signal, over.signal]))]);
+    over.abort();
+  }
+
+  /** The connection, or the start that runs, or a new one. Rejects with NotRunning during the pause after a failure. */
+  async #open(): Promise<Connection> {
+    if (this.#connection) return this.#connection;
+    if (this.#opening) return await this.#opening.done;
+    const { clock } = this.#deps;
+    if (this.#stopping.signal.aborted || this.#retryAt > clock.monotonic()) throw new NotRunning(this.#describeFailure());
+    const opening = { done: this.#start(), at: clock.monotonic() };
+    this.#opening = opening;
+    try {
+      return await opening.done;
+    } finally {
+      if (this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  async #start(): Promise<Connection> {
+    const { env, watcher, clock, metrics } = this.#deps;
+    const deadline = deadlineAfter(clock, this.config.connectionTimeoutMs);
+    this.#setState("starting", null);
+    metrics.count("gateway_mcp_starts_total");
+    let connection: Connection | null = null;
+    try {
+      await this.#closing;
+      connection = await startConnection({
+        config: this.config,
+        env,
+        watcher,
+        clock,
+        log: this.#log,
+        deadline,
+        signal: this.#stopping.signal,
+        onClosed: (cause) => this.#onClosed(cause),
+        onToolsChanged: () => this.#onToolsChanged(),
+      });
+      this.#connection = connection;
+      await this.#list(connection, deadline.remainingMs());
+      if (this.#connection !== connection) throw new Error(this.#cause ?? "it has ended");
+    } catch (err) {
+      if (this.#connection === connection) this.#connection = null;
+      await this.#end(connection);
+      if (this.#stopping.signal.aborted) this.#setState("idle", null);
+      else if (this.#state !== "failed") this.#fail(this.#redact(reasonOf(err)));
+      throw err;
+    }
+    this.#readyAt = clock.monotonic();
+    this.#setState("ready", null);
+    this.#endWhenIdle();
+    return connection;
+  }
+
+  /** Asks for the tools, and compares them with what was accepted. */
+  async #list(connection: Connection, timeoutMs: number): Promise<void> {
+    const listed = await connection.listTools(Math.max(1, timeoutMs));
+    const { tools, leftOut } = readTools(this.name, listed, this.config.toolFilter);
+    const withheld = await this.#deps.pins.compare(this.name, tools);
+    const before = this.#listed?.withheld ?? new Set();
+    const changed = [...withheld].filter((name) => !before.has(name));
+    if (changed.length > 0)
+      this.#log.warn("tools of an MCP server are withheld: they have changed since they were accepted", {
+        tools: changed,
+        fix: `openclaw mcp accept ${this.name}`,
+      });
+    this.#listed = { tools, leftOut, withheld };
+  }
+
+  /** The server says that its tools have changed; a server that says it all the time is asked now and then. */
+  #onToolsChanged(): void {
+    if (this.#refresh) {
+      this.#refresh.isDue = true;
+      return;
+    }
+    const refresh = { isDue: false };
+    this.#refresh = refresh;
+    const { clock } = this.#deps;
+    const connection = this.#connection;
+    if (connection)
+      this.#list(connection, this.config.requestTimeoutMs).catch((err: unknown) =>
+        this.#log.warn("the changed tools of an MCP server could not be listed", { reason: this.#redact(reasonOf(err)) }),
+      );
+    clock.after(MCP_LIMITS.refreshMs, () => {
+      this.#refresh = null;
+      if (refresh.isDue && this.#connection) this.#onToolsChanged();
+    });
+  }
+
+  #onClosed(cause: string): void {
+    if (this.#connection === null) return;
+    this.#fail(this.#redact(cause));
+  }
+
+  #fail(cause: string): void {
+    const { clock, metrics } = this.#deps;
+    const wasStable = this.#state === "ready" && clock.monotonic() - this.#readyAt >= MCP_LIMITS.stableMs;
+    this.#connection = null;
+    this.#cancelIdle();
+    if (wasStable) this.#failures = 0;
+    this.#retryAt = clock.monotonic() + backoffDelay({ minMs: MCP_LIMITS.minRetryMs, maxMs: MCP_LIMITS.maxRetryMs }, this.#failures);
+    this.#failures += 1;
+    metrics.count("gateway_mcp_failures_total");
+    this.#setState("failed", clip(toWellFormed(cause), 2 * MCP_LIMITS.causeChars));
+  }
+
+  /** One line of the log for each change that matters. */
+  #setState(state: McpServerState, cause: string | null): void {
+    if (this.#state === state && this.#cause === cause) return;
+    this.#state = state;
+    this.#cause = cause;
+    this.#since = this.#deps.clock.now();
+    if (state === "failed") this.#log.warn("an MCP server does not work", { cause });
+    else if (state === "ready") this.#log.info("an MCP server is ready", { tools: this.#listed?.tools.length, pid: this.#connection?.pid });
+    else if (state === "idle") this.#log.info("an MCP server has ended");
+    else this.#log.debug("an MCP server is started");
+  }
+
+  #endWhenIdle(): void {
+    const { clock, idleMs } = this.#deps;
+    this.#cancelIdle();
+    if (this.#calls > 0 || this.#connection === null || idleMs() === 0) return;
+    this.#cancelIdle = clock.after(idleMs(), () => {
+      this.#close().catch((err: unknown) => this.#log.warn("an idle MCP server did not end", { reason: reasonOf(err) }));
+    });
+  }
+
+  async #close(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#connection = null;
+    await this.#end(connection);
+    if (this.#connection === null && this.#opening === null) this.#setState("idle", null);
+  }
+
+  async #end(connection: Connection | null): Promise<void> {
+    if (connection) this.#closing = connection.close();
+    await this.#closing;
+  }
+
+  /** Without the secrets of the configuration, which a server may repeat. */
+  #redact(text: string): string {
+    const secrets = [...Object.values(this.config.env), ...Object.values(this.config.headers)].map((secret) => secret.reveal());
+    return secrets.filter((each) => each.length >= 4).reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);
+  }
+}
+
+/** A call was not made because the server does not run; the message is for the model. */
+class NotRunning extends Error {}
+
+const toOneLine = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();

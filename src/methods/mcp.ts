@@ -1,0 +1,76 @@
+import { GatewayError } from "../core/errors.ts";
+import type { McpServerReport, McpServers } from "../mcp/servers.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
+
+export type McpDeps = { mcp: Pick<McpServers, "report" | "probe" | "accept"> };
+
+/** mcp.*: the MCP servers, their tools, and the agreement to tools that have changed. */
+export function mcpMethods({ mcp }: McpDeps) {
+  return {
+    "mcp.accept": {
+      scope: "operator.admin",
+      run: async ({ name }: MethodParams<"mcp.accept">) => {
+        const { server, accepted } = await mcp.accept(name);
+        return { server, accepted, tools: requireReport(mcp, server).tools?.length ?? 0 };
+      },
+    },
+    "mcp.status": { scope: "operator.read", run: (params) => status(mcp, params) },
+    "mcp.tools": {
+      scope: "operator.read",
+      run: async ({ name }: MethodParams<"mcp.tools">) => {
+        const known = requireReport(mcp, name);
+        return toTools(known.tools === null && known.config.enabled ? await mcp.probe(name) : known);
+      },
+    },
+  } satisfies MethodTable;
+}
+
+/** The state of one server or of all; with `probe` each of them is started or asked before. */
+async function status(mcp: McpDeps["mcp"], { name, probe }: MethodParams<"mcp.status">): Promise<{ servers: object[] }> {
+  const known = name === undefined ? mcp.report() : [requireReport(mcp, name)];
+  const reports = probe ? await Promise.all(known.map((each) => (each.config.enabled ? mcp.probe(each.name) : each))) : known;
+  return { servers: reports.map(toRow) };
+}
+
+function requireReport(mcp: McpDeps["mcp"], name: string): McpServerReport {
+  const found = mcp.report().find((each) => each.name === name);
+  if (found) return found;
+  throw new GatewayError("NOT_FOUND", `no MCP server ${JSON.stringify(name)} is configured`, {
+    fix: "`openclaw mcp list` shows the servers; `openclaw mcp add` adds one.",
+  });
+}
+
+function toRow({ name, config, ...report }: McpServerReport): object {
+  return {
+    name,
+    enabled: config.enabled,
+    state: config.enabled ? report.state : "off",
+    cause: report.cause,
+    since: report.since,
+    retryAt: report.retryAt,
+    transport: report.transport ?? config.transport ?? (config.command === undefined ? null : "stdio"),
+    launch: config.command ?? addressOf(config.url),
+    pid: report.pid,
+    tools: report.tools === null ? null : report.tools.length,
+    withheld: report.withheld,
+    leftOut: report.leftOut,
+  };
+}
+
+/** An address without what may be a credential. */
+function addressOf(url: string | undefined): string | null {
+  const parsed = url === undefined ? null : URL.parse(url);
+  return parsed && `${parsed.origin}${parsed.pathname}`;
+}
+
+function toTools({ name, state, cause, tools, withheld, leftOut }: McpServerReport): object {
+  const rows = (tools ?? []).map((tool) => ({
+    name: tool.name,
+    id: tool.description.name,
+    description: tool.description.description,
+    parameters: tool.description.parameters,
+    hash: tool.hash,
+    withheld: withheld.includes(tool.name),
+  }));
+  return { server: name, state, cause, tools: rows, leftOut };
+}
