@@ -1,7 +1,18 @@
 import type { Invocation } from "./invocation.ts";
 
 /** What a value names, where that depends on the installation; completion asks for it. */
-export type ValueKind = "account" | "agent" | "approval" | "channel" | "device" | "key" | "model" | "request" | "session" | "token";
+export type ValueKind =
+  | "account"
+  | "agent"
+  | "approval"
+  | "channel"
+  | "device"
+  | "key"
+  | "mcp-server"
+  | "model"
+  | "request"
+  | "session"
+  | "token";
 
 export type CliFlag = {
   /** Without the dashes. */

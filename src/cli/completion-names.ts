@@ -40,6 +40,8 @@ async function candidatesFor(kind: ValueKind, words: readonly string[], invocati
       const meant = channels.filter((id) => words.includes(id));
       return (meant.length > 0 ? meant : channels).flatMap((id) => accountNames(config, id));
     }
+    case "mcp-server":
+      return Object.keys(config.mcp.servers);
     case "key":
       return configKeys();
     case "approval":

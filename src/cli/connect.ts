@@ -79,9 +79,16 @@ export async function withGateway<T>(invocation: Invocation, options: ConnectOpt
   }
 }
 
-/** One request, connection included. */
-export function callGateway<T>(invocation: Invocation, scopes: readonly ConnectScope[], method: string, params: unknown = {}): Promise<T> {
-  return withGateway(invocation, { scopes }, ({ client }) => client.request<T>(method, params));
+/** One request, connection included; `timeoutMs` for one that takes longer than others, unless --timeout says otherwise. */
+export function callGateway<T>(
+  invocation: Invocation,
+  scopes: readonly ConnectScope[],
+  method: string,
+  params: unknown = {},
+  timeoutMs?: number,
+): Promise<T> {
+  const options = timeoutMs === undefined || invocation.has("timeout") ? {} : { timeoutMs };
+  return withGateway(invocation, { scopes }, ({ client }) => client.request<T>(method, params, options));
 }
 
 /** Runs `work` with the gateway, or `files` when this machine's gateway is not running, and prints which. */

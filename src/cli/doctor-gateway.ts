@@ -10,6 +10,7 @@ import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
+import type { McpServerRow } from "./mcp.ts";
 import { plural } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
@@ -46,6 +47,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkApprovals(client),
       checkSandbox(client),
       checkCommandPolicy(client),
+      checkMcpServers(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -68,10 +70,11 @@ async function describePart<T>(
   method: string,
   params: unknown,
   work: (answer: T) => DoctorFinding[] | Promise<DoctorFinding[]>,
+  timeoutMs?: number,
 ): Promise<DoctorFinding[]> {
   if (!client.serves(method)) return [];
   try {
-    return await work(await client.request<T>(method, params));
+    return await work(await client.request<T>(method, params, timeoutMs === undefined ? {} : { timeoutMs }));
   } catch (err) {
     if (!(err instanceof ClientError)) throw err;
     return [
@@ -194,6 +197,41 @@ const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       }),
     ];
   });
+
+/** A server that takes longer to start is reported as slow. */
+const MCP_PROBE_MS = 40_000;
+
+/** Whether each MCP server answers, and whether its tools are those that were accepted. */
+const checkMcpServers = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ servers: McpServerRow[] }>(
+    client,
+    "mcp.status",
+    { probe: true },
+    ({ servers }) => servers.flatMap(mcpFindings),
+    MCP_PROBE_MS,
+  );
+
+function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServerRow): DoctorFinding[] {
+  if (!enabled) return [];
+  const isReady = state === "ready";
+  const working = findingUnless(isReady, `mcp:${name}`, `the MCP server ${name} answers, with ${plural(tools ?? 0, "tool")}`, {
+    severity: "warning",
+    title: `the MCP server ${name} does not work`,
+    why: `${toSentence(cause ?? `it is ${state}`)} Agents do not have its tools.`,
+    fix: `correct mcp.servers.${name}, then: openclaw mcp probe ${name}; openclaw config set mcp.servers.${name}.enabled false switches it off.`,
+  });
+  if (withheld.length === 0) return [working];
+  return [
+    working,
+    {
+      check: `mcp-tools:${name}`,
+      severity: "warning",
+      title: `${plural(withheld.length, "tool")} of the MCP server ${name} changed since they were accepted, and are withheld`,
+      why: `what the server says of them now is not what was accepted: ${withheld.slice(0, 5).join(", ")}.`,
+      fix: `openclaw mcp tools ${name} shows them, openclaw mcp accept ${name} accepts them.`,
+    },
+  ];
+}
 
 /** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
 const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>

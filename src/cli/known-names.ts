@@ -79,3 +79,11 @@ export function requireKnownAgent(invocation: Invocation, id: string | undefined
 
 export const unknownAgentError = (id: string, known: readonly string[]): CliError =>
   unknownNameError("agent", id, known, "openclaw agents list");
+
+/** An MCP server as it was given. Throws CliError (exit 2) for one that is not in the configuration of this machine. */
+export function requireKnownServer(invocation: Invocation, name: string | undefined): string | undefined {
+  if (name === undefined || !resolveTarget(invocation).isLocal) return name;
+  const known = Object.keys(configOf(invocation).config.mcp.servers);
+  if (known.includes(name)) return name;
+  throw unknownNameError("server", name, known, "openclaw mcp list");
+}

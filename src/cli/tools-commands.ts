@@ -17,7 +17,10 @@ export const toolsCommands: CommandFamily = {
     {
       path: ["tools", "explain"],
       summary: "Explain which setting grants or denies each tool.",
-      args: [{ name: "agent", required: false, valueKind: "agent" }],
+      args: [
+        { name: "agent", required: false, valueKind: "agent" },
+        { name: "tool", required: false },
+      ],
       flags: [
         {
           name: "channel",
@@ -31,7 +34,11 @@ export const toolsCommands: CommandFamily = {
         { name: "session-key", value: "key", valueKind: "session", help: "Include what this session denies." },
       ],
       usesGateway: true,
-      examples: ["openclaw tools explain main --channel telegram --sender 4711", 'openclaw tools explain --channel irc --room "#team"'],
+      examples: [
+        "openclaw tools explain main --channel telegram --sender 4711",
+        "openclaw tools explain main files__read_file",
+        'openclaw tools explain --channel irc --room "#team"',
+      ],
       load: async () => (await import("./tools.ts")).toolsExplain,
     },
   ],

@@ -40,14 +40,16 @@ export const toolsList: CommandHandler = async (invocation) => {
   });
 };
 
-/** `openclaw tools explain [agent]` */
+/** `openclaw tools explain [agent] [tool]` */
 export const toolsExplain: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const agentId = requireKnownAgent(invocation, invocation.args[0]);
   const sessionKey = invocation.text("session-key");
+  const tool = invocation.args[1];
   const answer = await explain(invocation, {
     ...(agentId !== undefined && { agentId }),
     ...(sessionKey !== undefined && { sessionKey }),
+    ...(tool !== undefined && { tool }),
     ...messageOf(invocation),
   });
   out.result(answer, () => {
@@ -60,6 +62,7 @@ export const toolsExplain: CommandHandler = async (invocation) => {
       [{ title: "tool" }, { title: "granted" }, { title: "decided by" }],
       answer.tools.map(({ tool, isGranted, rule }) => [tool, isGranted ? "yes" : "no", rule]),
     );
+    if (tool !== undefined) return;
     const { workspace, outside, rule } = answer.files;
     out.line(sanitizeLine(`Files: ${[workspace, ...outside].join(", ")} (${rule})`));
     const { commands } = answer;

@@ -72,8 +72,17 @@ export async function connectServer(options: ConnectOptions): Promise<Connection
 /** A server of the older transport does not know the requests of the newer one. */
 const isOldServer = (err: unknown): boolean => [400, 404, 405, 415].some((status) => statusOf(err) === status);
 
+/** The same failure, with the HTTP status where there is one: the library's own text leaves it out. */
+function named(err: unknown): unknown {
+  const status = statusOf(err);
+  if (status === null) return err;
+  const hint = status === 401 || status === 403 ? "; it wants a credential, for which there is the setting `headers`" : "";
+  return new Error(`it answered with HTTP ${status}${hint}`, { cause: err });
+}
+
 /** The HTTP status of a refused request; null for another failure. */
 function statusOf(err: unknown): number | null {
+  if (err instanceof Error && err.cause !== undefined && !SdkError.isInstance(err)) return statusOf(err.cause);
   const status = SdkError.isInstance(err) ? fieldsOf(err.data)["status"] : undefined;
   return typeof status === "number" ? status : null;
 }
@@ -149,12 +158,18 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
   } catch (err) {
     const end = handle.end();
     await close();
-    throw end === null ? err : new Error(end, { cause: err });
+    throw end === null ? named(err) : new Error(end, { cause: err });
   }
   return {
     transport: name,
     pid: handle.pid(),
-    listTools: (timeoutMs) => listTools(client, timeoutMs),
+    listTools: async (timeoutMs) => {
+      try {
+        return await listTools(client, timeoutMs);
+      } catch (err) {
+        throw named(err);
+      }
+    },
     call: async (tool, args, { signal: callSignal, timeoutMs }) => {
       try {
         return fieldsOf(
@@ -164,7 +179,7 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
           ),
         );
       } catch (err) {
-        throw isOpen && isAnswer(err) ? new ServerAnswer(reasonOf(err), { cause: err }) : err;
+        throw isOpen && isAnswer(err) ? new ServerAnswer(reasonOf(err), { cause: err }) : named(err);
       }
     },
     close,

@@ -62,6 +62,8 @@ export class McpServer {
   readonly #stopping = new AbortController();
   #state: McpServerState = "idle";
   #cause: string | null = null;
+  /** The cause of the last failure in the log, until the server is ready again: each failure in a row is not another change. */
+  #loggedCause: string | null = null;
   #since: number;
   #connection: Connection | null = null;
   /** The start that runs, and when it began. */
@@ -351,10 +353,15 @@ export class McpServer {
     this.#state = state;
     this.#cause = cause;
     this.#since = this.#deps.clock.now();
-    if (state === "failed") this.#log.warn("an MCP server does not work", { cause });
-    else if (state === "ready") this.#log.info("an MCP server is ready", { tools: this.#listed?.tools.length, pid: this.#connection?.pid });
-    else if (state === "idle") this.#log.info("an MCP server has ended");
-    else this.#log.debug("an MCP server is started");
+    if (state === "failed") {
+      if (cause !== this.#loggedCause) this.#log.warn("an MCP server does not work", { cause });
+      this.#loggedCause = cause;
+    } else if (state === "ready") {
+      this.#loggedCause = null;
+      this.#log.info("an MCP server is ready", { tools: this.#listed?.tools.length, pid: this.#connection?.pid });
+    }
+    if (state === "idle") this.#log.info("an MCP server has ended");
+    if (state === "starting") this.#log.debug("an MCP server is started");
   }
 
   #endWhenIdle(): void {
@@ -381,8 +388,10 @@ export class McpServer {
 
   /** Without the secrets of the configuration, which a server may repeat. */
   #redact(text: string): string {
-    const secrets = [...Object.values(this.config.env), ...Object.values(this.config.headers)].map((secret) => secret.reveal());
-    return secrets.filter((each) => each.length >= 4).reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);
+    const values = [...Object.values(this.config.env), ...Object.values(this.config.headers)].map((secret) => secret.reveal());
+    // A header may have a word before the credential.
+    const secrets = values.flatMap((value) => [value, ...value.split(/\s+/)]).filter((each) => each.length >= 6);
+    return secrets.reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);
   }
 }
 

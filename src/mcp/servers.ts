@@ -72,6 +72,12 @@ export class McpServers implements ToolSource {
     return found !== null && found.server.mayHave(found.tool);
   }
 
+  /** Whether there is a tool of this name; asks its server unless its tools are known. Never rejects. */
+  async find(name: string, signal: AbortSignal): Promise<boolean> {
+    await this.#find(name)?.server.list(signal);
+    return this.has(name);
+  }
+
   async run({ name, args }: ToolCall, context: CallContext): Promise<ToolResult> {
     const found = this.#find(name);
     if (found === null) return errorResult(`There is no MCP server with a tool ${quote(name)}.`);

@@ -71,7 +71,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     audit: createAudit(bench.deps.store),
     decideMessage: (message) => decideMessage(routes, message, true),
     tools,
-    mcp: { has: () => false, list: async () => [], known: () => [] },
+    mcp: { has: () => false, find: async () => false, known: () => [] },
     keyValue: createKeyValueStore(bench.deps.store),
     write: (change) => bench.deps.store.write(change),
     now: () => 1,

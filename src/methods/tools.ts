@@ -61,7 +61,7 @@ export type ToolsDeps = {
   tools: ToolExecutor;
   audit: Pick<Audit, "add">;
   /** The tools of MCP servers. */
-  mcp: Pick<McpServers, "has" | "list" | "known">;
+  mcp: Pick<McpServers, "has" | "find" | "known">;
   keyValue: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
@@ -237,7 +237,7 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);
   const isOfServer = isMcpToolName(params.name);
-  const name = isOfServer ? await findMcpTool(deps, params.name, caller.signal) : findToolName(params.name);
+  const name = isOfServer ? (deps.mcp.has(params.name) ? params.name : null) : findToolName(params.name);
   const about = { toolName: name ?? params.name, source: isOfServer ? ("mcp" as const) : ("core" as const) };
   const refused = (code: string, message: string, details?: object): Invocation => ({
     ok: false,
@@ -254,6 +254,7 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
     await audit.refused();
     return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
   }
+  if (isOfServer && !(await deps.mcp.find(name, caller.signal))) return refused("unknown", unknownTool(name));
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   await audit.begun();
   const result = await deps.tools.run(call, {
@@ -265,12 +266,6 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   await audit.ended(result);
   const { content, isError } = result;
   return { ok: !isError, ...about, output: { content }, ...(isError && { error: { code: "failed", message: textOf(content) } }) };
-}
-
-/** The name of a tool of an MCP server; null for one that its server does not have, which is asked unless its tools are known. */
-async function findMcpTool({ mcp }: ToolsDeps, name: string, signal: AbortSignal): Promise<string | null> {
-  if (mcp.has(name)) await mcp.list(signal);
-  return mcp.has(name) ? name : null;
 }
 
 const textOf = (content: ToolResult["content"]): string =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolPolicy } from "../config/schema.ts";
 import { effectOf, TOOL_NAMES, type ToolName } from "./tool.ts";
-import { decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
+import { decideMcpTool, decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
 
 type Policies = { shared?: ToolPolicy; own?: ToolPolicy; room?: ToolPolicy };
 
@@ -151,3 +151,97 @@ for (const [title, surface, policies, tool, rule] of RULES) {
     assert.equal(decisions.find((each) => each.tool === tool)!.rule, rule);
   });
 }
+
+const MCP_CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string, rule: string][] = [
+  ["nothing", "operator", {}, "files__read files__write web__read", "operators have all tools that nothing denies"],
+  ["nothing for a channel", "channel", {}, "", "senders of channels have the tools that agents.entries.main.tools names"],
+  ["all tools denied by their section", "operator", { shared: { deny: ["group:mcp"] } }, "", "tools.deny"],
+  ["all tools denied by OpenClaw's name", "operator", { shared: { deny: ["bundle-mcp"] } }, "", "tools.deny"],
+  ["everything denied", "operator", { own: { deny: ["*"] } }, "", "agents.entries.main.tools.deny"],
+  ["one tool denied", "operator", { shared: { deny: ["files__WRITE"] } }, "files__read web__read", "tools.deny"],
+  ["a server denied", "operator", { shared: { deny: ["files__*"] } }, "web__read", "tools.deny"],
+  ["a part of a server denied", "operator", { shared: { deny: ["files__w*"] } }, "files__read web__read", "tools.deny"],
+  ["one tool allowed", "operator", { shared: { allow: ["files__read"] } }, "files__read", "tools.allow"],
+  [
+    "a server allowed for a channel",
+    "channel",
+    { own: { allow: ["files__*"] } },
+    "files__read files__write",
+    "agents.entries.main.tools.allow",
+  ],
+  ["all tools allowed", "channel", { own: { allow: ["mcp"] } }, "files__read files__write web__read", "agents.entries.main.tools.allow"],
+  ["a list without such tools", "operator", { shared: { allow: ["read"] } }, "", "tools.allow"],
+  ["a list that names no tool with a star", "operator", { shared: { allow: ["files*"] } }, "", "tools.allow"],
+  [
+    "a deny wins over a list",
+    "channel",
+    { own: { allow: ["files__*"], deny: ["files__write"] } },
+    "files__read",
+    "agents.entries.main.tools.deny",
+  ],
+  [
+    "two lists are both limits",
+    "operator",
+    { shared: { allow: ["files__*"] }, own: { allow: ["*"] } },
+    "files__read files__write",
+    "tools.allow",
+  ],
+  [
+    "two lists without a common tool",
+    "operator",
+    { shared: { allow: ["files__*"] }, own: { allow: ["web__*"] } },
+    "",
+    "agents.entries.main.tools.allow",
+  ],
+  [
+    "a profile with these tools",
+    "operator",
+    { shared: { profile: "messaging" } },
+    "files__read files__write web__read",
+    'tools.profile "messaging"',
+  ],
+  ["a profile without", "operator", { shared: { profile: "minimal" } }, "", 'tools.profile "minimal"'],
+  ["a tool added to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["web__read"] } }, "web__read", "tools.alsoAllow"],
+  ["an addition for a channel", "channel", { own: { alsoAllow: ["web__*"] } }, "web__read", "agents.entries.main.tools.alsoAllow"],
+  [
+    "a room that denies a server",
+    "channel",
+    { own: { allow: ["mcp"] }, room: { deny: ["files__*"] } },
+    "web__read",
+    "channels.irc.groups.#team.tools.deny",
+  ],
+  [
+    "a room that allows one tool",
+    "channel",
+    { own: { allow: ["mcp"] }, room: { allow: ["web__read"] } },
+    "web__read",
+    "channels.irc.groups.#team.tools.allow",
+  ],
+  [
+    "a room cannot add",
+    "channel",
+    { own: { allow: ["web__*"] }, room: { allow: ["files__*"] } },
+    "",
+    "channels.irc.groups.#team.tools.allow",
+  ],
+];
+const MCP_NAMES = ["files__read", "files__write", "web__read"];
+for (const [title, surface, policies, granted, rule] of MCP_CASES)
+  test(`the tools of MCP servers: ${title}`, () => {
+    const layers = layersOf(policies);
+    const decided = MCP_NAMES.map((name) => ({ name, ...decideMcpTool(layers, surface, name) }));
+    assert.equal(decided.flatMap(({ name, isGranted }) => (isGranted ? [name] : [])).join(" "), granted);
+    assert.ok(
+      decided.some((each) => each.rule === rule),
+      decided.map((each) => each.rule).join(", "),
+    );
+    // A turn that is not granted `mcp` can call none of them.
+    const isGrantedMcp = grantedTools(decideTools(surface, layers)).includes("mcp");
+    if (granted !== "") assert.ok(isGrantedMcp);
+  });
+
+test("a list that denies one tool of a server leaves the others, and denies no built-in tool", () => {
+  assert.equal(grantOf("operator", { shared: { deny: ["files__write", "files__*"] } }), ALL);
+  assert.equal(grantOf("operator", { shared: { allow: ["files__write"] } }), "mcp");
+  assert.equal(grantOf("operator", { shared: { deny: ["mcp"] } }), ALL.replace(" mcp", ""));
+});

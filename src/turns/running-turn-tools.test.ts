@@ -117,3 +117,37 @@ test("a message that was handed in, and that a tool was called for, is closed af
   assert.equal(after.runtime.prompts.length, 0);
   after.close();
 });
+
+test("a tool of an MCP server needs the grant of all of them, and the call knows the policies of the rooms", async () => {
+  const bench = openTurnBench();
+  const seen: unknown[] = [];
+  bench.runtime.script = async function* (turn) {
+    const answer = await turn.beforeTool({ id: "t1", name: "files__read", args: {} });
+    seen.push(answer.allow ? (answer.permit.caller.rooms ?? "no room") : answer.reason);
+    yield textEvents("ok");
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  const roomTools = { key: "channels.irc.groups.#a.tools", policy: { deny: ["files__write"] } };
+  const submissions = [{ tools: ["mcp" as const] }, { tools: ["read" as const, "exec" as const] }, { tools: ["mcp" as const], roomTools }];
+  for (const [index, submission] of submissions.entries()) {
+    await bench.turns.admission.submit(message("hi", `e${index}`, submission));
+    await outcome(bench, `e${index}`);
+  }
+  assert.deepEqual(seen, ["no room", "the tool files__read is not available in this conversation", [roomTools]]);
+  bench.close();
+});
+
+test("a session that is read-only has no tools of MCP servers", async () => {
+  const bench = openTurnBench();
+  let allowed: boolean | null = null;
+  bench.runtime.script = async function* (turn) {
+    bench.sessions.patch(turn.sessionKey, { permission_mode: "read-only" });
+    ({ allow: allowed } = await turn.beforeTool({ id: "t1", name: "files__read", args: {} }));
+    yield textEvents("ok");
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await bench.turns.admission.submit(message("hi", "e1", { tools: ["mcp", "read"] }));
+  await outcome(bench, "e1");
+  assert.equal(allowed, false);
+  bench.close();
+});

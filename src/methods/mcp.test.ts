@@ -1,0 +1,69 @@
+// Group: wire
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { mcpBench, mcpServer, type McpBench } from "../../test/fakes/mcp-bench.ts";
+import { checkParams } from "../protocol/validate.ts";
+import { mcpMethods } from "./mcp.ts";
+
+type Method = keyof ReturnType<typeof mcpMethods>;
+type Servers = { servers: Record<string, unknown>[] };
+
+function openMethods(
+  t: TestContext,
+  servers: Parameters<typeof mcpBench>[1],
+): { bench: McpBench; call: (method: Method, params?: object) => Promise<never> } {
+  const bench = mcpBench(t, servers);
+  const methods = mcpMethods({ mcp: bench.servers });
+  const call = async (method: Method, params: object = {}): Promise<never> => {
+    const { run } = methods[method] as { run: (params: never) => unknown };
+    return (await run(checkParams(method, params) as never)) as never;
+  };
+  return { bench, call };
+}
+
+test("the status names every server without starting one, and no secret", async (t) => {
+  const { call } = openMethods(t, {
+    one: mcpServer({ vars: { TOKEN: "tok-12345" } }),
+    web: mcpServer({ url: "https://user:pw@example.org/mcp?key=tok-12345", header: { Authorization: "tok-12345" } }),
+    off: mcpServer({ enabled: false }),
+  });
+  const { servers }: Servers = await call("mcp.status");
+  const rows = servers.map(({ name, state, transport, launch, tools, pid }) => ({ name, state, transport, launch, tools, pid }));
+  assert.deepEqual(rows, [
+    { name: "one", state: "idle", transport: "stdio", launch: process.execPath, tools: null, pid: null },
+    { name: "web", state: "idle", transport: null, launch: "https://example.org/mcp", tools: null, pid: null },
+    { name: "off", state: "off", transport: "stdio", launch: process.execPath, tools: null, pid: null },
+  ]);
+  assert.doesNotMatch(JSON.stringify(servers), /tok-12345|user:pw/);
+});
+
+test("a probe starts the servers that are switched on, and says why one does not work", async (t) => {
+  const { call } = openMethods(t, { one: mcpServer(), dead: mcpServer({ script: { exit: 4 } }), off: mcpServer({ enabled: false }) });
+  const { servers }: Servers = await call("mcp.status", { probe: true });
+  assert.deepEqual(
+    servers.map(({ name, state, tools }) => [name, state, tools]),
+    [
+      ["one", "ready", 1],
+      ["dead", "failed", null],
+      ["off", "off", null],
+    ],
+  );
+  const [dead]: Record<string, unknown>[] = ((await call("mcp.status", { name: "dead" })) as Servers).servers;
+  assert.match(String(dead!["cause"]), /^it ended with exit code 4/);
+  await assert.rejects(() => call("mcp.status", { name: "none" }), /no MCP server "none" is configured/);
+});
+
+test("the tools of a server are shown as a model reads them", async (t) => {
+  const { call } = openMethods(t, {
+    one: mcpServer({ script: { tools: [{ name: "a", description: "Does a." }, { name: "b c" }] } }),
+    off: mcpServer({ enabled: false }),
+  });
+  const answer: { tools: Record<string, unknown>[]; leftOut: object[] } = await call("mcp.tools", { name: "one" });
+  assert.deepEqual(
+    answer.tools.map(({ name, id, description, withheld }) => ({ name, id, description, withheld })),
+    [{ name: "a", id: "one__a", description: 'A tool of the MCP server one, which says of it: "Does a."', withheld: false }],
+  );
+  assert.equal(answer.leftOut.length, 1);
+  assert.deepEqual(((await call("mcp.tools", { name: "off" })) as { tools: [] }).tools, []);
+  assert.deepEqual(await call("mcp.accept", { name: "one" }), { server: "one", accepted: [], tools: 1 });
+});
