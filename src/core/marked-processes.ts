@@ -7,31 +7,33 @@ export const MARKER_VARIABLE = "OPENCLAW_RUNNER";
 
 const expected = new Set(["ENOENT", "EACCES", "EPERM", "ESRCH"]);
 
-async function isMarked(pid: number, needle: string): Promise<boolean> {
+async function isMarked(pid: number, marker: string, spared: string | undefined): Promise<boolean> {
   try {
     const environment = await readFile(`/proc/${pid}/environ`, "latin1");
-    return environment.split("\0").some((entry) => entry.startsWith(needle));
+    const entry = environment.split("\0").find((each) => each.startsWith(`${MARKER_VARIABLE}=${marker}`));
+    return entry !== undefined && (spared === undefined || !entry.startsWith(`${MARKER_VARIABLE}=${spared}`));
   } catch (err) {
     if (!expected.has((err as NodeJS.ErrnoException).code ?? "")) throw err;
     return false;
   }
 }
 
-async function markedProcesses(needle: string): Promise<number[]> {
+async function markedProcesses(marker: string, spared: string | undefined): Promise<number[]> {
   const names = await readdir("/proc");
   const pids = names.map(Number).filter((pid) => Number.isSafeInteger(pid) && pid > 1 && pid !== process.pid);
-  const marked = await Promise.all(pids.map((pid) => isMarked(pid, needle)));
+  const marked = await Promise.all(pids.map((pid) => isMarked(pid, marker, spared)));
   return pids.filter((_pid, index) => marked[index]);
 }
 
 /**
  * Kills every process of this user whose `OPENCLAW_RUNNER` begins with `marker`; returns how many. This finds what a dead
- * Pi left behind, including detached processes. Needs /proc; without it, it does nothing and returns 0.
+ * Pi left behind, including detached processes. Those whose variable begins with `spared` stay. Needs /proc; without it, it does nothing
+ * and returns 0.
  */
-export async function killMarkedProcesses(marker: string, log: Log): Promise<number> {
+export async function killMarkedProcesses(marker: string, log: Log, spared?: string): Promise<number> {
   if (process.platform !== "linux") return 0;
   try {
-    const pids = await markedProcesses(`${MARKER_VARIABLE}=${marker}`);
+    const pids = await markedProcesses(marker, spared);
     for (const pid of pids) {
       try {
         process.kill(pid, "SIGKILL");

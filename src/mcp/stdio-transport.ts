@@ -69,13 +69,19 @@ export class StdioTransport implements Transport {
     this.#ended = this.#watch(this.#command);
   }
 
-  send(message: JSONRPCMessage): Promise<void> {
+  async send(message: JSONRPCMessage): Promise<void> {
     const input = this.#command?.input;
-    if (!input || this.#end !== null) return Promise.reject(new Error("the server has ended"));
-    if (input.writableLength > MCP_LIMITS.messageBytes) return Promise.reject(new Error("the server does not read what it is sent"));
-    return new Promise((resolve, reject) => {
-      input.write(`${JSON.stringify(message)}\n`, (err) => (err ? reject(err) : resolve()));
-    });
+    if (!input || this.#end !== null) throw new Error(this.#end ?? "it is not started");
+    if (input.writableLength > MCP_LIMITS.messageBytes) throw new Error("it does not read what it is sent");
+    try {
+      await new Promise<void>((resolve, reject) => {
+        input.write(`${JSON.stringify(message)}\n`, (err) => (err ? reject(err) : resolve()));
+      });
+    } catch (err) {
+      // A pipe is closed before its process has ended; the end says why.
+      await Promise.race([this.#ended, sleep(this.#options.clock, MCP_LIMITS.stopMs)]);
+      throw this.#end === null ? err : new Error(this.#end, { cause: err });
+    }
   }
 
   /** Ends the input, and kills what has not ended soon after. */

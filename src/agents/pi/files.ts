@@ -228,11 +228,14 @@ export function processMarkerOf(stateDir: string): string {
 /** Differs at each start, so that what outlives one gateway is never taken for what the next one runs. */
 const START_ID = randomBytes(4).toString("hex");
 
+/** With what the markers of all processes of this gateway begin. */
+export const startMarker = (stateDir: string): string => `${processMarkerOf(stateDir)}-${START_ID}-`;
+
 /** The marker of one process that this gateway starts for agents. */
-export const newProcessMarker = (stateDir: string): string => `${processMarkerOf(stateDir)}-${START_ID}-${randomBytes(4).toString("hex")}`;
+export const newProcessMarker = (stateDir: string): string => `${startMarker(stateDir)}${randomBytes(4).toString("hex")}`;
 
 /** The marker of the commands that this gateway runs for agents. */
-export const commandMarker = (stateDir: string): string => `${processMarkerOf(stateDir)}-${START_ID}-commands`;
+export const commandMarker = (stateDir: string): string => `${startMarker(stateDir)}commands`;
 
 function readId(path: string): string | null {
   try {

@@ -13,6 +13,7 @@ import {
   piDirs,
   newProcessMarker,
   processMarkerOf,
+  startMarker,
   removeLocks,
   setAsideUnreadable,
   toHostArgs,
@@ -148,10 +149,13 @@ export class PiLaunch implements Launcher {
     return now;
   }
 
-  /** Before the first process is started, every process with the marker is a leftover of an earlier gateway. */
+  /**
+   * Before the first process is started, every process with the marker is a leftover of an earlier gateway, unless this one has started it
+   * for a tool.
+   */
   async #sweep(): Promise<void> {
     const { stateDir, log, clock } = this.#options;
-    await killMarkedProcesses(`${processMarkerOf(stateDir)}-`, log);
+    await killMarkedProcesses(`${processMarkerOf(stateDir)}-`, log, startMarker(stateDir));
     try {
       await removeLocks(piDirs(stateDir), log);
       await setAsideUnreadable(piDirs(stateDir), log);
