@@ -21,6 +21,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
     );
   checkAgents(config, tree, warn, findings);
   checkTools(config, warn);
+  checkMcpServers(config, warn);
   checkChannels(config, warn);
   checkProviders(config, warn);
 }
@@ -109,6 +110,19 @@ function checkTools({ tools, agents }: Config, warn: WarnFunction): void {
     if (policy?.exec?.applyPatch?.workspaceOnly !== false) continue;
     const fix = "delete it; agents use write and edit in the directories of tools.fs";
     warn([...path, "exec", "applyPatch", "workspaceOnly"], "is false, which has no effect: apply_patch works only in the workspace", fix);
+  }
+}
+
+/** A server is a program or an address. */
+function checkMcpServers({ mcp }: Config, warn: WarnFunction): void {
+  for (const [name, { command, url, transport }] of Object.entries(mcp.servers)) {
+    const at = ["mcp", "servers", name];
+    const isHttp = transport === "sse" || transport === "streamable-http";
+    if (command === undefined && url === undefined) warn(at, "has neither a command nor a url: it cannot be used", "set one of them");
+    else if (command !== undefined && url !== undefined)
+      warn(at, `has a command and a url: only the ${isHttp ? "url" : "command"} is used`, "delete one of them");
+    else if (isHttp && url === undefined) warn([...at, "transport"], `is "${transport}", which needs a url`, "delete it");
+    else if (transport === "stdio" && command === undefined) warn([...at, "transport"], 'is "stdio", which needs a command', "delete it");
   }
 }
 
