@@ -10,17 +10,21 @@ import { abortable, sleep, withTimeout, type Deadline } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
 import type { McpServerConfig } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
-import { asArray, asString, fieldsOf, type JsonObject } from "../core/json.ts";
+import { asArray, asString, fieldsOf } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import { MARKER_VARIABLE } from "../core/marked-processes.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { VERSION } from "../core/version.ts";
+import type { ToolResult } from "../tools/tool.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
 import { createHttpFetch } from "./http-fetch.ts";
 import { MCP_LIMITS } from "./limits.ts";
+import { readTools, type ListedTools } from "./offered-tools.ts";
+import { toToolResult } from "./results.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 
 export type ConnectOptions = {
+  name: string;
   config: McpServerConfig;
   /** Variables of every server that is a process. */
   env: Readonly<Record<string, string>>;
@@ -42,16 +46,13 @@ export type Connection = {
   readonly transport: TransportName;
   /** Of the child process; null for a server that is reached over HTTP. */
   readonly pid: number | null;
-  /** What the server lists as its tools, unchecked. */
-  listTools(timeoutMs: number): Promise<readonly unknown[]>;
-  /** The answer to a call, unchecked. Rejects with ServerAnswer when the server itself says that it failed. */
-  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<JsonObject>;
+  /** The tools that the server lists, checked and cut. */
+  listTools(timeoutMs: number): Promise<ListedTools>;
+  /** The answer to a call, also when it is that the call failed or took too long. Rejects when the connection does not work. */
+  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<ToolResult>;
   /** Resolves when the server has ended, at most a little more than `MCP_LIMITS.stopMs` later. */
   close(): Promise<void>;
 };
-
-/** The server answered a request with an error, or not in time: the connection works. */
-export class ServerAnswer extends Error {}
 
 /** Connects to a server. Rejects with the cause when that fails or takes longer than the deadline; then nothing of it is left. */
 export async function connectServer(options: ConnectOptions): Promise<Connection> {
@@ -165,21 +166,19 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
     pid: handle.pid(),
     listTools: async (timeoutMs) => {
       try {
-        return await listTools(client, timeoutMs);
+        return readTools(options.name, await listTools(client, timeoutMs), options.config.toolFilter);
       } catch (err) {
         throw named(err);
       }
     },
     call: async (tool, args, { signal: callSignal, timeoutMs }) => {
+      const full = `${options.name}__${tool}`;
       try {
-        return fieldsOf(
-          await client.request(
-            { method: "tools/call", params: { name: tool, arguments: args } },
-            { signal: callSignal, timeout: timeoutMs },
-          ),
-        );
+        const request = { method: "tools/call" as const, params: { name: tool, arguments: args } };
+        return toToolResult(full, fieldsOf(await client.request(request, { signal: callSignal, timeout: timeoutMs })));
       } catch (err) {
-        throw isOpen && isAnswer(err) ? new ServerAnswer(reasonOf(err), { cause: err }) : named(err);
+        if (!isOpen || callSignal.aborted || !isAnswer(err)) throw named(err);
+        return toToolResult(full, { isError: true, content: [{ type: "text", text: reasonOf(err) }] });
       }
     },
     close,

@@ -131,9 +131,15 @@ test("images, structured content and long texts arrive as those of other tools",
   }
 });
 
-test("arguments that are no object are refused before the server is started", async (t) => {
+test("arguments that are no object, or too long, are refused before the server is started", async (t) => {
   const bench = mcpBench(t, { one: mcpServer() });
-  const result = await bench.servers.run({ id: "1", name: "one__echo", args: "rm" }, bench.context);
-  assert.match(textOf(result), /must be an object; nothing was called/);
+  for (const args of ["rm", null, [], 1, undefined]) {
+    const result = await bench.servers.run({ id: "1", name: "one__echo", args }, bench.context);
+    assert.match(textOf(result), /must be an object; nothing was called/);
+  }
+  assert.match(
+    textOf(await bench.call("one__echo", { text: "x".repeat(2_000_000) })),
+    /longer than 1048576 characters; nothing was called/,
+  );
   assert.equal(bench.report("one").state, "idle");
 });

@@ -17,17 +17,15 @@ export type OfferedTool = {
 /** A tool that agents are not given, and why. `name` is text of the server. */
 export type LeftOutTool = { name: string; reason: string };
 
+export type ListedTools = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[] };
+
 export type ToolFilter = { include?: readonly string[] | undefined; exclude?: readonly string[] | undefined };
 
 const TOOL_NAME = /^[A-Za-z0-9_.-]+$/;
 const byteLength = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 /** The tools that a server lists, each checked and cut to the limits. What the server says is data; nothing of it is trusted. Pure. */
-export function readTools(
-  server: string,
-  listed: readonly unknown[],
-  filter: ToolFilter,
-): { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[] } {
+export function readTools(server: string, listed: readonly unknown[], filter: ToolFilter): ListedTools {
   const tools = new Map<string, OfferedTool>();
   const leftOut: LeftOutTool[] = [];
   for (const each of listed) {

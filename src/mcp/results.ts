@@ -1,10 +1,9 @@
-import { asObjects, asString, fieldsOf, isObject, type JsonObject } from "../core/json.ts";
+import { asObjects, asString, fieldsOf, type JsonObject } from "../core/json.ts";
 import { clip } from "../core/text.ts";
 import { TOOL_LIMITS } from "../tools/limits.ts";
 import type { ToolContent, ToolResult } from "../tools/tool.ts";
 import { formatBytes, keepFirstLines } from "../tools/truncation.ts";
 import { frameWebContent } from "../tools/untrusted-content.ts";
-import { MCP_LIMITS } from "./limits.ts";
 
 const IMAGE_TYPES: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
@@ -63,12 +62,4 @@ function cut(text: string): { text: string; note: string | null } {
   const kept = part.lines > 0 ? part.text : clip(text.split("\n", 1)[0]!, Math.floor(TOOL_LIMITS.resultBytes / 4));
   const note = `The result was cut: these are ${formatBytes(Buffer.byteLength(kept))} of ${formatBytes(Buffer.byteLength(text))}. Ask for less.`;
   return { text: kept, note };
-}
-
-/** Arguments of a call for a server; the server checks them against its schema. Throws when they are no object or too long. */
-export function toArguments(name: string, args: unknown): Record<string, unknown> {
-  if (!isObject(args)) throw new Error(`The arguments of ${name} must be an object; nothing was called.`);
-  if (JSON.stringify(args).length > MCP_LIMITS.argumentsChars)
-    throw new Error(`The arguments of ${name} are longer than ${MCP_LIMITS.argumentsChars} characters; nothing was called.`);
-  return args;
 }

@@ -2,6 +2,7 @@ import { backoffDelay, deadlineAfter, sleep } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
 import type { McpServerConfig } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
+import { isObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { clip, toWellFormed } from "../core/text.ts";
@@ -10,9 +11,8 @@ import { errorResult } from "../tools/results.ts";
 import type { CallContext, ToolResult } from "../tools/tool.ts";
 import type { Connection, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
-import { readTools, type LeftOutTool, type OfferedTool } from "./offered-tools.ts";
+import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
 import type { ToolPins } from "./pins.ts";
-import { toArguments, toToolResult } from "./results.ts";
 
 export type McpServerDeps = {
   /** Variables of every server that is a process. */
@@ -45,7 +45,7 @@ export type McpServerStatus = {
   leftOut: readonly LeftOutTool[];
 };
 
-type Listed = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[]; withheld: ReadonlySet<string> };
+type Listed = ListedTools & { withheld: ReadonlySet<string> };
 
 const startConnection = async (options: Parameters<typeof import("./connection.ts").connectServer>[0]): Promise<Connection> =>
   (await import("./connection.ts")).connectServer(options);
@@ -176,7 +176,7 @@ export class McpServer {
       if (context.signal.aborted) return errorResult("The call was stopped.");
       const result = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
       this.#failures = 0;
-      return toToolResult(full, result);
+      return result;
     } catch (err) {
       return this.#failedCall(full, err, context.signal);
     } finally {
@@ -187,10 +187,9 @@ export class McpServer {
 
   async #failedCall(full: string, err: unknown, signal: AbortSignal): Promise<ToolResult> {
     if (err instanceof NotRunning) return errorResult(err.message);
+    if (err instanceof InvalidArguments) return errorResult(err.message);
     if (signal.aborted) return errorResult("The call was stopped. The server was told; what it has done until then is unknown.");
-    const { ServerAnswer } = await import("./connection.ts");
     const reason = this.#redact(reasonOf(err));
-    if (err instanceof ServerAnswer) return toToolResult(full, { isError: true, content: [{ type: "text", text: reason }] });
     // A process that has ended has said why.
     const connection = this.#connection;
     if (connection !== null) {
@@ -269,6 +268,7 @@ export class McpServer {
     try {
       await this.#closing;
       connection = await startConnection({
+        name: this.name,
         config: this.config,
         env,
         watcher,
@@ -297,8 +297,7 @@ export class McpServer {
 
   /** Asks for the tools, and compares them with what was accepted. */
   async #list(connection: Connection, timeoutMs: number): Promise<void> {
-    const listed = await connection.listTools(Math.max(1, timeoutMs));
-    const { tools, leftOut } = readTools(this.name, listed, this.config.toolFilter);
+    const { tools, leftOut } = await connection.listTools(Math.max(1, timeoutMs));
     const withheld = await this.#deps.pins.compare(this.name, tools);
     const before = this.#listed?.withheld ?? new Set();
     const changed = [...withheld].filter((name) => !before.has(name));
@@ -397,5 +396,16 @@ export class McpServer {
 
 /** A call was not made because the server does not run; the message is for the model. */
 class NotRunning extends Error {}
+
+/** A call was not made because its arguments are no object or too long; the server checks the rest against its schema. */
+class InvalidArguments extends Error {}
+
+function toArguments(name: string, args: unknown): Record<string, unknown> {
+  const { argumentsChars } = MCP_LIMITS;
+  if (!isObject(args)) throw new InvalidArguments(`The arguments of ${name} must be an object; nothing was called.`);
+  if (JSON.stringify(args).length > argumentsChars)
+    throw new InvalidArguments(`The arguments of ${name} are longer than ${argumentsChars} characters; nothing was called.`);
+  return args;
+}
 
 const toOneLine = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
