@@ -117,7 +117,7 @@ async function connectHttp(options: ConnectOptions, url: URL, name: "streamable-
     pid: () => null,
     end: () => null,
     release: async () => {
-      // The server keeps a session until it is told.
+      // The server keeps a session until a request ends it.
       if (streamable) await Promise.race([streamable.terminateSession().catch(() => {}), sleep(options.clock, MCP_LIMITS.stopMs)]);
       await transport.close();
       http.close();
@@ -133,15 +133,17 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
   const client = new Client({ name: "openclaw-gateway", version: VERSION });
   let isOpen = true;
   let lastProblem = "";
-  client.onerror = (err) => {
-    lastProblem = reasonOf(err);
-    log.debug("an MCP connection reports a problem", { reason: lastProblem });
-  };
-  client.onclose = () => {
-    if (!isOpen) return;
-    isOpen = false;
-    options.onClosed(handle.end() ?? `the connection has ended${lastProblem === "" ? "" : `: ${lastProblem}`}`);
-  };
+  Object.assign(client, {
+    onerror: (err: Error) => {
+      lastProblem = reasonOf(err);
+      log.debug("an MCP connection reports a problem", { reason: lastProblem });
+    },
+    onclose: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      options.onClosed(handle.end() ?? `the connection has ended${lastProblem === "" ? "" : `: ${lastProblem}`}`);
+    },
+  });
   const close = async (): Promise<void> => {
     isOpen = false;
     await handle.release();

@@ -44,7 +44,7 @@ test("a tool has at most 2 KB: texts of its schema go first, then its depth, and
     }
 });
 
-test("what cannot be a tool is left out, and why is said", () => {
+test("what cannot be a tool is left out, each with its reason", () => {
   let deep: object = {};
   for (let depth = 0; depth < 5_000; depth += 1) deep = { items: deep };
   const listed: readonly [tool: unknown, reason: string][] = [

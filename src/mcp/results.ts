@@ -42,7 +42,7 @@ function addItem({ texts, images, notes }: Parts, item: JsonObject): void {
 function addResource(texts: string[], notes: string[], value: unknown): void {
   const resource = fieldsOf(value);
   if (typeof resource["text"] === "string") texts.push(`${asString(resource["uri"])}\n${resource["text"]}`);
-  else notes.push(`A resource of the type ${shownType(resource["mimeType"])} is left out: it is no text.`);
+  else notes.push(`A resource of the type ${shownType(resource["mimeType"])} is left out: it is not a text.`);
 }
 
 const isBase64 = (data: string): boolean => data !== "" && /^[A-Za-z0-9+/]+={0,2}$/.test(data);

@@ -188,7 +188,7 @@ export class McpServer {
   async #failedCall(full: string, err: unknown, signal: AbortSignal): Promise<ToolResult> {
     if (err instanceof NotRunning) return errorResult(err.message);
     if (err instanceof InvalidArguments) return errorResult(err.message);
-    if (signal.aborted) return errorResult("The call was stopped. The server was told; what it has done until then is unknown.");
+    if (signal.aborted) return errorResult("The call was stopped, and the server notified; what it has done until then is unknown.");
     const reason = this.#redact(reasonOf(err));
     // A process that has ended has said why.
     const connection = this.#connection;

@@ -32,7 +32,7 @@ export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web", sess
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
 /**
- * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` is no tool of its own: who has it may
+ * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` is not a tool of its own: who has it may
  * call the tools of MCP servers.
  */
 export const TOOLS = {

@@ -159,7 +159,7 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const)
     await hanging;
   });
 
-test("a changed configuration is applied without a restart, and a name that is not valid is said", async (t) => {
+test("a changed configuration is applied without a restart, and a name that is not valid is reported", async (t) => {
   const gateway = await open(t, { mcp: { servers: { one: scripted(tools("pid")), "bad name": scripted({}) } } });
   const path = join(stateDir(gateway.home), "openclaw.json");
   assert.match((await openclaw(gateway.home, "config", "validate")).stdout, /bad name.*the name must be letters and digits/);
