@@ -58,7 +58,7 @@ export const mcpCommands: CommandFamily = {
       usesGateway: true,
       examples: [
         "openclaw mcp add memory -- npx -y @modelcontextprotocol/server-memory",
-        "openclaw mcp add docs --url https://mcp.example.com/mcp --include 'search,read_*'",
+        "openclaw mcp add docs --url https://mcp.example.com/mcp --include 'read_*'",
       ],
       load: async () => (await import("./mcp-edit.ts")).mcpAdd,
     },
@@ -70,7 +70,7 @@ export const mcpCommands: CommandFamily = {
         { name: "json", required: true },
       ],
       usesGateway: true,
-      examples: [`openclaw mcp set memory '{"command":"npx","args":["-y","@modelcontextprotocol/server-memory"]}'`],
+      examples: [`openclaw mcp set memory '{"command":"npx","args":["-y","server-memory"]}'`],
       load: async () => (await import("./mcp-edit.ts")).mcpSet,
     },
     {

@@ -24,6 +24,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/channels/irc/connection.ts": "the configured IRC server",
   "src/channels/websocket.ts": "the socket of a platform",
   "src/client/client.ts": "our client, to the gateway that its user names",
+  "src/mcp/http-fetch.ts": "MCP servers, at the addresses of the configuration, and redirects within their origin",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
   "src/tools/web/guarded-fetch.ts": "the guarded function itself",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
