@@ -14,7 +14,9 @@ import { COMMANDS } from "./command-table.ts";
 const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop"]);
 const TRIED = COMMANDS.filter((command) => !NOT_HERE.has(commandName(command)));
 
-const gateway = await startGateway({ config: { channels: { irc: { host: "127.0.0.1", port: 9, tls: false, nick: "n" } } } });
+/** What the sample arguments name. */
+const mcp = { servers: { memory: { command: "npx", enabled: false }, old: { command: "npx", enabled: false } } };
+const gateway = await startGateway({ config: { mcp, channels: { irc: { host: "127.0.0.1", port: 9, tls: false, nick: "n" } } } });
 const state = stateDir(gateway.home);
 const home = mkdtempSync(join(tmpdir(), "openclaw-exits-"));
 const readOnly = join(home, "read-only-token");
@@ -30,7 +32,7 @@ let count = 0;
 function stopped(): string {
   const dir = join(home, String(count++));
   mkdirSync(dir);
-  writeFileSync(join(dir, "openclaw.json"), JSON.stringify({ gateway: { port: 1 } }));
+  writeFileSync(join(dir, "openclaw.json"), JSON.stringify({ gateway: { port: 1 }, mcp }));
   return dir;
 }
 
@@ -61,7 +63,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|sessions list|agents|models|channels (status|list|add|remove)|config|exec-policy (preset|set)|pairing list|completion)/;
+  /^(logs|sessions list|agents|models|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|pairing list|completion)/;
 
 for (const command of TRIED) {
   const name = commandName(command);
@@ -75,7 +77,9 @@ for (const command of TRIED) {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
       const admin =
-        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|sessions delete)/.test(name);
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp accept|sessions delete)/.test(
+          name,
+        );
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);
     });
 

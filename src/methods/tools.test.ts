@@ -14,10 +14,11 @@ import type { ToolPolicy } from "../config/schema.ts";
 import { silentLog } from "../core/log.ts";
 import { checkParams } from "../protocol/validate.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
+import { mcpBench, mcpServer } from "../../test/fakes/mcp-bench.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import { openGate } from "../../test/fakes/open-gate.ts";
-import { TOOL_NAMES } from "../tools/tool.ts";
+import { TOOL_NAMES, type ToolExecutor } from "../tools/tool.ts";
 import { resolveKey } from "./chat-context.ts";
 import { decideMessage } from "./routes.ts";
 import { toolsMethods } from "./tools.ts";
@@ -30,7 +31,10 @@ function openTools(t: TestContext, config: unknown = {}) {
   const workspace = mkdtempSync(join(tmpdir(), "tools-methods-"));
   const bench = openMethodBench();
   const { config: checked } = checkConfigValue(config);
-  const tools = createToolExecutor({
+  const { servers } = mcpBench(t, {
+    one: mcpServer({ script: { tools: [{ name: "echo", description: "Says it. Twice." }, { name: "write" }] } }),
+  });
+  const executor = createToolExecutor({
     tools: createBuiltInTools({
       env: { PATH: process.env["PATH"]! },
       marker: testMarker(),
@@ -42,6 +46,12 @@ function openTools(t: TestContext, config: unknown = {}) {
     }),
     log: silentLog,
   });
+  const tools: ToolExecutor = {
+    describe: (names) => executor.describe(names),
+    run: (request, context) => (servers.has(request.name) ? servers : executor).run(request, context),
+    endSession: (sessionKey) => executor.endSession(sessionKey),
+    stop: () => executor.stop(),
+  };
   const routes = {
     config: () => checked,
     isPaired: () => true,
@@ -71,7 +81,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     audit: createAudit(bench.deps.store),
     decideMessage: (message) => decideMessage(routes, message, true),
     tools,
-    mcp: { has: () => false, find: async () => false, known: () => [] },
+    mcp: servers,
     keyValue: createKeyValueStore(bench.deps.store),
     write: (change) => bench.deps.store.write(change),
     now: () => 1,
@@ -228,4 +238,43 @@ test("a call with a key runs once, and a read-only session runs none that change
   const refused = await call("tools.invoke", { name: "exec", args: { command: "touch no.txt" } });
   assert.match(JSON.stringify(refused["error"]), /permissionMode \\"read-only\\"/);
   assert.equal(existsSync(join(workspace, "no.txt")), false);
+});
+
+test("tools of MCP servers are listed, explained and called by the rules of their names", async (t) => {
+  const { call, bench } = openTools(t, {
+    tools: { deny: ["one__write"] },
+    agents: { entries: { main: { tools: { allow: ["one__*", "read"] } } } },
+  });
+  const mcpGroup = async (): Promise<{ tools: object[] } | undefined> =>
+    ((await call("tools.effective", { sessionKey: "main" }))["groups"] as { id: string; tools: object[] }[]).find(({ id }) => id === "mcp");
+  assert.equal(await mcpGroup(), undefined, "nothing is started for a list");
+  const rule = "agents.entries.main.tools.allow";
+  assert.deepEqual(rulesOf(await call("tools.explain", { tool: "one__echo" })), { one__echo: `yes: ${rule}` });
+  assert.deepEqual(rulesOf(await call("tools.explain", { tool: "one__write" })), { one__write: "no: tools.deny" });
+  assert.deepEqual(rulesOf(await call("tools.explain", { tool: "bash" })), { exec: `no: ${rule}` });
+  await assert.rejects(() => call("tools.explain", { tool: "two__echo" }), /unknown tool "two__echo"/);
+  const denied = await call("tools.invoke", { name: "one__write" });
+  assert.deepEqual(
+    [denied["source"], denied["error"]],
+    ["mcp", { code: "denied", message: "the tool one__write is denied by tools.deny", details: { rule: "tools.deny" } }],
+  );
+  const answer = await call("tools.invoke", { name: "one__echo", args: { text: "hi" } });
+  assertMatchesResultSchema("ToolsInvokeResult", answer);
+  assert.match(JSON.stringify(answer["output"]), /> echo: hi/);
+  for (const name of ["one__other", "two__echo", "mcp", "__echo"])
+    assert.equal(((await call("tools.invoke", { name }))["error"] as { code: string }).code, "unknown", name);
+  const effective = await call("tools.effective", { sessionKey: "main" });
+  assertMatchesResultSchema("ToolsEffectiveResult", effective);
+  assert.deepEqual(
+    (await mcpGroup())?.tools.map((tool) => ({ ...tool, description: "", rawDescription: "" })),
+    [{ id: "one__echo", label: "one__echo", description: "", rawDescription: "", source: "mcp", mcpServer: "one", mcpToolName: "echo" }],
+  );
+  await bench.call("sessions.create", { key: "main" });
+  await bench.call("sessions.patch", { key: "main", permissionMode: "read-only" });
+  const refused = await call("tools.invoke", { name: "one__echo" });
+  assert.match(JSON.stringify(refused["error"]), /permissionMode \\"read-only\\"/);
+  assert.deepEqual(
+    (await mcpGroup())?.tools.map((tool) => (tool as { deniedBySession?: true }).deniedBySession),
+    [true],
+  );
 });
