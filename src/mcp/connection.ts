@@ -41,6 +41,8 @@ export type ConnectOptions = {
 
 export type TransportName = "stdio" | "streamable-http" | "sse";
 
+export type CallAnswer = { result: ToolResult; isTimeout: boolean };
+
 /** A connected server. */
 export type Connection = {
   readonly transport: TransportName;
@@ -49,7 +51,7 @@ export type Connection = {
   /** The tools that the server lists, checked and cut. */
   listTools(timeoutMs: number): Promise<ListedTools>;
   /** The answer to a call, also when it is that the call failed or took too long. Rejects when the connection does not work. */
-  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<ToolResult>;
+  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<CallAnswer>;
   /** Resolves when the server has ended, at most a little more than `MCP_LIMITS.stopMs` later. */
   close(): Promise<void>;
 };
@@ -177,10 +179,13 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
       const full = `${options.name}__${tool}`;
       try {
         const request = { method: "tools/call" as const, params: { name: tool, arguments: args } };
-        return toToolResult(full, fieldsOf(await client.request(request, { signal: callSignal, timeout: timeoutMs })));
+        const answer = await client.request(request, { signal: callSignal, timeout: timeoutMs });
+        return { result: toToolResult(full, fieldsOf(answer)), isTimeout: false };
       } catch (err) {
         if (!isOpen || callSignal.aborted || !isAnswer(err)) throw named(err);
-        return toToolResult(full, { isError: true, content: [{ type: "text", text: reasonOf(err) }] });
+        const isTimeout = SdkError.isInstance(err) && err.code === "REQUEST_TIMEOUT";
+        const text = isTimeout ? `There was no answer within ${timeoutMs} ms.` : reasonOf(err);
+        return { result: toToolResult(full, { isError: true, content: [{ type: "text", text }] }), isTimeout };
       }
     },
     close,

@@ -30,6 +30,8 @@ export const MCP_LIMITS = {
   refreshMs: 1_000,
   /** Characters of the last line of the error output in the cause of a failure, and of other words of a server there. */
   causeChars: 300,
+  /** Calls in a row that take too long; then the server is ended. */
+  timeouts: 3,
   /** JSON of the arguments of a call; longer ones are refused. */
   argumentsChars: 1_048_576,
 } as const;

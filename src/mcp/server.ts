@@ -9,7 +9,7 @@ import { clip, toWellFormed } from "../core/text.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
 import { errorResult } from "../tools/results.ts";
 import type { CallContext, ToolResult } from "../tools/tool.ts";
-import type { Connection, TransportName } from "./connection.ts";
+import type { CallAnswer, Connection, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
 import type { ToolPins } from "./pins.ts";
@@ -76,6 +76,8 @@ export class McpServer {
   /** On the monotonic clock: when it may be started again. */
   #retryAt = 0;
   #calls = 0;
+  /** Calls in a row that took too long. */
+  #timeouts = 0;
   #cancelIdle: () => void = () => {};
   /** The last call of each session, which the next one waits for. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -174,15 +176,24 @@ export class McpServer {
       if (!found) return errorResult(this.#unknownTool(tool));
       if (this.#listed!.withheld.has(found.name)) return errorResult(this.#withheldTool(full));
       if (context.signal.aborted) return errorResult("The call was stopped.");
-      const result = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
-      this.#failures = 0;
-      return result;
+      const answer = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
+      await this.#countAnswer(connection, answer);
+      return answer.result;
     } catch (err) {
       return this.#failedCall(full, err, context.signal);
     } finally {
       this.#calls -= 1;
       this.#endWhenIdle();
     }
+  }
+
+  /** A server that does not answer any more is ended, so that no further call waits for it. */
+  async #countAnswer(connection: Connection, { isTimeout }: CallAnswer): Promise<void> {
+    this.#timeouts = isTimeout ? this.#timeouts + 1 : 0;
+    if (!isTimeout) this.#failures = 0;
+    if (this.#timeouts < MCP_LIMITS.timeouts || this.#connection !== connection) return;
+    this.#fail(`it did not answer ${this.#timeouts} calls in a row`);
+    await this.#end(connection);
   }
 
   async #failedCall(full: string, err: unknown, signal: AbortSignal): Promise<ToolResult> {
@@ -290,6 +301,7 @@ export class McpServer {
       throw err;
     }
     this.#readyAt = clock.monotonic();
+    this.#timeouts = 0;
     this.#setState("ready", null);
     this.#endWhenIdle();
     return connection;
