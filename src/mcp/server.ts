@@ -180,7 +180,7 @@ export class McpServer {
       await this.#countAnswer(connection, answer);
       return answer.result;
     } catch (err) {
-      return this.#failedCall(full, err, context.signal);
+      return await this.#failedCall(full, err, context.signal);
     } finally {
       this.#calls -= 1;
       this.#endWhenIdle();

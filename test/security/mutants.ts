@@ -1,6 +1,7 @@
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
+import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
@@ -623,6 +624,7 @@ export const MUTANTS: readonly Mutant[] = [
     broken: "",
     tests: [TOOLS],
   },
+  ...MCP_MUTANTS,
   ...WEB_MUTANTS,
   ...COMMAND_MUTANTS,
   ...SANDBOX_MUTANTS,

@@ -1,0 +1,106 @@
+import type { Mutant } from "./mutant.ts";
+
+const SERVERS = "src/mcp/servers.test.ts";
+const HOSTILE = "src/mcp/hostile-servers.test.ts";
+const OFFERED = "src/mcp/offered-tools.test.ts";
+const HTTP = "src/mcp/http-servers.test.ts";
+const POLICY = "src/tools/policy.test.ts";
+const GATEWAY = "src/gateway/mcp-servers.test.ts";
+
+/** Guards of the tools of MCP servers. */
+export const MCP_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 6,
+    breaks: "a tool that has changed is not called",
+    file: "src/mcp/server.ts",
+    text: "if (this.#listed!.withheld.has(found.name)) return",
+    broken: "if (this.#listed!.withheld.has(full)) return",
+    tests: [HOSTILE],
+    title: "first seen",
+  },
+  {
+    invariant: 6,
+    breaks: "a tool that has changed is not listed",
+    file: "src/mcp/server.ts",
+    text: "return tools.filter(({ name }) => !withheld!.has(name));",
+    broken: "return tools.filter(({ name }) => withheld !== undefined && name !== undefined);",
+    tests: [HOSTILE],
+    title: "first seen",
+  },
+  {
+    invariant: 6,
+    breaks: "the schema of a tool is pinned",
+    file: "src/mcp/offered-tools.ts",
+    text: "sortKeys([name, text, schema])",
+    broken: "sortKeys([name, text])",
+    tests: [OFFERED],
+  },
+  {
+    invariant: 4,
+    breaks: "the cause of a failure has no secret of the configuration",
+    file: "src/mcp/server.ts",
+    text: 'return secrets.reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);',
+    broken: "return secrets.reduce((shown) => shown, text);",
+    tests: [SERVERS],
+    title: "without the secrets",
+  },
+  {
+    invariant: 6,
+    breaks: "the configuration cannot replace the mark of a process",
+    file: "src/mcp/connection.ts",
+    text: ', [MARKER_VARIABLE]: env[MARKER_VARIABLE] ?? "" },',
+    broken: " },",
+    tests: [SERVERS],
+    title: "sees its own variables",
+  },
+  {
+    invariant: 7,
+    breaks: "one tool of a server can be denied",
+    file: "src/tools/policy.ts",
+    text: 'return { tool: "mcp", isNamed, isDenied: isNamed };',
+    broken: 'return { tool: "mcp", isNamed, isDenied: (list) => expand(list).includes("mcp") };',
+    tests: [POLICY],
+  },
+  {
+    invariant: 11,
+    breaks: "every room of a turn decides about a tool of a server",
+    file: "src/gateway/mcp-servers.ts",
+    text: "const decisions = [null, ...rooms].map(",
+    broken: "const decisions = [null, ...rooms.slice(0, 1)].map(",
+    tests: [GATEWAY],
+  },
+  {
+    invariant: 13,
+    breaks: "a call is decided before it is made",
+    file: "src/gateway/mcp-servers.ts",
+    text: "return isGranted ? await source.run(call, context) :",
+    broken: "return isGranted || rule ? await source.run(call, context) :",
+    tests: [GATEWAY],
+  },
+  {
+    invariant: 12,
+    breaks: "names of tools have only some characters",
+    file: "src/mcp/offered-tools.ts",
+    text: "const TOOL_NAME = /^[A-Za-z0-9_.-]+$/;",
+    broken: "const TOOL_NAME = /^[A-Za-z0-9_.-]/;",
+    tests: [OFFERED],
+  },
+  {
+    invariant: 10,
+    breaks: "a line of a server has an end",
+    file: "src/mcp/stdio-transport.ts",
+    text: "if (this.#partialBytes <= MCP_LIMITS.messageBytes) return;",
+    broken: "if (this.#partialBytes >= 0) return;",
+    tests: [HOSTILE],
+    title: "without an end",
+  },
+  {
+    invariant: 10,
+    breaks: "an answer of a server has an end",
+    file: "src/mcp/http-fetch.ts",
+    text: "if (bytes > MCP_LIMITS.messageBytes) done(",
+    broken: "if (bytes < 0) done(",
+    tests: [HTTP],
+    title: "without an end",
+  },
+];
