@@ -46,7 +46,7 @@ const COMPOSITION = "gateway";
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
   "node:tls": ["channels/irc/connection.ts"],
-  "node:http": ["server", "tools/web/guarded-fetch.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:http": ["server", "tools/web/guarded-fetch.ts", "channels/http.ts", "mcp/http-fetch.ts", "cli/mcp-login.ts"],
   "node:https": ["tools/web/guarded-fetch.ts", "channels/http.ts", "mcp/http-fetch.ts"],
   "node:child_process": [
     "agents/pi/process.ts",

@@ -60,6 +60,8 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "mcp add": ["files", "--command", "npx"],
   "mcp set": ["memory", '{"command":"npx"}'],
   "mcp unset": ["old"],
+  "mcp login": ["memory", "--code", "x"],
+  "mcp logout": ["memory"],
   "mcp tools": ["memory"],
   "mcp accept": ["memory"],
   "config get": ["gateway.port"],

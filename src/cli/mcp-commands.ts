@@ -49,6 +49,7 @@ export const mcpCommands: CommandFamily = {
         { name: "url", value: "address", help: "Address of a server that is reached over HTTP." },
         { name: "transport", value: "name", choices: ["stdio", "streamable-http", "sse"], help: "How it is reached (default: found out)." },
         { name: "header", value: "Name=value", multiple: true, help: "A header of every request; may be repeated." },
+        { name: "auth", value: "kind", choices: ["oauth"], help: "The server wants a person to sign in." },
         ...FILTERS,
       ],
       notes: [
@@ -98,6 +99,24 @@ export const mcpCommands: CommandFamily = {
       notes: ["openclaw mcp tools <name> shows what the server says of its tools now."],
       examples: ["openclaw mcp accept files"],
       load: async () => (await import("./mcp.ts")).mcpAccept,
+    },
+    {
+      path: ["mcp", "login"],
+      summary: "Sign in at a server that wants it (auth: oauth).",
+      args: [NAME],
+      flags: [{ name: "code", value: "address", help: "Address of the page on which the browser ended, or the code in it." }],
+      usesGateway: true,
+      notes: ["It waits up to 10 minutes for the browser to come back to this machine."],
+      examples: ["openclaw mcp login docs"],
+      load: async () => (await import("./mcp-login.ts")).mcpLogin,
+    },
+    {
+      path: ["mcp", "logout"],
+      summary: "Forget the sign-in at a server.",
+      args: [NAME],
+      usesGateway: true,
+      examples: ["openclaw mcp logout docs"],
+      load: async () => (await import("./mcp-login.ts")).mcpLogout,
     },
   ],
 };

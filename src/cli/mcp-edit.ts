@@ -59,7 +59,13 @@ function serverOf(invocation: Invocation): Server {
   const [env, headers] = [pairsOf(invocation, "env"), pairsOf(invocation, "header")];
   const args = [...invocation.list("arg"), ...words];
   const toolFilter = filterOf(invocation);
-  const named = { command: program, cwd: invocation.text("cwd"), url, transport: invocation.text("transport") };
+  const named = {
+    command: program,
+    cwd: invocation.text("cwd"),
+    url,
+    transport: invocation.text("transport"),
+    auth: invocation.text("auth"),
+  };
   return {
     ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)),
     ...(args.length > 0 && { args }),
@@ -106,7 +112,8 @@ async function save(invocation: Invocation, name: string, server: Server, check:
   });
   out.result({ ok: true, name, where }, () => {
     out.line(sanitizeLine(`Saved the server ${name} in ${where}.`));
-    out.note(`Check it with: openclaw mcp probe ${name}`);
+    if (server["auth"] === "oauth") out.note(`Sign in with: openclaw mcp login ${name}`);
+    else out.note(`Check it with: openclaw mcp probe ${name}`);
   });
 }
 

@@ -22,6 +22,8 @@ export type McpServerRow = {
   tools: number | null;
   withheld: string[];
   leftOut: { name: string; reason: string }[];
+  /** Null where no sign-in is configured; absent where it is not known. */
+  signedIn?: boolean | null;
 };
 type Status = { servers: McpServerRow[] };
 type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: boolean };
@@ -117,7 +119,8 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
       row.cause ?? "",
     ]),
   );
-  for (const { name, withheld, leftOut } of rows) {
+  for (const { name, withheld, leftOut, enabled, signedIn } of rows) {
+    if (enabled && signedIn === false) out.line(sanitizeLine(`${name}: no one has signed in: openclaw mcp login ${name}`));
     if (withheld.length > 0) {
       out.line(
         sanitizeLine(

@@ -77,7 +77,7 @@ for (const command of TRIED) {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
       const admin =
-        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp accept|sessions delete)/.test(
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout)|sessions delete)/.test(
           name,
         );
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);

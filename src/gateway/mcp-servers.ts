@@ -5,6 +5,7 @@ import { decideMcpTool, type ToolDecision } from "../tools/policy.ts";
 import { errorResult } from "../tools/results.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
+import { createVault } from "../store/vault.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Storage } from "./storage.ts";
@@ -19,6 +20,7 @@ export function createMcpServers({ paths, log, metrics, clock, store, keyValue, 
     env: { PATH, HOME, ...(LANG !== undefined && { LANG }) },
     marker: commandMarker(paths.state),
     pins: { keyValue, write: (change) => store.write(change), now: () => clock.now() },
+    vault: (server) => createVault(store, "mcp:oauth", server),
     clock,
     log: log.child({ subsystem: "mcp" }),
     metrics,

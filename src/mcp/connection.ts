@@ -1,5 +1,6 @@
 import {
   Client,
+  InsufficientScopeError,
   ProtocolError,
   SdkError,
   SSEClientTransport,
@@ -19,6 +20,8 @@ import type { ToolResult } from "../tools/tool.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
 import { createHttpFetch } from "./http-fetch.ts";
 import { MCP_LIMITS } from "./limits.ts";
+import type { LoginStore } from "./login-store.ts";
+import { bearerToken, noteRefusal } from "./oauth.ts";
 import { readTools, type ListedTools } from "./offered-tools.ts";
 import { toToolResult } from "./results.ts";
 import { StdioTransport } from "./stdio-transport.ts";
@@ -26,10 +29,12 @@ import { StdioTransport } from "./stdio-transport.ts";
 export type ConnectOptions = {
   name: string;
   config: McpServerConfig;
+  /** The sign-in at a server that has one. */
+  login: LoginStore | null;
   /** Variables of every server that is a process. */
   env: Readonly<Record<string, string>>;
   watcher: GroupWatcher;
-  clock: Pick<Clock, "after" | "monotonic">;
+  clock: Clock;
   log: Log;
   deadline: Deadline;
   /** Aborted when the server is not to be connected any more. */
@@ -75,12 +80,14 @@ export async function connectServer(options: ConnectOptions): Promise<Connection
 /** A server of the older transport does not know the requests of the newer one. */
 const isOldServer = (err: unknown): boolean => [400, 404, 405, 415].some((status) => statusOf(err) === status);
 
-/** The same failure, with the HTTP status where there is one: the library's own text leaves it out. */
-function named(err: unknown): unknown {
+/** The same failure, with what the library's own text leaves out: the HTTP status, and what to do about it. */
+function describe(err: unknown, { name, login }: ConnectOptions): unknown {
+  const signIn = `openclaw mcp login ${name}`;
+  if (InsufficientScopeError.isInstance(err)) return new Error(`it wants more rights than the sign-in has: ${signIn}`, { cause: err });
   const status = statusOf(err);
   if (status === null) return err;
-  const hint = status === 401 || status === 403 ? "; it wants a credential, for which there is the setting `headers`" : "";
-  return new Error(`it answered with HTTP ${status}${hint}`, { cause: err });
+  const hint = login ? `; it refuses the sign-in: ${signIn}` : "; it wants a credential, for which there is the setting `headers`";
+  return new Error(`it answered with HTTP ${status}${status === 401 || status === 403 ? hint : ""}`, { cause: err });
 }
 
 /** The HTTP status of a refused request; null for another failure. */
@@ -110,9 +117,17 @@ async function connectStdio(options: ConnectOptions): Promise<Connection> {
 }
 
 async function connectHttp(options: ConnectOptions, url: URL, name: "streamable-http" | "sse"): Promise<Connection> {
+  const { config, login } = options;
   const http = createHttpFetch(readProxySettings(process.env));
-  const headers = Object.fromEntries(Object.entries(options.config.headers).map(([key, value]) => [key, value.reveal()]));
-  const given = { fetch: http.fetch, requestInit: { headers } };
+  const sent = Object.entries(config.headers).filter(([key]) => login === null || key.toLowerCase() !== "authorization");
+  const headers = Object.fromEntries(sent.map(([key, value]) => [key, value.reveal()]));
+  const fetch: typeof http.fetch = async (target, init) => {
+    const response = await http.fetch(target, init);
+    if (login) await noteRefusal(login, response);
+    return response;
+  };
+  const oauth = { name: options.name, url, scope: config.oauth.scope, send: http.fetch, now: options.clock.now };
+  const given = { fetch, requestInit: { headers }, ...(login && { authProvider: bearerToken({ ...oauth, store: login }) }) };
   const streamable = name === "streamable-http" ? new StreamableHTTPClientTransport(url, given) : null;
   const transport = streamable ?? new SSEClientTransport(url, given);
   return await connect(options, name, transport, {
@@ -163,7 +178,7 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
   } catch (err) {
     const end = handle.end();
     await close();
-    throw end === null ? named(err) : new Error(end, { cause: err });
+    throw end === null ? describe(err, options) : new Error(end, { cause: err });
   }
   return {
     transport: name,
@@ -172,7 +187,7 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
       try {
         return readTools(options.name, await listTools(client, timeoutMs), options.config.toolFilter);
       } catch (err) {
-        throw named(err);
+        throw describe(err, options);
       }
     },
     call: async (tool, args, { signal: callSignal, timeoutMs }) => {
@@ -182,7 +197,7 @@ async function connect(options: ConnectOptions, name: TransportName, transport: 
         const answer = await client.request(request, { signal: callSignal, timeout: timeoutMs });
         return { result: toToolResult(full, fieldsOf(answer)), isTimeout: false };
       } catch (err) {
-        if (!isOpen || callSignal.aborted || !isAnswer(err)) throw named(err);
+        if (!isOpen || callSignal.aborted || !isAnswer(err)) throw describe(err, options);
         const isTimeout = SdkError.isInstance(err) && err.code === "REQUEST_TIMEOUT";
         const text = isTimeout ? `There was no answer within ${timeoutMs} ms.` : reasonOf(err);
         return { result: toToolResult(full, { isError: true, content: [{ type: "text", text }] }), isTimeout };

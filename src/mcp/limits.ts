@@ -32,6 +32,11 @@ export const MCP_LIMITS = {
   causeChars: 300,
   /** Calls in a row that take too long; then the server is ended. */
   timeouts: 3,
+  /** An access token is refreshed this long before it expires; a request that is refused sooner after that is not refreshed again. */
+  tokenEarlyMs: 30_000,
+  /** One request of a sign-in, and the bytes of its answer. */
+  loginMs: 15_000,
+  loginBytes: 1_048_576,
   /** JSON of the arguments of a call; longer ones are refused. */
   argumentsChars: 1_048_576,
 } as const;

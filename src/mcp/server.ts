@@ -11,6 +11,7 @@ import { errorResult } from "../tools/results.ts";
 import type { CallContext, ToolResult } from "../tools/tool.ts";
 import type { CallAnswer, Connection, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
+import { LoginStore, type SecretVault } from "./login-store.ts";
 import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
 import type { ToolPins } from "./pins.ts";
 
@@ -19,6 +20,8 @@ export type McpServerDeps = {
   env: Readonly<Record<string, string>>;
   idleMs: () => number;
   pins: ToolPins;
+  /** Keeps the sign-in at a server. */
+  vault: (server: string) => SecretVault;
   watcher: GroupWatcher;
   clock: Clock;
   log: Log;
@@ -89,6 +92,12 @@ export class McpServer {
     this.#deps = deps;
     this.#log = deps.log.child({ server: name });
     this.#since = deps.clock.now();
+  }
+
+  /** The sign-in at this server; null where none is configured. */
+  get login(): LoginStore | null {
+    const { auth, url } = this.config;
+    return auth === "oauth" && url !== undefined ? new LoginStore(this.#deps.vault(this.name), url) : null;
   }
 
   status(): McpServerStatus {
@@ -281,6 +290,7 @@ export class McpServer {
       connection = await startConnection({
         name: this.name,
         config: this.config,
+        login: this.login,
         env,
         watcher,
         clock,
@@ -420,4 +430,5 @@ function toArguments(name: string, args: unknown): Record<string, unknown> {
   return args;
 }
 
-const toOneLine = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
+/** Text of a server for a line of the gateway. */
+export const toOneLine = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();

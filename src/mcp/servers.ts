@@ -1,13 +1,16 @@
 import { isSameValue } from "../config/diff.ts";
 import type { McpConfig, McpServerConfig } from "../config/schema.ts";
-import { GatewayError } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { MARKER_VARIABLE } from "../core/marked-processes.ts";
 import { GroupWatcher } from "../tools/group-watcher.ts";
 import { errorResult, quote } from "../tools/results.ts";
 import type { CallContext, ToolCall, ToolDescription, ToolResult } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
+import { readProxySettings } from "../core/proxy.ts";
+import type { LoginStore } from "./login-store.ts";
+import type { OAuthOptions } from "./oauth.ts";
 import { ToolPins, type ToolPinsOptions } from "./pins.ts";
-import { McpServer, type McpServerDeps, type McpServerStatus } from "./server.ts";
+import { McpServer, toOneLine, type McpServerDeps, type McpServerStatus } from "./server.ts";
 
 export type McpServersOptions = Omit<McpServerDeps, "pins" | "watcher" | "idleMs"> & {
   config: () => McpConfig;
@@ -122,6 +125,64 @@ export class McpServers implements ToolSource {
         cause: err,
         fix: `openclaw mcp probe ${server.name}`,
       });
+    }
+  }
+
+  /** Whether someone is signed in at a server; null where that is not configured. */
+  async isSignedIn(name: string): Promise<boolean | null> {
+    const { servers } = this.#options.config();
+    const login = Object.hasOwn(servers, name) ? new McpServer(name, servers[name]!, this.#deps).login : null;
+    return login && (await login.read()).active?.tokens !== undefined;
+  }
+
+  /** Begins a sign-in; resolves to the address that a person opens, who is then redirected to `redirectUrl`. */
+  async startLogin(name: string, redirectUrl: string): Promise<string> {
+    return await this.#signIn(name, (oauth, options) => oauth.startLogin(options, redirectUrl));
+  }
+
+  /** Completes a sign-in with the address to which the person was redirected, or only the code in it. */
+  async finishLogin(name: string, callback: string): Promise<void> {
+    await this.#signIn(name, (oauth, options) => oauth.finishLogin(options, callback));
+    await this.#renew(name);
+  }
+
+  /** Forgets the sign-in at a server. */
+  async logout(name: string): Promise<void> {
+    await this.#requireLogin(name).clear();
+    await this.#renew(name);
+  }
+
+  /** The next use of a server begins without what was known about it. */
+  async #renew(name: string): Promise<void> {
+    const server = this.#servers.get(name);
+    this.#servers.delete(name);
+    await server?.stop();
+  }
+
+  #requireLogin(name: string): LoginStore {
+    const { login } = this.#require(name);
+    if (login) return login;
+    throw new GatewayError("INVALID_REQUEST", `the MCP server ${quote(name)} has no sign-in`, {
+      fix: `For a server with a url that wants one: openclaw config set mcp.servers.${name}.auth oauth`,
+    });
+  }
+
+  async #signIn<T>(name: string, run: (oauth: typeof import("./oauth.ts"), options: OAuthOptions) => Promise<T>): Promise<T> {
+    const store = this.#requireLogin(name);
+    const { url, oauth } = this.#options.config().servers[name]!;
+    const [module, { createHttpFetch }] = await Promise.all([import("./oauth.ts"), import("./http-fetch.ts")]);
+    const http = createHttpFetch(readProxySettings(process.env));
+    const { now } = this.#options.clock;
+    try {
+      return await run(module, { name, url: new URL(url!), scope: oauth.scope, store, send: http.fetch, now });
+    } catch (err) {
+      if (err instanceof GatewayError) throw err;
+      throw new GatewayError("UNAVAILABLE", `the sign-in at ${quote(name)} failed: ${toOneLine(reasonOf(err))}`, {
+        cause: err,
+        retryable: false,
+      });
+    } finally {
+      http.close();
     }
   }
 

@@ -2,7 +2,8 @@ import { GatewayError } from "../core/errors.ts";
 import type { McpServerReport, McpServers } from "../mcp/servers.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 
-export type McpDeps = { mcp: Pick<McpServers, "report" | "probe" | "accept"> };
+type Servers = Pick<McpServers, "report" | "probe" | "accept" | "isSignedIn" | "startLogin" | "finishLogin" | "logout">;
+export type McpDeps = { mcp: Servers };
 
 /** mcp.*: the MCP servers, their tools, and the agreement to tools that have changed. */
 export function mcpMethods({ mcp }: McpDeps) {
@@ -12,6 +13,24 @@ export function mcpMethods({ mcp }: McpDeps) {
       run: async ({ name }: MethodParams<"mcp.accept">) => {
         const { server, accepted } = await mcp.accept(name);
         return { server, accepted, tools: requireReport(mcp, server).tools?.length ?? 0 };
+      },
+    },
+    "mcp.login.finish": {
+      scope: "operator.admin",
+      run: async ({ name, callback }: MethodParams<"mcp.login.finish">) => {
+        await mcp.finishLogin(name, callback);
+        return { name, signedIn: true };
+      },
+    },
+    "mcp.login.start": {
+      scope: "operator.admin",
+      run: async ({ name, redirectUrl }: MethodParams<"mcp.login.start">) => ({ name, url: await mcp.startLogin(name, redirectUrl) }),
+    },
+    "mcp.logout": {
+      scope: "operator.admin",
+      run: async ({ name }: MethodParams<"mcp.logout">) => {
+        await mcp.logout(name);
+        return { name, signedIn: false };
       },
     },
     "mcp.status": { scope: "operator.read", run: (params) => status(mcp, params) },
@@ -29,7 +48,7 @@ export function mcpMethods({ mcp }: McpDeps) {
 async function status(mcp: McpDeps["mcp"], { name, probe }: MethodParams<"mcp.status">): Promise<{ servers: object[] }> {
   const known = name === undefined ? mcp.report() : [requireReport(mcp, name)];
   const reports = probe ? await Promise.all(known.map((each) => (each.config.enabled ? mcp.probe(each.name) : each))) : known;
-  return { servers: reports.map(toRow) };
+  return { servers: await Promise.all(reports.map(async (each) => ({ ...toRow(each), signedIn: await mcp.isSignedIn(each.name) }))) };
 }
 
 function requireReport(mcp: McpDeps["mcp"], name: string): McpServerReport {

@@ -25,7 +25,11 @@ function makeServer(): McpServer {
   return server;
 }
 
-export async function startMcpHttpServer(t: TestContext): Promise<McpHttpServer> {
+/** `guard` answers a request itself when it returns true. */
+export async function startMcpHttpServer(
+  t: TestContext,
+  guard: (request: IncomingMessage, response: ServerResponse) => boolean = () => false,
+): Promise<McpHttpServer> {
   const requests: string[] = [];
   const streamable = new Map<string, StreamableHTTPServerTransport>();
   const sse = new Map<string, SSEServerTransport>();
@@ -56,6 +60,7 @@ export async function startMcpHttpServer(t: TestContext): Promise<McpHttpServer>
     const url = new URL(request.url!, "http://localhost");
     requests.push(`${request.method} ${url.pathname} ${String(request.headers["x-key"] ?? "-")}`);
     if (handler) return handler(request, response);
+    if (guard(request, response)) return;
     if (url.pathname === "/moved") return void response.writeHead(307, { location: "/mcp" }).end();
     if (url.pathname === "/mcp") return void onStreamable(request, response);
     if (url.pathname === "/sse" && request.method !== "POST") return void onSse(request, response, url);

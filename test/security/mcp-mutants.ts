@@ -4,6 +4,7 @@ const SERVERS = "src/mcp/servers.test.ts";
 const HOSTILE = "src/mcp/hostile-servers.test.ts";
 const OFFERED = "src/mcp/offered-tools.test.ts";
 const HTTP = "src/mcp/http-servers.test.ts";
+const OAUTH = "src/mcp/oauth.test.ts";
 const POLICY = "src/tools/policy.test.ts";
 const GATEWAY = "src/gateway/mcp-servers.test.ts";
 
@@ -102,5 +103,23 @@ export const MCP_MUTANTS: readonly Mutant[] = [
     broken: "if (bytes < 0) done(",
     tests: [HTTP],
     title: "without an end",
+  },
+  {
+    invariant: 6,
+    breaks: "an answer belongs to the sign-in that was begun",
+    file: "src/mcp/oauth.ts",
+    text: 'if (!state || !secureEquals(state, pending.state ?? ""))',
+    broken: "if (!state)",
+    tests: [OAUTH],
+    title: "another sign-in",
+  },
+  {
+    invariant: 9,
+    breaks: "a token is sent only to the address that it was made for",
+    file: "src/mcp/login-store.ts",
+    text: 'return login["url"] === this.#url ? (login as Login) : { url: this.#url };',
+    broken: "return { ...(login as Login), url: this.#url };",
+    tests: [OAUTH],
+    title: "counts only for the address",
   },
 ];

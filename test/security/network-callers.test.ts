@@ -49,7 +49,7 @@ test("what a client names is fetched by the guarded function and by nothing else
     .filter((file) => !file.endsWith(".test.ts") && /from "[^"]*guarded-fetch\.ts"/.test(readFileSync(join(root, file), "utf8")))
     .map((file) => file.split(sep).join("/"));
   assert.ok(callers.length > 0);
-  for (const caller of callers) assert.match(caller, /^src\/(?:gateway|tools|methods)\//);
+  for (const caller of callers) assert.match(caller, /^src\/(?:gateway|mcp|tools|methods)\//);
 });
 
 test("every way to the network is detected", () => {

@@ -4,7 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { isRunning, untilEnded } from "../fakes/command-tools.ts";
+import { callCli } from "../cli-call.ts";
 import { SCRIPTED_SERVER } from "../fakes/mcp-bench.ts";
+import { startMcpOAuthServer } from "../fakes/mcp-oauth-server.ts";
 import { http } from "../server-bench.ts";
 import { until } from "../until.ts";
 import { openclaw, openclawJson } from "./cli.ts";
@@ -169,4 +171,31 @@ test("a changed configuration is applied without a restart, and a name that is n
   await until("the other tool is there", async () => (await invoke(gateway, "one__echo")).status === 200);
   writeFileSync(path, JSON.stringify({ mcp: { servers: { one: scripted(tools("pid"), { enabled: false }) } } }));
   await until("the server is off", async () => (await invoke(gateway, "one__pid")).status === 404);
+});
+
+test("openclaw mcp login waits for the browser, and the server is used from then on", async (t) => {
+  const server = await startMcpOAuthServer(t);
+  const gateway = await open(t, { mcp: { servers: { docs: { url: `${server.resource.origin}/mcp`, auth: "oauth" } } } });
+  const { home } = gateway;
+  assert.match((await openclaw(home, "mcp", "status")).stdout, /docs: no one has signed in: openclaw mcp login docs/);
+  const state = stateDir(home);
+  let printed = "";
+  const login = callCli(state, ["mcp", "login", "docs"], {
+    host: { streams: { stdout: { write: (text: string) => (printed += text) }, stderr: { write: (text: string) => (printed += text) } } },
+  });
+  const url = await until("the address is printed", () => /http:\/\/\S+\/authorize\?\S+/.exec(printed)?.[0]);
+  const page = await fetch(await server.agree(url));
+  assert.match(await page.text(), /You can close this page/);
+  assert.equal((await login).code, 0);
+  assert.equal((await invoke(gateway, "docs__greet")).status, 200);
+  assert.doesNotMatch(gateway.output(), /access-|refresh-/);
+  assert.equal((await openclaw(home, "mcp", "logout", "docs")).code, 0);
+  assert.match((await invoke(gateway, "docs__greet")).text, /it wants you to sign in/);
+  // The address by hand, as from a browser on another machine.
+  const client = await gateway.connect();
+  const begun = await client.request<{ url: string }>("mcp.login.start", { name: "docs", redirectUrl: "http://127.0.0.1:5/callback" });
+  await client.close();
+  const finished = await openclaw(home, "mcp", "login", "docs", "--code", await server.agree(begun.url));
+  assert.equal(finished.code, 0, finished.stderr);
+  assert.match((await openclaw(home, "mcp", "probe", "docs")).stdout, /docs +ready/);
 });

@@ -34,6 +34,14 @@ const server = object(
       ["stdio", "streamable-http", "sse"],
     ),
     headers: record("Headers of every request to it.", "<Header>", requiredSecret("Value of the header."), { keyPattern: HEADER_NAME }),
+    auth: enumOf("`oauth`: the server wants a person to sign in (`openclaw mcp login`). A header `Authorization` is then not sent.", [
+      "oauth",
+    ]),
+    oauth: object(
+      "Settings of the sign-in.",
+      { scope: string("Rights to ask for, separated by spaces; what the server names when it is not set.") },
+      { unserved: ["authProfileId", "identity"] },
+    ),
     connectionTimeoutMs: integer("Longest time until it is connected and has listed its tools.", {
       default: 30_000,
       min: 100,
@@ -51,7 +59,7 @@ const server = object(
       }),
     }),
   },
-  { unserved: ["type", "auth", "oauth", "sslVerify", "clientCert", "clientKey", "codex"] },
+  { unserved: ["type", "sslVerify", "clientCert", "clientKey", "codex"] },
 );
 
 export const mcp = object(
