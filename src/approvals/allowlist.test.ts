@@ -39,7 +39,7 @@ for (const [document, error] of REFUSED) {
 }
 
 for (const [what, document, isDamaged] of [
-  ["is no JSON", null, true],
+  ["cannot be parsed", null, true],
   ["is a list", [], false],
   ["is of another version", { version: 2, defaults: {} }, false],
   ["has an agent that is a text", { version: 1, agents: { main: "full" } }, false],

@@ -11,7 +11,9 @@ import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
+import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
+import { listAllowed } from "./mcp-servers.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { mediaDirOf, type Storage } from "./storage.ts";
 import { createConversations } from "./tool-conversations.ts";
@@ -59,6 +61,8 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     running: RunningConfig;
     /** Decides about every command. */
     gate: CommandGate;
+    /** The tools of MCP servers. */
+    source: ToolSource;
   };
 
 /** The tools of all agents. They are built with the first turn that is granted one. */
@@ -77,6 +81,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       mediaDir: mediaDirOf(paths),
       gate: input.gate,
       conversations: createConversations(input),
+      listSource: (caller, signal) => listAllowed(input.source, running, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }), metrics: input.metrics });

@@ -82,7 +82,7 @@ export function composeGateway(input: ComposeInput) {
   const sandbox = createCommandSandbox(base);
   const gate = composeGate(base, running, { allowlist, approvals, sandbox });
   const mcp = createMcpServers({ ...base, ...storage, running });
-  const tools = withSource(createTools({ ...base, ...storage, running, gate }), mcp, running);
+  const tools = withSource(createTools({ ...base, ...storage, running, gate, source: mcp }), mcp, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),

@@ -3,7 +3,7 @@ import { commandMarker } from "../agents/pi/files.ts";
 import { McpServers } from "../mcp/servers.ts";
 import { decideMcpTool, type ToolDecision } from "../tools/policy.ts";
 import { errorResult } from "../tools/results.ts";
-import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
+import type { ToolCaller, ToolDescription, ToolExecutor } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import { createVault } from "../store/vault.ts";
 import type { GatewayBase } from "./base.ts";
@@ -51,4 +51,15 @@ export function withSource(executor: ToolExecutor, source: ToolSource, running: 
       await Promise.all([executor.stop(), source.stop()]);
     },
   };
+}
+
+/** The tools of a source that the policy lets this caller call. */
+export async function listAllowed(
+  source: ToolSource,
+  running: Pick<RunningConfig, "agents">,
+  caller: ToolCaller,
+  signal: AbortSignal,
+): Promise<readonly ToolDescription[]> {
+  const tools = await source.list(signal);
+  return tools.filter(({ name }) => decideMcpCall(running, caller, name).isGranted);
 }

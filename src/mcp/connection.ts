@@ -26,7 +26,7 @@ import { readTools, type ListedTools } from "./offered-tools.ts";
 import { toToolResult } from "./results.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 
-export type ConnectOptions = {
+export type ServerConnectOptions = {
   name: string;
   config: McpServerConfig;
   /** The sign-in at a server that has one. */
@@ -62,7 +62,7 @@ export type Connection = {
 };
 
 /** Connects to a server. Rejects with the cause when that fails or takes longer than the deadline; then nothing of it is left. */
-export async function connectServer(options: ConnectOptions): Promise<Connection> {
+export async function connectServer(options: ServerConnectOptions): Promise<Connection> {
   const { config } = options;
   if (config.command !== undefined && config.transport !== "sse" && config.transport !== "streamable-http")
     return await connectStdio(options);
@@ -81,7 +81,7 @@ export async function connectServer(options: ConnectOptions): Promise<Connection
 const isOldServer = (err: unknown): boolean => [400, 404, 405, 415].some((status) => statusOf(err) === status);
 
 /** The same failure, with what the library's own text leaves out: the HTTP status, and what to do about it. */
-function describe(err: unknown, { name, login }: ConnectOptions): unknown {
+function describe(err: unknown, { name, login }: ServerConnectOptions): unknown {
   const signIn = `openclaw mcp login ${name}`;
   if (InsufficientScopeError.isInstance(err)) return new Error(`it wants more rights than the sign-in has: ${signIn}`, { cause: err });
   const status = statusOf(err);
@@ -97,7 +97,7 @@ function statusOf(err: unknown): number | null {
   return typeof status === "number" ? status : null;
 }
 
-async function connectStdio(options: ConnectOptions): Promise<Connection> {
+async function connectStdio(options: ServerConnectOptions): Promise<Connection> {
   const { config, env, watcher, clock, log } = options;
   const own = Object.entries(config.env).map(([name, value]) => [name, value.reveal()] as const);
   const transport = new StdioTransport({
@@ -116,7 +116,7 @@ async function connectStdio(options: ConnectOptions): Promise<Connection> {
   });
 }
 
-async function connectHttp(options: ConnectOptions, url: URL, name: "streamable-http" | "sse"): Promise<Connection> {
+async function connectHttp(options: ServerConnectOptions, url: URL, name: "streamable-http" | "sse"): Promise<Connection> {
   const { config, login } = options;
   const http = createHttpFetch(readProxySettings(process.env));
   const sent = Object.entries(config.headers).filter(([key]) => login === null || key.toLowerCase() !== "authorization");
@@ -144,7 +144,7 @@ async function connectHttp(options: ConnectOptions, url: URL, name: "streamable-
 
 type Handle = { pid: () => number | null; end: () => string | null; release: () => Promise<void> };
 
-async function connect(options: ConnectOptions, name: TransportName, transport: Transport, handle: Handle): Promise<Connection> {
+async function connect(options: ServerConnectOptions, name: TransportName, transport: Transport, handle: Handle): Promise<Connection> {
   const { clock, deadline, signal, log } = options;
   // No capability is declared: the library refuses what servers ask of a client (sampling, elicitation, roots).
   const client = new Client({ name: "openclaw-gateway", version: VERSION });

@@ -11,8 +11,8 @@ import {
 } from "@modelcontextprotocol/client";
 import { GatewayError } from "../core/errors.ts";
 import { secureEquals } from "../core/secure-compare.ts";
-import { isPublicAddress } from "../tools/public-address.ts";
-import { guardedFetch } from "../tools/guarded-fetch.ts";
+import { isPublicAddress } from "../tools/web/public-address.ts";
+import { guardedFetch } from "../tools/web/guarded-fetch.ts";
 import type { HttpFetch } from "./http-fetch.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import type { LoginPart, LoginStore } from "./login-store.ts";

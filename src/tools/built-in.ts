@@ -12,7 +12,7 @@ import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
 import { createProcessTool } from "./process/process.ts";
-import { createMoreToolsTool } from "./more-tools/more-tools.ts";
+import { createMoreToolsTool, type MoreToolsOptions } from "./more-tools/more-tools.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "./sessions/conversations.ts";
@@ -43,6 +43,8 @@ export type BuiltInToolOptions = {
   /** Decides about every command. */
   gate: CommandGate;
   conversations: Conversations;
+  /** See MoreToolsOptions; default: there are none. */
+  listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
   onCommandEnded?: (caller: ToolCaller, text: string) => void;
   clock?: Pick<Clock, "after" | "monotonic">;
@@ -76,5 +78,6 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
     ...createSessionTools({ conversations, visibility: () => config().tools?.sessions?.visibility ?? "agent" }),
   ];
-  return [...tools, createMoreToolsTool((names) => describeTools(tools, names))];
+  const { listSource = () => Promise.resolve([]) } = options;
+  return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];
 }

@@ -2,7 +2,10 @@ import type { CallContext, ToolCall, ToolDescription, ToolResult } from "./tool.
 
 /** Tools beside the built-in ones: they have names of their own, and a model finds them by words. */
 export interface ToolSource {
-  /** The tools that can be called. May start what serves them, but resolves when `signal` aborts at the latest, with what is known then. Never rejects. */
+  /**
+   * The tools that can be called. What others say of them is a quotation on one line of the description. May start what serves them, but
+   * resolves when `signal` aborts at the latest, with what is known then. Never rejects.
+   */
   list(signal: AbortSignal): Promise<readonly ToolDescription[]>;
   /** Whether a tool of this name is the source's, without waiting. */
   has(name: string): boolean;

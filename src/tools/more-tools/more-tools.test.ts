@@ -16,6 +16,7 @@ const TOOLS = [
   tool("browser", "Opens web pages and fills forms."),
   tool("message", "Sends a message to a person or a room.", { attachments: {} }),
 ];
+const SOURCE = [tool("books__list", "Lists invoices.")];
 const ranked = (query: string): string => rankTools(TOOLS, query).map(({ name }) => name).join(" "); // prettier-ignore
 
 for (const [query, expected] of [
@@ -61,12 +62,16 @@ test("the answer describes the granted tools that match, the best with their par
   const many = Array.from({ length: 40 }, (_, at) => tool(`tool${at}`, `Does thing ${at}. And more.`, { a: {} }));
   const asked: (readonly string[])[] = [];
   const find = async (found: readonly ToolDescription[], query: string): Promise<string> => {
-    const moreTools = createMoreToolsTool((names) => (asked.push(names), found));
+    const moreTools = createMoreToolsTool({ describe: (names) => (asked.push(names), found), listSource: async () => SOURCE });
     return textOf(await moreTools.run({ query }, { ...context, callId: "1" }));
   };
   const text = await find(TOOLS, "browser");
   assert.match(text, /^Tools that match[^]*browser: Opens web pages and fills forms\.\nParameters: \{"type":"object","properties":\{\}\}$/);
-  assert.deepEqual(asked[0], ["sessions_list", "sessions_history", "sessions_search"], "those that are granted and not listed");
+  assert.ok(asked[0]!.includes("sessions_list") && !asked[0]!.includes("read"), "those that are granted and not listed");
+  assert.match(await find(TOOLS, "invoices"), /\n\nbooks__list: Lists invoices\.\n/);
+  const without = { ...context, caller: { ...context.caller, tools: ["sessions_list" as const] } };
+  const unasked = createMoreToolsTool({ describe: () => TOOLS, listSource: () => Promise.reject(new Error("not granted")) });
+  assert.doesNotMatch(textOf(await unasked.run({ query: "" }, { ...without, callId: "1" })), /books__list/);
   assert.match(await find(TOOLS, "xyzzy"), /^No tool matches these words\. All further tools:[^]*sessions_list/);
   const long = await find(many, "thing");
   assert.match(long, /\ntool4: Does thing 4\.\n/);

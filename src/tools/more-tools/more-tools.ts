@@ -1,6 +1,6 @@
 import { clip, firstSentence } from "../../core/text.ts";
 import { textResult } from "../results.ts";
-import { isFound, MORE_TOOLS, type Tool, type ToolContext, type ToolDescription } from "../tool.ts";
+import { isFound, MORE_TOOLS, type Tool, type ToolCaller, type ToolContext, type ToolDescription } from "../tool.ts";
 import { rankTools } from "./rank-tools.ts";
 
 /** Tools that a result describes with their parameters; of the others it has the first sentence. */
@@ -8,12 +8,26 @@ const DESCRIBED = 4;
 const NAMED = 30;
 const SENTENCE_CHARS = 160;
 
+/** How long a search waits for tools of other programs. */
+const SOURCE_MS = 2_000;
+
+export type MoreToolsOptions = {
+  /** The built-in tools by their names. */
+  describe: (names: readonly string[]) => readonly ToolDescription[];
+  /** The tools of other programs that the caller may call, as far as they are known when `signal` aborts. */
+  listSource: (caller: ToolCaller, signal: AbortSignal) => Promise<readonly ToolDescription[]>;
+};
+
 /**
  * The tool with which a model finds the tools that it does not read with every request. A call with a name never gets here: it is a call of
- * the tool with that name, see toMeantCall. `describe`: the built-in tools by their names.
+ * the tool with that name, see toMeantCall.
  */
-export function createMoreToolsTool(describe: (names: readonly string[]) => readonly ToolDescription[]): Tool {
-  const findable = ({ caller }: ToolContext): readonly ToolDescription[] => describe(caller.tools.filter(isFound));
+export function createMoreToolsTool({ describe, listSource }: MoreToolsOptions): Tool {
+  const listFindable = async ({ caller, signal }: ToolContext): Promise<readonly ToolDescription[]> => {
+    const own = describe(caller.tools.filter(isFound));
+    if (!caller.tools.includes("mcp")) return own;
+    return [...own, ...(await listSource(caller, AbortSignal.any([signal, AbortSignal.timeout(SOURCE_MS)])))];
+  };
   return {
     name: MORE_TOOLS,
     description:
@@ -26,19 +40,19 @@ export function createMoreToolsTool(describe: (names: readonly string[]) => read
         arguments: { type: "object", description: "Its arguments." },
       },
     },
-    run: ({ query = "" }, context) => {
-      const tools = findable(context);
+    run: async ({ query = "" }, context) => {
+      const tools = await listFindable(context);
       const matching = rankTools(tools, String(query));
-      return Promise.resolve(textResult(toText(matching.length > 0 ? matching : tools, matching.length > 0)));
+      return textResult(toText(matching.length > 0 ? matching : tools, matching.length > 0));
     },
   };
 }
 
 function toText(tools: readonly ToolDescription[], isMatch: boolean): string {
   const head = isMatch ? `Tools that match, the best first:` : `No tool matches these words. All further tools:`;
-  const described = tools.slice(0, DESCRIBED).map(({ name, description, parameters }) => {
-    return `${name}: ${description}\nParameters: ${JSON.stringify(parameters)}`;
-  });
+  const described = tools
+    .slice(0, DESCRIBED)
+    .map(({ name, description, parameters }) => `${name}: ${description}\nParameters: ${JSON.stringify(parameters)}`);
   const named = tools
     .slice(DESCRIBED, NAMED)
     .map(({ name, description }) => `${name}: ${clip(firstSentence(description), SENTENCE_CHARS)}`);
