@@ -137,12 +137,14 @@ export class McpServers implements ToolSource {
 
   /** Begins a sign-in; resolves to the address that a person opens, who is then redirected to `redirectUrl`. */
   async startLogin(name: string, redirectUrl: string): Promise<string> {
-    return await this.#signIn(name, (oauth, options) => oauth.startLogin(options, redirectUrl));
+    const { startLogin } = await import("./oauth.ts");
+    return await this.#signIn(name, (options) => startLogin(options, redirectUrl));
   }
 
   /** Completes a sign-in with the address to which the person was redirected, or only the code in it. */
   async finishLogin(name: string, callback: string): Promise<void> {
-    await this.#signIn(name, (oauth, options) => oauth.finishLogin(options, callback));
+    const { finishLogin } = await import("./oauth.ts");
+    await this.#signIn(name, (options) => finishLogin(options, callback));
     await this.#renew(name);
   }
 
@@ -167,14 +169,14 @@ export class McpServers implements ToolSource {
     });
   }
 
-  async #signIn<T>(name: string, run: (oauth: typeof import("./oauth.ts"), options: OAuthOptions) => Promise<T>): Promise<T> {
+  async #signIn<T>(name: string, run: (options: OAuthOptions) => Promise<T>): Promise<T> {
     const store = this.#requireLogin(name);
     const { url, oauth } = this.#options.config().servers[name]!;
-    const [module, { createHttpFetch }] = await Promise.all([import("./oauth.ts"), import("./http-fetch.ts")]);
+    const { createHttpFetch } = await import("./http-fetch.ts");
     const http = createHttpFetch(readProxySettings(process.env));
     const { now } = this.#options.clock;
     try {
-      return await run(module, { name, url: new URL(url!), scope: oauth.scope, store, send: http.fetch, now });
+      return await run({ name, url: new URL(url!), scope: oauth.scope, store, send: http.fetch, now });
     } catch (err) {
       if (err instanceof GatewayError) throw err;
       throw new GatewayError("UNAVAILABLE", `the sign-in at ${quote(name)} failed: ${toOneLine(reasonOf(err))}`, {
