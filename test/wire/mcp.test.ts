@@ -88,7 +88,8 @@ test("nothing of this is loaded before the first use, and the catalog and the st
   const hook = join(import.meta.dirname, "../fakes/record-modules.mjs");
   const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
   const gateway = await open(t, { mcp: { servers: { one: scripted(tools("echo")) } } }, env);
-  const isLoaded = (): boolean => /modelcontextprotocol|\/(connection|oauth|http-fetch)-|mcp\/(connection|oauth)/.test(readFileSync(modules, "utf8"));
+  const isLoaded = (): boolean =>
+    /modelcontextprotocol|\/(connection|oauth|http-fetch)-|mcp\/(connection|oauth)/.test(readFileSync(modules, "utf8"));
   const client = await gateway.connect();
   await client.request("tools.catalog", {});
   await client.request("tools.effective", { sessionKey: "main" });
