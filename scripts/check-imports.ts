@@ -17,6 +17,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   observe: ["core", "config"],
   auth: ["core", "config", "store"],
   tools: ["core", "config"],
+  skills: ["core", "config"],
   approvals: ["core", "store"],
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
@@ -34,11 +35,12 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "observe",
     "approvals",
     "mcp",
+    "skills",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "channels/registry.ts"],
+  cli: ["core", "config", "store", "client", "agents", "skills", "channels/registry.ts"],
 };
 const COMPOSITION = "gateway";
 
@@ -54,11 +56,13 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "tools/group-watcher.ts",
     "channels/signal/daemon-process.ts",
     "cli/dashboard.ts",
+    "skills/install/run-program.ts",
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],
   marked: ["core/markdown"],
   "@modelcontextprotocol/client": ["mcp"],
   uqr: ["core/qr.ts"],
+  yaml: ["skills/front-matter.ts"],
 };
 
 const violations: string[] = [];

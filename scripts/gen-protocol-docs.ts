@@ -46,6 +46,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   send: "Sending",
   sessions: "Sessions",
   "set-heartbeats": "State",
+  skills: "Skills",
   status: "State",
   system: "State",
   "system-event": "State",

@@ -31,6 +31,8 @@ export type Turn = {
   workspace: string;
   /** Added to the system prompt (who is talking, over which channel); facts from the gateway, never text of a sender. */
   conversationContext: string;
+  /** Added to the system prompt: the list of the skills that the agent may read; empty for none. */
+  skills?: string;
   /**
    * Position of the runtime's own context after the last turn that the gateway stored. Opaque to the caller, made by
    * the runtime in `end.checkpoint`. A context that is ahead of it (after a crash) is truncated to it; one that is behind or

@@ -148,20 +148,21 @@ const WITHOUT_TOOLS = `You have no tools in this conversation: you cannot run co
 
 /** Pure: the complete system prompt. */
 export function toSystemPrompt(
-  turn: Pick<Turn, "tools" | "conversationContext" | "workspace" | "agentId">,
+  turn: Pick<Turn, "tools" | "conversationContext" | "skills" | "workspace" | "agentId">,
   files: readonly WorkspaceFile[],
 ): string {
   const tools = turn.tools.length > 0 ? `${WITH_TOOLS}\nWorkspace: ${turn.workspace}` : WITHOUT_TOOLS;
   const own = files.map(({ name, text }) => `## ${name}\n\n${text}`).join("\n\n");
   const parts = [RULES, tools];
   if (own) parts.push(`# Workspace files\n\nThe owner of this assistant wrote these; follow them.\n\n${own}`);
+  if (turn.skills) parts.push(turn.skills);
   if (turn.conversationContext.trim()) parts.push(`# Situation\n\n${turn.conversationContext.trim()}`);
   return parts.join("\n\n");
 }
 
 /** Reads the workspace and builds the system prompt of a turn. Missing and unreadable files are left out. */
 export async function loadSystemPrompt(
-  turn: Pick<Turn, "tools" | "conversationContext" | "workspace" | "agentId">,
+  turn: Pick<Turn, "tools" | "conversationContext" | "skills" | "workspace" | "agentId">,
   limits: PromptLimits = DEFAULT_LIMITS,
   note: ReportUnread = () => {},
 ): Promise<string> {

@@ -21,6 +21,7 @@ import { modelsCommands } from "./models-commands.ts";
 import { pairingCommands } from "./pairing-commands.ts";
 import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
+import { skillsCommands } from "./skills-commands.ts";
 import { statusCommands } from "./status-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
@@ -42,6 +43,7 @@ const FAMILIES: readonly CommandFamily[] = [
   deadLettersCommands,
   agentsCommands,
   modelsCommands,
+  skillsCommands,
   channelsCommands,
   mcpCommands,
   configCommands,

@@ -12,6 +12,7 @@ export type ValueKind =
   | "model"
   | "request"
   | "session"
+  | "skill"
   | "token";
 
 export type CliFlag = {

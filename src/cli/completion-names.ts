@@ -49,6 +49,8 @@ async function candidatesFor(kind: ValueKind, words: readonly string[], invocati
         const pending = await client.request<{ id: string }[]>("exec.approval.list");
         return pending.map((each) => each.id);
       });
+    case "skill":
+      return await skillNames(invocation);
     case "session":
       return await requestWithin(invocation, ["operator.read"], listSessions, () => storedSessions(invocation));
     case "model":
@@ -71,6 +73,12 @@ async function candidatesFor(kind: ValueKind, words: readonly string[], invocati
     default:
       return [];
   }
+}
+
+async function skillNames(invocation: Invocation): Promise<readonly string[]> {
+  const { skillsFromFiles } = await import("./skills.ts");
+  const { skills } = await skillsFromFiles(invocation, undefined);
+  return skills.map(({ name }) => name);
 }
 
 /** This machine's gateway within the budget, else what the files say. */

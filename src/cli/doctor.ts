@@ -5,6 +5,7 @@ import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
+import { checkSkills } from "./doctor-skills.ts";
 import type { DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, plural } from "./terminal-text.ts";
@@ -49,6 +50,7 @@ async function runChecks(invocation: Invocation): Promise<DoctorFinding[]> {
       ...checkProxies(invocation.host.env),
       ...checkFiles(invocation),
       ...(await checkWorkspaces(invocation)),
+      ...(await checkSkills(invocation)),
       ...(await checkGateway(invocation)),
     );
   }

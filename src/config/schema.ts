@@ -2,6 +2,7 @@ import { agents, models, tools } from "./schema/agents.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
+import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
@@ -89,7 +90,6 @@ const UNSERVED_KEYS = [
   "cloudWorkers",
   "desktop",
   "memory",
-  "skills",
   "plugins",
   "surfaces",
   "proxy",
@@ -113,6 +113,7 @@ export const CONFIG = object(
     channels,
     tools,
     mcp,
+    skills,
     logging,
     env,
     secrets: object(

@@ -25,7 +25,7 @@ export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   (
     "acp agents allowlist bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
     "export-session export-trajectory fast focus fork goal id kill learn login loop mcp models name pair plugin plugins reason reasoning " +
-    "redirect restart rewind send session sessions side skill steer subagents tasks tell tools trace trajectory tts unfocus update usage " +
+    "redirect restart rewind send session sessions side steer subagents tasks tell tools trace trajectory tts unfocus update usage " +
     "voice whoami"
   ).split(" "),
 );
@@ -131,6 +131,18 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     args: [{ name: "mode", description: "mode, or default", required: false, choices: [...QUEUE_MODES, "default"] }],
   },
   {
+    name: "skill",
+    aliases: [],
+    description: "Show the skills, or have the agent use one.",
+    category: "options",
+    effect: "none",
+    immediate: false,
+    args: [
+      { name: "name", description: "name of the skill", required: false },
+      { name: "request", description: "what to do with it", required: false },
+    ],
+  },
+  {
     name: "activation",
     aliases: [],
     description: "In a group: answer always, or only when mentioned.",
@@ -142,4 +154,12 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
 ];
 
 /** A command as it was found in a text. */
-export type ParsedCommand = { name: string; immediate: boolean; arg: string; /** Answered as one that is not served. */ unserved?: true };
+export type ParsedCommand = {
+  name: string;
+  immediate: boolean;
+  arg: string;
+  /** Answered as one that is not served. */
+  unserved?: true;
+  /** It asks the agent for a skill: the gateway passes it on. */
+  toAgent?: true;
+};

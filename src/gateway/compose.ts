@@ -16,6 +16,7 @@ import type { Phase } from "../server/deps.ts";
 import { createServer } from "../server/server.ts";
 import type { Readiness } from "../core/health.ts";
 import { createAgentRuntime, createTools } from "./agent-runtime.ts";
+import { createAgentSkills } from "./agent-skills.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
@@ -38,6 +39,7 @@ import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
+import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
@@ -83,11 +85,24 @@ export function composeGateway(input: ComposeInput) {
   const gate = composeGate(base, running, { allowlist, approvals, sandbox });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const tools = withSource(createTools({ ...base, ...storage, running, gate, source: mcp }), mcp, running);
+  const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   });
-  const messaging = createMessaging({ ...base, ...storage, media, running, directory, accounts, links, runtime, prompt, approvals });
+  const messaging = createMessaging({
+    ...base,
+    ...storage,
+    media,
+    running,
+    directory,
+    accounts,
+    links,
+    runtime,
+    prompt,
+    approvals,
+    skills,
+  });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -105,6 +120,7 @@ export function composeGateway(input: ComposeInput) {
     sandbox,
     mcp,
     tools,
+    skills,
     runtime,
     messaging,
     answers,
@@ -186,6 +202,7 @@ type Shared = GatewayBase &
     sandbox: () => Promise<SandboxProbe>;
     mcp: McpServers;
     tools: ToolExecutor;
+    skills: AgentSkills;
     runtime: AgentRuntime;
     messaging: Messaging;
     answers: AnswerCache;

@@ -35,7 +35,8 @@ import { resetRule } from "./reset-rule.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { statusLines } from "./status-text.ts";
 import type { Storage } from "./storage.ts";
-import { permitFor } from "./tool-permits.ts";
+import { permitWithSkills, turnSkills } from "./agent-skills.ts";
+import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { Approvals } from "../approvals/approvals.ts";
 
 export type MessagingDeps = GatewayBase &
@@ -48,6 +49,7 @@ export type MessagingDeps = GatewayBase &
     runtime: AgentRuntime;
     prompt: PromptContext;
     approvals: Approvals;
+    skills: AgentSkills;
   };
 
 /** The way of a message: channels -> ingest -> turns -> delivery -> channels. */
@@ -96,7 +98,7 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
 type TurnParts = { transcript: Transcript; delivery: Delivery; indicators: TurnIndicators };
 
 function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: TurnParts): Turns {
-  const { running, directory, links, prompt, paths, log } = deps;
+  const { running, directory, links, prompt, paths, skills, log } = deps;
   const inboundLog = log.child({ subsystem: "inbound" });
   const mediaDeps: InboundMediaDeps = {
     ...deps,
@@ -112,7 +114,8 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     newId: randomUUID,
     concurrency: () => running.config.agents.defaults.maxConcurrent,
     split: directory.split,
-    permitFor: (caller) => permitFor(running, caller),
+    permitFor: (caller) => permitWithSkills(running, skills, caller),
+    skills: turnSkills(skills),
     live: indicators,
     replyToMode: (target) => replyToMode(running.config, target),
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),

@@ -25,6 +25,7 @@ import type { RunningConfig } from "./running-config.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { McpServers } from "../mcp/servers.ts";
+import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
@@ -42,6 +43,7 @@ export type ChatFamilyDeps = GatewayBase &
     sandbox: () => Promise<SandboxProbe>;
     mcp: McpServers;
     tools: ToolExecutor;
+    skills: AgentSkills;
     runtime: AgentRuntime;
     hub: Hub;
     answers: AnswerCache;

@@ -36,10 +36,13 @@ import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
-import { commandSettings, fileAccess, permitFor } from "./tool-permits.ts";
+import { permitWithSkills, turnSkills } from "./agent-skills.ts";
+import { commandSettings, fileAccess } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 import type { AgentWorkspace } from "../methods/approval-patterns.ts";
 import { sandboxMethods } from "../methods/sandbox.ts";
+import { skillsMethods } from "../methods/skills.ts";
+import { toAgentId } from "../core/agent-id.ts";
 
 /** All methods by name: this table is the advertised list. */
 export function createMethods(deps: MethodsDeps): MethodTable {
@@ -51,6 +54,12 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...channelMethods(deps),
     ...toolFamily(deps),
     ...mcpMethods(deps),
+    ...skillsMethods({
+      ...configDeps(deps),
+      skills: deps.skills,
+      workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
+      stateDir: deps.paths.state,
+    }),
     ...sandboxMethods(deps),
     ...approvalMethods({
       ...deps,
@@ -72,7 +81,7 @@ function conversationMethods(deps: MethodsDeps) {
     ...chatMethods({
       ...chat,
       models: async (agentId) => (await listModels(modelsDeps(deps), { agentId })).models,
-      commands: () => listCommands(true).commands,
+      commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
     ...agentMethods(chat),
@@ -99,8 +108,17 @@ function conversationMethods(deps: MethodsDeps) {
       deliver: messaging.delivery.wake,
       reread: (row) => messaging.ingest.retry(row),
     }),
-    ...commandsMethods(),
+    ...commandsMethods({ skillNames: (agentId) => skillNames(deps, agentId) }),
   } satisfies MethodTable;
+}
+
+/** The skills that an operator may ask an agent for. */
+async function skillNames({ running, skills }: MethodsDeps, agentId: string | undefined): Promise<readonly string[]> {
+  const { agents } = running;
+  const id = agentId === undefined ? agents.defaultAgent() : toAgentId(agentId);
+  if (!agents.ids().includes(id)) return [];
+  const { invocable } = await turnSkills(skills)(id, agents.operatorTools(id));
+  return invocable.map(({ name }) => name);
 }
 
 /** The configuration, agents and models. */
@@ -171,11 +189,11 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
-  const { running, allowlist, audit, sessions, tools, mcp, keyValue, store, clock, log, chat } = deps;
+  const { running, allowlist, audit, sessions, skills, tools, mcp, keyValue, store, clock, log, chat } = deps;
   return toolsMethods({
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
-    permitFor: (caller) => permitFor(running, caller),
+    permitFor: (caller) => permitWithSkills(running, skills, caller),
     fileAccess: (agentId, surface) => fileAccess(running, agentId, surface),
     commandSettings: (caller) => commandSettings(running, allowlist, caller),
     resolveSession: (key, agentId) => resolveKey(chat, key, agentId),

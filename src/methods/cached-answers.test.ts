@@ -35,7 +35,7 @@ const LISTS: Record<string, unknown>[] = [
 
 const tableOf = (deps: ChatDeps): MethodTable => ({
   ...sessionMethods(deps),
-  ...chatMethods({ ...deps, models: async () => [], commands: () => [] }),
+  ...chatMethods({ ...deps, models: async () => [], commands: async () => [] }),
 });
 
 function run(table: MethodTable, method: ServedMethod, params: unknown): unknown {

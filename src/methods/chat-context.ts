@@ -22,6 +22,7 @@ import type { Turns } from "../turns/create-turns.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { toThinkingLevel } from "../core/thinking.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
+import { isForGateway } from "../turns/skill-requests.ts";
 import type { Submission } from "../turns/submission.ts";
 import { isSendDenied, permittedTools } from "../turns/permissions.ts";
 import { mayApprove, toResolver } from "./approvals.ts";
@@ -170,7 +171,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
   requireCommandScope(command, message);
   const session = deps.sessions.get(message.key);
   const guard = (current: SessionRow | undefined): void => {
-    if (command === null && isSendDenied(current)) throw sendDenied();
+    if (!isForGateway(command) && isSendDenied(current)) throw sendDenied();
     message.guard?.(current);
   };
   return {

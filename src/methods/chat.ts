@@ -23,7 +23,7 @@ const HISTORY_LIMIT = 1_000;
 export type ChatMethodsDeps = ChatDeps & {
   /** The lists of models.list and commands.list, for chat.metadata. */
   models: (agentId: string) => Promise<readonly unknown[]>;
-  commands: () => readonly unknown[];
+  commands: (agentId: string) => Promise<readonly unknown[]>;
 };
 
 /** chat.*: the conversation of one session. */
@@ -54,7 +54,8 @@ export function chatMethods(deps: ChatMethodsDeps) {
       scope: "operator.read",
       run: async ({ agentId, sessionKey }) => {
         const agent = agentId ?? (sessionKey === undefined ? undefined : parseSessionKey(resolveKey(deps, sessionKey).key)?.agentId);
-        return { models: await deps.models(agent ?? deps.defaultAgent()), commands: deps.commands() };
+        const id = agent ?? deps.defaultAgent();
+        return { models: await deps.models(id), commands: await deps.commands(id) };
       },
     },
   } satisfies MethodTable;

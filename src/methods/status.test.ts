@@ -313,13 +313,23 @@ test("a gateway without a log file still shows what it remembers", async () => {
   assert.match(answer.lines[0]!, /remembered/);
 });
 
-test("the chat commands are listed for menus", () => {
-  const list = commandsMethods()["commands.list"].run;
-  const full = list({});
+const skillNames = async (agent: string | undefined): Promise<string[]> => (agent === "ops" ? ["deploy"] : []);
+
+test("the chat commands are listed for menus, with the skills of the agent as choices", async () => {
+  const list = commandsMethods({ skillNames })["commands.list"].run;
+  const full = await list({});
   assertMatchesResultSchema("CommandsListResult", full);
   assert.ok(["new", "stop", "status", "help", "model"].every((name) => full.commands.some((command) => command["name"] === name)));
   assert.ok(full.commands.some((command) => command["args"]));
-  assert.ok(list({ includeArgs: false }).commands.every((command) => !command["args"]));
+  assert.ok((await list({ includeArgs: false })).commands.every((command) => !command["args"]));
+  for (const params of [{ agentId: "ops" }, { sessionKey: "agent:ops:main" }]) {
+    const answer = await list(params);
+    assertMatchesResultSchema("CommandsListResult", answer);
+    assert.match(
+      JSON.stringify(answer),
+      /"name":"name","description":"name of the skill","type":"string","choices":\[\{"value":"deploy","label":"deploy"\}\]/,
+    );
+  }
 });
 
 test("a restart is asked for with its reason, and happens after the answer", () => {

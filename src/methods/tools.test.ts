@@ -66,7 +66,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       own: { key: `agents.entries.${agentId}.tools`, policy: checked.agents.entries[agentId]?.tools },
       room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
     }),
-    permitFor: (caller) => ({ caller, workspace, outside: [] }),
+    permitFor: (caller) => Promise.resolve({ caller, workspace, outside: [] }),
     fileAccess: () => ({ workspace, outside: ["/data"], rule: "tools.fs.paths" }),
     commandSettings: ({ agentId, surface, tools }) => ({
       mode: surface === "operator" ? "ask" : "auto",

@@ -48,7 +48,7 @@ export type ToolsDeps = {
   /** The policies that decide about a turn of this agent; `room`: those of the chat room that its message is from. */
   policyLayers: (agentId: AgentId, room: RoutingDecision["roomTools"]) => PolicyLayers;
   /** What a call by an operator may do. */
-  permitFor: (caller: ToolPermit["caller"]) => ToolPermit;
+  permitFor: (caller: ToolPermit["caller"]) => Promise<ToolPermit>;
   /** Where the tools for files work, and the setting that decides it. */
   fileAccess: (agentId: AgentId, surface: Surface) => { workspace: string; outside: readonly string[]; rule: string };
   /** What holds for the commands of such a caller. */
@@ -258,7 +258,7 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   await audit.begun();
   const result = await deps.tools.run(call, {
-    ...deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) }),
+    ...(await deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) })),
     signal: caller.signal,
     update: () => {},
     log: deps.log,

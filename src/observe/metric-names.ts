@@ -52,6 +52,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_server_unread_bytes: "Unread bytes of all clients.",
   gateway_server_preauth_connections: "Sockets without a valid credential.",
   gateway_server_preauth_connections_dropped_total: "Sockets closed before a valid credential was presented, by reason.",
+  gateway_skills_reads_total: "Times that the directories of an agent's skills were read, because they were new or had changed.",
   gateway_tools_call_seconds: "Time that calls of a tool took, by tool.",
   gateway_tools_calls_total: "Calls of tools, by tool and by result: `ok`, `error`, or `invalid` for arguments that were refused.",
   gateway_turns_admitted_total: "Messages admitted for an agent, by channel.",

@@ -85,6 +85,16 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     tool: boundedString(256),
   }),
   "set-heartbeats": objectSchema({ enabled: { type: "boolean" } }, ["enabled"]),
+  // The published definition also has updates from ClawHub, which are not served.
+  "skills.update": objectSchema(
+    {
+      skillKey: boundedString(128),
+      enabled: { type: "boolean" },
+      apiKey: { type: "string", maxLength: 8_192 },
+      env: { type: "object", patternProperties: { "^.*$": { type: "string", maxLength: 8_192 } } },
+    },
+    ["skillKey"],
+  ),
   status: objectSchema({ includeChannelSummary: { type: "boolean" }, includeCliProjection: { type: "boolean" } }),
   "system-event": objectSchema(
     {

@@ -93,6 +93,8 @@ export const SERVED_METHODS = [
   "sessions.send",
   "sessions.subscribe",
   "set-heartbeats",
+  "skills.status",
+  "skills.update",
   "status",
   "system-event",
   "system-presence",

@@ -20,7 +20,7 @@ const NO_SUCH_KIND = any("this gateway has no session of that kind");
 const NO_HOOKS = any("this gateway has no lifecycle hooks");
 const ALL_APPROVALS = any("questions about commands go to every connection with the scope operator.approvals");
 const ALWAYS_INCLUDED = any("the answer carries it in any case");
-const SAME_COMMANDS = any("the commands are the same for every agent, session and channel");
+const SAME_COMMANDS = any("the commands are the same in every channel");
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
 const PI_RUNTIME = when(["pi", null], "every agent runs on pi");
 
@@ -342,8 +342,8 @@ const ADMINISTRATION = {
   "channels.stop": { served: ["channel", "accountId"] },
   "channels.verify": { served: ["channel", "accountId", "config"] },
   "commands.list": {
-    served: ["includeArgs"],
-    ignored: { sessionKey: SAME_COMMANDS, agentId: SAME_COMMANDS, provider: SAME_COMMANDS, scope: SAME_COMMANDS },
+    served: ["includeArgs", "agentId", "sessionKey"],
+    ignored: { provider: SAME_COMMANDS, scope: SAME_COMMANDS },
   },
   "config.apply": {
     served: ["raw", "baseHash", "restartDelayMs"],
@@ -413,6 +413,8 @@ const ADMINISTRATION = {
       conversationReadOrigin: any("every call here is by an operator"),
     },
   },
+  "skills.status": { served: ["agentId", "sessionKey"] },
+  "skills.update": { served: ["skillKey", "enabled", "apiKey", "env"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },
   "system-event": {
     served: [

@@ -1,6 +1,7 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { fieldsOf, tryParseJson, type JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
+import type { Secret } from "../core/secret.ts";
 
 /** What a tool does outside of its conversation. Who denies one tool denies all that have the same effect. */
 export type ToolEffect =
@@ -122,6 +123,16 @@ export type ToolPermit = {
   workspace: string;
   /** Absolute paths of directories beside the workspace that the tools for files may use; `/` is everything. */
   outside: readonly string[];
+  /** What the skills of the turn add; absent where there are none. */
+  skills?: SkillPermit;
+};
+
+/** A skill adds instructions and what they need to be read, but no tool. */
+export type SkillPermit = {
+  /** Absolute paths of directories whose files `read` may read, and commands in the sandbox. */
+  directories: readonly string[];
+  /** Variables of commands that run outside of the sandbox. */
+  env: Readonly<Record<string, Secret>>;
 };
 
 /** What a tool may use during one call. */

@@ -20,7 +20,7 @@ export type WorkspaceFilesOptions = {
 };
 
 /** What a call may reach. */
-export type FilePermit = Pick<ToolPermit, "workspace" | "outside" | "caller">;
+export type FilePermit = Pick<ToolPermit, "workspace" | "outside" | "caller" | "skills">;
 
 /** What a path led to. The caller closes it. */
 export type Place = { file: FileHandle; name: string } | { directory: HeldDirectory };
@@ -50,9 +50,10 @@ export class WorkspaceFiles {
     this.#hold = hold;
   }
 
-  /** Opens a regular file for reading. The caller closes it. */
+  /** Opens a regular file for reading, also one of a skill. The caller closes it. */
   async openFile(path: string, permit: FilePermit): Promise<FileHandle> {
-    const place = await this.#open(path, permit, "file");
+    const outside = [...permit.outside, ...(permit.skills?.directories ?? [])];
+    const place = await this.#open(path, { ...permit, outside }, "file");
     if ("file" in place) return place.file;
     place.directory.close();
     throw directoryError();

@@ -12,6 +12,7 @@ import { toNewConversation, type SessionRow, type Sessions } from "../store/sess
 import { ADDRESSED_MARKER, isRoom } from "./agent-text.ts";
 import { answerCommand, parseCommand, refuseInRoom, type CommandContext } from "./commands.ts";
 import { saveImages } from "./images.ts";
+import { isForGateway } from "./skill-requests.ts";
 import { toQueuedMessage } from "./lane.ts";
 import type { LaneEntry, SessionLanes } from "./lanes.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
@@ -90,10 +91,12 @@ export class MessageAdmission {
     if (!submission.deadLetter && lanes.isFull(submission.sessionKey)) {
       throw detailError("LANE_FULL", `${LIMITS.laneDepth} messages are waiting in this session already`, { retryAfterMs: 5_000 });
     }
-    const command = submission.command === undefined ? this.parseCommand(submission.text) : submission.command;
+    const parsed = submission.command === undefined ? this.parseCommand(submission.text) : submission.command;
+    const command = isForGateway(parsed) ? parsed : null;
     const runId = submission.runId ?? asId<RunId>(newId());
     const refusal = command && submission.commandScope === "own" && isRoom(submission.target) ? refuseInRoom(command) : null;
-    const admitted = { submission, runId, isNew, now: this.#deps.clock.now() };
+    const skill = parsed?.toAgent ? parsed.arg : undefined;
+    const admitted = { submission: skill ? { ...submission, skill } : submission, runId, isNew, now: this.#deps.clock.now() };
     return command && (command.immediate || refusal !== null)
       ? this.#prepareImmediate(admitted, command, refusal)
       : this.#prepareQueued(admitted, command);

@@ -13,13 +13,14 @@ export const isFromOperator = ({ provenance }: Pick<Payload, "provenance">): boo
 type AgentTextInput = Pick<Payload, "text" | "context" | "attached" | "provenance" | "target" | "replyTo">;
 
 /**
- * What the agent reads of one message: what was waiting for it, the message that it answers, its text, its files. Text from outside
- * cannot imitate the rest. `shared`: people from outside write in this session; it matters only for a message of the operator. Pure.
+ * What the agent reads of one message: what was waiting for it, the message that it answers, a note of the gateway, its text, its files.
+ * Text from outside cannot imitate the rest. `shared`: people from outside write in this session; it matters only for a message of the
+ * operator. Pure.
  */
-export function toAgentText(payload: AgentTextInput, shared: boolean): string {
+export function toAgentText(payload: AgentTextInput, shared: boolean, note = ""): string {
   const { text, context, attached = [], target, replyTo } = payload;
   const said = attributeText({ text, isOutside: !isFromOperator(payload), isRoom: isRoom(target) }, shared);
-  return [context, replyTo && formatRepliedMessage(replyTo), said, ...attached].filter(Boolean).join("\n\n");
+  return [context, replyTo && formatRepliedMessage(replyTo), note, said, ...attached].filter(Boolean).join("\n\n");
 }
 
 /** The text of one message, told apart from structure and from other people. Pure. */

@@ -41,6 +41,7 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
   const command = byName.get(name);
   const arg = match?.[2]!.trim() ?? "";
   if (UNSERVED_COMMANDS.has(name)) return { name, immediate: true, arg, unserved: true };
+  if (command?.name === "skill" && arg !== "") return { name: "skill", immediate: false, arg, toAgent: true };
   // "/new idea: ..." is a sentence; a command without arguments stands alone.
   if (command && (command.args.length > 0 || arg === "")) return { name: command.name, immediate: command.immediate, arg };
   const whole = text.trim().toLowerCase();

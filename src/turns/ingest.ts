@@ -36,6 +36,7 @@ import { planDelete, planEdit, planReaction } from "./message-edits.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import { resolveRepliedMessage } from "./replied-message.ts";
 import type { RunRegistry } from "./runs.ts";
+import { isForGateway } from "./skill-requests.ts";
 import type { Payload, Submission } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import { combineWork, commitWork, noWork, planInTransaction, type UnitOfWork } from "./unit-of-work.ts";
@@ -173,7 +174,7 @@ export class EventIngest {
       toSubmission: (target, button) => {
         const agentId = parseSessionKey(button.sessionKey)?.agentId ?? running.agents.defaultAgent();
         const command = this.#readCommand(button.value, decision);
-        const text = withSenderLabel(event, button.value, command !== null);
+        const text = withSenderLabel(event, button.value, isForGateway(command));
         return this.#toSubmission({ source, event, target, decision }, { agentId, sessionKey: button.sessionKey, text, command });
       },
     });
@@ -327,11 +328,11 @@ export class EventIngest {
     const text = event.text.slice(0, LIMITS.messageChars - 256);
     const command = this.#readCommand(text, decision);
     const submission = {
-      ...this.#toSubmission(message, { ...to, text: withSenderLabel(event, text, command !== null), command }),
+      ...this.#toSubmission(message, { ...to, text: withSenderLabel(event, text, isForGateway(command)), command }),
       context,
       messageRef: messageRef(event),
     };
-    if (command !== null) return submission;
+    if (isForGateway(command)) return submission;
     const replied = resolveRepliedMessage(this.#deps, source, event);
     const files = [...event.media, ...(replied?.pictures ?? [])];
     const read = replied ? { ...submission, replyTo: replied.message } : submission;

@@ -86,7 +86,8 @@ export const toQueuedMessage = (
   mode: QueueMode = payload?.queueMode ?? "followup",
 ): QueuedMessage => ({
   runId,
-  mode,
+  // A request for a skill is looked up before its turn begins.
+  mode: mode === "steer" && payload?.skill !== undefined ? "followup" : mode,
   kind: payload?.kind ?? "message",
   debounceUntil: 0,
   grant: grantOf(payload),

@@ -83,7 +83,9 @@ export function planEdit(deps: MessageEditDeps, source: ChannelAccount, event: I
 }
 
 function rewriteMessage({ inbox, transcript }: MessageEditDeps, row: Row, text: string): void {
-  const payload = { ...row.payload, text };
+  // A command is not edited into a message, nor a message into a command.
+  const { skill: _, ...rest } = row.payload;
+  const payload = { ...rest, text };
   inbox.replacePayload(row.runId, payload);
   const shown = toTranscriptText(payload);
   transcript.moveUserMessage(row.runId, (content) => {

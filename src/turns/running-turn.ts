@@ -26,7 +26,7 @@ import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionPatch, type SessionRow, type Sessions } from "../store/sessions.ts";
 import { isFromOperator } from "./agent-text.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
-import { answerCommand, parseCommand, type CommandChoice, type CommandContext } from "./commands.ts";
+import { answerCommand, parseCommand, type CommandAnswer, type CommandChoice, type CommandContext } from "./commands.ts";
 import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
@@ -35,6 +35,7 @@ import { isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
+import { NO_SKILLS, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
@@ -62,8 +63,10 @@ export type RunningTurnDeps = TurnRequestDeps & {
   metrics: Metrics;
   newId: () => string;
   commands: CommandContext;
-  /** What a call of a tool may do now. */
-  permitFor: (caller: ToolCaller) => ToolPermit;
+  /** What a call of a tool may do now. `tools`: those of its turn. */
+  permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
+  /** The skills of turns; absent where there are none. */
+  skills?: TurnSkillSource;
   directory: Pick<ChannelLookup, "capabilities">;
   /** Called when parts for a conversation have been stored. */
   deliver: (conversation: string) => void;
@@ -113,10 +116,15 @@ export class RunningTurn {
     const { active } = this.#context;
     const session = this.#session();
     if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
+    const tools = this.#grantedTools(session);
+    const skills = await this.#skillsFor(tools);
+    const refusal = this.#refuseSkill(skills);
+    if (refusal !== null) return this.close({ status: "ok", text: refusal, stopReason: "stop", endedAt: clock.now() });
     let turn: Turn;
     try {
       turn = await buildTurn(this.#deps, this.#context, session, {
-        tools: this.#grantedTools(session),
+        tools,
+        skills,
         beforeTool: (call) => this.#beforeTool(call),
       });
     } catch (err) {
@@ -154,7 +162,7 @@ export class RunningTurn {
     const session = this.#session();
     const command = parseCommand(this.#context.row.payload.text, commands.resetTriggers());
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", clock.now()));
-    const answer = answerCommand(command, session, commands);
+    const answer = command.name === "skill" ? await this.#listSkills(session) : answerCommand(command, session, commands);
     if (answer.newSession) await runtime.forget(session.agent_id, session.session_id);
     const change = (): (keyof SessionRow)[] => {
       const changes = answer.newSession ? { ...answer.changes, ...toNewConversation(session, newId()) } : answer.changes;
@@ -162,6 +170,20 @@ export class RunningTurn {
       return Object.keys(changes) as (keyof SessionRow)[];
     };
     await this.close({ status: "ok", text: answer.text, stopReason: "stop", endedAt: clock.now() }, change, answer.choices);
+  }
+
+  #skillsFor(tools: readonly ToolName[]): Promise<TurnSkills> {
+    return this.#deps.skills?.(this.#ref.agentId, tools) ?? Promise.resolve(NO_SKILLS);
+  }
+
+  async #listSkills(session: SessionRow): Promise<CommandAnswer> {
+    return { text: skillListText(await this.#skillsFor(this.#grantedTools(session))), changes: {} };
+  }
+
+  /** What the gateway answers to a request for a skill that there is not. In a turn with further messages the agent answers it. */
+  #refuseSkill(skills: TurnSkills): string | null {
+    const { collected, row } = this.#context;
+    return row.payload.skill === undefined || collected.length > 0 ? null : unknownSkillText(row.payload.skill, skills);
   }
 
   /** Ends the run with a text of the gateway's own. `change` runs in the same transaction and names the session's changed columns. */
@@ -263,9 +285,10 @@ export class RunningTurn {
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
     await this.#storeToolCall(call);
+    const permit = await this.#deps.permitFor(this.#toolCaller());
     if (!isGranted()) return refused;
     if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
-    return { allow: true, permit: this.#deps.permitFor(this.#toolCaller()) };
+    return { allow: true, permit };
   }
 
   #toolCaller(): ToolCaller {

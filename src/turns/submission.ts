@@ -43,6 +43,8 @@ export type Payload = {
   addressed?: boolean;
   /** What an operator adds to the system prompt of this run. */
   extraSystem?: string;
+  /** The message asks for a skill: what follows `/skill`. */
+  skill?: string;
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
@@ -100,7 +102,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -110,6 +112,7 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(media ? { media } : {}),
     ...(media || attached?.length ? { attached: attached ?? [] } : {}),
     ...(extraSystem ? { extraSystem } : {}),
+    ...(skill ? { skill } : {}),
   };
 }
 

@@ -4,6 +4,7 @@ import type { SessionRow } from "../store/sessions.ts";
 import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
 import { resolveModels, resolveThinking, type RunningAgents } from "./settings.ts";
+import { skillNote, type TurnSkills } from "./skill-requests.ts";
 import type { Payload, RunRow } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
@@ -25,7 +26,7 @@ export async function buildTurn(
   deps: TurnRequestDeps,
   { row, collected, active, queuedRuns }: TurnContext,
   session: SessionRow,
-  rights: Pick<Turn, "tools" | "beforeTool">,
+  { skills, ...rights }: Pick<Turn, "tools" | "beforeTool"> & { skills: TurnSkills },
 ): Promise<Turn> {
   const { attachments, media, prompt, running, transcript } = deps;
   const settings = running.agents.settings(row.agentId);
@@ -39,7 +40,7 @@ export async function buildTurn(
     sessionKey: row.sessionKey,
     sessionId: session.session_id,
     agentId: row.agentId,
-    text: payloads.map((each) => toAgentText(each, shared)).join("\n\n"),
+    text: payloads.map((each) => toAgentText(each, shared, each.skill && skillNote(each.skill, skills))).join("\n\n"),
     images: await loadImages(
       media,
       payloads.flatMap((each) => each.images),
@@ -48,6 +49,7 @@ export async function buildTurn(
     thinking: resolveThinking(settings, session, payload.thinking),
     ...rights,
     workspace: settings.workspace,
+    skills: skills.list,
     conversationContext: [prompt.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
     checkpoint: session.checkpoint,
     history: () => transcript.buildContext(session, [...active.runIds, ...active.steered, ...queuedRuns()]),

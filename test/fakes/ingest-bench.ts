@@ -10,6 +10,7 @@ import { createButtons, type Buttons } from "../../src/store/buttons.ts";
 import { createChannelState } from "../../src/store/channel-state.ts";
 import { createSessionNotes, type SessionNotes } from "../../src/store/session-notes.ts";
 import { EventIngest } from "../../src/turns/ingest.ts";
+import type { TurnSkillSource } from "../../src/turns/skill-requests.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 export const irc = asId<never>("irc");
@@ -32,6 +33,7 @@ export function openIngest(
     clock?: Clock;
     mark?: (point: string) => void;
     metrics?: Metrics;
+    skills?: TurnSkillSource;
   } = {},
 ): IngestBench {
   const bench = openTurnBench(options);

@@ -89,7 +89,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
   };
   const table: MethodTable = {
     ...sessionMethods(deps),
-    ...chatMethods({ ...deps, models: async () => [], commands: () => listCommands(true).commands }),
+    ...chatMethods({ ...deps, models: async () => [], commands: async () => listCommands(true, []).commands }),
     ...agentMethods(deps),
   };
   const run = <M extends ServedMethod>(method: M, params: unknown, caller: Caller): unknown => {

@@ -22,6 +22,7 @@ import { Transcript } from "../../src/turns/transcript.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
+import type { TurnSkillSource } from "../../src/turns/skill-requests.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
@@ -69,6 +70,8 @@ export function openTurnBench(
     split?: (target: unknown, text: string) => readonly string[];
     clock?: Clock;
     log?: Log;
+    /** The skills of turns. Default: none. */
+    skills?: TurnSkillSource;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
   } = {},
 ): TurnBench {
@@ -129,7 +132,8 @@ export function openTurnBench(
     split: options.split ?? ((_target, text) => text.split("||")),
     replyPrefix: () => options.replyPrefix ?? "",
     approvals: approvals.approvals,
-    permitFor: (caller) => ({ ...testPermit("/"), caller }),
+    permitFor: (caller) => Promise.resolve({ ...testPermit("/"), caller }),
+    ...(options.skills ? { skills: options.skills } : {}),
     directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),

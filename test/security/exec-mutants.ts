@@ -20,7 +20,7 @@ export const EXEC_MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "a call sets no variable that makes a program run another one",
     file: "src/tools/exec/call-env.ts",
-    text: "if (effect !== undefined)",
+    text: "if (effect !== null)",
     broken: 'if (effect === "")',
     tests: [CALL_ENV],
   },

@@ -4,6 +4,7 @@ import { FILE_MUTANTS } from "./file-mutants.ts";
 import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
+import { SKILL_MUTANTS } from "./skill-mutants.ts";
 import { WEB_MUTANTS } from "./web-mutants.ts";
 
 export const INVARIANTS: Readonly<Record<number, string>> = {
@@ -628,4 +629,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...WEB_MUTANTS,
   ...COMMAND_MUTANTS,
   ...SANDBOX_MUTANTS,
+  ...SKILL_MUTANTS,
 ];

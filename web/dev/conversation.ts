@@ -48,6 +48,13 @@ export const COMMANDS = [
   { name: "status", description: "Show what the gateway is doing.", textAliases: ["/status"], acceptsArgs: false },
   { name: "reset", description: "Forget this conversation.", textAliases: ["/reset"], acceptsArgs: false },
   { name: "stop", description: "Stop the running turn.", textAliases: ["/stop"], acceptsArgs: false },
+  {
+    name: "skill",
+    description: "Show the skills, or have the agent use one.",
+    textAliases: ["/skill"],
+    acceptsArgs: true,
+    args: [{ name: "name", choices: [{ value: "notes" }, { value: "weather" }] }, { name: "request" }],
+  },
   { name: "model", description: "Show or change the model.", textAliases: ["/model"], acceptsArgs: true },
 ];
 

@@ -11,6 +11,7 @@ import { ApprovalRefusal, Approvals } from "./approvals.ts";
 import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import { AuditEvents } from "./audit.ts";
+import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -62,6 +63,7 @@ export type DevGateway = {
   channels: Channels;
   audit: AuditEvents;
   approvals: Approvals;
+  skills: ScriptedSkills;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -130,7 +132,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals, audit };
+  const skills = new ScriptedSkills();
+  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals, audit, skills };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
@@ -151,6 +154,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     channels,
     approvals,
     audit,
+    skills,
     calls,
     connects,
     muteEvents: (now) => void (muted = now),
@@ -201,6 +205,7 @@ type House = {
   channels: Channels;
   audit: AuditEvents;
   approvals: Approvals;
+  skills: ScriptedSkills;
   conversations: Conversations;
 };
 
@@ -312,13 +317,14 @@ function checkSignature(
 
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
-function answerParts({ audit, channels, approvals }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
+function answerParts({ audit, channels, approvals, skills }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
   if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
     throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
   try {
     return (
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
+      skills.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

@@ -149,7 +149,13 @@ export type SessionsList = {
 };
 
 export type ModelRow = { id: string; name?: string; provider: string; contextWindow?: number; reasoning?: boolean; available?: boolean };
-export type CommandRow = { name: string; description?: string; textAliases?: readonly string[]; acceptsArgs?: boolean };
+export type CommandRow = {
+  name: string;
+  description?: string;
+  textAliases?: readonly string[];
+  acceptsArgs?: boolean;
+  args?: readonly { name: string; choices?: readonly { value: string }[] }[];
+};
 
 /** The parts of a message. Whatever is none is left out: a row of an unknown shape shows less, it does not fail. */
 export function toContentParts(content: unknown): readonly ContentPart[] {

@@ -121,7 +121,8 @@ export async function loadTools(): Promise<void> {
   }
 }
 
-async function loadAgents(): Promise<void> {
+/** Reads the agents that can be chosen, and chooses the one of the conversation. */
+export async function loadAgents(): Promise<void> {
   const list = await requireClient().request<AgentsAnswer>("agents.list", {});
   agents.value = list.agents;
   agentId.value ??= store.activeRow.value?.agentId ?? list.defaultId;

@@ -7,6 +7,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   channels: "Channels",
   approvals: "Approvals",
   tools: "Tools",
+  skills: "Skills",
   audit: "Audit",
 };
 

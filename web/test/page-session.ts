@@ -37,6 +37,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.conversations.clear();
       gateway.channels.clear();
       gateway.approvals.clear();
+      gateway.skills.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Audit"): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Audit"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -325,6 +325,15 @@ export const STATES: readonly ScreenshotState[] = [
       await openView(page, "Audit");
       await page.getByLabel("Show", { exact: true }).selectOption("everything");
       await untilVisible(".entry-name", "Turn")(page);
+    },
+  },
+  {
+    name: "skills",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "Skills");
+      await untilVisible(".entry", "draft")(page);
     },
   },
   {

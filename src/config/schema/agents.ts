@@ -15,6 +15,7 @@ import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
+import { skillNames, skillsLimits } from "./skills.ts";
 import { commands, fileAccess, sessions } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
@@ -117,6 +118,8 @@ const entryFields = {
     },
     { optional: true, unserved: ["unmentionedInbound", "visibleReplies"] },
   ),
+  skills: skillNames("Names of the skills that this agent may use, instead of those of `agents.defaults`; empty: none."),
+  skillsLimits,
   tools: toolPolicy(
     "Tools of this agent.",
     ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "message", "sandbox"],
@@ -136,7 +139,6 @@ const ENTRY_UNSERVED = [
   "fastModeDefault",
   "contextInjection",
   "experimental",
-  "skills",
   "subagents",
   "embeddedAgent",
   "params",
@@ -145,7 +147,6 @@ const ENTRY_UNSERVED = [
   "humanDelay",
   "typingMode",
   "tts",
-  "skillsLimits",
   "contextLimits",
   "heartbeat",
   "sandbox",
@@ -170,6 +171,7 @@ const defaults = object(
       default: 60_000,
       min: 1,
     }),
+    skills: skillNames("Names of the skills that agents may use; empty: none."),
     skipBootstrap: boolean("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
@@ -208,7 +210,6 @@ const defaults = object(
       "pdfMaxPages",
       "modelPolicy",
       "cwd",
-      "skills",
       "silentReply",
       "repoRoot",
       "skipOptionalBootstrapFiles",

@@ -6,9 +6,11 @@ import { test, type TestContext } from "node:test";
 import { testPermit } from "../../../test/fakes/tool-permit.ts";
 import { silentLog } from "../../core/log.ts";
 import { asId } from "../../core/ids.ts";
+import { Secret } from "../../core/secret.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { toArgPattern } from "../../core/arg-pattern.ts";
+import type { SkillPermit } from "../tool.ts";
 import type { AllowedProgram } from "./decide.ts";
 import { SettingsCommandGate, type ApprovalAnswer, type CommandQuestion, type CommandSettings } from "./gate.ts";
 
@@ -21,12 +23,13 @@ type GateCase = {
   answer?: (question: CommandQuestion) => ApprovalAnswer | Promise<ApprovalAnswer>;
   use?: (id: string) => Promise<boolean>;
   runId?: string | null;
+  skills?: SkillPermit;
 };
 
 type CallOptions = { host?: CommandHost; ownVariables?: string[]; input?: CommandRequest["input"]; cwd?: string; signal?: AbortSignal };
 
 /** A gate in a workspace with some files, and what it asked. */
-function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = false, answer, use, runId = "r1" }: GateCase = {}) {
+function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = false, answer, use, runId = "r1", skills }: GateCase = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "command-gate-")));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const workspace = join(root, "workspace");
@@ -46,7 +49,12 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   const isolated: Sandbox = {
     name: "test",
     guarantees: [],
-    wrap: ({ argv, env, cwd, workspaceAccess }) => ({ argv: ["sandboxed", workspaceAccess, ...argv], env, cwd, inputs: [] }),
+    wrap: ({ argv, env, cwd, workspaceAccess, readable }) => ({
+      argv: ["sandboxed", workspaceAccess, ...readable, ...argv],
+      env,
+      cwd,
+      inputs: [],
+    }),
   };
   const gate = new SettingsCommandGate({
     settings: () => ({
@@ -69,7 +77,11 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
     },
     log: silentLog,
   });
-  const permit = { ...testPermit(workspace), caller: { ...testPermit(workspace).caller, runId: runId === null ? null : asId(runId) } };
+  const permit = {
+    ...testPermit(workspace),
+    ...(skills && { skills }),
+    caller: { ...testPermit(workspace).caller, runId: runId === null ? null : asId(runId) },
+  };
   let calls = 0;
   const allow = (command: string, more: CallOptions = {}) => {
     const { host, ownVariables = [], input = "none", cwd = workspace, signal = new AbortController().signal } = more;
@@ -85,6 +97,16 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   };
   return { allow, outcome, asked, workspace, root };
 }
+
+test("variables of skills reach commands outside of the sandbox, and never replace others; the sandbox shows their directories", async (t) => {
+  const env = { KEY: new Secret("value"), PATH: new Secret("/elsewhere") };
+  const skills = { directories: ["/tmp", "/tmp/removed-skill"], env };
+  const outside = await openGate(t, { settings: { mode: "full" }, skills }).allow("ls");
+  assert.deepEqual(outside.env, { KEY: "value", PATH });
+  const inside = await openGate(t, { settings: { mode: "auto" }, sandbox: true, skills }).allow("ls");
+  assert.deepEqual([inside.env["KEY"], inside.env["PATH"]], [undefined, PATH]);
+  assert.deepEqual(inside.argv.slice(0, 4), ["sandboxed", "rw", "/tmp", "/bin/bash"]);
+});
 
 let ids = 0;
 const yes = (): ApprovalAnswer => ({ allowed: true, id: `id${++ids}` });

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox, SandboxProbe } from "../sandbox.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
@@ -180,11 +181,11 @@ const denial = (rule: string): Error => new Error(`Not run: commands like this a
 
 async function start(
   { command, cwd, env, input }: CommandRequest,
-  { workspace, outside }: ToolPermit,
+  { workspace, outside, skills }: ToolPermit,
   { host, sandbox, readOnly }: { host: CommandHost; sandbox: Sandbox | null; readOnly: boolean },
 ): Promise<AllowedCommand> {
   const argv = [shell(), "-c", command];
-  if (sandbox === null) return { argv, cwd, env, host };
+  if (sandbox === null) return { argv, cwd, env: { ...revealAll(skills?.env ?? {}), ...env }, host };
   const wrapped = sandbox.wrap({
     argv,
     cwd,
@@ -192,11 +193,15 @@ async function start(
     env: { ...env, TMPDIR: "/tmp" },
     workspace: await realPathOf(workspace),
     workspaceAccess: readOnly ? "ro" : "rw",
-    readable: await Promise.all(outside.map(realPathOf)),
+    // A skill may have been removed since the turn began.
+    readable: await Promise.all([...outside, ...(skills?.directories ?? []).filter((path) => existsSync(path))].map(realPathOf)),
     network: false,
     terminal: input === "terminal",
   });
   return { ...wrapped, host };
 }
+
+const revealAll = (secrets: Readonly<Record<string, Secret>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(secrets).map(([name, secret]) => [name, secret.reveal()]));
 
 const shell = (): string => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");

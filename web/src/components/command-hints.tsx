@@ -6,10 +6,20 @@ import type { CommandRow } from "../protocol-types.ts";
 export const HINTS_ID = "command-hints";
 export const hintId = (at: number): string => `${HINTS_ID}-${at}`;
 
-/** The commands that a text which begins with a slash could become. */
+/** The commands that a text which begins with a slash could become: by name, or by a choice of the first argument. */
 export function findCommands(text: string): readonly CommandRow[] {
-  const typed = /^\/(\S*)$/.exec(text)?.[1];
-  return typed === undefined ? [] : store.commandRows.value.filter((command) => command.name.startsWith(typed.toLowerCase()));
+  const [, typed, argument] = /^\/(\S*)(?: (\S*))?$/.exec(text) ?? [];
+  if (typed === undefined) return [];
+  const name = typed.toLowerCase();
+  if (argument === undefined) return store.commandRows.value.filter((command) => command.name.startsWith(name));
+  const command = store.commandRows.value.find((each) => each.name === name);
+  return command === undefined ? [] : withChoices(command).filter((each) => each.name.startsWith(`${name} ${argument}`));
+}
+
+/** The command with each choice of its first argument. */
+function withChoices({ name, description, args = [] }: CommandRow): readonly CommandRow[] {
+  const acceptsArgs = args.length > 1;
+  return (args[0]?.choices ?? []).map(({ value }) => ({ name: `${name} ${value}`, acceptsArgs, ...(description && { description }) }));
 }
 
 /** What the field holds once the command was chosen. */

@@ -13,7 +13,24 @@ import * as store from "../state.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { VIEW_TITLES } from "../views.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
-import { Close, ListIcon, Mark, Moon, Pencil, Pin, Plug, Plus, Screen, Search, Shield, SignOut, Sun, Trash, Wrench } from "./icons.tsx";
+import {
+  Book,
+  Close,
+  ListIcon,
+  Mark,
+  Moon,
+  Pencil,
+  Pin,
+  Plug,
+  Plus,
+  Screen,
+  Search,
+  Shield,
+  SignOut,
+  Sun,
+  Trash,
+  Wrench,
+} from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
 import type { SessionListRow } from "../protocol-types.ts";
 import type { SideView } from "../views.ts";
@@ -52,6 +69,7 @@ export function Sidebar(): JSX.Element {
         <Count count={problemCount.value} kind="problem" text="with problems" />
       </ViewButton>
       <ViewButton view="tools" icon={<Wrench size={16} />} />
+      <ViewButton view="skills" icon={<Book size={16} />} />
       <ViewButton view="audit" icon={<ListIcon size={16} />} />
       <List />
       <SidebarFooter />

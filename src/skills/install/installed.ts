@@ -1,0 +1,120 @@
+import { randomBytes } from "node:crypto";
+import { chmod, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ensureDirectory, isAbsent, syncDirectory } from "../../core/files.ts";
+import { managedSkillsDir } from "../agent-skills.ts";
+import { ContentError, hashContent, readContent, type ContentFile } from "../contents.ts";
+import { parseHeader } from "../front-matter.ts";
+import { SKILL_LIMITS } from "../limits.ts";
+import { pinsFile, readPins, writePins, type SkillPin, type SkillPins } from "../pins.ts";
+import { SKILL_FILE, type SkillHeader } from "../skill.ts";
+import type { SkillOrigin } from "./sources.ts";
+
+export type InstalledPaths = { state: string; gateway: string };
+
+/** The header of a content. Throws a ContentError for one that is not a skill, or too large. */
+export function headerOf(files: readonly ContentFile[]): SkillHeader {
+  const file = files.find(({ path }) => path === SKILL_FILE);
+  if (file === undefined) throw new ContentError(`it has no ${SKILL_FILE}`);
+  if (files.length > SKILL_LIMITS.contentFiles) throw new ContentError(`it has more than ${SKILL_LIMITS.contentFiles} files`);
+  const bytes = files.reduce((sum, each) => sum + each.bytes.length, 0);
+  if (bytes > SKILL_LIMITS.contentBytes) throw new ContentError(`it is larger than ${SKILL_LIMITS.contentBytes} bytes`);
+  if (file.bytes.length > SKILL_LIMITS.fileBytes)
+    throw new ContentError(`its ${SKILL_FILE} is larger than ${SKILL_LIMITS.fileBytes} bytes`);
+  const parsed = parseHeader(file.bytes.toString("utf8"), "");
+  if ("problem" in parsed) throw new ContentError(parsed.problem);
+  return parsed.header;
+}
+
+/** The name of the directory in which a skill is installed. */
+export const directoryNameOf = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}._+-]+/gu, "-");
+
+/** The installed skills of a state directory, and what was approved of them. */
+export class InstalledSkills {
+  readonly #paths: InstalledPaths;
+
+  constructor(paths: InstalledPaths) {
+    this.#paths = paths;
+  }
+
+  directoryOf(name: string): string {
+    return join(managedSkillsDir(this.#paths.state), name);
+  }
+
+  /** Throws a ContentError when the file is damaged. */
+  async pins(): Promise<SkillPins> {
+    const file = pinsFile(this.#paths.gateway);
+    const pins = await readPins(file);
+    if (pins === null) throw new ContentError(`the list of installed skills, ${file}, is damaged`);
+    return pins;
+  }
+
+  /** Whether there is anything where the skill would be. */
+  async isTaken(name: string): Promise<boolean> {
+    try {
+      await lstat(this.directoryOf(name));
+      return true;
+    } catch (err) {
+      if (isAbsent(err)) return false;
+      throw err;
+    }
+  }
+
+  content(name: string): Promise<readonly ContentFile[]> {
+    return readContent(this.directoryOf(name));
+  }
+
+  /** Puts a content in place of what is there. It may not be used before it is approved: the pin is written first. */
+  async write(name: string, { origin, folder }: SkillOrigin, files: readonly ContentFile[]): Promise<void> {
+    const pins = new Map(await this.pins());
+    pins.set(name, { origin, folder, approved: pins.get(name)?.approved ?? null });
+    await writePins(this.#paths.gateway, pins);
+    const root = managedSkillsDir(this.#paths.state);
+    await ensureDirectory(root);
+    const [staged, replaced] = ["new", "old"].map((what) => join(root, `.${name}.${randomBytes(6).toString("hex")}.${what}`)) as [
+      string,
+      string,
+    ];
+    try {
+      await writeContent(staged, files);
+      const target = this.directoryOf(name);
+      if (await this.isTaken(name)) await rename(target, replaced);
+      await rename(staged, target);
+      await syncDirectory(root);
+    } finally {
+      await rm(staged, { recursive: true, force: true });
+      await rm(replaced, { recursive: true, force: true });
+    }
+  }
+
+  /** From now on the skill may be used with exactly this content. */
+  async approve(name: string, files: readonly ContentFile[]): Promise<void> {
+    await this.#change(name, (pin) => ({ ...pin, approved: hashContent(files) }));
+  }
+
+  /** The directory goes first: without its pin it would count as one that the owner has put there. */
+  async remove(name: string): Promise<void> {
+    await rm(this.directoryOf(name), { recursive: true, force: true });
+    await this.#change(name, () => null);
+  }
+
+  async #change(name: string, change: (pin: SkillPin) => SkillPin | null): Promise<void> {
+    const pins = new Map(await this.pins());
+    const pin = pins.get(name);
+    if (pin === undefined) return;
+    const next = change(pin);
+    if (next === null) pins.delete(name);
+    else pins.set(name, next);
+    await writePins(this.#paths.gateway, pins);
+  }
+}
+
+async function writeContent(directory: string, files: readonly ContentFile[]): Promise<void> {
+  await mkdir(directory, { mode: 0o700 });
+  for (const { path, bytes, isExecutable } of files) {
+    const file = join(directory, path);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(file, bytes, { flag: "wx", mode: 0o600 });
+    if (isExecutable) await chmod(file, 0o700);
+  }
+}
