@@ -35,6 +35,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   health: "State",
   "last-heartbeat": "State",
   logs: "State",
+  memory: "Memory",
   mcp: "MCP servers",
   message: "Sending",
   models: "Models",

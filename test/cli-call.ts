@@ -41,6 +41,7 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   agent: ["--message", "hello"],
   "message send": ["--channel", "irc", "--to", "#team", "--message", "hello"],
   "route explain": ["irc", "default", "alice"],
+  "memory search": ["wifi", "password"],
   "sessions show": ["agent:main:main"],
   "sessions delete": ["agent:main:main", "--yes"],
   "dead-letters show": ["3f2a"],

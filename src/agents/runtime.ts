@@ -33,6 +33,8 @@ export type Turn = {
   conversationContext: string;
   /** Added to the system prompt: the list of the skills that the agent may read; empty for none. */
   skills?: string;
+  /** Only owners read the conversation, so that the notes about them may be part of the system prompt. */
+  isPrivate: boolean;
   /**
    * Position of the runtime's own context after the last turn that the gateway stored. Opaque to the caller, made by
    * the runtime in `end.checkpoint`. A context that is ahead of it (after a crash) is truncated to it; one that is behind or

@@ -19,6 +19,7 @@ const turn = (workspace: string, tools: readonly "exec"[] = []) => ({
   tools,
   workspace,
   conversationContext: "IRC, alice.",
+  isPrivate: true,
   agentId: asId<never>("main"),
 });
 
@@ -28,6 +29,9 @@ test("Existing files come in their order, followed by the situation", async () =
   const prompt = await loadSystemPrompt(turn(workspace));
   assert.match(prompt, /## AGENTS\.md\n\ntext of AGENTS\.md\n\n## USER\.md[^#]*## MEMORY\.md[^#]*# Situation\n\nIRC, alice\.$/);
   assert.doesNotMatch(prompt, /OTHER/);
+  const shared = await loadSystemPrompt({ ...turn(workspace), isPrivate: false });
+  assert.match(shared, /text of USER\.md/);
+  assert.doesNotMatch(shared, /MEMORY\.md/, "what was noted is not for conversations that others read");
 });
 
 test("A missing workspace still yields a prompt", async () => {

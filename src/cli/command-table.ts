@@ -15,6 +15,7 @@ import { execPolicyCommands } from "./exec-policy-commands.ts";
 import { sandboxCommands } from "./sandbox-commands.ts";
 import { gatewayCommands } from "./gateway-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
+import { memoryCommands } from "./memory-commands.ts";
 import { mcpCommands } from "./mcp-commands.ts";
 import { messageCommands } from "./message-commands.ts";
 import { modelsCommands } from "./models-commands.ts";
@@ -38,6 +39,7 @@ const FAMILIES: readonly CommandFamily[] = [
   logsCommands,
   routeCommands,
   toolsCommands,
+  memoryCommands,
   auditCommands,
   sessionsCommands,
   deadLettersCommands,

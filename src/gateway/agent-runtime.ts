@@ -10,6 +10,8 @@ import { killMarkedProcesses } from "../core/marked-processes.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
+import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
+import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
@@ -61,6 +63,9 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     running: RunningConfig;
     /** Decides about every command. */
     gate: CommandGate;
+    /** What agents have noted. */
+    memory: MemoryNotes;
+    toolMessages: ChannelMessages;
     /** The tools of MCP servers. */
     source: ToolSource;
   };
@@ -81,6 +86,8 @@ export function createTools(input: ToolsInput): ToolExecutor {
       mediaDir: mediaDirOf(paths),
       gate: input.gate,
       conversations: createConversations(input),
+      notes: input.memory,
+      messages: input.toolMessages,
       listSource: (caller, signal) => listAllowed(input.source, running, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });

@@ -29,13 +29,14 @@ import { LocalModels } from "./local-models.ts";
 import { createMcpServers, withSource } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
-import { createMethods } from "./methods.ts";
+import { createMethods, sendDeps } from "./methods.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RunningConfig } from "./running-config.ts";
 import { countPresence, serverDeps } from "./server-deps.ts";
 import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
+import { ToolMessages } from "./tool-messages.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -49,6 +50,8 @@ import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
+import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
+import { createMemory } from "./agent-memory.ts";
 import { createCommandSandbox } from "./command-sandbox.ts";
 
 export type ComposeInput = {
@@ -83,8 +86,10 @@ export function composeGateway(input: ComposeInput) {
   const { allowlist, approvals } = composeApprovals(input);
   const sandbox = createCommandSandbox(base);
   const gate = composeGate(base, running, { allowlist, approvals, sandbox });
+  const memory = createMemory(base);
+  const toolMessages = new ToolMessages({ ...storage, running });
   const mcp = createMcpServers({ ...base, ...storage, running });
-  const tools = withSource(createTools({ ...base, ...storage, running, gate, source: mcp }), mcp, running);
+  const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, source: mcp }), mcp, running);
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -118,6 +123,8 @@ export function composeGateway(input: ComposeInput) {
     allowlist,
     approvals,
     sandbox,
+    memory,
+    toolMessages,
     mcp,
     tools,
     skills,
@@ -200,6 +207,8 @@ type Shared = GatewayBase &
     allowlist: CommandAllowlist;
     approvals: Approvals;
     sandbox: () => Promise<SandboxProbe>;
+    memory: MemoryNotes;
+    toolMessages: ToolMessages;
     mcp: McpServers;
     tools: ToolExecutor;
     skills: AgentSkills;
@@ -285,6 +294,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
     port: () => endpoint.port,
   };
   const methods: MethodTable = createMethods(methodDeps);
+  deps.toolMessages.bind(sendDeps(methodDeps));
   bus.on("credential.revoked", () => void server.closeRevoked());
   bus.on("channel.changed", () => announcements.healthChanged());
   bus.on("owner.alert", ({ text }) => {

@@ -4,7 +4,7 @@ type BoundSupervisor = Pick<ChannelSupervisor, "status">;
 
 /**
  * The state of the channel accounts, for the runtime, which is built before their supervisor: it needs the ingest, which needs the turns,
- * which need the runtime. This is the one late-bound port of the composition.
+ * which need the runtime. The composition has one other port that is bound late, ToolMessages.
  */
 export class LiveAccounts {
   #supervisor: BoundSupervisor | null = null;

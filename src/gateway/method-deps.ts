@@ -24,6 +24,7 @@ import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
+import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
@@ -41,6 +42,7 @@ export type ChatFamilyDeps = GatewayBase &
     allowlist: CommandAllowlist;
     approvals: Approvals;
     sandbox: () => Promise<SandboxProbe>;
+    memory: MemoryNotes;
     mcp: McpServers;
     tools: ToolExecutor;
     skills: AgentSkills;

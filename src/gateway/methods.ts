@@ -18,11 +18,12 @@ import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods } from "../methods/mcp.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
+import { memoryMethods } from "../methods/memory.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
 import { resolveKey } from "../methods/chat-context.ts";
 import { decideMessage, routesMethods, type RoutesDeps } from "../methods/routes.ts";
-import { sendMethods } from "../methods/send.ts";
+import { sendMethods, type SendDeps } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
@@ -61,6 +62,11 @@ export function createMethods(deps: MethodsDeps): MethodTable {
       stateDir: deps.paths.state,
     }),
     ...sandboxMethods(deps),
+    ...memoryMethods({
+      config: () => deps.running.config,
+      memory: deps.memory,
+      workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
+    }),
     ...approvalMethods({
       ...deps,
       write: (change) => deps.store.write(change),
@@ -76,7 +82,7 @@ const workspacesOf = ({ agents }: MethodsDeps["running"]): AgentWorkspace[] =>
 
 /** Sessions, chat, agent runs and outgoing messages. */
 function conversationMethods(deps: MethodsDeps) {
-  const { chat, running, messaging, directory, outbox, media, keyValue, log } = deps;
+  const { chat, messaging } = deps;
   return {
     ...chatMethods({
       ...chat,
@@ -85,23 +91,7 @@ function conversationMethods(deps: MethodsDeps) {
     }),
     ...sessionMethods(chat),
     ...agentMethods(chat),
-    ...sendMethods({
-      ...chat,
-      outbox,
-      split: directory.split,
-      deliver: messaging.delivery.wake,
-      waitUntilSettled: (intentId, timeoutMs) => waitUntilSettled(deps, intentId, timeoutMs),
-      onlyChannel: () => onlyChannel(deps),
-      link: messaging.supervisor.link,
-      abilities: (channel) => directory.capabilities(channel),
-      keyValue,
-      mediaFor: (agentId) => ({
-        workspace: running.agents.settings(agentId ?? running.agents.defaultAgent()).workspace,
-        media,
-        log,
-        fetch: (url, maxBytes) => guardedFetch(url, { maxBytes }),
-      }),
-    }),
+    ...sendMethods(sendDeps(deps)),
     ...deadLetterMethods({
       ...deps,
       lanes: messaging.turns.lanes,
@@ -121,6 +111,28 @@ async function skillNames({ running, skills }: MethodsDeps, agentId: string | un
   return invocable.map(({ name }) => name);
 }
 
+/** What sends and changes messages on channels, for methods and for agents. */
+export function sendDeps(deps: MethodsDeps): SendDeps {
+  const { chat, running, messaging, directory, outbox, media, keyValue, log } = deps;
+  return {
+    ...chat,
+    outbox,
+    split: directory.split,
+    deliver: messaging.delivery.wake,
+    waitUntilSettled: (intentId, timeoutMs) => waitUntilSettled(deps, intentId, timeoutMs),
+    onlyChannel: () => onlyChannel(deps),
+    link: messaging.supervisor.link,
+    abilities: (channel) => directory.capabilities(channel),
+    keyValue,
+    mediaFor: (agentId) => ({
+      workspace: running.agents.settings(agentId ?? running.agents.defaultAgent()).workspace,
+      media,
+      log,
+      fetch: (url, maxBytes) => guardedFetch(url, { maxBytes }),
+    }),
+  };
+}
+
 /** The configuration, agents and models. */
 function configurationMethods(deps: MethodsDeps) {
   const { paths, running, clock, log } = deps;
@@ -138,6 +150,7 @@ function configurationMethods(deps: MethodsDeps) {
       stateDir: paths.state,
       home: process.env["HOME"] ?? "/",
       ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
+      forgetNotes: (agentId) => deps.memory.forget(agentId),
       mirrorIdentity: (workspace, fields) =>
         mirrorIdentity(workspace, fields).catch((err: unknown) =>
           log.warn("the identity file was not updated", { workspace, cause: reasonOf(err) }),

@@ -65,7 +65,7 @@ export class PromptContext {
     await createWorkspaceDir(workspace);
     await loadSystemPrompt(
       // Without the date: what Intl loads for it is 6 MiB, and a gateway that is only asked whether it is ready needs none of it.
-      { tools: agents.operatorTools(agentId), conversationContext: "", workspace, agentId },
+      { tools: agents.operatorTools(agentId), conversationContext: "", isPrivate: true, workspace, agentId },
       agents.promptLimits(agentId),
     );
   }

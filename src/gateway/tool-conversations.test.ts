@@ -10,7 +10,7 @@ import { silentLog } from "../core/log.ts";
 import { createMessages, type MessageBody } from "../store/messages.ts";
 import { openStore } from "../store/open.ts";
 import { createSessions } from "../store/sessions.ts";
-import type { SessionVisibility } from "../tools/sessions/conversations.ts";
+import type { SessionVisibility } from "../tools/conversations.ts";
 import { createSessionTools } from "../tools/sessions/sessions.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import { createConversations } from "./tool-conversations.ts";

@@ -1,7 +1,7 @@
 import { asId, type SessionKey } from "../core/ids.ts";
 import { textOf, type Message } from "../store/messages.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
-import type { Conversations, ShownMessage } from "../tools/sessions/conversations.ts";
+import type { Conversations, ShownMessage } from "../tools/conversations.ts";
 import { TOOL_LIMITS } from "../tools/limits.ts";
 import type { Storage } from "./storage.ts";
 

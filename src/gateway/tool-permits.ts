@@ -31,6 +31,29 @@ export function permitFor(running: Pick<RunningConfig, "agents">, caller: ToolCa
   return { caller, workspace, outside };
 }
 
+type Reach = { isAllowed: boolean; rule: string };
+
+/**
+ * Which conversations the tool `message` of a caller reaches beside its own, and which actions it has; null: all. The agent's own setting
+ * replaces the one for all agents. What holds for all opens nothing for people on channels.
+ */
+export function messageReach({ agents }: Pick<RunningConfig, "agents">, { agentId, surface }: Pick<ToolCaller, "agentId" | "surface">) {
+  const { shared, own } = agents.policyLayers(agentId, null);
+  const layers = [own, shared];
+  const reach = (name: "allowWithinProvider" | "allowAcrossProviders"): Reach => {
+    const layer = (surface === "operator" ? layers : [own]).find(({ policy }) => policy?.message?.crossContext?.[name] !== undefined);
+    const key = `${(layer ?? own).key}.message.crossContext.${name}`;
+    if (layer) return { isAllowed: layer.policy!.message!.crossContext![name]!, rule: `${key} is false` };
+    return { isAllowed: surface === "operator", rule: `for people on channels only ${key} opens others` };
+  };
+  const limiting = layers.find(({ policy }) => policy?.message?.actions?.allow !== undefined);
+  return {
+    withinProvider: reach("allowWithinProvider"),
+    acrossProviders: reach("allowAcrossProviders"),
+    actions: limiting ? { allowed: limiting.policy!.message!.actions!.allow!, key: `${limiting.key}.message.actions.allow` } : null,
+  };
+}
+
 const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES.indexOf(a) <= COMMAND_MODES.indexOf(b) ? a : b);
 
 /**

@@ -23,6 +23,8 @@ export type AgentsDeps = ConfigDeps & {
   home: string;
   /** Makes the directory of an agent and its first files, where they are missing. */
   ensureWorkspace: (workspace: string) => Promise<void>;
+  /** Removes what the gateway has made from the notes of an agent. */
+  forgetNotes: (agentId: AgentId) => Promise<void>;
   /** Writes name and emoji into the identity file of the workspace. Never throws: the configuration, which takes precedence, is saved already. */
   mirrorIdentity: (workspace: string, fields: IdentityFields) => Promise<void>;
   /** The model that would answer for this agent now, also when none is configured. */
@@ -199,6 +201,7 @@ async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<st
     const text = unsetAt(raw, pathOf(raw, id));
     return removedBindings > 0 ? setAt(text, ["bindings"], kept) : text;
   });
+  await deps.forgetNotes(id);
   const files = params.deleteFiles ? await archiveWorkspace(deps, edited.loaded.config, workspace) : {};
   return { ok: true, agentId: id, removedBindings, ...files };
 }

@@ -41,6 +41,7 @@ function rig(text: string | null = "{}") {
   let reads = 0;
   const restarts: { reason: string; delayMs: number }[] = [];
   const workspaces: string[] = [];
+  const forgotten: string[] = [];
   const deps = {
     now: () => 1_000,
     read: () => (reads++, read()),
@@ -58,6 +59,7 @@ function rig(text: string | null = "{}") {
       mkdirSync(workspace, { recursive: true });
       workspaces.push(workspace);
     },
+    forgetNotes: async (agentId: string) => void forgotten.push(agentId),
     toolsOf: () => [],
     modelOf: () => "mock/mock-1",
     thinkingOf: () => ({ levels: ["off", "low"], default: "off" }),
@@ -69,6 +71,7 @@ function rig(text: string | null = "{}") {
     path,
     restarts,
     workspaces,
+    forgotten,
     config: configMethods(deps),
     agents: agentsMethods(deps),
     models: modelsMethods(deps),
@@ -280,6 +283,7 @@ test("files of a deleted agent are moved away, not destroyed, and those of other
   assertMatchesResultSchema("AgentsDeleteResult", deleted);
   assert.deepEqual(deleted["removed"], [{ path: own, method: "trash" }]);
   assert.equal(readFileSync(join(`${own}.deleted-1000`, "MEMORY.md"), "utf8"), "remember");
+  assert.deepEqual(r.forgotten, ["own"], "the index of its notes goes");
   mkdirSync(join(r.dir, "workspace"));
   const guest = await r.agents["agents.delete"].run({ agentId: "guest", deleteFiles: true });
   assert.deepEqual(guest["removed"], []);

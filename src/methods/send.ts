@@ -81,6 +81,29 @@ function channelOf(deps: SendDeps, named: string | undefined): string {
   });
 }
 
+/** Does an action where an agent's call has led, with the files of that agent's workspace. */
+export function actAt(
+  deps: SendDeps,
+  target: ReplyTarget,
+  { action, params, key, agentId }: { action: string; params: ActionParams["params"]; key: string; agentId: string },
+): Promise<unknown> {
+  const to = target.chat.id;
+  const files = { ...mediaOf(params), agentId };
+  return runAction(
+    target.channel,
+    action,
+    { ...params, to },
+    {
+      link: deps.link(target.channel, target.account),
+      abilities: deps.abilities(target.channel),
+      target: () => target,
+      split: deps.split,
+      key,
+      send: (where, message) => sendThroughOutbox(deps, where, message, key, to, files),
+    },
+  );
+}
+
 function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): ActionContext {
   const { channel, params, idempotencyKey: key } = request;
   const named = params["accountId"];

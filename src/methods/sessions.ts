@@ -249,6 +249,7 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction>
     tools: [],
     workspace: settings.workspace,
     conversationContext: "",
+    isPrivate: false,
     checkpoint: session.checkpoint,
     history: () => turns.transcript.buildContext(session, turns.lanes.queuedRuns(session.key)),
   };

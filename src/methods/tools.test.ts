@@ -2,6 +2,8 @@
 import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
+import { noMessages } from "../../test/fakes/no-messages.ts";
+import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,6 +44,8 @@ function openTools(t: TestContext, config: unknown = {}) {
       config: () => ({}),
       variables: () => undefined,
       conversations: noConversations,
+      notes: noNotes,
+      messages: noMessages,
       gate: openGate,
     }),
     log: silentLog,
@@ -120,7 +124,8 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   );
   for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
-    assert.deepEqual(defaultProfiles, id.startsWith("sessions_") ? ["coding", "messaging"] : ["coding"]);
+    const profiles = id === "message" ? ["messaging"] : id.startsWith("sessions_") ? ["coding", "messaging"] : ["coding"];
+    assert.deepEqual(defaultProfiles, profiles, id);
   }
   await assert.rejects(() => call("tools.catalog", { agentId: "missing" }), /unknown agent id "missing"/);
 });
@@ -147,6 +152,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_list", undefined],
       ["sessions_history", undefined],
       ["sessions_search", undefined],
+      ["memory_search", undefined],
+      ["memory_get", undefined],
     ],
   );
 });
@@ -165,6 +172,7 @@ test("the explanation names the setting that decides, for operators, people and 
   const byProfile = 'yes: agents.entries.main.tools.profile "coding"';
   assert.deepEqual(rulesOf(own), {
     ...Object.fromEntries(TOOL_NAMES.map((tool) => [tool, byProfile])),
+    message: byProfile.replace("yes", "no"),
     write: "no: tools.deny",
     edit: "no: tools.deny",
     apply_patch: "no: tools.deny",

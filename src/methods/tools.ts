@@ -258,7 +258,14 @@ async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, cal
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   await audit.begun();
   const result = await deps.tools.run(call, {
-    ...(await deps.permitFor({ agentId, sessionKey: session.key, runId: null, surface: "operator", tools: grantedTools(decisions) })),
+    ...(await deps.permitFor({
+      agentId,
+      sessionKey: session.key,
+      runId: null,
+      surface: "operator",
+      isPrivate: true,
+      tools: grantedTools(decisions),
+    })),
     signal: caller.signal,
     update: () => {},
     log: deps.log,

@@ -103,6 +103,14 @@ export function createOutbox(store: Store) {
     byState: (state: PartState, limit: number): OutboxPart[] =>
       many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
 
+    /** Whether a message of the platform is one that was sent in this conversation, as far as that is still kept. */
+    isSent: (conversation: string, platformId: string): boolean =>
+      store.get(
+        "SELECT 1 AS found FROM outbox, json_each(outbox.platform_ids) WHERE conversation = ? AND json_each.value = ? LIMIT 1",
+        conversation,
+        platformId,
+      ) !== undefined,
+
     /** A part is about to be sent: as a new message, or as an edit of `editOf`. */
     markAttempting: (partKey: string, at: number, editOf: string | null = null): number =>
       store.run(

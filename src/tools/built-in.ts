@@ -12,10 +12,14 @@ import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
 import { createProcessTool } from "./process/process.ts";
+import { createMessageTool } from "./message/message.ts";
+import type { ChannelMessages } from "./message/messages.ts";
 import { createMoreToolsTool, type MoreToolsOptions } from "./more-tools/more-tools.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Config } from "../config/schema.ts";
-import type { Conversations } from "./sessions/conversations.ts";
+import type { Conversations, SessionVisibility } from "./conversations.ts";
+import { createMemoryTools } from "./memory/memory-tools.ts";
+import type { MemoryNotes } from "./memory/memory-notes.ts";
 import { createSessionTools } from "./sessions/sessions.ts";
 import { createWebFetchTool } from "./web/web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web/web-search/web-search.ts";
@@ -43,6 +47,8 @@ export type BuiltInToolOptions = {
   /** Decides about every command. */
   gate: CommandGate;
   conversations: Conversations;
+  notes: Pick<MemoryNotes, "search" | "read">;
+  messages: ChannelMessages;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -52,7 +58,7 @@ export type BuiltInToolOptions = {
 
 /** The registry of the tools that every agent may be granted. */
 export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
-  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, conversations, clock = systemClock } = options;
+  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, conversations, notes, messages, clock = systemClock } = options;
   const home = env["HOME"] || homedir();
   const files = new WorkspaceFiles({
     home,
@@ -64,6 +70,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
   const commands = new BackgroundCommands({ outputDir: tempDir, watcher, clock, onEnded: options.onCommandEnded });
   const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();
+  const visibility = (): SessionVisibility => config().tools?.sessions?.visibility ?? "agent";
   const tools = [
     createReadTool(files),
     createLsTool(files),
@@ -76,7 +83,9 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createProcessTool({ commands }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
-    ...createSessionTools({ conversations, visibility: () => config().tools?.sessions?.visibility ?? "agent" }),
+    ...createSessionTools({ conversations, visibility }),
+    ...createMemoryTools({ notes, conversations, visibility }),
+    createMessageTool(messages),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

@@ -1,5 +1,7 @@
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
+import { noMessages } from "../../test/fakes/no-messages.ts";
+import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
@@ -139,6 +141,8 @@ test("the built-in tools are those of the policy, in the order that is asked for
     config: () => ({}),
     variables: () => undefined,
     conversations: noConversations,
+    notes: noNotes,
+    messages: noMessages,
     gate: openGate,
   });
   assert.deepEqual(
@@ -168,6 +172,8 @@ test("a stop of the gateway ends a running command", async (t) => {
     config: () => ({}),
     variables: () => undefined,
     conversations: noConversations,
+    notes: noNotes,
+    messages: noMessages,
     gate: openGate,
   });
   const executor = createToolExecutor({ tools, log: silentLog });

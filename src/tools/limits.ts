@@ -95,6 +95,31 @@ export const TOOL_LIMITS = {
   foundTextChars: 400,
   /** Words of a query that count. */
   searchedWords: 8,
+  /** Notes of one agent that are searched, the directories that hold them, and how deep these lie; what is beyond is left out. */
+  notes: 20_000,
+  noteDirectories: 500,
+  noteDepth: 8,
+  /** Of a larger note only the beginning is searched, and `memory_get` shows no more. */
+  noteBytes: 262_144,
+  /** Characters of the part of a note that is found as one, and of it in a result. */
+  noteChunkChars: 1_600,
+  foundNoteChars: 800,
+  /** Notes that a search returns unless a call says otherwise, and the most that a call may say. */
+  foundNotes: 6,
+  maxFoundNotes: 25,
+  /** Parts of notes that match a query and are ranked: those that were indexed last. */
+  rankedNotes: 500,
+  /** Every search looks at the notes that changed last, and at all of them when none has for so long. */
+  recentNotes: 64,
+  noteScanMs: 5_000,
+  /** How long a search waits for notes to be indexed; then it answers with what there is, and says so. */
+  noteIndexMs: 10_000,
+  /** Text that is indexed, and notes that are looked at, before others have their turn on the event loop. */
+  noteBatchChars: 16_384,
+  noteBatchFiles: 256,
+  /** After so many days a dated note counts half as much as today's, and never less than the share. */
+  noteHalfLifeDays: 30,
+  leastNoteShare: 0.25,
   /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
   errorPathChars: 300,

@@ -13,15 +13,17 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
 });
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
-const RECALL = "sessions_list sessions_history sessions_search";
-const ALL = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL} mcp`;
+const RECALL = "sessions_list sessions_history sessions_search memory_search memory_get";
+const CODING_TOOLS = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL}`;
+const CODING = `${CODING_TOOLS} mcp`;
+const ALL = `${CODING_TOOLS} message mcp`;
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
   ["a shared profile opens nothing for a channel", "channel", { shared: { profile: "full" } }, ""],
   ["a shared list opens nothing for a channel", "channel", { shared: { allow: ["read"] } }, ""],
   ["an agent's own list opens exactly that", "channel", { own: { allow: ["read"] } }, "read"],
-  ["an agent's own profile counts", "channel", { own: { profile: "coding" } }, ALL],
+  ["an agent's own profile counts", "channel", { own: { profile: "coding" } }, CODING],
   ["an agent's own addition opens exactly that", "channel", { own: { alsoAllow: ["read"] } }, "read"],
   ["a shared deny wins over an agent's list", "channel", { shared: { deny: ["exec"] }, own: { allow: ["read", "exec"] } }, "read"],
   ["a shared list limits an agent's, for a channel", "channel", { shared: { allow: ["read"] }, own: { allow: ["read", "exec"] } }, "read"],
@@ -33,14 +35,14 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ],
   ["a shared list limits an agent's profile", "operator", { shared: { allow: ["read"] }, own: { profile: "coding" } }, "read"],
   ["an agent's list limits a shared one", "operator", { shared: { allow: ["read", "write"] }, own: { allow: ["write"] } }, "write"],
-  ["an agent's profile replaces the shared one", "operator", { shared: { profile: "minimal" }, own: { profile: "coding" } }, ALL],
+  ["an agent's profile replaces the shared one", "operator", { shared: { profile: "minimal" }, own: { profile: "coding" } }, CODING],
   ["an agent adds to the shared profile", "operator", { shared: { profile: "minimal" }, own: { alsoAllow: ["read"] } }, "read"],
   ["a profile and a list are both limits", "operator", { shared: { profile: "minimal", allow: ["read"] } }, ""],
   [
     "deny takes from the operator too",
     "operator",
     { shared: { deny: ["exec"] } },
-    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} mcp`,
+    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} message mcp`,
   ],
   [
     "a switch takes a tool of the web away",

@@ -14,8 +14,10 @@ export type ToolEffect =
   | "fetch"
   /** Runs programs. */
   | "run"
-  /** Shows earlier conversations. */
+  /** Shows earlier conversations, and what was noted. */
   | "recall"
+  /** Writes to people. */
+  | "send"
   /** Whatever a tool of an MCP server does. */
   | "mcp";
 
@@ -29,7 +31,15 @@ type ToolFacts = {
 };
 
 /** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
-export const TOOL_SECTIONS = { fs: "Files", runtime: "Runtime", web: "Web", sessions: "Conversations", mcp: "MCP servers" } as const;
+export const TOOL_SECTIONS = {
+  fs: "Files",
+  runtime: "Runtime",
+  web: "Web",
+  sessions: "Conversations",
+  memory: "Memory",
+  messaging: "Messages",
+  mcp: "MCP servers",
+} as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
 /**
@@ -51,6 +61,9 @@ export const TOOLS = {
   sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
+  memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
+  message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
@@ -110,6 +123,8 @@ export type ToolCaller = {
   runId: RunId | null;
   /** Who has written what the agent acts on: an operator, or people on a channel. */
   surface: "operator" | "channel";
+  /** Only owners read the conversation: a direct one in which only they write. */
+  isPrivate: boolean;
   /** The tools that it is granted. */
   tools: readonly ToolName[];
   /** Policies of the chat rooms whose messages the turn has read, with the keys that they are from; absent: none. */

@@ -6,7 +6,7 @@ import { holdDirectory, type HeldDirectory, type HoldDirectory } from "../core/h
 import { checkRegular, directoryError, FileTarget } from "./file-target.ts";
 import { OutsideError, Roots, walk, type Location, type WalkOptions, type Walked } from "./path-walk.ts";
 import { resolvePath, spellingsOf } from "./paths.ts";
-import type { ToolPermit } from "./tool.ts";
+import type { ToolCaller, ToolPermit } from "./tool.ts";
 
 export type WorkspaceFilesOptions = {
   /** `~` in paths. */
@@ -20,7 +20,7 @@ export type WorkspaceFilesOptions = {
 };
 
 /** What a call may reach. */
-export type FilePermit = Pick<ToolPermit, "workspace" | "outside" | "caller" | "skills">;
+export type FilePermit = Pick<ToolPermit, "workspace" | "outside" | "skills"> & { caller: Pick<ToolCaller, "agentId" | "surface"> };
 
 /** What a path led to. The caller closes it. */
 export type Place = { file: FileHandle; name: string } | { directory: HeldDirectory };

@@ -31,7 +31,7 @@ import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
-import { isSendDenied, permittedTools } from "./permissions.ts";
+import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
@@ -96,6 +96,8 @@ export class RunningTurn {
   /** Why the gateway itself stopped the turn. */
   #stopFailure: TurnFailure | null = null;
   #waitNoticeSent = false;
+  /** Looked up with the first call that asks: every message that the turn reads has the same grant. */
+  #hasOtherThanOwner: boolean | null = null;
   #target: ReplyTarget | null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
@@ -126,6 +128,7 @@ export class RunningTurn {
         tools,
         skills,
         beforeTool: (call) => this.#beforeTool(call),
+        isPrivate: this.#isPrivate(session),
       });
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
@@ -294,10 +297,18 @@ export class RunningTurn {
   #toolCaller(): ToolCaller {
     const { runId, sessionKey } = this.#ref;
     const { agentId, payload } = this.#context.row;
+    const session = this.#session();
     const { rooms } = intersectGrants(this.#context.active.grants);
+    const tools = this.#grantedTools(session);
     const surface = isFromOperator(payload) ? "operator" : "channel";
-    const tools = this.#grantedTools(this.#session());
-    return { agentId, sessionKey, runId, surface, tools, ...(rooms.length > 0 && { rooms }) };
+    return { agentId, sessionKey, runId, surface, isPrivate: this.#isPrivate(session), tools, ...(rooms.length > 0 && { rooms }) };
+  }
+
+  /** Only owners read the conversation, also where a message was handed in while the turn ran. */
+  #isPrivate(session: SessionRow | undefined): boolean {
+    const { active, row } = this.#context;
+    if (session === undefined || !isForOwner(session, intersectGrants(active.grants), row.payload)) return false;
+    return !(this.#hasOtherThanOwner ??= this.#deps.transcript.hasOtherThanOwner(session));
   }
 
   #checkToolCall(call: ToolCall): string | null {

@@ -2,7 +2,7 @@ import type { ContextMessage } from "../agents/runtime.ts";
 import type { Bus } from "../core/bus.ts";
 import type { RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
-import { hasExternalSender } from "../store/external-senders.ts";
+import { hasExternalSender, hasOtherThanOwner } from "../store/external-senders.ts";
 import type { Message, MessageBody, Messages, NewMessage } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import type { SessionRow, Sessions } from "../store/sessions.ts";
@@ -91,6 +91,11 @@ export class Transcript {
   /** People from outside write in this session: what they say has to be distinguished from what the operator says. */
   hasExternalSenders(session: SessionRow | undefined): boolean {
     return session !== undefined && session.target !== null && hasExternalSender(this.#deps.store, session, LIMITS.contextMessages);
+  }
+
+  /** A sender who is not an owner writes in this session, and reads it. */
+  hasOtherThanOwner(session: SessionRow): boolean {
+    return session.target !== null && hasOtherThanOwner(this.#deps.store, session, LIMITS.contextMessages);
   }
 }
 

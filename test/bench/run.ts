@@ -11,6 +11,7 @@ import { channels } from "./parts/channels.ts";
 import { cli } from "./parts/cli.ts";
 import { growth } from "./parts/growth.ts";
 import { idle } from "./parts/idle.ts";
+import { memory } from "./parts/memory.ts";
 import { parallel } from "./parts/parallel.ts";
 import { resume } from "./parts/resume.ts";
 import { rpc } from "./parts/rpc.ts";
@@ -22,7 +23,7 @@ import { turn } from "./parts/turn.ts";
 import { toText, writeTables, type PartResult } from "./report.ts";
 import { cacheDir, Subject, type Part } from "./subject.ts";
 
-const PARTS: readonly Part[] = [start, turn, tools, parallel, resume, stream, rpc, broadcast, idle, cli, channels, growth, soak];
+const PARTS: readonly Part[] = [start, turn, tools, parallel, resume, stream, rpc, broadcast, idle, cli, channels, memory, growth, soak];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));

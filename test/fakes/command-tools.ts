@@ -1,5 +1,7 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
 import { noConversations } from "./no-conversations.ts";
+import { noMessages } from "./no-messages.ts";
+import { noNotes } from "./no-notes.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -48,6 +50,8 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       config: () => ({}),
       variables: () => undefined,
       conversations: noConversations,
+      notes: noNotes,
+      messages: noMessages,
       env,
       marker,
       tempDir: outputDir,

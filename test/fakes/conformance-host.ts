@@ -121,6 +121,7 @@ export class ConformanceHost {
       tools: [],
       workspace: this.workspace,
       conversationContext: `This is the session ${sessionId}.`,
+      isPrivate: true,
       checkpoint: null,
       history: () => [],
       beforeTool: allowTools(this.workspace),

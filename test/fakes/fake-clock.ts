@@ -2,7 +2,10 @@ import type { Clock } from "../../src/core/clock.ts";
 
 type Timer = { atMs: number; fn: () => void };
 
-/** A clock that does not move until a test advances it. Wall time and monotonic time are apart, so that a test can set the wall clock. */
+/**
+ * A clock that does not move until a test advances it. Wall time and monotonic time are apart, so that a test can set the wall clock. Its
+ * functions may be handed on, like those of the system's clock.
+ */
 export class FakeClock implements Clock {
   #wallMs: number;
   #elapsedMs = 0;
@@ -12,21 +15,17 @@ export class FakeClock implements Clock {
     this.#wallMs = wallMs;
   }
 
-  now(): number {
-    return this.#wallMs + this.#elapsedMs;
-  }
+  readonly now = (): number => this.#wallMs + this.#elapsedMs;
 
-  monotonic(): number {
-    return this.#elapsedMs;
-  }
+  readonly monotonic = (): number => this.#elapsedMs;
 
-  after(delayMs: number, fn: () => void): () => void {
+  readonly after = (delayMs: number, fn: () => void): (() => void) => {
     const timer = { atMs: this.#elapsedMs + Math.max(0, delayMs), fn };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((each) => each !== timer);
     };
-  }
+  };
 
   /** Lets `ms` pass and runs the timers that come due, in order. */
   advance(ms: number): void {

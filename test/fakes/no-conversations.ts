@@ -1,4 +1,4 @@
-import type { Conversations } from "../../src/tools/sessions/conversations.ts";
+import type { Conversations } from "../../src/tools/conversations.ts";
 
 /** A gateway without conversations. */
 export const noConversations: Conversations = {

@@ -1,4 +1,6 @@
 import { noConversations } from "./no-conversations.ts";
+import { noMessages } from "./no-messages.ts";
+import { noNotes } from "./no-notes.ts";
 import { commandMarker, piDirs } from "../../src/agents/pi/files.ts";
 import type { PiRuntimeOptions } from "../../src/agents/pi/runtime.ts";
 import type { PiAgents } from "../../src/agents/pi/settings.ts";
@@ -21,6 +23,8 @@ export function testTools(stateDir: string): ToolExecutor {
     config: () => ({}),
     variables: () => undefined,
     conversations: noConversations,
+    notes: noNotes,
+    messages: noMessages,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

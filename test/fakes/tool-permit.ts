@@ -3,7 +3,14 @@ import { TOOL_NAMES, type ToolPermit } from "../../src/tools/tool.ts";
 
 /** What an operator's call in this workspace may do where nothing is configured. */
 export const testPermit = (workspace: string): ToolPermit => ({
-  caller: { agentId: asId("main"), sessionKey: asId("agent:main:main"), runId: null, surface: "operator", tools: TOOL_NAMES },
+  caller: {
+    agentId: asId("main"),
+    sessionKey: asId("agent:main:main"),
+    runId: null,
+    surface: "operator",
+    isPrivate: true,
+    tools: TOOL_NAMES,
+  },
   workspace,
   outside: [],
 });

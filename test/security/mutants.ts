@@ -1,6 +1,7 @@
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
+import { MEMORY_MUTANTS } from "./memory-mutants.ts";
 import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
@@ -443,6 +444,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [HTTP],
   },
   ...FILE_MUTANTS,
+  ...MEMORY_MUTANTS,
   {
     invariant: 9,
     breaks: "what a device signed in with ends with its credential",
@@ -627,7 +629,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...MCP_MUTANTS,
   ...WEB_MUTANTS,
-  ...COMMAND_MUTANTS,
   ...SANDBOX_MUTANTS,
   ...SKILL_MUTANTS,
 ];

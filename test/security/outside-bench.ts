@@ -1,5 +1,7 @@
 import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
+import { noMessages } from "../fakes/no-messages.ts";
+import { noNotes } from "../fakes/no-notes.ts";
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -86,6 +88,8 @@ export function openOutsideBench(
       config: () => ({}),
       variables: () => undefined,
       conversations: noConversations,
+      notes: noNotes,
+      messages: noMessages,
       gate: openGate,
       ...(hold && { hold }),
     }),

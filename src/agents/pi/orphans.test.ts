@@ -38,7 +38,7 @@ runtime.start();
 setInterval(() => {}, 1e6);
 const turn = { runId: "r", sessionKey: "agent:main:x", sessionId: "x", agentId: "main", text: ${JSON.stringify(text)}, images: [],
   models: [{ provider: "test", id: "test-model" }], thinking: "off", tools: ["exec"], workspace: ${JSON.stringify(join(root, "workspace"))},
-  conversationContext: "", checkpoint: null, history: () => [], beforeTool: allowTools(${JSON.stringify(join(root, "workspace"))}) };
+  conversationContext: "", isPrivate: true, checkpoint: null, history: () => [], beforeTool: allowTools(${JSON.stringify(join(root, "workspace"))}) };
 for await (const event of runtime.prompt(turn, new AbortController().signal)) console.log(event.type);
 `;
 

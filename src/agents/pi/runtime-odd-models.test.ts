@@ -67,6 +67,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     tools: [],
     workspace,
     conversationContext: "",
+    isPrivate: true,
     checkpoint: null,
     history: () => [],
     beforeTool: allowTools(workspace),

@@ -89,6 +89,7 @@ function turnOf(text: string, more: Partial<Turn> = {}): Turn {
     tools: [],
     workspace,
     conversationContext: "A test is talking.",
+    isPrivate: true,
     checkpoint: null,
     history: () => [],
     beforeTool: allowTools(workspace),

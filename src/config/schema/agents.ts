@@ -16,7 +16,7 @@ import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
 import { skillNames, skillsLimits } from "./skills.ts";
-import { commands, fileAccess, sessions } from "./tools.ts";
+import { commands, fileAccess, message, sessions } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -89,7 +89,7 @@ const HOST_TEXT =
 const ISOLATION_TEXT = "`agent`: a shared process of this agent's own. `none`: sessions of all agents may share a process.";
 
 /** What tools may do, besides which of them there are. */
-const toolSettings = { fs: fileAccess, exec: commands };
+const toolSettings = { fs: fileAccess, exec: commands, message };
 
 const entryFields = {
   name: string("Name for people; the id when it is not set.", { maxChars: 200 }),
@@ -122,7 +122,7 @@ const entryFields = {
   skillsLimits,
   tools: toolPolicy(
     "Tools of this agent.",
-    ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "message", "sandbox"],
+    ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "sandbox"],
     toolSettings,
   ),
 };
@@ -358,7 +358,6 @@ export const tools = toolPolicy(
     "toolSearch",
     "codeMode",
     "swarm",
-    "message",
     "agentToAgent",
     "elevated",
     "subagents",

@@ -37,7 +37,7 @@ const applyPatch = object(
 
 /** The tools for earlier conversations. */
 export const sessions = object(
-  "The tools `sessions_list`, `sessions_history` and `sessions_search`.",
+  "The tools `sessions_list`, `sessions_history` and `sessions_search`, and the messages that `memory_search` finds.",
   {
     visibility: enumOf(
       "Which conversations they show to operators: only the one that they are used in (`self`; `tree` is the same, because agents start no others), those of the same agent, or all. On channels an agent sees only the conversation that it is in.",
@@ -46,6 +46,33 @@ export const sessions = object(
     ),
   },
   { optional: true, onInvalid: { visibility: "self" } },
+);
+
+/** The tool for messages. */
+export const message = object(
+  "The tool `message`.",
+  {
+    crossContext: object(
+      "Whether the tool reaches other conversations than the one that it is used in. The agent's own setting replaces the one for all agents. Operators reach all unless a setting says otherwise; for people on channels only the agent's own setting counts, and without one they reach none.",
+      {
+        allowWithinProvider: boolean("Other conversations on the same channel.", { onInvalid: false }),
+        allowAcrossProviders: boolean("Conversations on other channels.", { onInvalid: false }),
+      },
+      { optional: true, onInvalid: { allowWithinProvider: false, allowAcrossProviders: false }, unserved: ["marker"] },
+    ),
+    actions: object(
+      "What the tool may do.",
+      {
+        allow: array(
+          "Only these actions: `send`, `reply`, `react`, `edit`, `delete` (also `unsend`), `poll`, `thread-create`.",
+          string("An action."),
+          { onInvalid: [] },
+        ),
+      },
+      { optional: true, onInvalid: { allow: [] } },
+    ),
+  },
+  { optional: true, unserved: ["broadcast"] },
 );
 
 /** Commands, and what else runs or changes something. */

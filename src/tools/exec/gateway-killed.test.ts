@@ -14,14 +14,16 @@ const PARENT = `
 import { createBuiltInTools } from ${url("../built-in.ts")};
 import { createToolExecutor } from ${url("../executor.ts")};
 import { noConversations } from ${url("../../../test/fakes/no-conversations.ts")};
+import { noMessages } from ${url("../../../test/fakes/no-messages.ts")};
+import { noNotes } from ${url("../../../test/fakes/no-notes.ts")};
 import { openGate } from ${url("../../../test/fakes/open-gate.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 const workspace = process.argv[1];
 const env = { PATH: process.env.PATH };
 const marker = "killed-gateway-" + process.pid;
-const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations });
+const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations, notes: noNotes, messages: noMessages });
 const executor = createToolExecutor({ tools, log: silentLog });
-const caller = { agentId: "main", sessionKey: "agent:main:main", runId: null, surface: "operator" };
+const caller = { agentId: "main", sessionKey: "agent:main:main", runId: null, surface: "operator", isPrivate: true };
 const context = { caller, workspace, outside: [], signal: new AbortController().signal, update() {}, log: silentLog };
 const exec = async (command, args = {}) => {
   const { isError, content } = await executor.run({ id: "1", name: "exec", args: { command, ...args } }, context);

@@ -1,11 +1,11 @@
 import type { AgentId, SessionKey } from "../../core/ids.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
-import { clip } from "../../core/text.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import { errorResult, quote, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
+import { onOneLine, toFoundLine, toLine, toTime, wordsOf } from "../shown-messages.ts";
 import { frameWebContent } from "../untrusted-content.ts";
-import { isVisible, visibilityFor, type Conversations, type SessionVisibility, type ShownMessage } from "./conversations.ts";
+import { isVisible, sessionFilter, visibilityFor, type Conversations, type SessionVisibility } from "../conversations.ts";
 
 export type SessionToolsOptions = {
   conversations: Conversations;
@@ -105,28 +105,18 @@ function showHistory(options: SessionToolsOptions, args: JsonObject, context: To
 function searchSessions(options: SessionToolsOptions, args: JsonObject, context: ToolContext): ToolResult {
   const { conversations, visibility } = options;
   const { caller } = context;
-  const words =
-    asString(args["query"])
-      .toLowerCase()
-      .match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
+  const words = wordsOf(asString(args["query"]));
   if (words.length === 0) return errorResult("Nothing was searched: the query has no words.");
   const found = args["sessionKey"] === undefined ? null : findSession(options, args, context);
   if (found !== null && "problem" in found) return errorResult(found.problem);
-  const seen = visibilityFor(caller, visibility());
-  const agents = new Map<string, AgentId | null>();
-  const isSearched = (key: SessionKey): boolean => {
-    if (found !== null) return key === found.key;
-    if (!agents.has(key)) agents.set(key, conversations.agentOf(key));
-    const agentId = agents.get(key) ?? null;
-    return agentId !== null && isVisible(seen, caller, { key, agentId });
-  };
+  const isSearched = found === null ? sessionFilter(conversations, caller, visibility()) : (key: SessionKey) => key === found.key;
   const hits = conversations.search(
     words.slice(0, TOOL_LIMITS.searchedWords),
     limitOf(args, { default: 10, most: TOOL_LIMITS.foundMessages }),
     isSearched,
   );
   if (hits.length === 0) return textResult(`No message has the words ${quote(words.join(" "))}.`);
-  const lines = hits.map((hit) => `${hit.sessionKey} | ${toLine({ ...hit, text: around(hit.text, words) })}`);
+  const lines = hits.map((hit) => toFoundLine(hit, words));
   return textResult(frameWebContent({ source: "Messages that were found", text: lines.join("\n") }));
 }
 
@@ -140,20 +130,4 @@ function lastFitting(lines: readonly string[]): readonly string[] {
     from--;
   }
   return lines.slice(from);
-}
-
-const toTime = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-const onOneLine = (text: string, chars: number): string => {
-  const line = text.replaceAll(/\s+/gu, " ").trim();
-  const short = clip(line, chars);
-  return short.length < line.length ? `${short}...` : line;
-};
-const toLine = ({ role, at, text }: ShownMessage): string => `${toTime(at)} | ${role}: ${onOneLine(text, TOOL_LIMITS.shownMessageChars)}`;
-
-/** The part of a text with the first word that is found in it. */
-function around(text: string, words: readonly string[]): string {
-  const lower = text.toLowerCase();
-  const at = Math.max(0, words.map((word) => lower.indexOf(word)).find((index) => index >= 0) ?? 0);
-  const from = Math.max(0, at - TOOL_LIMITS.foundTextChars / 4);
-  return `${from > 0 ? "..." : ""}${clip(text.slice(from).toWellFormed(), TOOL_LIMITS.foundTextChars)}`;
 }

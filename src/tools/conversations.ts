@@ -1,5 +1,5 @@
-import type { AgentId, SessionKey } from "../../core/ids.ts";
-import type { ToolCaller } from "../tool.ts";
+import type { AgentId, SessionKey } from "../core/ids.ts";
+import type { ToolCaller } from "./tool.ts";
 
 /** One session in a list. Times are milliseconds since 1970. */
 export type ListedSession = {
@@ -52,4 +52,19 @@ export function isVisible(
 ): boolean {
   if (visibility === "all") return true;
   return visibility === "agent" ? session.agentId === caller.agentId : session.key === caller.sessionKey;
+}
+
+/** Whether a caller may see messages of a session, for many sessions: the agent of each is looked up once. */
+export function sessionFilter(
+  conversations: Pick<Conversations, "agentOf">,
+  caller: Pick<ToolCaller, "agentId" | "sessionKey" | "surface">,
+  configured: SessionVisibility,
+): (key: SessionKey) => boolean {
+  const visibility = visibilityFor(caller, configured);
+  const agents = new Map<string, AgentId | null>();
+  return (key) => {
+    if (!agents.has(key)) agents.set(key, conversations.agentOf(key));
+    const agentId = agents.get(key) ?? null;
+    return agentId !== null && isVisible(visibility, caller, { key, agentId });
+  };
 }
