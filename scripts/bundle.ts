@@ -19,6 +19,7 @@ const ENTRIES = {
 /** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
   "web-worker": "src/tools/web/web-worker.ts",
+  "browser-driver": "src/tools/browser/driver/main.ts",
   "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
   "pi-shared-host": "src/agents/pi/child/host-main.ts",
 };
@@ -29,8 +30,8 @@ const START = ["src/cli/gateway-run.ts", "src/gateway/start-gateway.ts"];
 const COMMON = {
   cwd: root,
   platform: "node" as const,
-  // Pi runs as processes of its own, from its own bundle.
-  external: ["@earendil-works/pi-coding-agent", "undici"],
+  // Pi and the browser's driver run as processes of their own; playwright comes as a bundle.
+  external: ["@earendil-works/pi-coding-agent", "playwright-core", "undici"],
 } satisfies InputOptions;
 
 /**

@@ -24,6 +24,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   agents: "Agents",
   approval: "Questions about commands",
   audit: "What agents did",
+  browser: "The browser of agents",
   channels: "Channels and pairing",
   chat: "Conversations",
   commands: "Chat commands",

@@ -3,6 +3,7 @@ import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
 import { approvalsCommands } from "./approvals-commands.ts";
 import { auditCommands } from "./audit-commands.ts";
+import { browserCommands } from "./browser-commands.ts";
 import { channelsCommands } from "./channels-commands.ts";
 import { chatCommands } from "./chat-commands.ts";
 import { completionCommands } from "./completion-commands.ts";
@@ -40,6 +41,7 @@ const FAMILIES: readonly CommandFamily[] = [
   routeCommands,
   toolsCommands,
   memoryCommands,
+  browserCommands,
   auditCommands,
   sessionsCommands,
   deadLettersCommands,

@@ -47,6 +47,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkApprovals(client),
       checkSandbox(client),
       checkCommandPolicy(client),
+      checkBrowser(client),
       checkMcpServers(client),
     ]);
     return [
@@ -180,6 +181,19 @@ const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       title: `${plural(pendingApprovals, "command")} ${pendingApprovals === 1 ? "waits" : "wait"} for your answer`,
       why: "their turns do not go on without it; a question expires after 30 minutes.",
       fix: "openclaw approvals watch",
+    }),
+  ]);
+
+type BrowserAnswer = { available: boolean; /** The policy of tools denies it. */ isOff?: boolean; description?: string; reason?: string };
+
+/** Whether the browser of agents starts; the gateway tries it. */
+const checkBrowser = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<BrowserAnswer>(client, "browser.explain", {}, ({ available, isOff, description = "", reason = "" }) => [
+    findingUnless(available || isOff === true, "browser", isOff ? `the browser of agents is off: ${reason}` : description, {
+      severity: "warning",
+      title: "agents have no browser",
+      why: toSentence(reason),
+      fix: "openclaw browser doctor tries it again; browser.enabled false in the configuration does without it.",
     }),
   ]);
 

@@ -1,4 +1,5 @@
 import { agents, models, tools } from "./schema/agents.ts";
+import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
@@ -71,7 +72,6 @@ const UNSERVED_KEYS = [
   "diagnostics",
   "update",
   "telemetry",
-  "browser",
   "ui",
   "auth",
   "acp",
@@ -112,6 +112,7 @@ export const CONFIG = object(
     accessGroups,
     channels,
     tools,
+    browser,
     mcp,
     skills,
     logging,
@@ -154,4 +155,5 @@ export type McpServerConfig = McpConfig["servers"][string];
 type WebConfig = NonNullable<ToolPolicy["web"]>;
 export type WebFetchConfig = WebConfig["fetch"];
 export type WebSearchConfig = WebConfig["search"];
+export type BrowserConfig = NonNullable<Config["browser"]>;
 export type ResetRule = NonNullable<SessionConfig["resetByType"]["direct"]>;

@@ -145,6 +145,7 @@ export class AgentCatalog {
       shared: { key: "tools", policy: this.#config.tools },
       own: { key: `agents.entries.${agentId}.tools`, policy: this.#config.agents.entries[agentId]?.tools },
       room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
+      ...(this.#config.browser?.enabled === false && { off: { browser: "browser.enabled" } }),
     };
   }
 

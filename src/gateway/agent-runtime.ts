@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { toProviderTable, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
@@ -84,7 +85,9 @@ export function createTools(input: ToolsInput): ToolExecutor {
       config: () => running.config,
       variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
       mediaDir: mediaDirOf(paths),
+      browserDir: join(stateDir, "gateway", "browser"),
       gate: input.gate,
+      metrics: input.metrics,
       conversations: createConversations(input),
       notes: input.memory,
       messages: input.toolMessages,

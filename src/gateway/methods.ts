@@ -7,6 +7,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentsMethods } from "../methods/agents.ts";
+import { browserMethods } from "../methods/browser.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
 import { auditMethods } from "../methods/audit.ts";
 import { channelsMethods } from "../methods/channels.ts";
@@ -27,7 +28,7 @@ import { sendMethods, type SendDeps } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
-import { toolsMethods } from "../methods/tools.ts";
+import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { createVault } from "../store/vault.ts";
@@ -202,8 +203,13 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
+  const family = toolsDeps(deps);
+  return { ...toolsMethods(family), ...browserMethods(family) } satisfies MethodTable;
+}
+
+function toolsDeps(deps: MethodsDeps): ToolsDeps {
   const { running, allowlist, audit, sessions, skills, tools, mcp, keyValue, store, clock, log, chat } = deps;
-  return toolsMethods({
+  return {
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
     permitFor: (caller) => permitWithSkills(running, skills, caller),
@@ -219,7 +225,7 @@ function toolFamily(deps: MethodsDeps) {
     write: (change) => store.write(change),
     now: clock.now,
     log: log.child({ subsystem: "tools" }),
-  });
+  };
 }
 
 /** Devices, audit, logs, restart and the system. */

@@ -11,7 +11,7 @@ import {
 } from "@modelcontextprotocol/client";
 import { GatewayError } from "../core/errors.ts";
 import { secureEquals } from "../core/secure-compare.ts";
-import { isPublicAddress } from "../tools/web/public-address.ts";
+import { isPublicAddress } from "../tools/public-address.ts";
 import { guardedFetch } from "../tools/web/guarded-fetch.ts";
 import type { HttpFetch } from "./http-fetch.ts";
 import { MCP_LIMITS } from "./limits.ts";

@@ -125,7 +125,7 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
     const profiles = id === "message" ? ["messaging"] : id.startsWith("sessions_") ? ["coding", "messaging"] : ["coding"];
-    assert.deepEqual(defaultProfiles, profiles, id);
+    assert.deepEqual(defaultProfiles, id === "browser" ? [] : profiles, id);
   }
   await assert.rejects(() => call("tools.catalog", { agentId: "missing" }), /unknown agent id "missing"/);
 });
@@ -176,6 +176,7 @@ test("the explanation names the setting that decides, for operators, people and 
     write: "no: tools.deny",
     edit: "no: tools.deny",
     apply_patch: "no: tools.deny",
+    browser: byProfile.replace("yes", "no"),
   });
   assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });
@@ -223,7 +224,7 @@ test("a call by an operator runs in the agent's workspace, and refusals say whic
   assert.equal(readFileSync(join(workspace, "note.txt"), "utf8"), "hello");
   const renamed = await call("tools.invoke", { name: "bash", args: { command: "echo ran" } });
   assert.deepEqual([renamed["toolName"], renamed["output"]], ["exec", { content: [{ type: "text", text: "ran\n" }] }]);
-  const unknown = await call("tools.invoke", { name: "browser" });
+  const unknown = await call("tools.invoke", { name: "computer" });
   assert.equal((unknown["error"] as Answer)["code"], "unknown");
   const failed = await call("tools.invoke", { name: "read", args: { path: "missing" } });
   assertMatchesResultSchema("ToolsInvokeResult", failed);

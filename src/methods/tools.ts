@@ -82,8 +82,8 @@ export function toolsMethods(deps: ToolsDeps) {
       run: (params, caller) => {
         const { idempotencyKey } = params;
         return idempotencyKey === undefined
-          ? invoke(deps, params, caller)
-          : once(`${params.name} ${idempotencyKey}`, async () => toRepeatable(await invoke(deps, params, caller)));
+          ? invokeTool(deps, params, caller)
+          : once(`${params.name} ${idempotencyKey}`, async () => toRepeatable(await invokeTool(deps, params, caller)));
       },
     },
   } satisfies MethodTable;
@@ -232,7 +232,7 @@ type Invocation = {
 };
 
 /** Runs one tool as an operator's message in the session would. A refusal and a failure are answers, not errors of the request. */
-async function invoke(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
+export async function invokeTool(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
   const { args = {} } = params;
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);

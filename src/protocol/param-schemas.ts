@@ -40,6 +40,10 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     limit: { type: "integer", minimum: 1, maximum: 500 },
     cursor: boundedString(32),
   }),
+  "browser.explain": NO_PARAMS,
+  "browser.request": objectSchema({ action: boundedString(64), args: { type: "object" }, sessionKey, agentId: boundedString(128) }, [
+    "action",
+  ]),
   "channels.catalog": NO_PARAMS,
   "channels.verify": objectSchema({ channel: boundedString(64), accountId: boundedString(128), config: { type: "object" } }, ["channel"]),
   "chat.media": objectSchema(
@@ -246,6 +250,8 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "audit.details": "operator.admin",
+  "browser.explain": "operator.read",
+  "browser.request": "operator.admin",
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",
   "chat.media": "operator.read",

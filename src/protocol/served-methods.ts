@@ -16,6 +16,8 @@ export const SERVED_METHODS = [
   "audit.activity.list",
   "audit.details",
   "audit.list",
+  "browser.explain",
+  "browser.request",
   "channels.catalog",
   "channels.logout",
   "channels.pairing.approve",

@@ -408,6 +408,8 @@ const ADMINISTRATION = {
   "mcp.status": { served: ["name", "probe"] },
   "mcp.tools": { served: ["name"] },
   "sandbox.explain": { served: [] },
+  "browser.explain": { served: [] },
+  "browser.request": { served: ["action", "args", "sessionKey", "agentId"] },
   "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey", "tool"] },
   "tools.invoke": {
     served: ["name", "args", "sessionKey", "agentId", "idempotencyKey"],

@@ -1,8 +1,11 @@
 import { homedir } from "node:os";
+import { join } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { HoldDirectory } from "../core/held-directory.ts";
+import type { Metrics } from "../core/metrics.ts";
 import { createApplyPatchTool } from "./apply-patch/apply-patch.ts";
 import { BackgroundCommands } from "./background-commands.ts";
+import { createBrowserTool } from "./browser/browser.ts";
 import type { CommandGate } from "./command-gate.ts";
 import { createEditTool } from "./edit/edit.ts";
 import { createExecTool } from "./exec/exec.ts";
@@ -17,6 +20,7 @@ import type { ChannelMessages } from "./message/messages.ts";
 import { createMoreToolsTool, type MoreToolsOptions } from "./more-tools/more-tools.ts";
 import { createReadTool } from "./read/read.ts";
 import type { Config } from "../config/schema.ts";
+import { BROWSER_DEFAULTS } from "../config/schema/browser.ts";
 import type { Conversations, SessionVisibility } from "./conversations.ts";
 import { createMemoryTools } from "./memory/memory-tools.ts";
 import type { MemoryNotes } from "./memory/memory-notes.ts";
@@ -37,15 +41,18 @@ export type BuiltInToolOptions = {
   marker: string;
   /** A private directory for output that is longer than a result. */
   tempDir: string;
-  config: () => Pick<Config, "tools">;
+  config: () => Pick<Config, "tools" | "browser">;
   /** Variables that may have keys of search providers. */
   variables: (name: string) => string | undefined;
   /** The directory of received files, which messages name to agents. */
   mediaDir?: string;
   /** How directories are held; by default in the best way of the system. */
   hold?: HoldDirectory;
+  /** The directory of the browser's profiles; beside the output when it is not given. */
+  browserDir?: string;
   /** Decides about every command. */
   gate: CommandGate;
+  metrics?: Metrics;
   conversations: Conversations;
   notes: Pick<MemoryNotes, "search" | "read">;
   messages: ChannelMessages;
@@ -71,7 +78,19 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
   const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();
   const visibility = (): SessionVisibility => config().tools?.sessions?.visibility ?? "agent";
+  const browserTool = createBrowserTool({
+    config: () => config().browser ?? BROWSER_DEFAULTS,
+    directory: options.browserDir ?? join(tempDir, "browser"),
+    env,
+    marker: `${marker}-browser`,
+    files,
+    locks,
+    metrics: options.metrics,
+    clock,
+  });
+  // They are stopped in this order: the browser saves its cookies before what commands have left running is killed.
   const tools = [
+    browserTool,
     createReadTool(files),
     createLsTool(files),
     createFindTool(files),

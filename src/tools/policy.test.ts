@@ -16,7 +16,7 @@ const grantOf = (surface: Surface, policies: Policies): string => grantedTools(d
 const RECALL = "sessions_list sessions_history sessions_search memory_search memory_get";
 const CODING_TOOLS = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL}`;
 const CODING = `${CODING_TOOLS} mcp`;
-const ALL = `${CODING_TOOLS} message mcp`;
+const ALL = `${CODING_TOOLS} message mcp browser`;
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -42,7 +42,7 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
     "deny takes from the operator too",
     "operator",
     { shared: { deny: ["exec"] } },
-    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} message mcp`,
+    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} message mcp browser`,
   ],
   [
     "a switch takes a tool of the web away",
@@ -54,7 +54,7 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
   ["an empty list means none", "operator", { shared: { allow: [] } }, ""],
   ["alsoAllow adds to a profile", "operator", { shared: { profile: "minimal", alsoAllow: ["read"] } }, "read"],
   ["a deny of everything is everything", "operator", { shared: { deny: ["*"] } }, ""],
-  ["unknown names grant nothing", "channel", { own: { allow: ["browser", "__proto__"] } }, ""],
+  ["unknown names grant nothing", "channel", { own: { allow: ["computer", "__proto__"] } }, ""],
   ["a room without rules leaves what the agent grants", "channel", { own: { allow: ["read", "exec"] }, room: {} }, "read exec"],
   ["bash is another name of exec", "channel", { own: { allow: ["read", "Bash"] } }, "read exec"],
   ["what denies exec denies process", "operator", { shared: { allow: ["read", "exec", "process"] }, own: { deny: ["bash"] } }, "read"],
@@ -153,6 +153,14 @@ for (const [title, surface, policies, tool, rule] of RULES) {
     assert.equal(decisions.find((each) => each.tool === tool)!.rule, rule);
   });
 }
+
+test("a setting outside of the policies switches a tool off, and is named", () => {
+  const decisions = decideTools("operator", { ...layersOf({}), off: { browser: "browser.enabled" } });
+  assert.deepEqual(
+    decisions.filter(({ isGranted }) => !isGranted),
+    [{ tool: "browser", isGranted: false, rule: "browser.enabled" }],
+  );
+});
 
 const MCP_CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string, rule: string][] = [
   ["nothing", "operator", {}, "files__read files__write web__read", "operators have all tools that nothing denies"],

@@ -43,7 +43,13 @@ const expand = (names: readonly string[] | undefined): readonly ToolName[] =>
 export type PolicyLayer = { readonly key: string; readonly policy: ToolPolicy | undefined };
 
 /** Who decides about the tools of a turn: the policy for all agents, the agent's own, and on a channel the chat room's. */
-export type PolicyLayers = { readonly shared: PolicyLayer; readonly own: PolicyLayer; readonly room?: PolicyLayer | undefined };
+export type PolicyLayers = {
+  readonly shared: PolicyLayer;
+  readonly own: PolicyLayer;
+  readonly room?: PolicyLayer | undefined;
+  /** Tools that a setting outside of these policies switches off: tool -> its key. */
+  readonly off?: Readonly<Partial<Record<ToolName, string>>>;
+};
 
 /** `rule`: the configuration key that decided, or the default in words. */
 export type ToolDecision = { readonly tool: ToolName; readonly isGranted: boolean; readonly rule: string };
@@ -107,11 +113,14 @@ const deny = (rule: string): Verdict => ({ isGranted: false, rule });
 const grant = (rule: string): Verdict => ({ isGranted: true, rule });
 const profileRule = ({ key, policy }: PolicyLayer): string => `${key}.profile "${policy!.profile}"`;
 
-/** A tool of the web that is switched off. */
-const findSwitch = ({ shared }: PolicyLayers, tool: ToolName): Verdict | null =>
-  (tool === "web_fetch" || tool === "web_search") && !isWebToolEnabled(shared.policy ? { tools: shared.policy } : {}, tool)
+/** A tool that is switched off. */
+function findSwitch({ shared, off }: PolicyLayers, tool: ToolName): Verdict | null {
+  const key = off?.[tool];
+  if (key !== undefined) return deny(key);
+  return (tool === "web_fetch" || tool === "web_search") && !isWebToolEnabled(shared.policy ? { tools: shared.policy } : {}, tool)
     ? deny(WEB_TOOL_KEYS[tool])
     : null;
+}
 
 function findDenial({ shared, own, room }: PolicyLayers, { tool, isNamed, isDenied }: Subject): Verdict | null {
   if (tool === "apply_patch") {

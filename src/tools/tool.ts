@@ -12,6 +12,8 @@ export type ToolEffect =
   | "write"
   /** Reads what the web has, and tells it what is asked. */
   | "fetch"
+  /** Acts on the web as a person with a browser, and keeps what sites store. */
+  | "browse"
   /** Runs programs. */
   | "run"
   /** Shows earlier conversations, and what was noted. */
@@ -39,6 +41,7 @@ export const TOOL_SECTIONS = {
   memory: "Memory",
   messaging: "Messages",
   mcp: "MCP servers",
+  ui: "Browser",
 } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
@@ -65,6 +68,7 @@ export const TOOLS = {
   memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
+  browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;

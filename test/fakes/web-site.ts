@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener } from "node:h
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { guardedFetch, type GuardedFetch } from "../../src/tools/web/guarded-fetch.ts";
-import { isPublicAddress } from "../../src/tools/web/public-address.ts";
+import { isPublicAddress } from "../../src/tools/public-address.ts";
 
 export type WebSite = {
   /** `http://site.example:<port>` */

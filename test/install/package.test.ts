@@ -64,6 +64,7 @@ test(
       "dist/pi-shared-host.mjs",
       "dist/image-worker.js",
       "dist/web-worker.mjs",
+      "dist/browser-driver.mjs",
       "dist/channel.js",
       "dist/types/channels/sdk.d.ts",
       "dist/web/index.html",

@@ -1,3 +1,4 @@
+import { BROWSER_MUTANTS } from "./browser-mutants.ts";
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
@@ -43,6 +44,7 @@ const TOOLS = "src/tools/policy.test.ts";
  * `scripts/mutate-guards.ts` tries them in a copy of the sources.
  */
 export const MUTANTS: readonly Mutant[] = [
+  ...BROWSER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...EXEC_MUTANTS,
   {

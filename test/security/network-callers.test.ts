@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/mcp/http-fetch.ts": "MCP servers, at the addresses of the configuration, and redirects within their origin",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
+  "src/tools/browser/driver/egress-proxy.ts": "what the browsers of agents ask for, to addresses that it has checked",
   "src/tools/web/guarded-fetch.ts": "the guarded function itself",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
   "web/src/client.ts": "the page, to the host that served it",

@@ -125,15 +125,18 @@ test(
     const env = { PATH: process.env["PATH"], [MARKER_VARIABLE]: "family-1-old" };
     const stray = spawn("sleep", ["4731"], { env, detached: true, stdio: "ignore" });
     const other = spawn("sleep", ["4732"], { env: { ...env, [MARKER_VARIABLE]: "family-2-old" }, stdio: "ignore" });
+    const spared = spawn("sleep", ["4733"], { env: { ...env, [MARKER_VARIABLE]: "family-1-new-commands" }, stdio: "ignore" });
     const gone = new Promise((resolve) => stray.once("exit", (_code, signal) => resolve(signal)));
     await until(
       "they run",
-      () => [stray, other].every(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")),
+      () => [stray, other, spared].every(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")),
       5_000,
     );
-    assert.equal(await killMarkedProcesses("family-1-", silentLog), 1);
+    assert.equal(await killMarkedProcesses("family-1-", silentLog, "family-1-new"), 1);
     assert.equal(await gone, "SIGKILL");
-    assert.equal(other.exitCode, null);
-    other.kill();
+    for (const each of [other, spared]) {
+      assert.equal(each.exitCode ?? each.signalCode, null);
+      each.kill();
+    }
   },
 );

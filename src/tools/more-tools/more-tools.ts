@@ -31,7 +31,7 @@ export function createMoreToolsTool({ describe, listSource }: MoreToolsOptions):
   return {
     name: MORE_TOOLS,
     description:
-      "Finds further tools (past conversations, messages to people, notes, and others) by words, and calls one. First `query`: the answer has names and parameters. Then `name` and `arguments`.",
+      "Finds further tools (past conversations, a browser, messages to people, notes, and others) by words, and calls one. First `query`: the answer has names and parameters. Then `name` and `arguments`.",
     parameters: {
       type: "object",
       properties: {

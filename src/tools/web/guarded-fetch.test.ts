@@ -11,7 +11,7 @@ import { startHttpProxy } from "../../../test/fakes/http-proxy.ts";
 import { readProxySettings } from "../../core/proxy.ts";
 import { GatewayError } from "../../core/errors.ts";
 import { guardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
-import { isFetchableAddress, isPublicAddress } from "./public-address.ts";
+import { isFetchableAddress, isPublicAddress } from "../public-address.ts";
 
 const closers: (() => void)[] = [];
 after(() => closers.forEach((close) => close()));

@@ -7,7 +7,7 @@ import { abortable } from "../../core/async.ts";
 import { detailError, GatewayError, reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { bypassesProxy, proxyFor, readProxySettings, type ProxySettings } from "../../core/proxy.ts";
-import { isFetchableAddress } from "./public-address.ts";
+import { isFetchableAddress } from "../public-address.ts";
 
 export type FetchedContent = {
   bytes: Uint8Array;

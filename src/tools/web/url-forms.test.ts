@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { after, before, test } from "node:test";
 import { GatewayError } from "../../core/errors.ts";
 import { guardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
-import { isFetchableAddress } from "./public-address.ts";
+import { isFetchableAddress } from "../public-address.ts";
 
 /** Addresses that no form of a URL may reach. The first one is of this machine, and a server that counts connections listens on it. */
 const PRIVATE = ["127.0.0.2", "10.0.0.7", "169.254.169.254", "192.168.1.1", "172.16.5.4", "100.64.0.1", "0.0.0.0"] as const;

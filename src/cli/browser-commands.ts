@@ -1,0 +1,134 @@
+import type { CliArgument, CliCommand, CliFlag, CommandFamily } from "./command.ts";
+import { AGENT } from "./shared-flags.ts";
+
+const SESSION: CliFlag = {
+  name: "session-key",
+  value: "key",
+  valueKind: "session",
+  help: "Conversation whose tabs are meant (default: the main one).",
+};
+const TAB: CliFlag = { name: "tab", value: "id", help: "Tab such as t1 (default: the current one)." };
+const OUT: CliFlag = { name: "out", value: "file", help: "File in the workspace (default: a free name in downloads/)." };
+
+const arg = (name: string, more: Partial<CliArgument> = {}): CliArgument => ({ name, required: true, ...more });
+const REF = arg("ref");
+
+type Part = {
+  name: string;
+  summary: string;
+  args?: readonly CliArgument[];
+  flags?: readonly CliFlag[];
+  example?: string;
+  notes?: readonly string[];
+};
+
+/** The commands, each of which is one action of the tool `browser` or one kind of its action `act`. */
+const PARTS: readonly Part[] = [
+  { name: "status", summary: "Show which browser agents use, and whether it runs." },
+  { name: "doctor", summary: "Start the browser to see whether it works." },
+  { name: "start", summary: "Start the browser of an agent." },
+  { name: "stop", summary: "Stop the browser of an agent; what sites have stored stays." },
+  { name: "tabs", summary: "List the tabs of a conversation." },
+  { name: "open", summary: "Open a page in a new tab.", args: [arg("url")], example: "https://example.org" },
+  { name: "navigate", summary: "Open a page in a tab.", args: [arg("url")], flags: [TAB], example: "https://example.org" },
+  { name: "focus", summary: "Make a tab the current one.", args: [arg("tab")], example: "t1" },
+  { name: "close", summary: "Close a tab.", args: [arg("tab", { required: false })], example: "t1" },
+  {
+    name: "snapshot",
+    summary: "Show what a page has, with refs of its elements.",
+    flags: [
+      TAB,
+      { name: "compact", help: "Only what can be acted on." },
+      { name: "offset", value: "n", range: [0, 100_000_000], help: "Read on from this character." },
+    ],
+    notes: ["The refs are valid until the next snapshot, and as long as the element is in the page."],
+  },
+  {
+    name: "screenshot",
+    summary: "Save a picture of a page in the current directory.",
+    args: [arg("file", { required: false })],
+    flags: [TAB, { name: "full-page", help: "The whole page." }, { name: "ref", value: "ref", help: "Only this element." }],
+    example: "page.png",
+  },
+  { name: "click", summary: "Click an element.", args: [REF], flags: [TAB], example: "e12" },
+  {
+    name: "type",
+    summary: "Type into a field.",
+    args: [REF, arg("text")],
+    flags: [TAB, { name: "submit", help: "Press Enter after it." }],
+    example: 'e12 "hello"',
+  },
+  {
+    name: "fill",
+    summary: "Fill several fields of a form.",
+    args: [arg("field", { variadic: true })],
+    flags: [TAB],
+    example: "e12=Ada e13=true",
+    notes: ["A field is ref=value, such as e12=Ada. Checkboxes take true and false."],
+  },
+  { name: "press", summary: "Press a key.", args: [arg("key")], flags: [TAB], example: "Enter" },
+  { name: "hover", summary: "Move the pointer over an element.", args: [REF], flags: [TAB], example: "e12" },
+  {
+    name: "select",
+    summary: "Choose options of a list.",
+    args: [REF, arg("value", { variadic: true })],
+    flags: [TAB],
+    example: "e12 large",
+  },
+  { name: "drag", summary: "Drag one element to another.", args: [arg("from"), arg("to")], flags: [TAB], example: "e12 e13" },
+  {
+    name: "upload",
+    summary: "Choose files of the workspace in a page.",
+    args: [REF, arg("file", { variadic: true })],
+    flags: [TAB],
+    example: "e12 paper.pdf",
+  },
+  {
+    name: "download",
+    summary: "Save a download in the workspace.",
+    args: [arg("ref", { required: false })],
+    flags: [TAB, OUT],
+    example: "e12",
+  },
+  { name: "pdf", summary: "Save a page as PDF in the workspace.", flags: [TAB, OUT] },
+  {
+    name: "dialog",
+    summary: "Answer the dialog of a page, or the next one.",
+    args: [arg("answer", { choices: ["accept", "dismiss"] })],
+    flags: [TAB, { name: "text", value: "text", help: "What is typed into it." }],
+    example: "accept",
+  },
+  { name: "wait", summary: "Wait until a page has a text.", args: [arg("text")], flags: [TAB], example: '"Thank you"' },
+  {
+    name: "evaluate",
+    summary: "Run JavaScript in a page.",
+    args: [arg("code")],
+    flags: [TAB],
+    example: "document.title",
+    notes: ["It needs browser.evaluateEnabled in the configuration."],
+  },
+  { name: "console", summary: "Show the console of a page.", flags: [TAB] },
+  { name: "errors", summary: "Show the errors of a page.", flags: [TAB] },
+  {
+    name: "requests",
+    summary: "Show the requests of a page.",
+    flags: [TAB, { name: "filter", value: "text", help: "Only lines with this text." }],
+  },
+];
+
+const toCommand = ({ name, summary, args, flags = [], example, notes }: Part, index: number): CliCommand => ({
+  path: ["browser", name],
+  ...(index === 0 && { group: "See", isDefault: true }),
+  summary,
+  ...(args && { args }),
+  flags: [...flags, SESSION, AGENT],
+  usesGateway: true,
+  examples: [`openclaw browser ${name}${example === undefined ? "" : ` ${example}`}`],
+  ...(notes && { notes }),
+  load: async () => (await import("./browser.ts")).browserAction(name),
+});
+
+export const browserCommands: CommandFamily = {
+  summary: "The browser that agents use: look at it, and act in it yourself.",
+  commands: PARTS.map(toCommand),
+};

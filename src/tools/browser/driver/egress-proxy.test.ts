@@ -1,0 +1,146 @@
+// Group: wire
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { test, type TestContext } from "node:test";
+import { localSite } from "../../../../test/fakes/browser-host.ts";
+import { checkedAddresses, isListed } from "./egress-policy.ts";
+import { EgressProxy } from "./egress-proxy.ts";
+
+const PUBLIC = "93.184.215.14";
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  "public.example": [PUBLIC],
+  "inside.example": ["10.0.0.7"],
+  "mixed.example": [PUBLIC, "127.0.0.1"],
+  "mapped.example": ["::ffff:127.0.0.1"],
+  "site.example": ["127.0.0.1"],
+  "none.example": [],
+};
+const resolve = async (host: string): Promise<readonly string[]> => {
+  const found = NAMES[host];
+  if (!found) throw new Error(`there is no ${host}`);
+  return found;
+};
+
+async function proxyFor(t: TestContext): Promise<{ proxy: EgressProxy; port: number; authorization: string }> {
+  const proxy = new EgressProxy({ resolve });
+  t.after(() => proxy.close());
+  const { username, password } = proxy.credential;
+  return { proxy, port: await proxy.listen(), authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
+}
+
+function get(port: number, path: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
+  return new Promise((done, reject) => {
+    const asked = request({ host: "127.0.0.1", port, path, headers }, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      response.on("end", () => done({ status: response.statusCode ?? 0, text }));
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
+
+/** The first line of the answer to a CONNECT, with the socket. */
+function tunnel(port: number, authority: string, authorization?: string): Promise<{ line: string; socket: Socket }> {
+  return new Promise((done) => {
+    const socket = connect(port, "127.0.0.1");
+    const credential = authorization === undefined ? "" : `Proxy-Authorization: ${authorization}\r\n`;
+    socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credential}\r\n`);
+    socket.once("data", (chunk: Buffer) => done({ line: chunk.toString().split("\r\n", 1)[0]!, socket }));
+  });
+}
+
+const settings = { allowPrivateNetwork: false, allowedHostnames: ["site.example"] };
+
+test("names and addresses that are not public are refused, whatever form they have", async () => {
+  const refused = async (host: string): Promise<void> => {
+    await assert.rejects(checkedAddresses(host, settings, resolve), /not on the public internet|cannot|no address|there is no/, host);
+  };
+  for (const host of ["inside.example", "mixed.example", "mapped.example", "none.example", "127.0.0.1", "[::1]", "::1", "0.0.0.0"])
+    await refused(host);
+  for (const host of ["169.254.169.254", "[fd00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "192.168.1.1", "100.64.0.1"])
+    await refused(host);
+  assert.deepEqual(await checkedAddresses("PUBLIC.example.", settings, resolve), [PUBLIC]);
+  assert.deepEqual(await checkedAddresses("site.example", settings, resolve), ["127.0.0.1"]);
+  assert.deepEqual(await checkedAddresses("inside.example", { ...settings, allowPrivateNetwork: true }, resolve), ["10.0.0.7"]);
+  await assert.rejects(checkedAddresses("content-autofill.googleapis.com", settings, resolve), /asks it for itself/);
+});
+
+test("the forms of addresses that only the system's resolver reads are refused as well", async () => {
+  for (const host of ["2130706433", "0x7f000001", "017700000001", "127.1", "0", "localhost"])
+    await assert.rejects(checkedAddresses(host, settings), /not on the public internet|ENOTFOUND|EAI_AGAIN/, host);
+});
+
+test("a list of hosts has names, and all names below one", () => {
+  assert.ok(isListed("a.example", ["A.example."]));
+  assert.ok(isListed("x.y.example", ["*.y.example"]));
+  assert.ok(!isListed("y.example", ["*.y.example"]));
+  assert.ok(!isListed("evily.example", ["*.y.example", "y.exampl"]));
+});
+
+test("without the credential nothing is forwarded", async (t) => {
+  const { proxy, port } = await proxyFor(t);
+  proxy.configure({ allowPrivateNetwork: true, allowedHostnames: [] });
+  const site = await localSite((_request, response) => void response.end("inside"));
+  t.after(site.close);
+  assert.equal((await get(port, `${site.origin}/`)).status, 407);
+  assert.equal((await get(port, `${site.origin}/`, { "proxy-authorization": "Basic d3Jvbmc6d3Jvbmc=" })).status, 407);
+  const { line, socket } = await tunnel(port, `127.0.0.1:${site.port}`);
+  assert.match(line, / 407 /);
+  socket.destroy();
+  assert.deepEqual(site.requests, []);
+});
+
+test("a request goes to the address that was checked, without the headers for the proxy", async (t) => {
+  const { proxy, port, authorization } = await proxyFor(t);
+  proxy.configure(settings);
+  let seen: Record<string, unknown> = {};
+  const site = await localSite((request, response) => {
+    seen = request.headers;
+    response.setHeader("connection", "close");
+    response.end("hello");
+  });
+  t.after(site.close);
+  const headers = { "proxy-authorization": authorization, "proxy-connection": "keep-alive", cookie: "a=1" };
+  assert.deepEqual(await get(port, `http://site.example:${site.port}/x?y=1`, headers), { status: 200, text: "hello" });
+  assert.deepEqual(site.requests, ["GET /x?y=1"]);
+  assert.equal(seen["host"], `site.example:${site.port}`);
+  assert.equal(seen["cookie"], "a=1");
+  assert.equal(seen["proxy-authorization"], undefined);
+  const refused = await get(port, `http://127.0.0.1:${site.port}/`, headers);
+  assert.deepEqual(refused, { status: 403, text: "127.0.0.1 was not opened: it is not on the public internet." });
+  assert.equal(proxy.takeRefusal("127.0.0.1"), "it is not on the public internet");
+  assert.equal((await get(port, "http://absent.example/", headers)).status, 502);
+  assert.equal((await get(port, "/", headers)).status, 400);
+});
+
+test("a tunnel carries bytes both ways, and ends with either side", async (t) => {
+  const { proxy, port, authorization } = await proxyFor(t);
+  proxy.configure(settings);
+  const server = createServer(
+    (socket) => void socket.on("data", (chunk) => void (socket.write(chunk), String(chunk) === "end" && socket.end())),
+  );
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  t.after(() => server.close());
+  const authority = `site.example:${(server.address() as AddressInfo).port}`;
+  const { line, socket } = await tunnel(port, authority, authorization);
+  assert.match(line, / 200 /);
+  const closed = new Promise((done) => socket.once("close", done));
+  socket.write("ping");
+  assert.equal(await new Promise((done) => socket.once("data", (chunk) => done(String(chunk)))), "ping");
+  socket.write("end");
+  await closed;
+  for (const [target, status] of [
+    [`127.0.0.1:${(server.address() as AddressInfo).port}`, 403],
+    ["site.example:0", 400],
+    ["site.example", 400],
+    ["a@b:80", 400],
+    ["mixed.example:443", 403],
+    ["absent.example:443", 502],
+  ] as const) {
+    const { line: answer, socket: other } = await tunnel(port, target, authorization);
+    assert.match(answer, new RegExp(` ${status} `), target);
+    other.destroy();
+  }
+});

@@ -1,0 +1,196 @@
+import { randomBytes } from "node:crypto";
+import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect, isIP, type AddressInfo, type Socket } from "node:net";
+import { pipeline, type Duplex } from "node:stream";
+import { secureEquals } from "../../../core/secure-compare.ts";
+import { BROWSER_LIMITS } from "../limits.ts";
+import { checkedAddresses, RefusedError, type EgressSettings, type Resolve } from "./egress-policy.ts";
+
+const USER = "browser";
+/** A page that only the proxy has: by it, a browser gets the credential, and shows that it uses the proxy. */
+const OWN_ORIGIN = "http://egress.invalid";
+/** Headers that are for this connection only. */
+const HOP_HEADERS = new Set(
+  "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split(" "),
+);
+
+type Target = { host: string; port: number };
+
+/**
+ * The only way of the browsers to the network: they are started with it as their proxy, and resolve no names themselves. Each name is
+ * resolved here, all its addresses must be allowed, and the connection uses these addresses. Other programs cannot use the proxy: it asks
+ * for a random password.
+ */
+export class EgressProxy {
+  readonly credential = { username: USER, password: randomBytes(24).toString("base64url") };
+  readonly #server: Server;
+  readonly #resolve: Resolve | undefined;
+  readonly #tunnels = new Set<Duplex>();
+  readonly #refusals = new Map<string, string>();
+  #settings: EgressSettings = { allowPrivateNetwork: false, allowedHostnames: [] };
+
+  constructor({ resolve }: { resolve?: Resolve } = {}) {
+    this.#resolve = resolve;
+    this.#server = createServer((request, response) => void this.#forward(request, response));
+    this.#server.maxConnections = BROWSER_LIMITS.connections;
+    this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#tunnel(request, socket, head));
+    this.#server.on("clientError", (_err, socket) => socket.destroy());
+  }
+
+  /** The page that shows whether the proxy is used. */
+  get ownUrl(): string {
+    return `${OWN_ORIGIN}/`;
+  }
+
+  /** Resolves to the port. */
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve, reject) => this.#server.once("error", reject).listen(0, "127.0.0.1", resolve));
+    this.#server.unref();
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** What connections from now on may reach; those that may no longer be are not cut. */
+  configure(settings: EgressSettings): void {
+    this.#settings = settings;
+  }
+
+  /** Why a host was refused last, once; null when it was not. */
+  takeRefusal(host: string): string | null {
+    const reason = this.#refusals.get(host) ?? null;
+    this.#refusals.delete(host);
+    return reason;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    for (const socket of this.#tunnels) socket.destroy();
+  }
+
+  #isAuthorized({ headers }: IncomingMessage): boolean {
+    const { username, password } = this.credential;
+    const expected = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+    return secureEquals(headers["proxy-authorization"] ?? "", expected);
+  }
+
+  async #addressesOf({ host }: Target): Promise<readonly string[]> {
+    try {
+      return await checkedAddresses(host, this.#settings, this.#resolve);
+    } catch (err) {
+      if (err instanceof RefusedError) this.#noteRefusal(host, err.message);
+      throw err;
+    }
+  }
+
+  #noteRefusal(host: string, reason: string): void {
+    this.#refusals.delete(host);
+    this.#refusals.set(host, reason);
+    if (this.#refusals.size > BROWSER_LIMITS.refusals) this.#refusals.delete(this.#refusals.keys().next().value!);
+  }
+
+  /** TLS and WebSockets: bytes both ways, as fast as the slower side reads. */
+  async #tunnel(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    client.on("error", () => client.destroy());
+    if (!this.#isAuthorized(request)) return void client.end(`HTTP/1.1 407 Proxy Authentication Required\r\n${CHALLENGE}\r\n\r\n`);
+    const target = parseAuthority(request.url ?? "");
+    if (target === null) return void client.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    try {
+      const site = await openSocket(await this.#addressesOf(target), target.port);
+      for (const socket of [client, site]) {
+        this.#tunnels.add(socket);
+        socket.once("close", () => this.#tunnels.delete(socket));
+      }
+      (client as Socket).setTimeout(BROWSER_LIMITS.silentMs, () => client.destroy());
+      client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      site.write(head);
+      // The end of either side ends the other.
+      pipeline(client, site, () => site.destroy());
+      pipeline(site, client, () => client.destroy());
+    } catch (err) {
+      client.end(`HTTP/1.1 ${err instanceof RefusedError ? "403 Forbidden" : "502 Bad Gateway"}\r\nConnection: close\r\n\r\n`);
+    }
+  }
+
+  /** Plain HTTP. */
+  async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!this.#isAuthorized(request)) {
+      response.writeHead(407, { "proxy-authenticate": 'Basic realm="browser"' }).end();
+      return;
+    }
+    const url = URL.parse(request.url ?? "");
+    if (url === null || url.protocol !== "http:") return void response.writeHead(400).end();
+    if (url.origin === OWN_ORIGIN) return void response.writeHead(url.pathname === "/" ? 200 : 404, { "content-type": "text/html" }).end();
+    try {
+      const target = { host: hostOf(url), port: Number(url.port || 80) };
+      await this.#answer({ request, response, url, target, addresses: await this.#addressesOf(target) });
+    } catch (err) {
+      if (response.headersSent) return void response.destroy();
+      const reason = err instanceof RefusedError ? err.message : "it cannot be reached";
+      response
+        .writeHead(err instanceof RefusedError ? 403 : 502, { "content-type": "text/plain" })
+        .end(`${hostOf(url)} was not opened: ${reason}.`);
+    }
+  }
+
+  #answer({ request, response, url, target, addresses }: Forwarding): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const outgoing = openRequest({
+        method: request.method,
+        path: url.pathname + url.search,
+        headers: { ...endToEnd(request.headers), host: url.host },
+        createConnection: () => connectTo(addresses, target.port),
+        timeout: BROWSER_LIMITS.silentMs,
+      });
+      outgoing.on("timeout", () => outgoing.destroy());
+      outgoing.on("error", reject);
+      outgoing.on("response", (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.headers));
+        pipeline(answer, response, () => resolve());
+      });
+      response.once("close", () => outgoing.destroy());
+      pipeline(request, outgoing, (err) => void (err && reject(err)));
+    });
+  }
+}
+
+type Forwarding = { request: IncomingMessage; response: ServerResponse; url: URL; target: Target; addresses: readonly string[] };
+
+const CHALLENGE = 'Proxy-Authenticate: Basic realm="browser"\r\nConnection: close';
+
+const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
+
+/** The host and port of a CONNECT; null for what is none. */
+function parseAuthority(text: string): Target | null {
+  const [, ipv6, name, port] = /^(?:\[([0-9a-f:.%]{2,60})\]|([^\s:/@[\]]{1,255})):(\d{1,5})$/i.exec(text) ?? [];
+  const number = Number(port);
+  return port === undefined || number < 1 || number > 65_535 ? null : { host: (ipv6 ?? name)!, port: number };
+}
+
+const endToEnd = (headers: IncomingMessage["headers"]): IncomingMessage["headers"] =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_HEADERS.has(name)));
+
+/** A connection to the first of the addresses that answers. They are not resolved again. */
+function connectTo(addresses: readonly string[], port: number): Socket {
+  const all = addresses.map((address) => ({ address, family: isIP(address) }));
+  const socket = connect({
+    host: "checked.invalid",
+    port,
+    autoSelectFamily: true,
+    lookup: (_host, { all: wantsAll }, done) => {
+      if (wantsAll) (done as unknown as (err: null, found: typeof all) => void)(null, all);
+      else done(null, all[0]!.address, all[0]!.family);
+    },
+  });
+  const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), BROWSER_LIMITS.connectMs);
+  for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(timer));
+  return socket;
+}
+
+function openSocket(addresses: readonly string[], port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTo(addresses, port);
+    // A connection may also fail after it was made; its other side is closed with it.
+    socket.on("error", reject);
+    socket.once("connect", () => resolve(socket));
+  });
+}

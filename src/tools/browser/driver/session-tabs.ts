@@ -1,0 +1,64 @@
+import type { Page } from "playwright-core";
+import { NO_TAB } from "../idle.ts";
+import { BROWSER_LIMITS } from "../limits.ts";
+import { ActionProblem } from "./problem.ts";
+import { Tab } from "./tab.ts";
+
+/** The tabs of one session, in the browser of its agent. Nothing else reaches them. */
+export class SessionTabs {
+  readonly agent: string;
+  readonly #tabs: Tab[] = [];
+  #current: Tab | null = null;
+  #nextId = 1;
+
+  constructor(agent: string) {
+    this.agent = agent;
+  }
+
+  get all(): readonly Tab[] {
+    return this.#tabs;
+  }
+
+  get current(): Tab | null {
+    return this.#current;
+  }
+
+  get isFull(): boolean {
+    return this.#tabs.length >= BROWSER_LIMITS.sessionTabs;
+  }
+
+  owns(page: Page): boolean {
+    return this.#tabs.some((tab) => tab.page === page);
+  }
+
+  /** Adds a page, which becomes the current tab. */
+  add(page: Page): Tab {
+    const tab = new Tab(`t${this.#nextId++}`, page);
+    this.#tabs.push(tab);
+    this.#current = tab;
+    page.once("close", () => this.#forget(tab));
+    return tab;
+  }
+
+  /** The tab with an id, or the current one. */
+  find(id: string | undefined): Tab {
+    const tab = id === undefined ? this.#current : this.#tabs.find((each) => each.id === id);
+    if (tab) return tab;
+    if (id === undefined) throw new ActionProblem(NO_TAB.code, NO_TAB.message);
+    const ids = this.#tabs.map((each) => each.id).join(", ");
+    throw new ActionProblem("no_tab", `This conversation has no tab ${JSON.stringify(id.slice(0, 40))}. Its tabs: ${ids || "none"}.`);
+  }
+
+  focus(tab: Tab): void {
+    this.#current = tab;
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all(this.#tabs.map(({ page }) => page.close()));
+  }
+
+  #forget(tab: Tab): void {
+    this.#tabs.splice(this.#tabs.indexOf(tab), 1);
+    if (this.#current === tab) this.#current = this.#tabs.at(-1) ?? null;
+  }
+}

@@ -1,0 +1,87 @@
+import type { Duplex } from "node:stream";
+import { BROWSER_LIMITS } from "./limits.ts";
+
+/** Bytes in front of a record that say how long it is. */
+const HEADER_BYTES = 4;
+
+/** The descriptor of the driver by which it talks to the gateway. */
+export const DRIVER_DESCRIPTOR = 3;
+
+/** What holds for the browsers, from the configuration. */
+export type BrowserSettings = {
+  executable: string;
+  headless: boolean;
+  /** Chromium runs without its own sandbox. */
+  noSandbox: boolean;
+  evaluateEnabled: boolean;
+  allowPrivateNetwork: boolean;
+  allowedHostnames: readonly string[];
+};
+
+/** One action for a session. */
+export type DriverRequest = {
+  id: number;
+  agent: string;
+  session: string;
+  /** Absolute path of the directory of the agent's browser. */
+  directory: string;
+  action: string;
+  args: Readonly<Record<string, unknown>>;
+  settings: BrowserSettings;
+};
+export type DriverInput = DriverRequest | { cancel: number } | { endSession: string };
+
+/** Text of a page, which is never to be obeyed. */
+export type PageContent = { url: string; text: string };
+
+/** What an action gave. `text` and `notes` are the driver's own words; nothing of them is from a page. */
+export type DriverAnswer = {
+  text: string;
+  content?: PageContent;
+  notes?: readonly string[];
+  image?: { mimeType: string; data: string };
+  /** A file of the driver that the gateway moves to the workspace. */
+  file?: { path: string; name: string };
+  /** For programs. */
+  data?: unknown;
+};
+
+/** Why an action gave nothing. `code` is for programs. */
+export type DriverProblem = { code: string; message: string; content?: PageContent };
+export type DriverOutput = { id: number; tabs: number; browsers: number } & ({ answer: DriverAnswer } | { problem: DriverProblem });
+
+/** A record as it is sent. */
+export function encodeRecord(record: DriverInput | DriverOutput): Buffer {
+  const body = Buffer.from(JSON.stringify(record));
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  header.writeUInt32BE(body.length);
+  return Buffer.concat([header, body]);
+}
+
+/** Calls `onRecord` with each record; destroys the stream when one is longer than the limit. */
+export function readRecords(stream: Duplex, onRecord: (record: unknown) => void): void {
+  let chunks: Buffer[] = [];
+  let size = 0;
+  let wanted = HEADER_BYTES;
+  let isHeader = true;
+  const take = (): Buffer => {
+    const all = Buffer.concat(chunks);
+    chunks = [all.subarray(wanted)];
+    size -= wanted;
+    return all.subarray(0, wanted);
+  };
+  stream.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    size += chunk.length;
+    while (size >= wanted) {
+      const bytes = take();
+      if (isHeader) wanted = bytes.readUInt32BE();
+      else {
+        wanted = HEADER_BYTES;
+        onRecord(JSON.parse(bytes.toString()));
+      }
+      isHeader = !isHeader;
+      if (wanted > BROWSER_LIMITS.recordBytes) return void stream.destroy(new Error("a record is too long"));
+    }
+  });
+}

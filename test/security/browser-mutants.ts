@@ -1,0 +1,67 @@
+import type { Mutant } from "./mutant.ts";
+
+const PROXY = "src/tools/browser/driver/egress-proxy.test.ts";
+const BROWSER = "src/tools/browser/browser.test.ts";
+
+/** Guards of the browser of agents. */
+export const BROWSER_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 8,
+    breaks: "every address of a host that a page names is public",
+    file: "src/tools/browser/driver/egress-policy.ts",
+    text: "addresses.every((each) => isFetchableAddress(each))",
+    broken: "addresses.some((each) => isFetchableAddress(each))",
+    tests: [PROXY],
+  },
+  {
+    invariant: 8,
+    breaks: "the browser is connected to the checked addresses",
+    file: "src/tools/browser/driver/egress-proxy.ts",
+    text: "const all = addresses.map((address) => ({ address, family: isIP(address) }));",
+    broken: 'const all = addresses.map(() => ({ address: "127.0.0.2", family: 4 }));',
+    tests: [PROXY],
+  },
+  {
+    invariant: 3,
+    breaks: "the proxy of the browsers serves no other program",
+    file: "src/tools/browser/driver/egress-proxy.ts",
+    text: 'return secureEquals(headers["proxy-authorization"] ?? "", expected);',
+    broken: 'return headers["proxy-authorization"] !== expected || expected !== "";',
+    tests: [PROXY],
+  },
+  {
+    invariant: 8,
+    breaks: "the name of a download is not a path",
+    file: "src/tools/browser/browser-files.ts",
+    text: 'const last = name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\\\")) + 1);',
+    broken: "const last = name;",
+    tests: ["src/tools/browser/browser-parts.test.ts"],
+  },
+  {
+    invariant: 11,
+    breaks: "who may not write saves no download",
+    file: "src/tools/browser/browser.ts",
+    text: "!context.caller.tools.includes(needed)",
+    broken: 'needed === "exec"',
+    tests: [BROWSER],
+    title: "downloads are saved in the workspace under safe names",
+  },
+  {
+    invariant: 7,
+    breaks: "a session has its own tabs only",
+    file: "src/tools/browser/driver/browsers.ts",
+    text: "let session = this.#sessions.get(key);",
+    broken: "let session = [...this.#sessions.values()][0];",
+    tests: [BROWSER],
+    title: "sessions neither see nor reach the tabs of others",
+  },
+  {
+    invariant: 13,
+    breaks: "a model runs no script of its own in a page unless the configuration says so",
+    file: "src/tools/browser/driver/act.ts",
+    text: "if (!request.settings.evaluateEnabled)",
+    broken: "if (request.settings.evaluateEnabled === undefined)",
+    tests: [BROWSER],
+    title: "a dialog is shown, holds the page up, and is answered",
+  },
+];

@@ -1,0 +1,106 @@
+// The browser of agents in the real process: a model and the command line use the same tabs, and a kill leaves nothing.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { localSite, noBrowser, refOf } from "../fakes/browser-host.ts";
+import { startModelServer, type ModelServer } from "../model-server.ts";
+import { openclaw, openclawJson } from "./cli.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
+
+const home = newHome();
+const session = "agent:main:main";
+let model: ModelServer;
+let site: Awaited<ReturnType<typeof localSite>>;
+let gateway: GatewayUnderTest;
+
+before(async () => {
+  model = await startModelServer();
+  site = await localSite((request, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(
+      `<title>t</title><h1>Page ${request.url}</h1><input aria-label="Name"><button onclick="document.title='x'">Press</button>`,
+    );
+  });
+  const config = { ...modelConfig(model.url), browser: { ssrfPolicy: { allowedHostnames: ["127.0.0.1"] } } };
+  gateway = await startGateway({ home, config });
+});
+
+after(async () => {
+  await gateway.kill();
+  await model.close();
+  site.close();
+  dropHome(home);
+});
+
+const browserProcesses = (): string[] =>
+  readdirSync("/proc").filter((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, "latin1").includes(join(stateDir(home), "gateway", "browser"));
+    } catch {
+      return false;
+    }
+  });
+
+async function ask(message: string): Promise<string> {
+  const client = await gateway.connect();
+  try {
+    const { runId } = await client.request<{ runId: string }>("chat.send", { sessionKey: session, message, idempotencyKey: message });
+    await client.request("agent.wait", { runId, timeoutMs: 60_000 });
+    return JSON.stringify(await client.request("chat.history", { sessionKey: session }));
+  } finally {
+    await client.close();
+  }
+}
+
+test("openclaw browser doctor starts the browser and says how; so does openclaw doctor", { skip: noBrowser }, async () => {
+  const doctor = await openclaw(home, "browser", "doctor");
+  assert.equal(doctor.stderr, "");
+  assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window and with/);
+  await until("the end of the trial", () => browserProcesses().length === 0);
+  const { findings } = await openclawJson<{ findings: { check: string; severity: string }[] }>(home, "doctor");
+  assert.equal(findings.find(({ check }) => check === "browser")?.severity, "ok");
+});
+
+test("a model opens a page, and the command line sees and acts in its tab", { skip: noBrowser }, async () => {
+  const history = await ask(`tool:more_tools:{"name":"browser","arguments":{"action":"open","targetUrl":"${site.origin}/first"}}`);
+  assert.match(history, /heading \\+"Page \/first/);
+  assert.match((await openclaw(home, "browser", "tabs")).stdout, /^> t1 \(current\) http:\/\/127\.0\.0\.1:\d+\/first$/m);
+  const page = (await openclaw(home, "browser", "snapshot", "--compact")).stdout;
+  assert.equal((await openclaw(home, "browser", "type", refOf(page, "Name"), "Ada")).stdout, "Typed.\n");
+  assert.equal((await openclaw(home, "browser", "click", refOf(page, "Press"))).stdout, "Clicked.\n");
+  assert.match((await openclaw(home, "browser", "snapshot")).stdout, /textbox "Name" \[ref=e\d+\]: Ada/);
+  const picture = join(home, "page.png");
+  const { file } = await openclawJson<{ file: string }>(home, "browser", "screenshot", picture);
+  assert.equal(file, picture);
+  assert.equal(readFileSync(picture).toString("latin1", 1, 4), "PNG");
+  assert.match((await openclaw(home, "browser", "pdf", "--out", "page.pdf")).stdout, /^Saved page\.pdf/);
+  assert.ok(existsSync(join(stateDir(home), "workspace", "page.pdf")));
+  assert.match((await openclaw(home, "browser", "click", "e999")).stderr, /stale_ref/);
+  const metrics = await (await fetch(`${gateway.http}/metrics`, { headers: { authorization: `Bearer ${gateway.token()}` } })).text();
+  assert.match(metrics, /^gateway_browser_tabs 1$/m);
+  assert.match(metrics, /^gateway_browser_calls_total\{action="open",outcome="ok"\} 1$/m);
+});
+
+test("a new conversation has none of the tabs of the one before", { skip: noBrowser }, async () => {
+  await ask("/new");
+  await until("the end of the tabs", async () => /No tab is open/.test((await openclaw(home, "browser", "tabs")).stdout));
+});
+
+test("a read-only session and senders of channels have no browser, and the setting that decides is named", async () => {
+  type Explained = { tools: { tool: string; isGranted: boolean; rule: string }[] };
+  const own = await openclawJson<Explained>(home, "tools", "explain");
+  assert.equal(own.tools.find(({ tool }) => tool === "browser")!.isGranted, true);
+  const channel = await openclawJson<Explained>(home, "tools", "explain", "--channel", "irc");
+  assert.equal(channel.tools.find(({ tool }) => tool === "browser")!.isGranted, false);
+  const client = await gateway.connect({ scopes: ["operator.read", "operator.write"] });
+  await assert.rejects(client.request("browser.request", { action: "tabs" }), /operator\.admin/);
+  await client.close();
+});
+
+test("when the gateway is killed, its browser ends as well", { skip: noBrowser }, async () => {
+  await ask(`tool:more_tools:{"name":"browser","arguments":{"action":"open","targetUrl":"${site.origin}/second"}}`);
+  assert.ok(browserProcesses().length >= 3);
+  await gateway.kill("SIGKILL");
+  await until("the end of the browser", () => browserProcesses().length === 0);
+});
