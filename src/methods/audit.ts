@@ -13,19 +13,18 @@ export function auditMethods({ audit }: AuditDeps) {
     "audit.activity.list": {
       scope: "operator.read",
       run: (params) => {
-        const { kind, ...rest } = params;
-        if (kind === "message")
+        if (params.kind === "message")
           throw new GatewayError("INVALID_REQUEST", "messages are not among the events of the audit", {
             fix: "chat.history and sessions.search have the messages.",
           });
-        return toPage(audit, kind === undefined ? rest : { ...rest, kind }, toActivity);
+        return toPage(audit, params, toActivity);
       },
     },
     "audit.details": { scope: "operator.admin", run: (params) => toPage(audit, params, toDetails) },
   } satisfies MethodTable;
 }
 
-type PageParams = MethodParams<"audit.list">;
+type PageParams = MethodParams<"audit.list"> | MethodParams<"audit.activity.list">;
 
 function toPage<T>(audit: Pick<Audit, "list">, params: PageParams, toItem: (row: AuditRow) => T): { events: T[]; nextCursor?: string } {
   const limit = params.limit ?? DEFAULT_LIMIT;
