@@ -45,7 +45,7 @@ import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
-import { SettingsCommandGate } from "../tools/commands/gate.ts";
+import { SettingsCommandGate, type ApprovalDesk } from "../tools/commands/gate.ts";
 import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
 import type { McpServers } from "../mcp/servers.ts";
@@ -85,9 +85,10 @@ export function composeGateway(input: ComposeInput) {
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const { allowlist, approvals } = composeApprovals(input);
   const sandbox = createCommandSandbox(base);
-  const gate = composeGate(base, running, { allowlist, approvals, sandbox });
+  const desk = approvalDesk(approvals, allowlist);
+  const gate = composeGate(base, running, { allowlist, desk, sandbox });
   const memory = createMemory(base);
-  const toolMessages = new ToolMessages({ ...storage, running });
+  const toolMessages = new ToolMessages({ ...storage, running, desk });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, source: mcp }), mcp, running);
   const skills = createAgentSkills(base, running);
@@ -170,12 +171,12 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
 function composeGate(
   { log }: GatewayBase,
   running: RunningConfig,
-  { allowlist, approvals, sandbox }: { allowlist: CommandAllowlist; approvals: Approvals; sandbox: () => Promise<SandboxProbe> },
+  { allowlist, desk, sandbox }: { allowlist: CommandAllowlist; desk: ApprovalDesk; sandbox: () => Promise<SandboxProbe> },
 ): CommandGate {
   return new SettingsCommandGate({
     settings: (caller) => commandSettings(running, allowlist, caller),
     sandbox,
-    desk: approvalDesk(approvals, allowlist),
+    desk,
     log: log.child({ subsystem: "tools" }),
   });
 }

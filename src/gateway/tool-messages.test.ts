@@ -13,6 +13,7 @@ import type { SendDeps } from "../methods/send.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
 import { MediaStore } from "../store/media.ts";
 import type { ToolCaller } from "../tools/tool.ts";
+import type { ApprovalDesk } from "../tools/commands/gate.ts";
 import { createMessageTool } from "../tools/message/message.ts";
 import { AgentCatalog } from "./agent-catalog.ts";
 import { ToolMessages } from "./tool-messages.ts";
@@ -70,7 +71,16 @@ async function scene(t: TestContext, config: JsonObject = {}) {
     }),
   };
   const inbox = { byRun: (runId: string) => (runId === RUN ? { payload: { target } } : undefined) as never };
-  const messages = new ToolMessages({ running: { agents }, sessions: chats.deps.sessions, inbox, outbox });
+  const asked: string[] = [];
+  let agreed = true;
+  const desk: Pick<ApprovalDesk, "ask" | "use"> = {
+    ask: async ({ command }) => {
+      asked.push(command);
+      return agreed ? { allowed: true, id: "a1" } : { allowed: false, note: "Ann denied it (approval a1b2)." };
+    },
+    use: async () => true,
+  };
+  const messages = new ToolMessages({ running: { agents }, sessions: chats.deps.sessions, inbox, outbox, desk });
   const tool = createMessageTool(messages);
   const act = async (args: JsonObject, caller: Partial<ToolCaller> = {}, callId = "c1"): Promise<string> => {
     const given = { ...context.caller, runId: RUN, sessionKey: ROOM, surface: "channel" as const, ...caller };
@@ -84,6 +94,8 @@ async function scene(t: TestContext, config: JsonObject = {}) {
     messages,
     act,
     parts,
+    asked,
+    deny: () => void (agreed = false),
     bind: () => messages.bind(send),
     setTarget: (to: ReplyTarget | null) => (target = to),
   };
@@ -172,6 +184,19 @@ test("people on channels do not reach other conversations and threads, and opera
       .toSorted(),
     ["other irc|work|#lobby|", "own irc|work|#team|"],
   );
+});
+
+test("a person is asked before an operator's turn writes to another conversation, and sees what is written to whom", async (t) => {
+  const { act, asked, bind, deny, parts } = await scene(t);
+  bind();
+  await act({ action: "send", message: "here" }, { surface: "operator" });
+  assert.deepEqual(asked, [], "the own conversation is not asked about");
+  await act({ action: "send", message: "hi\nthere", target: "#lobby" }, { surface: "operator" });
+  assert.deepEqual(asked, ['openclaw message send --channel "irc" --account "work" --to "#lobby" --message "hi\\nthere"']);
+  deny();
+  const refused = await act({ action: "send", message: "no", channel: "slack", target: "x" }, { surface: "operator" });
+  assert.match(refused, /^Not done: Ann denied it \(approval a1b2\)\./);
+  assert.deepEqual(parts().map(({ text }) => text).toSorted(), ["here", "hi\nthere"]); // prettier-ignore
 });
 
 test("settings open other conversations for people on channels, and close them for operators", async (t) => {

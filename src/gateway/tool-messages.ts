@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { asArray, asObject, asString } from "../core/json.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
@@ -5,6 +6,7 @@ import { actAt, type SendDeps } from "../methods/send.ts";
 import type { Inbox } from "../store/inbox.ts";
 import type { Outbox } from "../store/outbox.ts";
 import type { Sessions } from "../store/sessions.ts";
+import type { ApprovalDesk } from "../tools/commands/gate.ts";
 import type { MessageAnswer, MessageRequest, ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import { conversationOf } from "../turns/outbound.ts";
@@ -18,6 +20,7 @@ type ToolMessagesDeps = {
   sessions: Pick<Sessions, "get">;
   inbox: Pick<Inbox, "byRun">;
   outbox: Pick<Outbox, "isSent">;
+  desk: Pick<ApprovalDesk, "ask" | "use">;
 };
 
 const DEFAULT_MESSAGE_ACTIONS = ["react", "reply"];
@@ -38,7 +41,8 @@ export class ToolMessages implements ChannelMessages {
     this.#send = send;
   }
 
-  async act({ action, params, where, key }: MessageRequest, caller: ToolCaller): Promise<MessageAnswer> {
+  async act(request: MessageRequest, caller: ToolCaller, signal: AbortSignal): Promise<MessageAnswer> {
+    const { action, params, where, key } = request;
     const send = this.#send;
     if (send === null) throw new GatewayError("UNAVAILABLE", "the gateway is still starting");
     if (isSendDenied(this.#deps.sessions.get(caller.sessionKey)))
@@ -49,7 +53,7 @@ export class ToolMessages implements ChannelMessages {
       throw new GatewayError("INVALID_REQUEST", `the action ${action} is not among those of ${reach.actions.key}`);
     const own = this.#ownTarget(caller);
     const target = this.#target(send, own, where);
-    this.#checkReach(reach, own, target);
+    if (this.#checkReach(reach, own, target) === "asked") await this.#requireAgreement(request, { target, caller, signal });
     if (action === "delete" && caller.surface === "channel") this.#checkOwnMessage(target, asString(params["messageId"]));
     const isOwn = own !== null && conversationOf(own) === conversationOf(target);
     const replied = isOwn && DEFAULT_MESSAGE_ACTIONS.includes(action) && own.replyTo !== undefined ? { messageId: own.replyTo } : {};
@@ -83,14 +87,36 @@ export class ToolMessages implements ChannelMessages {
     throw new GatewayError("INVALID_REQUEST", "it is not clear which channel is meant", { fix: "Name a channel too." });
   }
 
-  #checkReach(reach: ReturnType<typeof messageReach>, own: ReplyTarget | null, target: ReplyTarget): void {
-    if (own !== null && conversationOf(own) === conversationOf(target)) return;
+  #checkReach(reach: ReturnType<typeof messageReach>, own: ReplyTarget | null, target: ReplyTarget): "open" | "asked" {
+    if (own !== null && conversationOf(own) === conversationOf(target)) return "open";
     const isWithin = own?.channel === target.channel;
-    const { isAllowed, rule } = isWithin ? reach.withinProvider : reach.acrossProviders;
-    if (isAllowed) return;
+    const { access, rule } = isWithin ? reach.withinProvider : reach.acrossProviders;
+    if (access !== "closed") return access;
     throw new GatewayError("FORBIDDEN", `another conversation is not reached from here: ${rule}`, {
       fix: "Leave channel and target out to write in this one.",
     });
+  }
+
+  /** A person sees what is sent, and to whom: text that the agent has read may be what asks for it. Throws when no one agrees. */
+  async #requireAgreement({ action, params, callId }: MessageRequest, { target, caller, signal }: Asked): Promise<void> {
+    const { desk, running } = this.#deps;
+    const command = toCommandText(action, params, target);
+    const answer = await desk.ask(
+      {
+        caller,
+        callId,
+        command,
+        cwd: running.agents.settings(caller.agentId).workspace,
+        host: "gateway",
+        resolvedPath: null,
+        warnings: ["It writes to another conversation than this one."],
+        patterns: [],
+        digest: createHash("sha256").update(command).digest("hex"),
+      },
+      signal,
+    );
+    if (!answer.allowed) throw new GatewayError("FORBIDDEN", answer.note);
+    if (!(await desk.use(answer.id))) throw new GatewayError("FORBIDDEN", "the approval was used before");
   }
 
   /** People on channels take back only what the agent has sent. */
@@ -98,6 +124,15 @@ export class ToolMessages implements ChannelMessages {
     if (messageId === "" || this.#deps.outbox.isSent(conversationOf(target), messageId)) return;
     throw detailError("ACTION_FAILED", `the message ${messageId.slice(0, 40)} is not known as one that was sent from here`);
   }
+}
+
+type Asked = { target: ReplyTarget; caller: ToolCaller; signal: AbortSignal };
+
+/** What is asked about, in the form of the command that does the same. Pure. */
+function toCommandText(action: string, params: MessageRequest["params"], { channel, account, chat, thread }: ReplyTarget): string {
+  const where = { channel, account, to: chat.id, ...(thread !== undefined && { thread }) };
+  const words = Object.entries({ ...where, ...params }).map(([name, value]) => `--${name} ${JSON.stringify(value)}`);
+  return `openclaw message ${action} ${words.join(" ")}`;
 }
 
 /** A message of its own, not the answer to the message of the turn. */

@@ -48,8 +48,8 @@ const REACH_CASES: readonly [
   operator: string,
   channel: string,
 ][] = [
-  ["without settings", undefined, undefined, "within across", ""],
-  ["what holds for all limits operators and opens nothing", { crossContext: { allowAcrossProviders: false } }, undefined, "within", ""],
+  ["without settings", undefined, undefined, "within? across?", ""],
+  ["what holds for all limits operators and opens nothing", { crossContext: { allowAcrossProviders: false } }, undefined, "within?", ""],
   [
     "what holds for all cannot open",
     { crossContext: { allowWithinProvider: true, allowAcrossProviders: true } },
@@ -57,7 +57,7 @@ const REACH_CASES: readonly [
     "within across",
     "",
   ],
-  ["the agent's own opens", undefined, { crossContext: { allowWithinProvider: true } }, "within across", "within"],
+  ["the agent's own opens", undefined, { crossContext: { allowWithinProvider: true } }, "within across?", "within"],
   [
     "the agent's own replaces the shared one",
     { crossContext: { allowWithinProvider: false, allowAcrossProviders: false } },
@@ -72,7 +72,9 @@ for (const [title, shared, own, operator, channel] of REACH_CASES)
     const agents = new AgentCatalog(config, { stateDir: "/s", env: {}, local: { servers: [] } });
     for (const [surface, expected] of [["operator", operator] as const, ["channel", channel] as const]) {
       const { withinProvider, acrossProviders, actions } = messageReach({ agents }, { agentId: asId("main"), surface });
-      const reached = [...(withinProvider.isAllowed ? ["within"] : []), ...(acrossProviders.isAllowed ? ["across"] : [])];
+      const reached = Object.entries({ within: withinProvider, across: acrossProviders }).flatMap(([name, { access }]) =>
+        access === "closed" ? [] : [access === "asked" ? `${name}?` : name],
+      );
       assert.equal(reached.join(" "), expected, surface);
       assert.equal(actions, null);
     }

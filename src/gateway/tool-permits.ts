@@ -31,7 +31,8 @@ export function permitFor(running: Pick<RunningConfig, "agents">, caller: ToolCa
   return { caller, workspace, outside };
 }
 
-type Reach = { isAllowed: boolean; rule: string };
+/** `asked`: a person is asked before each message. */
+type Reach = { access: "open" | "asked" | "closed"; rule: string };
 
 /**
  * Which conversations the tool `message` of a caller reaches beside its own, and which actions it has; null: all. The agent's own setting
@@ -43,8 +44,8 @@ export function messageReach({ agents }: Pick<RunningConfig, "agents">, { agentI
   const reach = (name: "allowWithinProvider" | "allowAcrossProviders"): Reach => {
     const layer = (surface === "operator" ? layers : [own]).find(({ policy }) => policy?.message?.crossContext?.[name] !== undefined);
     const key = `${(layer ?? own).key}.message.crossContext.${name}`;
-    if (layer) return { isAllowed: layer.policy!.message!.crossContext![name]!, rule: `${key} is false` };
-    return { isAllowed: surface === "operator", rule: `for people on channels only ${key} opens others` };
+    if (layer) return { access: layer.policy!.message!.crossContext![name]! ? "open" : "closed", rule: `${key} is false` };
+    return { access: surface === "operator" ? "asked" : "closed", rule: `for people on channels only ${key} opens others` };
   };
   const limiting = layers.find(({ policy }) => policy?.message?.actions?.allow !== undefined);
   return {

@@ -133,7 +133,7 @@ test("stop does not wait for a call that ignores its signal", async (t) => {
   assert.deepEqual(warnings, ["tool calls did not stop in time"]);
 });
 
-test("the built-in tools are those of the policy, in the order that is asked for, with short descriptions", () => {
+test("the built-in tools are those of the policy, described in the order that is asked for, in few words", () => {
   const tools = createBuiltInTools({
     env: { HOME: "/home" },
     marker: testMarker(),
@@ -145,10 +145,7 @@ test("the built-in tools are those of the policy, in the order that is asked for
     messages: noMessages,
     gate: openGate,
   });
-  assert.deepEqual(
-    tools.map(({ name }) => name),
-    [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS],
-  );
+  assert.deepEqual(tools.map(({ name }) => name).toSorted(), [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS].toSorted());
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
     executor.describe(["exec", "none", "read"]).map(({ name }) => name),

@@ -51,10 +51,11 @@ before(async () => {
     },
     env: { TELEGRAM_BOT_TOKEN: TOKEN },
   });
-  operator = await gateway.connect({});
+  operator = await gateway.connect({ scopes: ["operator.read", "operator.write", "operator.admin", "operator.approvals"] });
   operator.on(({ event, payload }: ServerEvent) => {
     const { runId, state } = payload as Wire;
     if (event === "chat" && ["final", "aborted", "error"].includes(String(state))) ends.set(String(runId), payload as Wire);
+    if (event === "exec.approval.requested") answerApproval(payload as { id: string; request: { command: string } });
   });
   await operator.request("sessions.subscribe");
   if (irc) ann = await IrcClient.join(irc.port, "ann", ["#team"]);
@@ -69,6 +70,14 @@ after(async () => {
   await irc?.close();
   dropHome(home);
 });
+
+/** What people were asked about; they agree unless `agrees` is false. */
+const questions: string[] = [];
+let agrees = true;
+function answerApproval({ id, request }: { id: string; request: { command: string } }): void {
+  questions.push(request.command);
+  operator.request("exec.approval.resolve", { id, decision: agrees ? "allow-once" : "deny" }).catch(() => {});
+}
 
 const order = (args: Wire): string => `tool:${MORE_TOOLS}:${JSON.stringify({ name: "message", arguments: args })}`;
 
@@ -145,6 +154,12 @@ test("an operator's agent writes elsewhere, as far as that channel can", { skip:
   assert.match(await ask({ action: "send", message: "nowhere" }), /this conversation is not on a channel\. Name a channel and a target\./);
   assert.match(await ask({ action: "send", channel: "telegram", target: String(GUEST.id), message: "Dinner is ready." }), /^Sent: message/);
   assert.equal(texts("Dinner is ready.")[0]?.chat, String(GUEST.id));
+  assert.deepEqual(questions, [
+    `openclaw message send --channel "telegram" --account "default" --to "${GUEST.id}" --message "Dinner is ready."`,
+  ]);
+  agrees = false;
+  assert.match(await ask({ action: "send", channel: "irc", target: "#team", message: "Never." }), /^Not done: .+ denied it at/);
+  agrees = true;
   assert.match(await ask({ action: "send", channel: "irc", target: "#team", message: "Hello team." }), /^Sent/);
   await ann!.until(() => ann!.said().some(({ text }) => text === "Hello team."), "the message on IRC");
   const refused = await ask({ action: "react", channel: "irc", target: "#team", messageId: "1", emoji: "👍" });

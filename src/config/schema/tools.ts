@@ -53,7 +53,7 @@ export const message = object(
   "The tool `message`.",
   {
     crossContext: object(
-      "Whether the tool reaches other conversations than the one that it is used in. The agent's own setting replaces the one for all agents. Operators reach all unless a setting says otherwise; for people on channels only the agent's own setting counts, and without one they reach none.",
+      "Whether the tool reaches other conversations than the one that it is used in. The agent's own setting replaces the one for all agents. Without a setting a person is asked before an operator reaches another one; for people on channels only the agent's own setting counts, and without one they reach none.",
       {
         allowWithinProvider: boolean("Other conversations on the same channel.", { onInvalid: false }),
         allowAcrossProviders: boolean("Conversations on other channels.", { onInvalid: false }),

@@ -42,9 +42,15 @@ export function createMessageTool(messages: ChannelMessages): Tool {
     const problem = mediaProblem(asString(params["media"]), context);
     if (problem !== null) return errorResult(problem);
     const where = Object.fromEntries(WHERE.flatMap((name) => (given[name] === undefined ? [] : [[name, asString(given[name])]])));
-    const request = { action: action === "unsend" ? "delete" : asString(action), params, where, key: keyOf(context, args) };
+    const request = {
+      action: action === "unsend" ? "delete" : asString(action),
+      params,
+      where,
+      key: keyOf(context, args),
+      callId: context.callId,
+    };
     try {
-      return textResult(toText(request.action, await abortable(messages.act(request, context.caller), context.signal)));
+      return textResult(toText(request.action, await abortable(messages.act(request, context.caller, context.signal), context.signal)));
     } catch (err) {
       if (context.signal.aborted) return errorResult("The call was stopped; what it had begun may still be sent.");
       if (!(err instanceof GatewayError)) throw err;

@@ -9,6 +9,7 @@ export type MessageRequest = {
   where: { channel?: string; target?: string; accountId?: string; threadId?: string };
   /** Names the call: what was stored for it is not stored again. */
   key: string;
+  callId: string;
 };
 
 /** `isQueued`: it is sent as soon as the account can send. */
@@ -16,6 +17,6 @@ export type MessageAnswer = { isQueued: boolean; messageId: string | null; threa
 
 /** What agents do on channels beside their answers. Implemented over the outbox and the connections. */
 export interface ChannelMessages {
-  /** Throws GatewayError when it was not done, or when that is not known. */
-  act(request: MessageRequest, caller: ToolCaller): Promise<MessageAnswer>;
+  /** Throws GatewayError when it was not done, or when that is not known. `signal` ends the wait for a person's agreement. */
+  act(request: MessageRequest, caller: ToolCaller, signal: AbortSignal): Promise<MessageAnswer>;
 }
