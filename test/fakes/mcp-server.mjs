@@ -1,8 +1,9 @@
 // A scripted MCP server on stdin and stdout, without a library. Its behavior is the JSON in MCP_SCRIPT or in the file MCP_SCRIPT_FILE:
 //   tools: what it lists (default: one tool `echo`); pageSize: tools on each page
 //   startMs: waits before it answers initialize; never: answers nothing; exit: exits at once with this code
+//   file: what the tool `show` shows
 //   noise: writes lines that are no messages; log: a file to which it appends one line for each start and each request
-// Tools: echo {text}, crash, hang, fail, image, structured, long {chars}, ask (sampling and elicitation), change (list_changed), env, pid,
+// Tools: echo {text}, show, crash, hang, fail, image, structured, long {chars}, ask (sampling and elicitation), change (list_changed), env, pid,
 // spawn (leaves a child process behind), flood (an endless line).
 import { spawn } from "node:child_process";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -63,6 +64,8 @@ async function call(name, args, id) {
     case "change":
       send({ method: "notifications/tools/list_changed" });
       return text("changed");
+    case "show":
+      return text(readFileSync(script().file, "utf8"));
     case "env":
       return text(JSON.stringify(process.env));
     case "pid":
