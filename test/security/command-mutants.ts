@@ -81,6 +81,6 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     file: "src/gateway/tool-permits.ts",
     text: "isOperator || !shared?.mode ? configured : stricter(configured, shared.mode)",
     broken: "configured",
-    tests: ["src/gateway/tool-permits.test.ts"],
+    tests: ["src/gateway/command-settings.test.ts"],
   },
 ];
