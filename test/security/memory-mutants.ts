@@ -74,8 +74,16 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     invariant: 11,
     breaks: "a call writes in its own conversation unless a setting opens others",
     file: "src/gateway/tool-messages.ts",
-    text: "if (isAllowed) return;",
-    broken: "if (isAllowed || rule) return;",
+    text: 'if (access !== "closed") return access;',
+    broken: 'return "open";',
+    tests: [MESSAGES],
+  },
+  {
+    invariant: 11,
+    breaks: "a person is asked before an operator's agent writes to another conversation",
+    file: "src/gateway/tool-messages.ts",
+    text: 'if (!answer.allowed) throw new GatewayError("FORBIDDEN", answer.note);',
+    broken: "",
     tests: [MESSAGES],
   },
   {
