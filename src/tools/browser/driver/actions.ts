@@ -150,16 +150,24 @@ async function goto(
 ): Promise<number | null> {
   let status: number | null = null;
   let reason: string | null = null;
-  const open = (): Promise<Response | null> => page.goto(url.href, { waitUntil: "domcontentloaded", timeout, signal });
-  // The page about an error of an earlier navigation may come as late as this.
-  const again = (err: unknown): Promise<Response | null> =>
-    /another navigation to "chrome-error:/.test(String(err)) ? open() : Promise.reject(err);
+  const onResponse = (response: Response): void => {
+    if (response.request().isNavigationRequest() && response.frame() === page.mainFrame()) status = response.status();
+  };
+  page.on("response", onResponse);
   try {
-    status = (await open().catch(again))?.status() ?? null;
+    await page.goto(url.href, { waitUntil: "domcontentloaded", timeout, signal }).catch(async (err: unknown) => {
+      // The page went on to another address or loaded itself again, or the page about an earlier error came late and this one follows.
+      const other = /is interrupted by another navigation to "([^"]*)"/.exec(String(err))?.[1];
+      if (other === undefined) throw err;
+      if (other.startsWith("chrome-error:")) await page.waitForURL(/^https?:/, { waitUntil: "commit", timeout, signal });
+      await page.waitForLoadState("domcontentloaded", { timeout, signal });
+    });
   } catch (err) {
     // A download begins instead of a page.
     if (/Download is starting/.test(String(err))) return null;
     reason = shortReason(err);
+  } finally {
+    page.off("response", onResponse);
   }
   if (reason === null && status !== 403) return status;
   // A redirect may have led to the host that was refused.
