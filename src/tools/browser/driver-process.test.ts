@@ -72,6 +72,15 @@ test("a browser that ends in the middle of a call is an error of that call, and 
   assert.match(page, /\[t1 is the current tab; status 200\.\]/);
 });
 
+/** Kills a process that may have ended since it was listed. */
+function killIfRunning(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== "ESRCH") throw err;
+  }
+}
+
 test("a page that crashes is an error of the call in it, and is opened again in a new tab", { skip: noBrowser }, async (t) => {
   const host = browserHost();
   t.after(host.close);
@@ -79,7 +88,7 @@ test("a page that crashes is an error of the call in it, and is opened again in 
   let ended = "";
   void host.call({ action: "act", kind: "wait", text: "never", timeoutMs: 60_000 }).then(({ text }) => (ended = text));
   await until("the end of the pages", () => {
-    for (const [pid, line] of processesOf(host.directory)) if (/--type=renderer/.test(line)) process.kill(pid, "SIGKILL");
+    for (const [pid, line] of processesOf(host.directory)) if (/--type=renderer/.test(line)) killIfRunning(pid);
     return ended;
   });
   assert.match(ended, /wait failed: .*crashed/);
