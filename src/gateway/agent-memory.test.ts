@@ -88,7 +88,7 @@ test("memory_get shows the lines that are asked for, and only notes", async (t) 
     const { isError, content } = await show(path);
     assert.ok(isError && /is not a note/.test(textOf({ isError, content })), path);
   }
-  assert.match(textOf(await show("memory/none.md")), /^There is no note "memory\/none\.md"/);
+  assert.match(textOf(await show("memory/none.md")), /^Note "memory\/none\.md" was not found/);
   write("memory/big.md", "x\n".repeat(TOOL_LIMITS.noteBytes));
   assert.match(textOf(await show("memory/big.md", { from: 131_072 })), /The note is longer: the tool read shows the rest\.\]$/);
   write("memory/line.md", "x".repeat(100_000));

@@ -146,7 +146,10 @@ for (const [visibility, caller, listed] of [
       assert.equal(shown.startsWith("ERROR"), !isListed, shown);
       assert.equal((await run("sessions_search", { query: "apple", sessionKey }, caller)).startsWith("ERROR"), !isListed);
     }
-    assert.match(await run("sessions_history", { sessionKey: "agent:main:none" }, caller), /^ERROR There is no conversation/);
+    assert.match(
+      await run("sessions_history", { sessionKey: "agent:main:none" }, caller),
+      /^ERROR Conversation "agent:main:none" does not exist or may not be shown here/,
+    );
   });
 
 test("a list shows title and kind, a search the words, and what finds nothing says so", async (t) => {

@@ -37,7 +37,7 @@ for (const [request, name] of REQUESTS)
 
 test("a skill that there is not is named, and the list has a limit", () => {
   assert.equal(unknownSkillText("weather now", SKILLS), null);
-  assert.equal(unknownSkillText("gone now", SKILLS), 'There is no skill "gone" in this conversation. /skill lists those that there are.');
+  assert.equal(unknownSkillText("gone now", SKILLS), 'Skill "gone" was not found in this conversation. /skill lists the available ones.');
   assert.match(unknownSkillText("gone", NO_SKILLS)!, /There are no skills in this conversation/);
   assert.match(skillNote("gone", SKILLS), /asks for a skill that is not available here/);
   const many = { list: "", invocable: Array.from({ length: 70 }, (_, index) => skill(`s${index}`)) };
@@ -59,7 +59,7 @@ test("the agent reads what was written, with the file of the skill before it, an
 test("an unknown skill, and /skill alone, are answered without the agent", async () => {
   const bench = openTurnBench({ skills: source });
   await bench.turns.admission.submit(message("/skill gone", "e1"));
-  assert.match((await ended(bench, "e1"))!.text, /There is no skill "gone"/);
+  assert.match((await ended(bench, "e1"))!.text, /Skill "gone" was not found/);
   await bench.turns.admission.submit(message("/skill", "e2"));
   assert.match((await ended(bench, "e2"))!.text, /- weather: What weather is for\./);
   assert.equal(bench.runtime.prompts.length, 0);

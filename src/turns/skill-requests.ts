@@ -38,12 +38,12 @@ export function skillNote(request: string, skills: TurnSkills): string {
   return `[The message asks for the skill ${skill.name}: read ${skill.file} first and follow it. What comes after the name of the skill is the request.]`;
 }
 
-/** What the gateway answers to a request for a skill that there is not; null when there is one. */
+/** What the gateway answers to a request for an unknown skill; null when the skill exists. */
 export function unknownSkillText(request: string, skills: TurnSkills): string | null {
   if (findSkill(request, skills) !== null) return null;
   const name = request.split(/\s/, 1)[0]!.slice(0, 64);
   if (skills.invocable.length === 0) return NO_SKILL_TEXT;
-  return `There is no skill "${name}" in this conversation. /skill lists those that there are.`;
+  return `Skill "${name}" was not found in this conversation. /skill lists the available ones.`;
 }
 
 const NO_SKILL_TEXT = "There are no skills in this conversation: the agent has none, or it may not read files here.";

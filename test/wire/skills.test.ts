@@ -120,7 +120,7 @@ test("/skill sends the request to the agent with the file to read; an unknown on
   assert.match(asked.asked, /\[The message asks for the skill vault: read .*\/vault\/SKILL\.md first and follow it\./);
   assert.match(asked.asked, /\/skill Vault open the door/);
   const unknown = await say("/skill off now");
-  assert.match(unknown.answer, /There is no skill \\"off\\" in this conversation/);
+  assert.match(unknown.answer, /Skill \\"off\\" was not found in this conversation/);
   assert.equal(unknown.requests, 0);
   const list = await say("/skill");
   assert.match(list.answer, /- greedy: What greedy is for\.\\n- vault: .*\\n- weather: /);

@@ -34,7 +34,7 @@ export const browser = object(
     executablePath: string("The program; the first of the usual Chromium browsers that is installed when it is not set.", {
       format: "path",
     }),
-    headless: boolean("Without a window; when it is not set, `true` where there is no display."),
+    headless: boolean("Without a window; when it is not set, `true` on machines without a display."),
     noSandbox: boolean("Chromium runs without its own sandbox. As root it always does.", {
       default: BROWSER_DEFAULTS.noSandbox,
       onInvalid: false,

@@ -60,7 +60,7 @@ export function createBrowserTool(options: BrowserToolOptions): Tool {
     const settings = config();
     if (!settings.enabled) return errorResult("Nothing was done: browser.enabled is false.");
     const found = findBrowser(settings.executablePath, options.env["PATH"]);
-    if ("problem" in found) return errorResult(`There is no browser: ${found.problem}. ${found.fix}`);
+    if ("problem" in found) return errorResult(`No browser was found: ${found.problem}. ${found.fix}`);
     const needed = NEEDED_TOOLS[action];
     if (needed !== undefined && !context.caller.tools.includes(needed))
       return errorResult(`Nothing was done: ${action} has the effect of the tool ${needed}, which is not granted.`);

@@ -115,7 +115,7 @@ async function showNote({ notes }: MemoryToolsOptions, args: JsonObject, context
   } catch (err) {
     throw fileError("show", path, err);
   }
-  if (note === null) return errorResult(`There is no note ${quote(path)}. memory_search finds those that there are.`);
+  if (note === null) return errorResult(`Note ${quote(path)} was not found. memory_search lists the available ones.`);
   return textResult(toLines(note, asNumber(args["from"]) ?? 1, asNumber(args["lines"]) ?? Infinity));
 }
 

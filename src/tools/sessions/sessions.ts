@@ -84,7 +84,7 @@ function findSession(
   const agentId: AgentId | null = conversations.agentOf(given);
   const key = given as SessionKey;
   if (agentId !== null && isVisible(visibilityFor(caller, visibility()), caller, { key, agentId })) return { key };
-  return { problem: `There is no conversation ${quote(given)} that may be shown here. sessions_list has those that may.` };
+  return { problem: `Conversation ${quote(given)} does not exist or may not be shown here. sessions_list lists those that may.` };
 }
 
 function showHistory(options: SessionToolsOptions, args: JsonObject, context: ToolContext): ToolResult {

@@ -65,7 +65,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 export async function runAction(context: BrowserActionContext): Promise<DriverAnswer> {
   const { request, signal } = context;
   const action = Object.hasOwn(ACTIONS, request.action) ? ACTIONS[request.action]! : null;
-  if (action === null) throw new ActionProblem("unknown_action", `There is no action ${JSON.stringify(request.action)}.`);
+  if (action === null) throw new ActionProblem("unknown_action", `Unknown action ${JSON.stringify(request.action)}.`);
   try {
     return await withEnd(action(context), context);
   } catch (err) {
@@ -176,7 +176,7 @@ async function goto(
   if (refusal !== null) {
     throw new ActionProblem(
       "refused",
-      `${host} was not opened: ${refusal}. browser.ssrfPolicy.allowedHostnames in the configuration names hosts that may be opened all the same.`,
+      `${host} was not opened: ${refusal}. browser.ssrfPolicy.allowedHostnames in the configuration lists hosts that may be opened anyway.`,
     );
   }
   if (reason !== null) throw new ActionProblem("not_opened", `The page was not opened: ${reason.replace(/ at https?:.*/s, "")}.`);

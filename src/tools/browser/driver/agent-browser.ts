@@ -92,7 +92,7 @@ function startReason(err: unknown): string {
   if (/No usable sandbox|SUID sandbox|zygote_host_impl/.test(text)) {
     return "it cannot use its own sandbox, because this system does not let users make namespaces. Allow that (openclaw sandbox explain says how), or set browser.noSandbox.";
   }
-  if (/missing X server|cannot open display|\$DISPLAY/i.test(text)) return "there is no display. Set browser.headless to true.";
+  if (/missing X server|cannot open display|\$DISPLAY/i.test(text)) return "no display was found. Set browser.headless to true.";
   return `${shortReason(err)}. openclaw logs shows more; browser.executablePath names another one.`;
 }
 
