@@ -16,7 +16,7 @@ export type FetchOptions = { env: NodeJS.ProcessEnv; signal: AbortSignal };
  */
 export function parseOrigin(text: string, folder: string, cwd: string): SkillOrigin | null {
   if (text.startsWith("npm:"))
-    return /^npm:(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+[\w.+-]*$/.test(text) ? { kind: "npm", origin: text, folder } : null;
+    return /^npm:(?:@\w[\w.-]*\/)?\w[\w.-]*@\d+\.\d+\.\d+[\w.+-]*$/.test(text) ? { kind: "npm", origin: text, folder } : null;
   if (text.startsWith("git:"))
     return /^git:[^#\s-][^#\s]*#(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text) ? { kind: "git", origin: text, folder } : null;
   return { kind: "folder", origin: resolve(cwd, text), folder };
@@ -35,7 +35,7 @@ export async function fetchContent({ kind, origin, folder }: SkillOrigin, option
 
 /** npm checks the hash that the registry names. */
 async function fetchPackage(origin: string, folder: string, cwd: string, { env, signal }: FetchOptions): Promise<readonly ContentFile[]> {
-  const args = ["pack", origin.slice("npm:".length), "--ignore-scripts", "--pack-destination", cwd, "--silent"];
+  const args = ["pack", "--ignore-scripts", "--pack-destination", cwd, "--silent", "--", origin.slice("npm:".length)];
   await runProgram("npm", args, { cwd, env, signal });
   const file = (await readdir(cwd)).find((name) => name.endsWith(".tgz"));
   if (file === undefined) throw new FetchError("npm has fetched no package");
