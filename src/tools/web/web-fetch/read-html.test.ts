@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WEB_LIMITS } from "../web-limits.ts";
