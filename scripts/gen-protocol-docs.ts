@@ -132,7 +132,7 @@ const text = [
   "How official clients get along with it is written down in [compatibility.md](compatibility.md).",
   "",
   "Params are checked against the published schema; a property that it does not know is refused. Some released clients send properties",
-  "that the schema does not list yet; the last column names those that are taken all the same. [Parameters](#parameters) says which ones have an effect.",
+  "that the schema does not list yet; the last column names those that are accepted nevertheless. [Parameters](#parameters) says which ones have an effect.",
   "",
   "## Methods",
   "",

@@ -6,7 +6,7 @@ import type { Channel, ChannelCapabilities, ChatKind, SetupGuide } from "./chann
 export type SessionKeyTraits = {
   /** Ids mean the same in either case, so that keys hold them in lower case. Folding ids that differ by case would give two people one session. */
   readonly foldsCase: boolean;
-  /** Kinds of chats whose ids keep their case all the same. */
+  /** Kinds of chats whose ids nevertheless keep their case. */
   readonly caseSensitiveKinds?: readonly ChatKind[];
   /** The word in front of a thread's id in the key of a group. Default: `thread`. */
   readonly threadWord?: "thread" | "topic";

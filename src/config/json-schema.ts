@@ -34,7 +34,7 @@ export function jsonSchema(): Json {
   return cached.file;
 }
 
-/** The schema for forms: without references, and without keys that have no effect here, which are accepted all the same. */
+/** The schema for forms: without references, and without keys that have no effect here, which are accepted nevertheless. */
 export function formSchema(): Json {
   cached.form ??= { $schema: "http://json-schema.org/draft-07/schema#", title: "openclaw.json", ...toSchema(CONFIG, "form") };
   return cached.form;

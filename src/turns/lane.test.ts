@@ -29,7 +29,7 @@ test("what comes behind the collected messages does not keep them waiting", () =
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);
 });
 
-test("someone who never pauses is answered all the same", () => {
+test("someone who never pauses is still answered", () => {
   const many = Array.from({ length: LIMITS.laneBatchMessages }, (_, n) => collected(`m${n}`, 1_000 + n));
   assert.equal(nextAction(lane(...many.slice(1)), 0).do, "wait");
   assert.equal(nextAction(lane(...many), 0).do, "start");

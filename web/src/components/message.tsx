@@ -40,7 +40,7 @@ export function MessageView({ item, last }: { item: TranscriptItem; last: boolea
   );
 }
 
-/** A message that cannot be drawn as it should be: its words are there all the same. */
+/** A message that cannot be drawn as it should be: its words are still shown. */
 function PlainMessage({ item }: { item: TranscriptItem }): JSX.Element {
   return (
     <article class="message">
