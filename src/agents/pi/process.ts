@@ -36,13 +36,13 @@ export class PiCommandError extends Error {}
 export class PiTimeoutError extends Error {}
 
 /**
- * Pi detects the end of the gateway by the end of its stdin, but not while it loads its modules. If the system supports it
- * (util-linux, not BusyBox), the kernel sends a signal: before Pi has a handler it ends at once, later it ends its tools first. If
- * the gateway ended before the signal was requested, the process already has another parent.
+ * Pi detects the end of the gateway by the end of its stdin, but not while it loads its modules or a turn loops. If the system supports
+ * it (util-linux, not BusyBox), the kernel kills it: it has no children of its own, and a signal that it handles would wait for its event
+ * loop. If the gateway ended before the signal was requested, the process already has another parent.
  */
 const LAUNCH_SCRIPT = `parent=$1; shift
-if setpriv --pdeathsig TERM true 2>/dev/null; then
-  exec setpriv --pdeathsig TERM /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
+if setpriv --pdeathsig KILL true 2>/dev/null; then
+  exec setpriv --pdeathsig KILL /bin/sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' "$parent" "$@"
 fi`;
 
 /** Sets the umask of the child only: everything that it creates is private to its owner. */
