@@ -1,8 +1,8 @@
-import { constants, lstatSync } from "node:fs";
+import { constants, lstatSync, realpathSync } from "node:fs";
 import { lstat, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError } from "../core/errors.ts";
-import { ensureDirectory, openBeneath, readAtMost, errnoOf, fileProblemOf, UnsafePathError } from "../core/files.ts";
+import { ensureDirectory, ensureDirectorySync, openBeneath, readAtMost, errnoOf, fileProblemOf, UnsafePathError } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isLocalDirectory } from "../core/local-directory.ts";
 import type { Turn } from "./runtime.ts";
@@ -116,7 +116,7 @@ export async function readWorkspace(
 ): Promise<WorkspaceFile[]> {
   let root: string;
   try {
-    root = await realpath(dir);
+    root = (await isLocalAt(dir)) ? realpathSync.native(dir) : await realpath(dir);
   } catch (err) {
     if (unreadable.has(errnoOf(err))) return [];
     throw err;
@@ -206,7 +206,8 @@ Facts about this machine that help when tools are used: host names, paths, accou
  */
 export async function createWorkspaceDir(dir: string): Promise<void> {
   try {
-    await ensureDirectory(dir);
+    if (await isLocalDirectory(dir)) ensureDirectorySync(dir);
+    else await ensureDirectory(dir);
   } catch (err) {
     if (errnoOf(err) === "") throw err;
     throw new GatewayError("INVALID_REQUEST", `the workspace ${JSON.stringify(dir.slice(0, 200))} cannot be used: ${fileProblemOf(err)}`, {

@@ -21,6 +21,9 @@ import type { RunningConfig } from "./running-config.ts";
 import { mediaDirOf, type Storage } from "./storage.ts";
 import { createConversations } from "./tool-conversations.ts";
 
+/** Asked once: the system reads the limits of the control group for each answer. */
+const CORES = availableParallelism();
+
 /** The runtime of all agents: Pi, outside of this process. */
 export function createAgentRuntime(
   { paths, log, metrics, clock }: GatewayBase,
@@ -38,7 +41,7 @@ export function createAgentRuntime(
     defaultHost: () => running.config.agents.defaults.pi.host,
     shared: () => {
       const { shards, idleSessions, idleMinutes } = running.config.agents.defaults.pi;
-      return { shards: Math.min(shards, availableParallelism()), maxIdleSessions: idleSessions, idleMs: idleMinutes * 60_000 };
+      return { shards: Math.min(shards, CORES), maxIdleSessions: idleSessions, idleMs: idleMinutes * 60_000 };
     },
     log: log.child({ subsystem: "agents" }),
     metrics,
