@@ -31,7 +31,7 @@ const PATCH = `*** Begin Patch
  }
 *** End Patch`;
 
-/** What the model calls, and what it must have been told before it goes on. */
+/** What the model calls, and what the result has to show before it goes on. */
 const STEPS: readonly (readonly [tool: string, args: Wire, result: RegExp])[] = [
   ["ls", { path: "." }, /check\.sh[^]*greet\.sh/],
   ["read", { path: "check.sh" }, /FAIL one name/],
