@@ -195,8 +195,11 @@ export const LIMITS = {
   piPingWaits: 6,
   /** A Pi process that was idle for this long is ended, down to the number of warm ones. */
   piIdleMs: 300_000,
-  /** After this many crashes within the window no new process is started for a while: turns end as crashed at once. */
+  /** After this many crashes within the window, a process is started only `piPauseMs` after the last one. */
   piCrashes: 5,
+  piPauseMs: 5_000,
+  /** Pauses that a turn waits for; after the next crash it ends as crashed. */
+  piPauses: 2,
   piCrashWindowMs: 60_000,
   /** After this many crashes of one session within the window its turns end at once; other sessions continue. */
   piSessionCrashes: 3,
@@ -275,6 +278,8 @@ export const LIMITS = {
   storeProbeMs: 1_000,
   /** After a write, the ledger of the store is updated once within this time; losses in between are counted less exactly. */
   storeLedgerMs: 5_000,
+  /** The highest numbers of records are noted outside the store at most this often; a lost log of changes is noticed by them. */
+  storeNumbersMs: 100,
   /** Unreadable records that are logged by name in one run of the gateway; more are not logged. */
   storeRecordsReported: 1_000,
   /** Lines and bytes that `logs.tail` returns when the client names no limit. */

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { reasonOf } from "../core/errors.ts";
-import { writeFileAtomicSync } from "../core/files.ts";
+import { isAbsent, writeFileAtomicSync } from "../core/files.ts";
+import { asObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 
 /** Facts about a table that are stored outside the database file. */
@@ -54,5 +55,49 @@ export function writeLedger(path: string, ledger: Ledger, log: Log): void {
     writeFileAtomicSync(path, JSON.stringify(ledger));
   } catch (err) {
     log.debug("the ledger of the store could not be written", { path, cause: reasonOf(err) });
+  }
+}
+
+/** The highest number given to a record, by table. */
+export type LastNumbers = Readonly<Record<string, number>>;
+
+/** Every text of the file has this length, so that a shorter one leaves nothing of a longer one. */
+const NUMBERS_CHARS = 1_024;
+
+/**
+ * Notes the numbers beside the database after a commit. Without a sync: it survives the end of the process, which is when a log of
+ * recent changes can be lost, and not always that of the system. Never throws, as writeLedger.
+ */
+export function writeLastNumbers(path: string, numbers: LastNumbers, log: Log): void {
+  try {
+    const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      writeSync(descriptor, JSON.stringify(numbers).padEnd(NUMBERS_CHARS), 0);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (err) {
+    log.debug("the last numbers of the store could not be written", { path, cause: reasonOf(err) });
+  }
+}
+
+/** The ledger with the numbers that were given after it was written. Null without a ledger. */
+export function addLastNumbers(ledger: Ledger | null, path: string, log: Log): Ledger | null {
+  if (ledger === null) return null;
+  const numbers = readLastNumbers(path, log);
+  const tables = Object.entries(ledger.tables).map(([name, facts]) => {
+    const more = (asCount(numbers[name]) ?? 0) - (facts.last ?? 0);
+    return [name, more > 0 ? { ...facts, last: (facts.last ?? 0) + more, rows: facts.rows === null ? null : facts.rows + more } : facts];
+  });
+  return { ...ledger, tables: Object.fromEntries(tables) as KnownTables };
+}
+
+function readLastNumbers(path: string, log: Log): Readonly<Record<string, unknown>> {
+  try {
+    return asObject(JSON.parse(readFileSync(path, "utf8"))) ?? {};
+  } catch (err) {
+    // A power failure may have left a part of it.
+    if (!isAbsent(err)) log.debug("the last numbers of the store cannot be read", { path, cause: reasonOf(err) });
+    return {};
   }
 }

@@ -78,13 +78,13 @@ function filled(dir: string, count: number): string {
   return join(dir, "gateway.db");
 }
 
-/** The files as a `kill -9` leaves them: with a write-ahead log. */
-function killed(dir: string, fill: (store: Store) => void): string {
+/** The files as a `kill -9` leaves them: with a write-ahead log. `hasLedger`: the ledger was written after the last change. */
+function killed(dir: string, fill: (store: Store) => void, hasLedger = true): string {
   const live = join(dir, "live");
   const copy = join(dir, "copy");
   const store = open(live);
   fill(store);
-  store.writeLedger();
+  if (hasLedger) store.writeLedger();
   cpSync(live, copy, { recursive: true });
   store.close();
   return copy;
@@ -316,6 +316,38 @@ test("lost changes of a missing write-ahead log are reported", (t) => {
     const store = open(dir);
     assert.ok(store.losses, harm);
     assert.equal(store.losses.tables["messages"]!.lost, 150 - kept(store));
+    store.close();
+  }
+});
+
+test("lost changes are reported that are younger than the ledger", (t) => {
+  for (const harm of ["missing", "empty", "cut"] as const) {
+    const dir = killed(
+      directory(t),
+      (store) => {
+        store.all("PRAGMA wal_checkpoint(TRUNCATE)");
+        add(store, 0, 60);
+      },
+      false,
+    );
+    const wal = join(dir, "gateway.db-wal");
+    if (harm === "missing") rmSync(wal);
+    else truncateSync(wal, harm === "empty" ? 0 : Math.floor(statSync(wal).size / 2));
+    const store = open(dir);
+    assert.equal(kept(store), 0);
+    assert.equal(store.losses?.tables["messages"]?.lost, 60, harm);
+    assert.match(store.health.cause ?? "", /lacks its last changes|is empty although it had records/);
+    store.close();
+  }
+});
+
+test("after a kill nothing counts as lost, whatever was left of the numbers", (t) => {
+  for (const left of [undefined, "", '{"messages":', '{"messages":"many"}', '{"other":7}']) {
+    const dir = killed(directory(t), (store) => add(store, 0, 60), false);
+    if (left !== undefined) writeFileSync(join(dir, "store-numbers.json"), left);
+    const store = open(dir);
+    assert.equal(kept(store), 60);
+    assert.deepEqual(store.health, { state: "ready", cause: null }, String(left));
     store.close();
   }
 });

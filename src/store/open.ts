@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
-import { readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
+import { addLastNumbers, readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
 import { PageImage, scanWal } from "./page-image.ts";
 import { salvage, type Losses } from "./salvage.ts";
 import { describeLosses, Store, collectTableStats, type StoreOptions } from "./store.ts";
@@ -15,6 +15,7 @@ export { Store, type SqlRow, type StoreOptions } from "./store.ts";
 const SUFFIXES = ["", "-wal", "-shm"] as const;
 
 export const ledgerPath = (dir: string): string => join(dir, "store-ledger.json");
+export const numbersPath = (dir: string): string => join(dir, "store-numbers.json");
 
 /**
  * Opens (and creates, migrates, repairs) the store. A damaged file is renamed, and every readable record is copied to a new one.
@@ -37,9 +38,13 @@ export function openStore(options: StoreOptions): Store {
         fix: `Move ${path} away; the gateway then starts with an empty store.`,
       });
   }
-  losses ??= lossesByLedger(db, ledger);
+  losses ??= lossesByLedger(db, addLastNumbers(ledger, numbersPath(dir), log));
   if (losses?.damagedFile === null) log.error(`the store has lost records: ${describeLosses(losses)}`, { path });
-  const store = new Store(path, db, losses, options, { ledgerPath: ledgerPath(dir), open: connect });
+  const store = new Store(path, db, losses, options, {
+    ledgerPath: ledgerPath(dir),
+    numbersPath: numbersPath(dir),
+    open: connect,
+  });
   store.writeLedger();
   return store;
 }
@@ -115,7 +120,9 @@ function lossesByLedger(db: DatabaseSync, ledger: Ledger | null): Losses | null 
   raiseSequences(db, ledger!.tables);
   const kept = Object.values(now).reduce((sum, { rows }) => sum + (rows ?? 0), 0);
   const cause =
-    kept === 0 ? "the store is empty although it had records" : "the store lacks its last changes: its write-ahead log is missing";
+    kept === 0
+      ? "the store is empty although it had records"
+      : "the store lacks its last changes: its write-ahead log is missing or incomplete";
   // Changes after the last count are not in the ledger.
   return { damagedFile: null, cause, kept, lost, exact: false, damagedPages: 0, tables };
 }

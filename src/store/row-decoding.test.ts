@@ -47,6 +47,15 @@ test("a number beyond 2^53 does not fail a list: it is clamped, and its row is r
   assert.doesNotThrow(() => new Date(sessions.get("k1")!.updated_at).toISOString());
   assert.equal(errors.length, 1);
   assert.match(errors[0]!, /k1.*context_tokens/);
+  assert.deepEqual(store.health, { state: "degraded", cause: "1 record is not readable; the log names it" });
+});
+
+test("an unreadable record is reported to who watches the store, once", (t) => {
+  const { store } = fresh(t);
+  const seen: string[] = [];
+  store.onHealth = ({ state, cause }) => void seen.push(`${state}: ${cause}`);
+  for (let look = 0; look < 2; look++) store.reportUnreadable("messages 7", "its checksum does not fit");
+  assert.deepEqual(seen, ["degraded: 1 record is not readable; the log names it"]);
 });
 
 test("a row with invalid JSON is skipped alone: lists, the outbox and metrics continue", (t) => {
@@ -75,6 +84,7 @@ test("a row with invalid JSON is skipped alone: lists, the outbox and metrics co
     errors.map((line) => /"record":"([^"]+)"/.exec(line)?.[1]),
     ["outbox a", "service_tokens a"],
   );
+  assert.equal(store.health.cause, "2 records are not readable; the log names them");
 });
 
 test("a message and an outcome that were changed on disk are lost alone", (t) => {

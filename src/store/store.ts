@@ -6,7 +6,7 @@ import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { clampRow, isOutOfRange } from "./row-decoding.ts";
-import { writeLedger, type KnownTables } from "./ledger.ts";
+import { writeLastNumbers, writeLedger, type KnownTables } from "./ledger.ts";
 import type { Losses } from "./salvage.ts";
 import { isDamage, isDiskFailure, sqliteCode, toStoreError } from "./store-errors.ts";
 
@@ -28,7 +28,7 @@ export type StoreOptions = {
 export type StoreHealth = { state: "ready" | "degraded" | "failing"; cause: string | null };
 
 /** Features of the gateway's own store that a read-only one lacks. */
-export type StoreOwnership = { ledgerPath: string; open: (path: string) => DatabaseSync };
+export type StoreOwnership = { ledgerPath: string; numbersPath: string; open: (path: string) => DatabaseSync };
 
 /**
  * The one SQLite file of the gateway and its one writer. Reads are synchronous. Writes are collected for one turn of the event
@@ -59,6 +59,9 @@ export class Store {
   readonly #reported = new Set<string>();
   #probe: NodeJS.Timeout | undefined;
   #ledgerTimer: NodeJS.Timeout | undefined;
+  #numbersTimer: NodeJS.Timeout | undefined;
+  /** There was a commit after the last numbers were written. */
+  #hasNewNumbers = false;
 
   constructor(path: string, db: DatabaseSync, losses: Losses | null, options: StoreOptions, owned: StoreOwnership | null = null) {
     this.path = path;
@@ -79,6 +82,13 @@ export class Store {
     if (this.#writeError !== null) return { state: "failing", cause: this.#writeError };
     if (this.#damage !== null)
       return { state: "degraded", cause: `some records cannot be read: ${this.#damage}; openclaw gateway restart repairs the store` };
+    const unreadable = this.#reported.size;
+    if (unreadable > 0)
+      return {
+        state: "degraded",
+        cause:
+          unreadable === 1 ? "1 record is not readable; the log names it" : `${unreadable} records are not readable; the log names them`,
+      };
     return this.losses ? { state: "degraded", cause: describeLosses(this.losses) } : { state: "ready", cause: null };
   }
 
@@ -137,6 +147,7 @@ export class Store {
     if (this.#reported.has(name) || this.#reported.size >= LIMITS.storeRecordsReported) return;
     this.#reported.add(name);
     this.#log.error("a record of the store is not readable", { record: name, cause });
+    this.onHealth(this.health);
   }
 
   /** Damage was found in a running store. It is recorded, so that the next start repairs the file. */
@@ -211,6 +222,7 @@ export class Store {
     this.#closed = true;
     clearTimeout(this.#probe);
     clearTimeout(this.#ledgerTimer);
+    clearTimeout(this.#numbersTimer);
     this.writeLedger();
     this.#statements.clear();
     this.#db.close();
@@ -301,12 +313,32 @@ export class Store {
       this.#log.warn("the store accepts writes again");
       this.onHealth(this.health);
     }
+    this.#noteNumbers();
     if (!this.#owned || this.#ledgerTimer || this.#closed) return;
     this.#ledgerTimer = setTimeout(() => {
       this.#ledgerTimer = undefined;
       this.writeLedger();
     }, LIMITS.storeLedgerMs);
     this.#ledgerTimer.unref();
+  }
+
+  /** After the first commit at once, so that a log that is lost between two ledgers is noticed; then at most once in an interval. */
+  #noteNumbers(): void {
+    if (!this.#owned || this.#closed) return;
+    this.#hasNewNumbers = true;
+    if (this.#numbersTimer) return;
+    this.#writeNumbers(this.#owned.numbersPath);
+    this.#numbersTimer = setTimeout(() => {
+      this.#numbersTimer = undefined;
+      if (this.#hasNewNumbers) this.#noteNumbers();
+    }, LIMITS.storeNumbersMs);
+    this.#numbersTimer.unref();
+  }
+
+  #writeNumbers(path: string): void {
+    this.#hasNewNumbers = false;
+    const rows = this.all<{ name: string; seq: number }>("SELECT name, seq FROM sqlite_sequence");
+    writeLastNumbers(path, Object.fromEntries(rows.map(({ name, seq }) => [name, seq])), this.#log);
   }
 
   /** Writes the ledger outside the file: the only way to determine losses after damage. */
