@@ -8,6 +8,7 @@ import { checkEnvironment, normalizeEnvironment } from "../config/environment.ts
 import { createPaths, findOriginalFiles, type StatePaths } from "../config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
+import { hideEnvironment } from "../core/own-environment.ts";
 import { VERSION } from "../core/version.ts";
 import { keepYoungGenerationSmall } from "../core/young-generation.ts";
 import { type RootLog } from "../observe/log.ts";
@@ -26,6 +27,7 @@ async function launch(options: GatewayOptions, restart: (reason: string) => void
   const loaded = readConfig(paths);
   const log = openGatewayLog(paths, loaded.config, options.verbose);
   logEnvironment(loaded, log);
+  protectEnvironment(log);
   logConfigState(loaded, paths, log);
   const base = createBase(paths, log);
   let storage: Storage | undefined;
@@ -54,6 +56,14 @@ async function stopAfterFailure(
     await log.close();
   } catch (err) {
     process.stderr.write(`the start failed (${reasonOf(first)}), and stopping failed as well: ${reasonOf(err)}\n`);
+  }
+}
+
+function protectEnvironment(log: RootLog): void {
+  try {
+    hideEnvironment();
+  } catch (err) {
+    log.warn("programs of the gateway's user can read its environment in /proc", { reason: reasonOf(err) });
   }
 }
 

@@ -241,6 +241,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 4,
+    breaks: "the environment of the gateway is not in /proc",
+    file: "src/core/own-environment.ts",
+    text: "writeSync(memory, Buffer.alloc(end - start), 0, end - start, start);",
+    broken: "",
+    tests: ["src/core/own-environment.test.ts"],
+  },
+  {
+    invariant: 4,
     breaks: "the user of a URL is hidden",
     file: "src/config/url-secrets.ts",
     text: "return at < 0 ? authority : `${hide(authority.slice(0, at))}${authority.slice(at)}`;",

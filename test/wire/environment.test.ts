@@ -292,3 +292,9 @@ test("as the first process of a container it starts again after kill -9, also wi
   await listens(second);
   assert.equal((await readyz(second)).ready, true);
 });
+
+test("programs of the same user do not find the provider keys of a gateway in /proc", async (t) => {
+  const started = await start(t, home(t), { ANTHROPIC_API_KEY: "sk-ant-0123456789abcdef" });
+  await listens(started);
+  assert.doesNotMatch(readFileSync(`/proc/${started.child.pid}/environ`, "latin1"), /[^\0]/);
+});
