@@ -44,9 +44,15 @@ export class CrashLog {
     return causes;
   }
 
-  /** Too many: nothing is started for a while. */
+  /** Too many: what is started now is an attempt. */
   get isOpen(): boolean {
     return this.count >= LIMITS.piCrashes;
+  }
+
+  /** For how long nothing is started, ms: while there are too many, a process is started a while after the last crash. */
+  get pauseMs(): number {
+    const last = this.#recent().at(-1);
+    return last && this.isOpen ? Math.max(0, last.at + LIMITS.piPauseMs - this.#clock.monotonic()) : 0;
   }
 }
 

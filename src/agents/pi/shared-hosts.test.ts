@@ -197,22 +197,36 @@ test("A host that refuses to start is replaced once it has ended", async (t) => 
   assert.equal(hosts.restarts, 1);
 });
 
-test("When hosts keep failing, turns are refused at once, and later tried again", async (t) => {
+test("When hosts keep failing, a turn waits for two attempts and is then refused, and the next one is tried again", async (t) => {
   let broken = true;
-  const { hosts, clock } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
-  const refused = hosts.acquire("/a", "shared").then(
-    () => assert.fail("got a session"),
-    (err: Error) => err,
-  );
-  while (!hosts.problem) {
-    await settled();
-    if (hosts.hosts.length === 0) clock.advance(LIMITS.piBackoffMinMs * 8);
-  }
-  assert.match((await refused).message, /keeps failing/);
-  await assert.rejects(hosts.acquire("/b", "shared"), /keeps failing/);
+  const { hosts, clock, launches } = makeHosts(t, { script: () => (broken ? "process.exit(3)" : HOST) });
+  const acquire = async (file: string): Promise<string> => {
+    const answers: string[] = [];
+    hosts.acquire(file, "shared").then(
+      () => answers.push("a session"),
+      (err: Error) => answers.push(err.message),
+    );
+    while (answers.length === 0) {
+      await settled();
+      if (hosts.hosts.every(({ state }) => state !== "starting")) clock.advance(clock.pending()[0] ?? 0);
+    }
+    return answers[0]!;
+  };
+  assert.match(await acquire("/a"), /keeps failing/);
+  assert.equal(launches(), LIMITS.piCrashes + LIMITS.piPauses);
   broken = false;
-  clock.advance(LIMITS.piCrashWindowMs);
-  assert.ok(await opened(hosts, "/b"));
+  assert.equal(await acquire("/b"), "a session");
+  assert.equal(hosts.problem, undefined);
+});
+
+test("While too many hosts have failed, a session whose host runs does not wait", async (t) => {
+  const { hosts, clock } = makeHosts(t);
+  const session = await opened(hosts, "/a");
+  for (let n = 0; n < LIMITS.piCrashes; n++) hosts.crashes.record([`/${n}`]);
+  assert.ok(hosts.crashes.pauseMs > 0);
+  const pending = clock.pending().length;
+  assert.equal((await hosts.acquire("/b", "shared")).pid, session.pid);
+  assert.equal(clock.pending().length, pending);
 });
 
 test("A host that fails without a turn is started again with growing delays, and the failure is reported until one is ready", async (t) => {

@@ -82,10 +82,17 @@ export class SharedHosts implements SlotSource {
 
   /** `group`: whose sessions share a process; sessions of one group never meet those of another. */
   async acquire(file: string, group: string, signal?: AbortSignal): Promise<SharedSession> {
-    for (;;) {
+    for (let pauses = 0; ;) {
       if (this.#stopped) throw shuttingDownError();
       signal?.throwIfAborted();
-      const host = await this.#hostFor(file, group, signal);
+      const key = this.#keyOf(file, group);
+      if (this.crashes.pauseMs > 0 && !this.#usable(key) && !this.#launches.has(key)) {
+        if (++pauses > LIMITS.piPauses) throw keepsFailingError();
+        const pause = this.#pause(this.crashes.pauseMs);
+        await (signal ? abortable(pause, signal) : pause);
+        continue;
+      }
+      const host = await this.#hostFor(key, signal);
       const ready = host.ready();
       await (signal ? abortable(ready, signal) : ready);
       if (host.state !== "ready") continue;
@@ -115,17 +122,28 @@ export class SharedHosts implements SlotSource {
     await Promise.all(this.hosts.map((host) => host.end(graceMs / 2)));
   }
 
-  /** The host of a session, with today's configuration; starts it when there is none. */
-  async #hostFor(file: string, group: string, signal: AbortSignal | undefined): Promise<SharedHost> {
-    const key = `${group} ${shardOf(file, Math.max(1, this.#options.settings().shards))}`;
+  /** Sessions with equal keys share a process. */
+  #keyOf(file: string, group: string): string {
+    return `${group} ${shardOf(file, Math.max(1, this.#options.settings().shards))}`;
+  }
+
+  /** The host for a key if it has today's configuration. */
+  #usable(key: string): SharedHost | undefined {
     const current = this.#current.get(key);
-    if (current?.generation === this.#options.launch.generation() && current.isUsable) return current;
+    return current?.generation === this.#options.launch.generation() && current.isUsable ? current : undefined;
+  }
+
+  /** The host for a key; starts it when there is none. */
+  async #hostFor(key: string, signal: AbortSignal | undefined): Promise<SharedHost> {
+    const usable = this.#usable(key);
+    if (usable) return usable;
+    const current = this.#current.get(key);
     if (current) await this.#retire(key, current);
     const launch = this.#launch(key);
     return signal ? abortable(launch, signal) : launch;
   }
 
-  /** One start at a time for each key; after a crash it waits. Rejects UNAVAILABLE while too many have failed. */
+  /** One start at a time for each key; after a crash it waits. */
   #launch(key: string): Promise<SharedHost> {
     const running = this.#launches.get(key);
     if (running) return running;
@@ -136,11 +154,10 @@ export class SharedHosts implements SlotSource {
 
   async #start(key: string): Promise<SharedHost> {
     const { clock, log, metrics, settings } = this.#options;
-    if (this.crashes.isOpen) throw keepsFailingError();
-    const { count } = this.crashes;
-    // The first crash costs its turns no wait.
-    const delayMs = count < 2 ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
-    if (delayMs > 0) await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
+    const { count, isOpen } = this.crashes;
+    // The first crash costs its turns no wait, and an attempt after too many has had its pause.
+    const delayMs = count < 2 || isOpen ? 0 : backoffDelay({ minMs: LIMITS.piBackoffMinMs, maxMs: LIMITS.piBackoffMaxMs }, count - 2);
+    if (delayMs > 0) await this.#pause(delayMs);
     const launch = await this.#options.launch.spec("shared");
     if (this.#stopped) throw shuttingDownError();
     const host = new SharedHost({
@@ -160,6 +177,10 @@ export class SharedHosts implements SlotSource {
     });
     metrics.count("gateway_agents_process_starts_total");
     return host;
+  }
+
+  #pause(forMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.after(forMs, resolve));
   }
 
   #onExit(host: SharedHost, files: readonly string[], failure: string | null): void {
