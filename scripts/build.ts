@@ -45,9 +45,9 @@ function writeNotices(files: readonly BundledFile[]): void {
   writeFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), parts.join(`\n${"-".repeat(80)}\n\n`));
 }
 
-/** The types of `openclaw-gateway/channel`, for those who write a channel. */
+/** The types of `openclaw-gateway/channel` and `openclaw-gateway/tool`, for those who write a channel or a tool. */
 async function emitTypes(): Promise<void> {
-  const inputs = [...globSync("src/{core,channels}/*.ts", { cwd: root }), "tsconfig.json", "package-lock.json"];
+  const inputs = [...globSync("src/{core,channels,tools,tools/plugins}/*.ts", { cwd: root }), "tsconfig.json", "package-lock.json"];
   const options = [
     "--ignoreConfig",
     "--declaration",
@@ -57,8 +57,8 @@ async function emitTypes(): Promise<void> {
     "--strict",
   ];
   const target = ["--target", "es2024", "--module", "nodenext", "--types", "node", "--rootDir", "src", "--outDir", "dist/types"];
-  await buildIfStale("types", inputs, join(dist, "types/channels/sdk.d.ts"), () =>
-    runNode([join(root, "node_modules/typescript/bin/tsc"), ...options, ...target, "src/channels/sdk.ts"]),
+  await buildIfStale("types", inputs, join(dist, "types/tools/plugins/sdk.d.ts"), () =>
+    runNode([join(root, "node_modules/typescript/bin/tsc"), ...options, ...target, "src/channels/sdk.ts", "src/tools/plugins/sdk.ts"]),
   );
 }
 

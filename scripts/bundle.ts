@@ -11,6 +11,8 @@ const ENTRIES = {
   main: "src/main.ts",
   // What channels outside of this package import; it shares its files with the gateway, so that there is one TerminalError.
   channel: "src/channels/sdk.ts",
+  // The same for tools; their threads load it.
+  tool: "src/tools/plugins/sdk.ts",
   // Started as threads.
   "channel-worker": "src/gateway/channel-worker.ts",
   "image-worker": "src/tools/read/image-worker.ts",
@@ -19,6 +21,7 @@ const ENTRIES = {
 /** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
   "web-worker": "src/tools/web/web-worker.ts",
+  "tool-worker": "src/tools/plugins/plugin-worker.ts",
   "browser-driver": "src/tools/browser/driver/main.ts",
   "pi-rpc-extension": "src/agents/pi/child/rpc-extension.ts",
   "pi-shared-host": "src/agents/pi/child/host-main.ts",

@@ -42,6 +42,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   models: "Models",
   openclaw: "Questions about commands",
   plugin: "Questions about commands",
+  plugins: "Plugins",
   poll: "Sending",
   question: "State",
   route: "Routing",

@@ -84,6 +84,7 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "mcp logout": ["memory"],
   "mcp tools": ["memory"],
   "mcp accept": ["memory"],
+  "plugins inspect": ["weather"],
   "config get": ["gateway.port"],
   "config set": ["gateway.port", "18800"],
   "config unset": ["gateway.port"],

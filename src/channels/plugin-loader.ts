@@ -1,9 +1,7 @@
-import { existsSync, statSync } from "node:fs";
-import { registerHooks } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { findPluginFile, importPlugin, moduleOfFile, moduleOfPackage, PluginLoadError, type PluginModule } from "../core/plugin-module.ts";
 import { TerminalError, type Channel } from "./channel.ts";
 
 /** Where a channel that is not built in comes from. */
@@ -13,81 +11,47 @@ export type ChannelPluginSource = {
   package?: unknown;
 };
 
-const FILE_EXTENSIONS = ["mjs", "js", "ts"] as const;
 const GUIDE = "docs/channels/write-your-own.md describes the contract.";
-const PACKAGE_NAME = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/;
-const SDK = "openclaw-gateway/channel";
-/** A package is asked for under this name, with where to look for it in the query. */
-const PACKAGE_SPECIFIER = "openclaw-gateway/plugin-package";
+const SDK = {
+  name: "openclaw-gateway/channel",
+  url: new URL(import.meta.url.endsWith(".ts") ? "./sdk.ts" : "./channel.js", import.meta.url).href,
+};
 
 /** The file of a channel in the state directory; null when there is none. The id is checked by the caller. */
-export function findChannelPluginFile(stateDir: string, id: string): string | null {
-  return FILE_EXTENSIONS.map((ending) => join(stateDir, "channels", `${id}.${ending}`)).find((path) => existsSync(path)) ?? null;
-}
+export const findChannelPluginFile = (stateDir: string, id: string): string | null => findPluginFile(join(stateDir, "channels"), id);
 
 /**
  * Loads a channel plugin: code of the owner's choice, with all rights of the gateway. Throws TerminalError, with what is
  * wrong and how to fix it, whatever the file does while it is loaded.
  */
 export async function loadChannelPlugin(id: string, outside: ChannelPluginSource): Promise<Channel> {
-  registerResolveHook();
-  const { specifier, name } = resolvePlugin(id, outside);
+  const plugin = resolvePlugin(id, outside);
   let module: { default?: unknown };
   try {
-    module = (await withLoadTimeout(import(specifier))) as { default?: unknown };
+    module = await importPlugin(plugin, SDK, LIMITS.channelLoadMs);
   } catch (err) {
-    throw new TerminalError(`${name} could not be loaded: ${reasonOf(err)}`, `Fix the plugin, then run: openclaw channels start ${id}`);
+    throw new TerminalError(
+      `${plugin.name} could not be loaded: ${reasonOf(err)}`,
+      `Fix the plugin, then run: openclaw channels start ${id}`,
+    );
   }
   const faults = validatePlugin(module.default, id);
-  if (faults.length > 0) throw new TerminalError(`${name} is not a valid channel plugin: ${faults.join("; ")}`, GUIDE);
+  if (faults.length > 0) throw new TerminalError(`${plugin.name} is not a valid channel plugin: ${faults.join("; ")}`, GUIDE);
   return module.default as Channel;
 }
 
-function resolvePlugin(id: string, { stateDir, package: wanted }: ChannelPluginSource): { specifier: string; name: string } {
-  if (wanted !== undefined) {
-    if (typeof wanted !== "string" || !PACKAGE_NAME.test(wanted))
-      throw new TerminalError(`channels.${id}.package is not the name of an npm package`, `Set it to a name such as "openclaw-${id}".`);
-    if (!existsSync(join(stateDir, "node_modules", ...wanted.split("/"))))
-      throw new TerminalError(`the package ${wanted} is not installed`, `npm install --prefix ${stateDir} ${wanted}`);
-    const parent = pathToFileURL(join(stateDir, "package.json")).href;
-    return { specifier: `${PACKAGE_SPECIFIER}?${new URLSearchParams({ wanted, parent }).toString()}`, name: `the package ${wanted}` };
+function resolvePlugin(id: string, { stateDir, package: wanted }: ChannelPluginSource): PluginModule {
+  try {
+    if (wanted !== undefined) return moduleOfPackage(stateDir, wanted, `channels.${id}.package`, `openclaw-${id}`);
+    const file = findChannelPluginFile(stateDir, id);
+    if (file !== null) return moduleOfFile(file);
+  } catch (err) {
+    throw err instanceof PluginLoadError ? new TerminalError(err.message, err.fix) : err;
   }
-  const file = findChannelPluginFile(stateDir, id);
-  if (file === null)
-    throw new TerminalError(
-      `there is no channel "${id}"`,
-      `Put it into ${join(stateDir, "channels", `${id}.mjs`)}, name its package in channels.${id}.package, or remove the block.`,
-    );
-  const { mode, mtimeMs, size } = statSync(file);
-  if (process.platform !== "win32" && (mode & 0o002) !== 0)
-    throw new TerminalError(`${file} can be written by every user of this machine`, `chmod o-w ${file}`);
-  // A changed file is another module to Node: it can be fixed without restarting the gateway.
-  return { specifier: `${pathToFileURL(file).href}?v=${mtimeMs}-${size}`, name: file };
-}
-
-async function withLoadTimeout<T>(loading: Promise<T>): Promise<T> {
-  let late: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(`it was not loaded within ${LIMITS.channelLoadMs / 1_000} s`)), LIMITS.channelLoadMs);
-  });
-  return await Promise.race([loading, limit]).finally(() => clearTimeout(late));
-}
-
-let isHookRegistered = false;
-
-/** Every import of the published name is this gateway's own module, wherever the file lies: nothing has to be installed, and the error classes are ours. */
-function registerResolveHook(): void {
-  if (isHookRegistered) return;
-  isHookRegistered = true;
-  const sdk = new URL(import.meta.url.endsWith(".ts") ? "./sdk.ts" : "./channel.js", import.meta.url).href;
-  registerHooks({
-    resolve(specifier, context, next) {
-      if (specifier === SDK) return { url: sdk, shortCircuit: true };
-      if (!specifier.startsWith(`${PACKAGE_SPECIFIER}?`)) return next(specifier, context);
-      const asked = new URLSearchParams(specifier.slice(PACKAGE_SPECIFIER.length + 1));
-      return next(asked.get("wanted")!, { ...context, parentURL: asked.get("parent")! });
-    },
-  });
+  throw new TerminalError(
+    `there is no channel "${id}"`,
+    `Put it into ${join(stateDir, "channels", `${id}.mjs`)}, name its package in channels.${id}.package, or remove the block.`,
+  );
 }
 
 type ValueCheck = { expected: string; accepts: (value: unknown) => boolean };

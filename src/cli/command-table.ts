@@ -21,6 +21,7 @@ import { mcpCommands } from "./mcp-commands.ts";
 import { messageCommands } from "./message-commands.ts";
 import { modelsCommands } from "./models-commands.ts";
 import { pairingCommands } from "./pairing-commands.ts";
+import { pluginsCommands } from "./plugins-commands.ts";
 import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
@@ -50,6 +51,7 @@ const FAMILIES: readonly CommandFamily[] = [
   skillsCommands,
   channelsCommands,
   mcpCommands,
+  pluginsCommands,
   configCommands,
   approvalsCommands,
   execPolicyCommands,

@@ -10,6 +10,7 @@ export type ValueKind =
   | "key"
   | "mcp-server"
   | "model"
+  | "plugin"
   | "request"
   | "session"
   | "skill"

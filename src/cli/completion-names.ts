@@ -42,6 +42,8 @@ async function candidatesFor(kind: ValueKind, words: readonly string[], invocati
     }
     case "mcp-server":
       return Object.keys(config.mcp.servers);
+    case "plugin":
+      return Object.keys(config.plugins.entries);
     case "key":
       return configKeys();
     case "approval":

@@ -11,6 +11,7 @@ import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.t
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
 import type { McpServerRow } from "./mcp.ts";
+import { pluginProblem, type PluginRow } from "./plugins.ts";
 import { plural } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
@@ -49,6 +50,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkCommandPolicy(client),
       checkBrowser(client),
       checkMcpServers(client),
+      checkPlugins(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -246,6 +248,23 @@ function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServer
     },
   ];
 }
+
+/** Whether each plugin that is used works, with all of its tools. */
+const checkPlugins = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ plugins: PluginRow[] }>(client, "plugins.status", {}, ({ plugins }) =>
+    plugins
+      .filter(({ enabled }) => enabled)
+      .map((row) => {
+        const problem = pluginProblem(row);
+        return findingUnless(problem === null, `plugin:${row.id}`, `the plugin ${row.id} works, with ${plural(row.tools.length, "tool")}`, {
+          severity: "warning",
+          title: `the plugin ${row.id} does not work as it should`,
+          why: toSentence(problem ?? ""),
+          fix:
+            row.fix ?? `openclaw plugins inspect ${row.id}; openclaw config set plugins.entries.${row.id}.enabled false switches it off.`,
+        });
+      }),
+  );
 
 /** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
 const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>

@@ -87,3 +87,11 @@ export function requireKnownServer(invocation: Invocation, name: string | undefi
   if (known.includes(name)) return name;
   throw unknownNameError("server", name, known, "openclaw mcp list");
 }
+
+/** A plugin as it was given. Throws CliError (exit 2) for one that is not in the configuration of this machine. */
+export function requireKnownPlugin(invocation: Invocation, id: string): string {
+  if (!resolveTarget(invocation).isLocal) return id;
+  const known = Object.keys(configOf(invocation).config.plugins.entries);
+  if (known.includes(id)) return id;
+  throw unknownNameError("plugin", id, known, "openclaw plugins list");
+}

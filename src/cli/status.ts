@@ -3,11 +3,13 @@ import type { RuntimeStatus } from "../agents/runtime.ts";
 import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
+import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountTable, accountText, type AccountRow, type ChannelsStatus } from "./channels.ts";
 import type { CommandHandler } from "./command.ts";
 import { connectGateway, isUnreachable, toCliError, type GatewayLink } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { readModelStatus } from "./models.ts";
+import { pluginProblem, type PluginRow } from "./plugins.ts";
 import { configOf, pathsOf, resolveTarget, type GatewayTarget } from "./gateway-target.ts";
 import { sanitizeLine, formatAge, formatDuration, plural } from "./terminal-text.ts";
 
@@ -142,12 +144,13 @@ function readLocalStatus(invocation: Invocation, target: GatewayTarget): Pick<St
 }
 
 async function fromGateway(invocation: Invocation, { client, target }: GatewayLink): Promise<StatusReport> {
-  const [answer, well, channels, agents, models] = await Promise.all([
+  const [answer, well, channels, agents, models, { plugins }] = await Promise.all([
     client.request<Status>("status"),
     client.request<Health>("health"),
     client.request<ChannelsStatus>("channels.status", invocation.has("deep") ? { probe: true } : {}),
     client.request<{ defaultId: string; agents: { id: string }[] }>("agents.list"),
     readModelStatus(client),
+    readPlugins(client),
   ]);
   const degraded = (well.parts ?? []).filter((part) => part.state !== "ready" && !part.name.startsWith("channel:"));
   return {
@@ -175,12 +178,21 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
         problem ? [`${model} cannot answer: ${problem}; openclaw models status shows the fix`] : [],
       ),
       ...degraded.map((part) => `${part.name}: ${part.cause ?? part.state}`),
+      ...plugins.flatMap((row) => {
+        const problem = pluginProblem(row);
+        // An entry without code may be of a plugin that is part of OpenClaw; openclaw doctor names it.
+        return problem === null || row.state === "missing" ? [] : [`the plugin ${row.id}: ${problem}`];
+      }),
       ...(answer.degradedSecretOwners ?? []).map((path) => `the secret ${path} cannot be read`),
     ],
     ...(well.parts && { parts: well.parts }),
     ...(well.eventLoop && { eventLoop: well.eventLoop }),
   };
 }
+
+/** The plugins of the gateway; none of one that does not serve them. */
+const readPlugins = (client: ProtocolClient): Promise<{ plugins: PluginRow[] }> =>
+  client.serves("plugins.status") ? client.request("plugins.status") : Promise.resolve({ plugins: [] });
 
 function fromFiles(invocation: Invocation, err: CliError): StatusReport {
   const target = resolveTarget(invocation);

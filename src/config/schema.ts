@@ -3,6 +3,7 @@ import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
+import { plugins } from "./schema/plugins.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
@@ -90,7 +91,6 @@ const UNSERVED_KEYS = [
   "cloudWorkers",
   "desktop",
   "memory",
-  "plugins",
   "surfaces",
   "proxy",
 ] as const;
@@ -115,6 +115,7 @@ export const CONFIG = object(
     browser,
     mcp,
     skills,
+    plugins,
     logging,
     env,
     secrets: object(
@@ -151,6 +152,8 @@ export type AccessGroup = Config["accessGroups"][string];
 export type IrcConfig = NonNullable<ServedChannels["irc"]>;
 export type ToolPolicy = NonNullable<Config["tools"]>;
 export type McpConfig = Config["mcp"];
+export type PluginsConfig = Config["plugins"];
+export type PluginEntry = PluginsConfig["entries"][string];
 export type McpServerConfig = McpConfig["servers"][string];
 type WebConfig = NonNullable<ToolPolicy["web"]>;
 export type WebFetchConfig = WebConfig["fetch"];

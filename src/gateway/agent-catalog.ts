@@ -16,6 +16,7 @@ import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
 import type { RoomTools } from "../routing/account-policy.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { decideTools, grantedTools, type PolicyLayers } from "../tools/policy.ts";
+import { usesPlugins } from "../tools/plugins/plugin-report.ts";
 import type { ToolName } from "../tools/tool.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 
@@ -30,6 +31,8 @@ export type AgentCatalogDeps = {
   /** The local model servers that are known at the moment. */
   local: { readonly servers: readonly LocalServer[] };
 };
+
+const NO_PLUGINS = "plugins.entries, which has no plugin that is used";
 
 /** A timer cannot wait longer than 2^31 ms. */
 const NO_TIMEOUT_MS = 2_147_000_000;
@@ -145,7 +148,10 @@ export class AgentCatalog {
       shared: { key: "tools", policy: this.#config.tools },
       own: { key: `agents.entries.${agentId}.tools`, policy: this.#config.agents.entries[agentId]?.tools },
       room: room === null ? undefined : { key: room.key, policy: room.policy as ToolPolicy },
-      ...(this.#config.browser?.enabled === false && { off: { browser: "browser.enabled" } }),
+      off: {
+        ...(this.#config.browser?.enabled === false && { browser: "browser.enabled" }),
+        ...(!usesPlugins(this.#config.plugins) && { plugins: NO_PLUGINS }),
+      },
     };
   }
 

@@ -14,9 +14,8 @@ import type { CommandGate } from "../tools/command-gate.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
-import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
-import { listAllowed } from "./mcp-servers.ts";
+import { listAllowed, type GatedSource } from "./tool-sources.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { mediaDirOf, type Storage } from "./storage.ts";
 import { createConversations } from "./tool-conversations.ts";
@@ -70,8 +69,8 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     /** What agents have noted. */
     memory: MemoryNotes;
     toolMessages: ChannelMessages;
-    /** The tools of MCP servers. */
-    source: ToolSource;
+    /** The tools of MCP servers and of plugins. */
+    sources: readonly GatedSource[];
   };
 
 /** The tools of all agents. They are built with the first turn that is granted one. */
@@ -94,7 +93,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       conversations: createConversations(input),
       notes: input.memory,
       messages: input.toolMessages,
-      listSource: (caller, signal) => listAllowed(input.source, running, caller, signal),
+      listSource: (caller, signal) => listAllowed(input.sources, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });
     return createToolExecutor({ tools, log: log.child({ subsystem: "tools" }), metrics: input.metrics });

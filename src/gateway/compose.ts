@@ -26,7 +26,7 @@ import { GatewayEndpoint } from "./endpoint.ts";
 import { guideFacts } from "./guide-facts.ts";
 import { LiveAccounts } from "./live-accounts.ts";
 import { LocalModels } from "./local-models.ts";
-import { createMcpServers, withSource } from "./mcp-servers.ts";
+import { createMcpServers, decideMcpCall } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
@@ -37,6 +37,8 @@ import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
+import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
+import { withSource, type GatedSource } from "./tool-sources.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -90,7 +92,12 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const mcp = createMcpServers({ ...base, ...storage, running });
-  const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, source: mcp }), mcp, running);
+  const plugins = new LazyToolPlugins({ ...base, running });
+  const sources: readonly GatedSource[] = [
+    { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
+    { source: plugins, grant: "plugins", decide: (caller, name) => decidePluginCall(running, plugins, caller, name) },
+  ];
+  const tools = sources.reduce(withSource, createTools({ ...base, ...storage, running, gate, memory, toolMessages, sources }));
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -127,6 +134,7 @@ export function composeGateway(input: ComposeInput) {
     memory,
     toolMessages,
     mcp,
+    plugins,
     tools,
     skills,
     runtime,
@@ -211,6 +219,7 @@ type Shared = GatewayBase &
     memory: MemoryNotes;
     toolMessages: ToolMessages;
     mcp: McpServers;
+    plugins: LazyToolPlugins;
     tools: ToolExecutor;
     skills: AgentSkills;
     runtime: AgentRuntime;
@@ -247,7 +256,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -260,6 +269,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       log.setLevel(state.logLevels.file);
       log.setTerminalLevel(state.logLevels.terminal);
       mcp.configure();
+      plugins.configure();
     },
     supervisor: messaging.supervisor,
     health,

@@ -71,6 +71,7 @@ export class Gateway {
     await this.#recoverAndConnect();
     health.report("server", "ready");
     phase.value = "serving";
+    parts.plugins.configure();
     this.#startBackground();
   }
 

@@ -7,7 +7,8 @@ import { silentLog } from "../core/log.ts";
 import type { ToolCaller, ToolExecutor, ToolResult } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import { AgentCatalog } from "./agent-catalog.ts";
-import { decideMcpCall, withSource } from "./mcp-servers.ts";
+import { decideMcpCall } from "./mcp-servers.ts";
+import { withSource } from "./tool-sources.ts";
 
 const agentsWith = (tools: unknown, own?: unknown): { agents: AgentCatalog } => {
   const { config } = checkConfigValue({ tools, agents: { entries: { main: { tools: own } } } });
@@ -47,7 +48,8 @@ test("an executor with a source runs its tools when the policy allows them, and 
     run: run("source"),
     stop: async () => void ran.push("stopped source"),
   };
-  const tools = withSource(executor, source, agentsWith({ deny: ["files__write"] }));
+  const running = agentsWith({ deny: ["files__write"] });
+  const tools = withSource(executor, { source, decide: (caller, name) => decideMcpCall(running, caller, name) });
   const context = { ...testPermit("/"), signal: new AbortController().signal, update: () => {}, log: silentLog };
   for (const name of ["read", "files__read"]) assert.ok(!(await tools.run({ id: "1", name, args: {} }, context)).isError);
   const denied = await tools.run({ id: "1", name: "files__write", args: {} }, context);

@@ -26,6 +26,7 @@ import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
+import type { LazyToolPlugins } from "./tool-plugins.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
@@ -44,6 +45,7 @@ export type ChatFamilyDeps = GatewayBase &
     sandbox: () => Promise<SandboxProbe>;
     memory: MemoryNotes;
     mcp: McpServers;
+    plugins: LazyToolPlugins;
     tools: ToolExecutor;
     skills: AgentSkills;
     runtime: AgentRuntime;

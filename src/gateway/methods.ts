@@ -17,6 +17,7 @@ import { configMethods } from "../methods/config.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods } from "../methods/mcp.ts";
+import { pluginsMethods } from "../methods/plugins.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
@@ -56,6 +57,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...channelMethods(deps),
     ...toolFamily(deps),
     ...mcpMethods(deps),
+    ...pluginsMethods(deps),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,
@@ -208,7 +210,7 @@ function toolFamily(deps: MethodsDeps) {
 }
 
 function toolsDeps(deps: MethodsDeps): ToolsDeps {
-  const { running, allowlist, audit, sessions, skills, tools, mcp, keyValue, store, clock, log, chat } = deps;
+  const { running, allowlist, audit, sessions, skills, tools, mcp, plugins, keyValue, store, clock, log, chat } = deps;
   return {
     config: () => running.config,
     policyLayers: (agentId, room) => running.agents.policyLayers(agentId, room),
@@ -221,6 +223,7 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
     decideMessage: (message) => decideMessage(routesDeps(deps), message, true),
     tools,
     mcp,
+    plugins,
     keyValue,
     write: (change) => store.write(change),
     now: clock.now,

@@ -23,7 +23,7 @@ import { MCP_LIMITS } from "./limits.ts";
 import type { LoginStore } from "./login-store.ts";
 import { bearerToken, noteRefusal } from "./oauth.ts";
 import { readTools, type ListedTools } from "./offered-tools.ts";
-import { toToolResult } from "./results.ts";
+import { quoteToolResult } from "../tools/outside-results.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 
 export type ServerConnectOptions = {
@@ -195,12 +195,15 @@ async function connect(options: ServerConnectOptions, name: TransportName, trans
       try {
         const request = { method: "tools/call" as const, params: { name: tool, arguments: args } };
         const answer = await client.request(request, { signal: callSignal, timeout: timeoutMs });
-        return { result: toToolResult(full, fieldsOf(answer)), isTimeout: false };
+        return { result: quoteToolResult(`the tool ${full} of an MCP server`, fieldsOf(answer)), isTimeout: false };
       } catch (err) {
         if (!isOpen || callSignal.aborted || !isAnswer(err)) throw describe(err, options);
         const isTimeout = SdkError.isInstance(err) && err.code === "REQUEST_TIMEOUT";
         const text = isTimeout ? `There was no answer within ${timeoutMs} ms.` : reasonOf(err);
-        return { result: toToolResult(full, { isError: true, content: [{ type: "text", text }] }), isTimeout };
+        return {
+          result: quoteToolResult(`the tool ${full} of an MCP server`, { isError: true, content: [{ type: "text", text }] }),
+          isTimeout,
+        };
       }
     },
     close,

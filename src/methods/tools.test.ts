@@ -20,10 +20,10 @@ import { mcpBench, mcpServer } from "../../test/fakes/mcp-bench.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import { openGate } from "../../test/fakes/open-gate.ts";
-import { TOOL_NAMES, type ToolExecutor } from "../tools/tool.ts";
+import { TOOL_NAMES, TOOL_SOURCES, type ToolExecutor } from "../tools/tool.ts";
 import { resolveKey } from "./chat-context.ts";
 import { decideMessage } from "./routes.ts";
-import { toolsMethods } from "./tools.ts";
+import { toolsMethods, type ToolsDeps } from "./tools.ts";
 
 type Answer = Record<string, unknown>;
 type ToolMethod = keyof ReturnType<typeof toolsMethods>;
@@ -50,6 +50,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     }),
     log: silentLog,
   });
+  const plugins: ToolsDeps["plugins"] = { has: () => false, find: () => Promise.resolve(false), effectOf: () => null, known: () => [] };
   const tools: ToolExecutor = {
     describe: (names) => executor.describe(names),
     run: (request, context) => (servers.has(request.name) ? servers : executor).run(request, context),
@@ -86,6 +87,7 @@ function openTools(t: TestContext, config: unknown = {}) {
     decideMessage: (message) => decideMessage(routes, message, true),
     tools,
     mcp: servers,
+    plugins,
     keyValue: createKeyValueStore(bench.deps.store),
     write: (change) => bench.deps.store.write(change),
     now: () => 1,
@@ -120,7 +122,7 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   );
   assert.deepEqual(
     tools.map(({ id }) => id),
-    TOOL_NAMES.filter((name) => name !== "mcp"),
+    TOOL_NAMES.filter((name) => !TOOL_SOURCES.includes(name)),
   );
   for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
@@ -177,6 +179,7 @@ test("the explanation names the setting that decides, for operators, people and 
     edit: "no: tools.deny",
     apply_patch: "no: tools.deny",
     browser: byProfile.replace("yes", "no"),
+    plugins: byProfile.replace("yes", "no"),
   });
   assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
   const room = await call("tools.explain", { channel: "telegram", peer: "-1", group: true });

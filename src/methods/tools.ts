@@ -5,6 +5,7 @@ import type { AgentId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { firstSentence } from "../core/text.ts";
+import type { PluginReport } from "../tools/plugins/plugin-report.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
@@ -14,6 +15,7 @@ import type { Sessions } from "../store/sessions.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
 import {
   decideMcpTool,
+  decidePluginTool,
   decideTools,
   grantedTools,
   isInProfile,
@@ -29,9 +31,11 @@ import {
   findToolName,
   isMcpToolName,
   TOOL_NAMES,
+  TOOL_SOURCES,
   TOOL_SECTIONS,
   type ToolCaller,
   type ToolDescription,
+  type ToolEffect,
   type ToolExecutor,
   type ToolName,
   type ToolPermit,
@@ -42,6 +46,14 @@ import { createIdempotency } from "./idempotency.ts";
 import { InvocationAudit } from "./tool-audit.ts";
 import { requireAgent } from "./require-agent.ts";
 import type { DescribedMessage } from "./routes.ts";
+
+/** The tools of plugins. */
+type PluginTools = {
+  has: (name: string) => boolean;
+  find: (name: string, signal: AbortSignal) => Promise<boolean>;
+  effectOf: (name: string) => ToolEffect | null;
+  known: () => readonly { plugin: string; label: string; tool: PluginReport["tools"][number] }[];
+};
 
 export type ToolsDeps = {
   config: () => Config;
@@ -62,6 +74,7 @@ export type ToolsDeps = {
   audit: Pick<Audit, "add">;
   /** The tools of MCP servers. */
   mcp: Pick<McpServers, "has" | "find" | "known">;
+  plugins: PluginTools;
   keyValue: KeyValueStore;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
@@ -99,18 +112,48 @@ const PROFILES = Object.keys(PROFILE_LABELS) as ToolProfile[];
 
 const profilesWith = (tool: ToolName): string[] => PROFILES.filter((id) => id !== "full" && isInProfile(id, tool));
 
-function catalog(deps: ToolsDeps, { agentId }: MethodParams<"tools.catalog">): Record<string, unknown> {
+function catalog(deps: ToolsDeps, { agentId, includePlugins = true }: MethodParams<"tools.catalog">): Record<string, unknown> {
   return {
     agentId: requireAgent(deps.config(), agentId),
     profiles: PROFILES.map((id) => ({ id, label: PROFILE_LABELS[id] })),
-    groups: SECTIONS.map((id) => ({
-      id,
-      label: TOOL_SECTIONS[id],
-      source: "core",
-      tools: deps.tools.describe(sectionTools(id)).map(toCatalogEntry),
-      // The tools of MCP servers are not built in.
-    })).filter(({ tools }) => tools.length > 0),
+    groups: [
+      ...SECTIONS.map((id) => ({
+        id,
+        label: TOOL_SECTIONS[id],
+        source: "core",
+        tools: deps.tools.describe(sectionTools(id)).map(toCatalogEntry),
+        // The tools of MCP servers and of plugins are not built in.
+      })).filter(({ tools }) => tools.length > 0),
+      ...(includePlugins ? pluginCatalog(deps.plugins.known()) : []),
+    ],
   };
+}
+
+/** One group for each plugin. */
+function pluginCatalog(known: ReturnType<PluginTools["known"]>): object[] {
+  const labels = new Map(known.map(({ plugin, label }) => [plugin, label]));
+  return [...labels].map(([pluginId, label]) => ({
+    id: `plugin:${pluginId}`,
+    label,
+    source: "plugin",
+    pluginId,
+    tools: known
+      .filter(({ plugin }) => plugin === pluginId)
+      .map(
+        ({
+          tool: {
+            description: { name, description },
+          },
+        }) => ({
+          id: name,
+          label: name,
+          description: firstSentence(description),
+          source: "plugin",
+          pluginId,
+          defaultProfiles: [],
+        }),
+      ),
+  }));
 }
 
 const toCatalogEntry = ({ name, description }: ToolDescription): Record<string, unknown> => ({
@@ -145,9 +188,35 @@ function effective(deps: ToolsDeps, params: MethodParams<"tools.effective">): Re
           ...(permitted.includes(name) ? {} : { deniedBySession: true }),
         })),
       },
+      ...pluginGroups(deps, layers, permitted.includes("plugins")),
       ...mcpGroups(deps, layers, permitted.includes("mcp")),
     ],
   };
+}
+
+/** The tools of plugins that are granted. */
+function pluginGroups(deps: ToolsDeps, layers: PolicyLayers, isPermitted: boolean): object[] {
+  const granted = deps.plugins
+    .known()
+    .filter(({ tool }) => decidePluginTool(layers, "operator", { name: tool.description.name, effect: tool.effect }).isGranted);
+  if (granted.length === 0) return [];
+  const tools = granted.map(
+    ({
+      plugin,
+      tool: {
+        description: { name, description },
+      },
+    }) => ({
+      id: name,
+      label: name,
+      description: firstSentence(description),
+      rawDescription: description,
+      source: "plugin",
+      pluginId: plugin,
+      ...(isPermitted ? {} : { deniedBySession: true }),
+    }),
+  );
+  return [{ id: "plugin", label: TOOL_SECTIONS.plugins, source: "plugin", tools }];
 }
 
 /** The tools of MCP servers that are known and granted. */
@@ -189,7 +258,10 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
     surface,
     ...(decision && { access: { action: decision.access.action, detail: decision.access.detail } }),
     ...(decision?.route && decision.route.agentId !== agentId && { routedTo: decision.route.agentId }),
-    tools: params.tool === undefined ? decisions : [explainTool(deps, params.tool, decisions, decideMcpTool(layers, surface, params.tool))],
+    tools:
+      params.tool === undefined
+        ? [...decisions, ...explainPlugins(deps, layers, surface, decisions)]
+        : [explainTool(deps, params.tool, { layers, surface, decisions })],
     files: deps.fileAccess(agentId, surface),
     commands: {
       isGranted: decisions.some(({ tool, isGranted }) => effectOf(tool) === "run" && isGranted),
@@ -198,24 +270,33 @@ function explain(deps: ToolsDeps, params: MethodParams<"tools.explain">): Record
   };
 }
 
-/** What decides about one tool; `byServer` where it is one of an MCP server, and the session permits these. */
-function explainTool(
-  deps: ToolsDeps,
-  wanted: string,
-  decisions: readonly ToolDecision[],
-  byServer: Omit<ToolDecision, "tool">,
-): Omit<ToolDecision, "tool"> & { tool: string } {
+type Explained = Omit<ToolDecision, "tool"> & { tool: string };
+type Decided = { layers: PolicyLayers; surface: Surface; decisions: readonly ToolDecision[] };
+
+/** What decides about one tool. That of a server or of a plugin is also denied by what denies all of these. */
+function explainTool(deps: ToolsDeps, wanted: string, { layers, surface, decisions }: Decided): Explained {
   const name = findToolName(wanted);
-  if (name !== null) return decisions.find((each) => each.tool === name)!;
-  if (!deps.mcp.has(wanted))
-    throw new GatewayError("NOT_FOUND", unknownTool(wanted), { fix: "`openclaw mcp status` shows the servers and their tools." });
-  const bySession = decisions.find((each) => each.tool === "mcp")!;
-  return { ...(byServer.isGranted && !bySession.isGranted ? bySession : byServer), tool: wanted };
+  const decisionOf = (tool: ToolName): ToolDecision => decisions.find((each) => each.tool === tool)!;
+  if (name !== null) return decisionOf(name);
+  const stricter = (own: Omit<ToolDecision, "tool">, all: ToolDecision): Explained => ({
+    ...(own.isGranted && !all.isGranted ? all : own),
+    tool: wanted,
+  });
+  if (deps.mcp.has(wanted)) return stricter(decideMcpTool(layers, surface, wanted), decisionOf("mcp"));
+  const effect = deps.plugins.effectOf(wanted);
+  if (effect !== null) return stricter(decidePluginTool(layers, surface, { name: wanted, effect }), decisionOf("plugins"));
+  throw new GatewayError("NOT_FOUND", unknownTool(wanted), {
+    fix: "`openclaw mcp status` shows the servers and their tools, `openclaw plugins list` the plugins.",
+  });
 }
 
+/** What decides about each tool of a plugin. */
+const explainPlugins = (deps: ToolsDeps, layers: PolicyLayers, surface: Surface, decisions: readonly ToolDecision[]): Explained[] =>
+  deps.plugins.known().map(({ tool }) => explainTool(deps, tool.description.name, { layers, surface, decisions }));
+
 const unknownTool = (name: string): string =>
-  `unknown tool "${name.slice(0, 64)}"; the tools are ${BUILT_IN.join(", ")}, and <server>__<tool>`;
-const BUILT_IN = TOOL_NAMES.filter((name) => name !== "mcp");
+  `unknown tool "${name.slice(0, 64)}"; the tools are ${BUILT_IN.join(", ")}, <server>__<tool>, and those of plugins`;
+const BUILT_IN = TOOL_NAMES.filter((name) => !TOOL_SOURCES.includes(name));
 
 function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): ToolDecision {
   const session = deps.sessions.get(key);
@@ -226,35 +307,47 @@ function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): 
 type Invocation = {
   ok: boolean;
   toolName: string;
-  source: "core" | "mcp";
+  source: "core" | "mcp" | "plugin";
   output?: { content: ToolResult["content"] };
   error?: { code: string; message: string; details?: object };
 };
+
+/** The tool that a call means, and whose it is; no name: there is none. */
+async function findCalled(
+  deps: ToolsDeps,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<{ name: string | null; source: Invocation["source"] }> {
+  if (isMcpToolName(wanted)) return { name: deps.mcp.has(wanted) ? wanted : null, source: "mcp" };
+  const builtIn = findToolName(wanted);
+  if (builtIn !== null) return { name: TOOL_SOURCES.includes(builtIn) ? null : builtIn, source: "core" };
+  const isOfPlugin = await deps.plugins.find(wanted, signal);
+  return { name: isOfPlugin ? wanted : null, source: isOfPlugin ? "plugin" : "core" };
+}
 
 /** Runs one tool as an operator's message in the session would. A refusal and a failure are answers, not errors of the request. */
 export async function invokeTool(deps: ToolsDeps, params: MethodParams<"tools.invoke">, caller: Caller): Promise<Invocation> {
   const { args = {} } = params;
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agentId = requireAgent(deps.config(), session.agentId);
-  const isOfServer = isMcpToolName(params.name);
-  const name = isOfServer ? (deps.mcp.has(params.name) ? params.name : null) : findToolName(params.name);
-  const about = { toolName: name ?? params.name, source: isOfServer ? ("mcp" as const) : ("core" as const) };
+  const { name, source } = await findCalled(deps, params.name, caller.signal);
+  const about = { toolName: name ?? params.name, source };
   const refused = (code: string, message: string, details?: object): Invocation => ({
     ok: false,
     ...about,
     error: { code, message, ...(details && { details }) },
   });
-  if (name === null || name === "mcp") return refused("unknown", unknownTool(params.name));
+  if (name === null) return refused("unknown", unknownTool(params.name));
   const layers = deps.policyLayers(agentId, null);
   const decisions = decideTools("operator", layers).map((each) => withSession(deps, session.key, each));
-  const { isGranted, rule } = explainTool(deps, name, decisions, decideMcpTool(layers, "operator", name));
+  const { isGranted, rule } = explainTool(deps, name, { layers, surface: "operator", decisions });
   const call = { id: params.idempotencyKey ?? randomUUID(), name, args };
   const audit = new InvocationAudit(deps, call, { agentId, sessionKey: session.key }, caller);
   if (!isGranted) {
     await audit.refused();
     return refused("denied", `the tool ${name} is denied by ${rule}`, { rule });
   }
-  if (isOfServer && !(await deps.mcp.find(name, caller.signal))) return refused("unknown", unknownTool(name));
+  if (source === "mcp" && !(await deps.mcp.find(name, caller.signal))) return refused("unknown", unknownTool(name));
   deps.log.info("a tool is called by an operator", { tool: name, session: session.key, client: caller.client.id, device: caller.device });
   await audit.begun();
   const result = await deps.tools.run(call, {

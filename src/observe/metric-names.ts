@@ -35,6 +35,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_mcp_calls_total: "Calls of tools of MCP servers, by outcome.",
   gateway_mcp_failures_total: "MCP servers that ended unexpectedly, or could not be started.",
   gateway_mcp_servers: "Configured MCP servers, by state.",
+  gateway_tool_plugins: "Configured plugins, by state.",
   gateway_mcp_starts_total: "Starts of MCP servers.",
   gateway_loop_active_seconds_total: "Time in which the event loop was active; its rate is the utilization.",
   gateway_loop_delay_max_seconds: "Longest delay of the event loop since the previous reading.",

@@ -78,6 +78,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
   "openclaw.approval.list": NO_PARAMS,
   "plugin.approval.list": NO_PARAMS,
+  "plugins.status": objectSchema({ id: boundedString(128) }),
   "route.explain": objectSchema(
     {
       channel: boundedString(64),
@@ -269,6 +270,7 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "mcp.status": "operator.read",
   "mcp.tools": "operator.read",
   "models.set": "operator.admin",
+  "plugins.status": "operator.read",
   "route.explain": "operator.read",
   "sandbox.explain": "operator.read",
   "tools.explain": "operator.read",

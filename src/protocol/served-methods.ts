@@ -77,6 +77,8 @@ export const SERVED_METHODS = [
   "models.set",
   "openclaw.approval.list",
   "plugin.approval.list",
+  "plugins.list",
+  "plugins.status",
   "poll",
   "question.list",
   "route.explain",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ToolPolicy } from "../config/schema.ts";
 import { effectOf, TOOL_NAMES, type ToolName } from "./tool.ts";
-import { decideMcpTool, decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
+import { decideMcpTool, decidePluginTool, decideTools, grantedTools, type PolicyLayers, type Surface } from "./policy.ts";
 
 type Policies = { shared?: ToolPolicy; own?: ToolPolicy; room?: ToolPolicy };
 
@@ -10,6 +10,7 @@ const layersOf = ({ shared, own, room }: Policies): PolicyLayers => ({
   shared: { key: "tools", policy: shared },
   own: { key: "agents.entries.main.tools", policy: own },
   room: room && { key: "channels.irc.groups.#team.tools", policy: room },
+  off: { plugins: "plugins.entries" },
 });
 const grantOf = (surface: Surface, policies: Policies): string => grantedTools(decideTools(surface, layersOf(policies))).join(" ");
 
@@ -254,4 +255,85 @@ test("a list that denies one tool of a server leaves the others, and denies no b
   assert.equal(grantOf("operator", { shared: { deny: ["files__write", "files__*"] } }), ALL);
   assert.equal(grantOf("operator", { shared: { allow: ["files__write"] } }), "mcp");
   assert.equal(grantOf("operator", { shared: { deny: ["mcp"] } }), ALL.replace(" mcp", ""));
+});
+
+const PLUGIN_CASES: readonly [title: string, surface: Surface, policies: Policies, name: string, rule: string][] = [
+  ["an operator has it by default", "operator", {}, "weather", "yes: operators have all tools that nothing denies"],
+  [
+    "a channel sender has none by default",
+    "channel",
+    {},
+    "weather",
+    "no: senders of channels have the tools that agents.entries.main.tools names",
+  ],
+  [
+    "a shared list opens nothing for a channel",
+    "channel",
+    { shared: { allow: ["weather"] } },
+    "weather",
+    "no: senders of channels have the tools that agents.entries.main.tools names",
+  ],
+  [
+    "an agent's own list opens exactly that",
+    "channel",
+    { own: { allow: ["Weather "] } },
+    "weather",
+    "yes: agents.entries.main.tools.allow",
+  ],
+  ["and no other one", "channel", { own: { allow: ["weather"] } }, "forecast", "no: agents.entries.main.tools.allow"],
+  [
+    "a group opens all of them",
+    "channel",
+    { own: { alsoAllow: ["group:plugins"] } },
+    "weather",
+    "yes: agents.entries.main.tools.alsoAllow",
+  ],
+  ["the profile coding has none", "operator", { shared: { profile: "coding" } }, "weather", 'no: tools.profile "coding"'],
+  [
+    "a list adds one to a profile",
+    "operator",
+    { shared: { profile: "coding", alsoAllow: ["weather"] } },
+    "weather",
+    "yes: tools.alsoAllow",
+  ],
+  ["deny names it", "operator", { own: { deny: ["weather"] } }, "weather", "no: agents.entries.main.tools.deny"],
+  ["deny of all plugins", "operator", { shared: { deny: ["plugins"] } }, "weather", "no: tools.deny"],
+  ["deny of everything", "operator", { shared: { deny: ["*"] } }, "weather", "no: tools.deny"],
+  [
+    "deny of a built-in tool with the same effect",
+    "channel",
+    { own: { allow: ["weather"] }, shared: { deny: ["web_fetch"] } },
+    "weather",
+    "no: tools.deny",
+  ],
+  [
+    "a room denies it",
+    "channel",
+    { own: { allow: ["weather"] }, room: { deny: ["weather"] } },
+    "weather",
+    "no: channels.irc.groups.#team.tools.deny",
+  ],
+  [
+    "a room that allows another tool",
+    "channel",
+    { own: { allow: ["weather"] }, room: { allow: ["read"] } },
+    "weather",
+    "no: channels.irc.groups.#team.tools.allow",
+  ],
+];
+for (const [title, surface, policies, name, expected] of PLUGIN_CASES)
+  test(`a tool of a plugin: ${title}`, () => {
+    const { isGranted, rule } = decidePluginTool({ ...layersOf(policies), off: {} }, surface, { name, effect: "fetch" });
+    assert.equal(`${isGranted ? "yes" : "no"}: ${rule}`, expected);
+  });
+
+test("a turn can have tools of plugins when a list names one, and never without a plugin", () => {
+  const granted = (policies: Policies, off: PolicyLayers["off"]): boolean =>
+    grantedTools(decideTools("channel", { ...layersOf(policies), off: off ?? {} })).includes("plugins");
+  for (const allow of ["weather", "plugins", "group:plugins", "*"]) assert.ok(granted({ own: { allow: [allow] } }, {}), allow);
+  for (const allow of ["read", "bash", "group:fs", "group:other", "a__b", "more_tools"])
+    assert.ok(!granted({ own: { allow: [allow] } }, {}), allow);
+  assert.ok(!granted({ own: { allow: ["weather"] } }, { plugins: "plugins.entries" }));
+  const verdict = decidePluginTool(layersOf({}), "operator", { name: "weather", effect: "fetch" });
+  assert.deepEqual(verdict, { isGranted: false, rule: "plugins.entries" });
 });

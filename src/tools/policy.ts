@@ -2,6 +2,7 @@ import type { ToolPolicy } from "../config/schema.ts";
 import {
   effectOf,
   isMcpToolName,
+  isPluginToolName,
   OTHER_NAMES,
   TOOL_NAMES,
   TOOL_SECTIONS,
@@ -65,13 +66,20 @@ type Subject = {
   readonly isDenied: (list: readonly string[] | undefined) => boolean;
 };
 
+/** Whether an entry of a list can mean a tool of a plugin. */
+const mayBePluginTool = (entry: string): boolean => {
+  const key = entry.trim().toLowerCase();
+  return !Object.hasOwn(NAMES, key) && isPluginToolName(key) && !key.startsWith("group:");
+};
+
 /**
  * A list that denies a tool denies whatever has the same effect: who may not write a file may not edit one either. A list that allows one
- * tool of a server allows `mcp`, so that a turn can have it.
+ * tool of a server allows `mcp`, so that a turn can have it, and one of a plugin `plugins`.
  */
 const subjectOf = (tool: ToolName): Subject => ({
   tool,
-  isNamed: (list = []) => expand(list).includes(tool) || (tool === "mcp" && list.some(isMcpToolName)),
+  isNamed: (list = []) =>
+    expand(list).includes(tool) || (tool === "mcp" && list.some(isMcpToolName)) || (tool === "plugins" && list.some(mayBePluginTool)),
   isDenied: (list) => expand(list).some((denied) => effectOf(denied) === effectOf(tool)),
 });
 
@@ -85,6 +93,13 @@ function mcpSubjectOf(name: string): Subject {
       return isMcpToolName(entry) && (entry === given || (entry.endsWith("*") && given.startsWith(entry.slice(0, -1))));
     });
   return { tool: "mcp", isNamed, isDenied: isNamed };
+}
+
+/** One tool of a plugin: lists name it, or all of them as `plugins`. Who denies a built-in tool denies it where it has the same effect. */
+function pluginSubjectOf(name: string, effect: ToolEffect): Subject {
+  const isNamed = (list: readonly string[] = []): boolean =>
+    expand(list).includes("plugins") || list.some((entry) => entry.trim().toLowerCase() === name);
+  return { tool: "plugins", isNamed, isDenied: (list) => isNamed(list) || expand(list).some((denied) => effectOf(denied) === effect) };
 }
 
 /**
@@ -101,6 +116,13 @@ export const decideTools = (surface: Surface, layers: PolicyLayers): readonly To
  * turn that is not granted `mcp` has none of these tools. Pure.
  */
 export const decideMcpTool = (layers: PolicyLayers, surface: Surface, name: string): Verdict => decide(surface, layers, mcpSubjectOf(name));
+
+/**
+ * What grants or denies one tool of a plugin: as decideTools, with the lists that name it or deny its effect. A turn that is not granted
+ * `plugins` has none of these tools. Pure.
+ */
+export const decidePluginTool = (layers: PolicyLayers, surface: Surface, { name, effect }: { name: string; effect: ToolEffect }): Verdict =>
+  findSwitch(layers, "plugins") ?? decide(surface, layers, pluginSubjectOf(name, effect));
 
 const decide = (surface: Surface, layers: PolicyLayers, subject: Subject): Verdict =>
   findDenial(layers, subject) ?? findGrant(surface, layers, subject);

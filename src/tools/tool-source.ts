@@ -9,6 +9,8 @@ export interface ToolSource {
   list(signal: AbortSignal): Promise<readonly ToolDescription[]>;
   /** Whether a tool of this name is the source's, without waiting. */
   has(name: string): boolean;
+  /** The same where that is not known without waiting. Never rejects. */
+  find?(name: string, signal: AbortSignal): Promise<boolean>;
   /** As ToolExecutor.run. */
   run(call: ToolCall, context: CallContext): Promise<ToolResult>;
   stop(): Promise<void>;

@@ -4,24 +4,28 @@ import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** What a tool does outside of its conversation. Who denies one tool denies all that have the same effect. */
-export type ToolEffect =
+export const TOOL_EFFECTS = [
   /** Shows names of files. */
-  | "list"
+  "list",
   /** Shows the content of files. */
-  | "read"
-  | "write"
+  "read",
+  "write",
   /** Reads what the web has, and tells it what is asked. */
-  | "fetch"
+  "fetch",
   /** Acts on the web as a person with a browser, and keeps what sites store. */
-  | "browse"
+  "browse",
   /** Runs programs. */
-  | "run"
+  "run",
   /** Shows earlier conversations, and what was noted. */
-  | "recall"
+  "recall",
   /** Writes to people. */
-  | "send"
+  "send",
   /** Whatever a tool of an MCP server does. */
-  | "mcp";
+  "mcp",
+  /** Whatever a tool of a plugin does. */
+  "plugin",
+] as const;
+export type ToolEffect = (typeof TOOL_EFFECTS)[number];
 
 /** What the policy and the lists of tools know of one. */
 type ToolFacts = {
@@ -42,12 +46,13 @@ export const TOOL_SECTIONS = {
   messaging: "Messages",
   mcp: "MCP servers",
   ui: "Browser",
+  plugins: "Plugins",
 } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
 
 /**
- * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` is not a tool of its own: who has it may
- * call the tools of MCP servers.
+ * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` and `plugins` are no tools of their own:
+ * who has them may call the tools of MCP servers, and those of plugins.
  */
 export const TOOLS = {
   read: { section: "fs", effect: "read", profiles: ["coding"] },
@@ -69,6 +74,7 @@ export const TOOLS = {
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
   browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
+  plugins: { section: "plugins", effect: "plugin", profiles: [], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
 export type ToolName = keyof typeof TOOLS;
@@ -84,8 +90,12 @@ export function findToolName(name: string): ToolName | null {
 }
 /** Whether a name has the form of a tool of an MCP server: `<server>__<tool>`. */
 export const isMcpToolName = (name: string): boolean => name.indexOf("__") > 0;
-/** The row of TOOLS that a turn must be granted for a call of this name; the name itself when there is none. */
-const grantNameOf = (name: string): string => (isMcpToolName(name) ? "mcp" : name);
+/** Rows of TOOLS that stand for the tools of others. */
+export const TOOL_SOURCES: readonly ToolName[] = ["mcp", "plugins"];
+/** Whether a name can only be that of a tool of a plugin. */
+export const isPluginToolName = (name: string): boolean => findToolName(name) === null && !isMcpToolName(name) && name !== MORE_TOOLS;
+/** The row of TOOLS that a turn must be granted for a call of this name. */
+const grantNameOf = (name: string): string => (isMcpToolName(name) ? "mcp" : isPluginToolName(name) ? "plugins" : name);
 
 /** The tool with which a model finds those that it does not read with every request, and calls them. No list of tools names it. */
 export const MORE_TOOLS = "more_tools";

@@ -1,6 +1,6 @@
 import { clip, firstSentence } from "../../core/text.ts";
 import { textResult } from "../results.ts";
-import { isFound, MORE_TOOLS, type Tool, type ToolCaller, type ToolContext, type ToolDescription } from "../tool.ts";
+import { isFound, MORE_TOOLS, TOOL_SOURCES, type Tool, type ToolCaller, type ToolContext, type ToolDescription } from "../tool.ts";
 import { rankTools } from "./rank-tools.ts";
 
 /** Tools that a result describes with their parameters; of the others it has the first sentence. */
@@ -25,7 +25,7 @@ export type MoreToolsOptions = {
 export function createMoreToolsTool({ describe, listSource }: MoreToolsOptions): Tool {
   const listFindable = async ({ caller, signal }: ToolContext): Promise<readonly ToolDescription[]> => {
     const own = describe(caller.tools.filter(isFound));
-    if (!caller.tools.includes("mcp")) return own;
+    if (!TOOL_SOURCES.some((source) => caller.tools.includes(source))) return own;
     return [...own, ...(await listSource(caller, AbortSignal.any([signal, AbortSignal.timeout(SOURCE_MS)])))];
   };
   return {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { textOf } from "../../test/fakes/tool-context.ts";
-import { TOOL_LIMITS } from "../tools/limits.ts";
-import { toToolResult } from "./results.ts";
+import { TOOL_LIMITS } from "./limits.ts";
+import { quoteToolResult } from "./outside-results.ts";
 
 const image = (mimeType: string, data: string): object => ({ type: "image", mimeType, data });
 const text = (value: string): object => ({ type: "text", text: value });
@@ -35,19 +35,19 @@ const CASES: readonly [title: string, result: Record<string, unknown>, expected:
 ];
 for (const [title, result, expected] of CASES)
   test(`a result: ${title}`, () => {
-    const { content, isError } = toToolResult("s__t", result);
+    const { content, isError } = quoteToolResult("the tool s__t of an MCP server", result);
     assert.equal(textOf({ content, isError }), expected);
     assert.equal(isError, false);
   });
 
 test("an error of the server is an error", () => {
-  const result = toToolResult("s__t", { isError: true, content: [text("access denied")] });
+  const result = quoteToolResult("the tool s__t of an MCP server", { isError: true, content: [text("access denied")] });
   assert.ok(result.isError);
   assert.match(textOf(result), /^\[Error of the tool s__t of an MCP server\..*\]\n> access denied$/);
 });
 
 test("images are images, within the limits of other tools", () => {
-  const result = toToolResult("s__t", {
+  const result = quoteToolResult("the tool s__t of an MCP server", {
     content: [
       text("dot"),
       image("image/png", "iVBORw0KGgo="),
@@ -61,9 +61,9 @@ test("images are images, within the limits of other tools", () => {
 });
 
 test("a long result is cut, at the end of a line where there is one", () => {
-  const lines = textOf(toToolResult("s__t", { content: [text("word\n".repeat(100_000))] }));
+  const lines = textOf(quoteToolResult("the tool s__t of an MCP server", { content: [text("word\n".repeat(100_000))] }));
   assert.match(lines, /\n\[The result was cut: these are 9\.8 KB of 488\.3 KB\. Ask for less\.\]$/);
-  const line = textOf(toToolResult("s__t", { content: [text("é".repeat(500_000))] }));
+  const line = textOf(quoteToolResult("the tool s__t of an MCP server", { content: [text("é".repeat(500_000))] }));
   assert.ok(Buffer.byteLength(line) < TOOL_LIMITS.resultBytes);
   assert.match(line, /The result was cut/);
 });

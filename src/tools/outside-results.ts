@@ -1,17 +1,20 @@
 import { asObjects, asString, fieldsOf, type JsonObject } from "../core/json.ts";
 import { clip } from "../core/text.ts";
-import { TOOL_LIMITS } from "../tools/limits.ts";
-import type { ToolContent, ToolResult } from "../tools/tool.ts";
-import { formatBytes, keepFirstLines } from "../tools/truncation.ts";
-import { frameWebContent } from "../tools/untrusted-content.ts";
+import { TOOL_LIMITS } from "./limits.ts";
+import type { ToolContent, ToolResult } from "./tool.ts";
+import { formatBytes, keepFirstLines } from "./truncation.ts";
+import { frameWebContent } from "./untrusted-content.ts";
 
 const IMAGE_TYPES: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /** Content of a result, as a model can read it; `notes` are the gateway's own words about the rest. */
 type Parts = { texts: string[]; images: ToolContent[]; notes: string[] };
 
-/** What a server answered to a call: texts as quotations, images as images, and a note about everything else. Pure. */
-export function toToolResult(name: string, result: JsonObject): ToolResult {
+/**
+ * What a server or a plugin answered to a call: texts as quotations, images as images, and a note about everything else. `tool`: what
+ * answered, such as `the tool a__b of an MCP server`. Pure.
+ */
+export function quoteToolResult(tool: string, result: JsonObject): ToolResult {
   const parts: Parts = { texts: [], images: [], notes: [] };
   for (const item of asObjects(result["content"])) addItem(parts, item);
   const structured = result["structuredContent"];
@@ -20,7 +23,7 @@ export function toToolResult(name: string, result: JsonObject): ToolResult {
   if (note !== null) parts.notes.push(note);
   if (text === "" && parts.images.length === 0) parts.notes.push("The result has no text.");
   const isError = result["isError"] === true;
-  const source = `${isError ? "Error" : "Result"} of the tool ${name} of an MCP server`;
+  const source = `${isError ? "Error" : "Result"} of ${tool}`;
   return { content: [{ type: "text", text: frameWebContent({ source, text, notes: parts.notes }) }, ...parts.images], isError };
 }
 

@@ -1,0 +1,55 @@
+import type { PolicyLayers, ToolDecision } from "../tools/policy.ts";
+import { errorResult } from "../tools/results.ts";
+import { isCallable, type ToolCaller, type ToolDescription, type ToolExecutor, type ToolName } from "../tools/tool.ts";
+import type { ToolSource } from "../tools/tool-source.ts";
+import type { RunningConfig } from "./running-config.ts";
+
+export type PolicyCaller = Pick<ToolCaller, "agentId" | "surface" | "rooms">;
+type Verdict = Omit<ToolDecision, "tool">;
+
+/** A source with what decides about the calls of its tools. */
+export type GatedSource = {
+  source: ToolSource;
+  /** What a turn has to be granted for any of its tools. */
+  grant: ToolName;
+  decide: (caller: PolicyCaller, name: string) => Verdict;
+};
+
+/** A decision with the configuration that holds now. Every room of the turn has to allow it. */
+export function decideForRooms(
+  { agents }: Pick<RunningConfig, "agents">,
+  { agentId, rooms = [] }: PolicyCaller,
+  decide: (layers: PolicyLayers) => Verdict,
+): Verdict {
+  const decisions = [null, ...rooms].map((room) => decide(agents.policyLayers(agentId, room)));
+  return decisions.find(({ isGranted }) => !isGranted) ?? decisions.at(-1)!;
+}
+
+/** An executor that also runs the calls of a source's tools, after the policy has allowed them. */
+export function withSource(executor: ToolExecutor, { source, decide }: Pick<GatedSource, "source" | "decide">): ToolExecutor {
+  return {
+    describe: (names) => executor.describe(names),
+    async run(call, context) {
+      if (!source.has(call.name) && !(await source.find?.(call.name, context.signal))) return await executor.run(call, context);
+      const { isGranted, rule } = decide(context.caller, call.name);
+      return isGranted ? await source.run(call, context) : errorResult(`The tool ${call.name} is denied by ${rule}; nothing was run.`);
+    },
+    endSession: (sessionKey) => executor.endSession(sessionKey),
+    async stop() {
+      await Promise.all([executor.stop(), source.stop()]);
+    },
+  };
+}
+
+/** The tools of sources that the policy lets this caller call. */
+export async function listAllowed(
+  sources: readonly GatedSource[],
+  caller: ToolCaller,
+  signal: AbortSignal,
+): Promise<readonly ToolDescription[]> {
+  const asked = sources.filter(({ grant }) => isCallable(grant, caller.tools));
+  const lists = await Promise.all(
+    asked.map(async ({ source, decide }) => (await source.list(signal)).filter(({ name }) => decide(caller, name).isGranted)),
+  );
+  return lists.flat();
+}
