@@ -15,7 +15,7 @@ const ENTRIES = {
   tool: "src/tools/plugins/sdk.ts",
   // Started as threads.
   "channel-worker": "src/gateway/channel-worker.ts",
-  "image-worker": "src/tools/read/image-worker.ts",
+  "image-worker": "src/tools/image-worker.ts",
 };
 
 /** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */

@@ -31,6 +31,8 @@ export type Turn = {
   workspace: string;
   /** Added to the system prompt (who is talking, over which channel); facts from the gateway, never text of a sender. */
   conversationContext: string;
+  /** Instead of the system prompt of the agent. */
+  system?: string;
   /** Added to the system prompt: the list of the skills that the agent may read; empty for none. */
   skills?: string;
   /** Only owners read the conversation, so that the notes about them may be part of the system prompt. */

@@ -16,7 +16,8 @@ const TRIED = COMMANDS.filter((command) => !NOT_HERE.has(commandName(command)));
 
 /** What the sample arguments name. */
 const mcp = { servers: { memory: { command: "npx", enabled: false }, old: { command: "npx", enabled: false } } };
-const gateway = await startGateway({ config: { mcp, channels: { irc: { host: "127.0.0.1", port: 9, tls: false, nick: "n" } } } });
+const plugins = { entries: { weather: { enabled: false } } };
+const gateway = await startGateway({ config: { mcp, plugins, channels: { irc: { host: "127.0.0.1", port: 9, tls: false, nick: "n" } } } });
 const state = stateDir(gateway.home);
 const home = mkdtempSync(join(tmpdir(), "openclaw-exits-"));
 const readOnly = join(home, "read-only-token");
@@ -32,7 +33,7 @@ let count = 0;
 function stopped(): string {
   const dir = join(home, String(count++));
   mkdirSync(dir);
-  writeFileSync(join(dir, "openclaw.json"), JSON.stringify({ gateway: { port: 1 }, mcp }));
+  writeFileSync(join(dir, "openclaw.json"), JSON.stringify({ gateway: { port: 1 }, mcp, plugins }));
   return dir;
 }
 
@@ -63,7 +64,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|pairing list|completion)/;
+  /^(logs|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion)/;
 
 for (const command of TRIED) {
   const name = commandName(command);

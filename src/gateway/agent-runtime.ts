@@ -12,6 +12,7 @@ import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
+import type { ImageModels } from "../tools/image-models.ts";
 import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
@@ -69,6 +70,7 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     /** What agents have noted. */
     memory: MemoryNotes;
     toolMessages: ChannelMessages;
+    images: ImageModels;
     /** The tools of MCP servers and of plugins. */
     sources: readonly GatedSource[];
   };
@@ -93,6 +95,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       conversations: createConversations(input),
       notes: input.memory,
       messages: input.toolMessages,
+      images: input.images,
       listSource: (caller, signal) => listAllowed(input.sources, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });

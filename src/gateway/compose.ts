@@ -24,6 +24,7 @@ import { ConfigApplier } from "./config-applier.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
 import { guideFacts } from "./guide-facts.ts";
+import { RuntimeImageModels } from "./image-models.ts";
 import { LiveAccounts } from "./live-accounts.ts";
 import { LocalModels } from "./local-models.ts";
 import { createMcpServers, decideMcpCall } from "./mcp-servers.ts";
@@ -92,17 +93,19 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const mcp = createMcpServers({ ...base, ...storage, running });
+  const images = new RuntimeImageModels({ ...base, ...storage, running });
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
     { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
     { source: plugins, grant: "plugins", decide: (caller, name) => decidePluginCall(running, plugins, caller, name) },
   ];
-  const tools = sources.reduce(withSource, createTools({ ...base, ...storage, running, gate, memory, toolMessages, sources }));
+  const tools = sources.reduce(withSource, createTools({ ...base, ...storage, running, gate, memory, toolMessages, images, sources }));
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   });
+  images.bind(runtime);
   const messaging = createMessaging({
     ...base,
     ...storage,

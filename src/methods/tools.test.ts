@@ -3,6 +3,7 @@ import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
+import { noImageModels } from "../../test/fakes/no-image-models.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,6 +47,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      images: noImageModels,
       gate: openGate,
     }),
     log: silentLog,
@@ -156,6 +158,7 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_search", undefined],
       ["memory_search", undefined],
       ["memory_get", undefined],
+      ["view_image", undefined],
     ],
   );
 });

@@ -32,6 +32,9 @@ import { WebThreads } from "./web/web-threads.ts";
 import { WorkspaceFiles } from "./workspace-files.ts";
 import { TerminalProgram } from "./terminal-program.ts";
 import { describeTools, type Tool, type ToolCaller } from "./tool.ts";
+import type { ImageModels } from "./image-models.ts";
+import { createViewImageTool } from "./view-image/view-image.ts";
+import { guardedFetch } from "./web/guarded-fetch.ts";
 import { createWriteTool } from "./write/write.ts";
 
 export type BuiltInToolOptions = {
@@ -56,6 +59,7 @@ export type BuiltInToolOptions = {
   conversations: Conversations;
   notes: Pick<MemoryNotes, "search" | "read">;
   messages: ChannelMessages;
+  images: ImageModels;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -105,6 +109,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     ...createSessionTools({ conversations, visibility }),
     ...createMemoryTools({ notes, conversations, visibility }),
     createMessageTool(messages),
+    createViewImageTool({ files, models: options.images, fetch: guardedFetch }),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

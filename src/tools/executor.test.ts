@@ -1,6 +1,7 @@
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
+import { noImageModels } from "../../test/fakes/no-image-models.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -143,6 +144,7 @@ test("the built-in tools are those of the policy, described in the order that is
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    images: noImageModels,
     gate: openGate,
   });
   assert.deepEqual(tools.map(({ name }) => name).toSorted(), [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS].toSorted());
@@ -171,6 +173,7 @@ test("a stop of the gateway ends a running command", async (t) => {
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    images: noImageModels,
     gate: openGate,
   });
   const executor = createToolExecutor({ tools, log: silentLog });

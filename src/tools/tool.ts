@@ -46,6 +46,7 @@ export const TOOL_SECTIONS = {
   messaging: "Messages",
   mcp: "MCP servers",
   ui: "Browser",
+  media: "Media",
   plugins: "Plugins",
 } as const;
 export type ToolSection = keyof typeof TOOL_SECTIONS;
@@ -74,6 +75,7 @@ export const TOOLS = {
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
   browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
+  view_image: { section: "media", effect: "read", profiles: ["coding"], isFound: true },
   plugins: { section: "plugins", effect: "plugin", profiles: [], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
 
@@ -82,7 +84,7 @@ export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
 const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
 
 /** Further names of tools, which lists of tools and programs that call one may use. */
-export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec" };
+export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec", image: "view_image" };
 /** The tool that a program means; null for an unknown one. */
 export function findToolName(name: string): ToolName | null {
   if (isToolName(name)) return name;

@@ -1,6 +1,7 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
 import { noConversations } from "./no-conversations.ts";
 import { noMessages } from "./no-messages.ts";
+import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -52,6 +53,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      images: noImageModels,
       env,
       marker,
       tempDir: outputDir,

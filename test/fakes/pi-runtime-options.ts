@@ -1,5 +1,6 @@
 import { noConversations } from "./no-conversations.ts";
 import { noMessages } from "./no-messages.ts";
+import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
 import { commandMarker, piDirs } from "../../src/agents/pi/files.ts";
 import type { PiRuntimeOptions } from "../../src/agents/pi/runtime.ts";
@@ -25,6 +26,7 @@ export function testTools(stateDir: string): ToolExecutor {
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    images: noImageModels,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

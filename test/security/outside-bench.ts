@@ -1,6 +1,7 @@
 import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
 import { noMessages } from "../fakes/no-messages.ts";
+import { noImageModels } from "../fakes/no-image-models.ts";
 import { noNotes } from "../fakes/no-notes.ts";
 import { createHash } from "node:crypto";
 import {
@@ -90,6 +91,7 @@ export function openOutsideBench(
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      images: noImageModels,
       gate: openGate,
       ...(hold && { hold }),
     }),

@@ -364,7 +364,7 @@ class PiRuntime implements AgentRuntime {
   async #grant(turn: SessionContext, model: ModelRef): Promise<TurnGrant> {
     if (model.provider === GUIDE_PROVIDER) return { system: "", tools: [], facts: this.#options.guideFacts() };
     const limits = this.#options.agents().promptLimits(turn.agentId);
-    const system = await loadSystemPrompt(turn, limits, (unread) => this.#reportUnread(turn.workspace, unread));
+    const system = turn.system ?? (await loadSystemPrompt(turn, limits, (unread) => this.#reportUnread(turn.workspace, unread)));
     return { system, tools: this.#options.tools.describe(listedTools(turn.tools)) };
   }
 

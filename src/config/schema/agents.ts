@@ -158,6 +158,7 @@ const defaults = object(
   "What holds for every agent that does not say otherwise.",
   {
     model: modelChoice("The model of every agent that does not name its own."),
+    imageModel: modelChoice("The model that looks at images for agents whose own model does not take them."),
     models: catalog,
     workspace: string("Directory of the default agent's files; `workspace` in the state directory when it is not set.", { format: "path" }),
     thinkingDefault: thinking("How long the model thinks, unless agent or session say otherwise."),
@@ -202,7 +203,6 @@ const defaults = object(
       "modelSelectionScope",
       "utilityModel",
       "decisionModel",
-      "imageModel",
       "mediaModels",
       "voiceModel",
       "pdfModel",

@@ -13,13 +13,14 @@ import { createBuiltInTools } from ${url("../built-in.ts")};
 import { createToolExecutor } from ${url("../executor.ts")};
 import { noConversations } from ${url("../../../test/fakes/no-conversations.ts")};
 import { noMessages } from ${url("../../../test/fakes/no-messages.ts")};
+import { noImageModels } from ${url("../../../test/fakes/no-image-models.ts")};
 import { noNotes } from ${url("../../../test/fakes/no-notes.ts")};
 import { openGate } from ${url("../../../test/fakes/open-gate.ts")};
 import { silentLog } from ${url("../../core/log.ts")};
 const workspace = process.argv[1];
 const env = { PATH: process.env.PATH };
 const marker = "memory-" + process.pid;
-const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations, notes: noNotes, messages: noMessages });
+const tools = createBuiltInTools({ env, marker, tempDir: workspace, gate: openGate, conversations: noConversations, notes: noNotes, messages: noMessages, images: noImageModels });
 const executor = createToolExecutor({ tools, log: silentLog });
 const caller = { agentId: "main", sessionKey: "agent:main:main", runId: null, surface: "operator", isPrivate: true };
 const used = () => {

@@ -1,11 +1,11 @@
 import type { FileHandle } from "node:fs/promises";
 import { readAtMost } from "../../core/files.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
+import { readImage } from "../image.ts";
+import { IMAGE_HEADER_BYTES, imageTypeOf } from "../image-type.ts";
 import { fileError, stoppedError, textResult, throwIfStopped } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
-import { IMAGE_HEADER_BYTES, imageTypeOf } from "./image-type.ts";
-import { readImage } from "./image.ts";
 import { readLines } from "./lines.ts";
 
 const PARAMETERS: JsonObject = {

@@ -1,7 +1,7 @@
 // Runs as a thread: decodes one image, turns it upright, and encodes it within the limits of a result.
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { toUpright } from "./orientation.ts";
+import { toUpright } from "./image-orientation.ts";
 import { sizeOf } from "./image-size.ts";
 
 export type ImageRequest = { bytes: Uint8Array; mimeType: string; side: number; chars: number; pixels: number };

@@ -4,13 +4,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { crc32, deflateSync } from "node:zlib";
-import { toolContext } from "../../../test/fakes/tool-context.ts";
-import type { ToolContent } from "../tool.ts";
-import { WorkspaceFiles } from "../workspace-files.ts";
+import { toolContext } from "../../test/fakes/tool-context.ts";
+import type { ToolContent } from "./tool.ts";
+import { WorkspaceFiles } from "./workspace-files.ts";
 import { sizeOf } from "./image-size.ts";
 import { imageTypeOf } from "./image-type.ts";
-import { orientationOf, toUpright } from "./orientation.ts";
-import { createReadTool } from "./read.ts";
+import { orientationOf, toUpright } from "./image-orientation.ts";
+import { createReadTool } from "./read/read.ts";
 
 function chunk(type: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type), data]);
