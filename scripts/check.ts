@@ -22,6 +22,7 @@ const CHECKS: readonly Check[] = [
   { name: "unused", command: [bin("knip"), "--no-progress"] },
   { name: "documents from the schema", command: node("scripts/gen-config-docs.ts", "--check") },
   { name: "documents from the methods", command: node("scripts/gen-protocol-docs.ts", "--check") },
+  { name: "documents from the tools", command: node("scripts/gen-tool-docs.ts", "--check") },
   { name: "documents from the commands", command: node("scripts/gen-cli-docs.ts", "--check") },
 ];
 

@@ -21,7 +21,8 @@ import { mcpBench, mcpServer } from "../../test/fakes/mcp-bench.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import { openGate } from "../../test/fakes/open-gate.ts";
-import { TOOL_NAMES, TOOL_SOURCES, type ToolExecutor } from "../tools/tool.ts";
+import { isInProfile } from "../tools/policy.ts";
+import { TOOL_NAMES, TOOL_SOURCES, type ToolExecutor, type ToolName } from "../tools/tool.ts";
 import { resolveKey } from "./chat-context.ts";
 import { decideMessage } from "./routes.ts";
 import { toolsMethods, type ToolsDeps } from "./tools.ts";
@@ -115,6 +116,8 @@ const rulesOf = (answer: Answer): Record<string, string> =>
     ]),
   );
 
+const PROFILE_ORDER = ["minimal", "coding", "messaging"] as const;
+
 test("the catalog has every tool once, with the profiles that grant it", async (t) => {
   const { call } = openTools(t);
   const answer = await call("tools.catalog");
@@ -128,8 +131,11 @@ test("the catalog has every tool once, with the profiles that grant it", async (
   );
   for (const { id, description, defaultProfiles } of tools) {
     assert.match(description, /^[^\n]{10,200}\.$/);
-    const profiles = id === "message" ? ["messaging"] : id.startsWith("sessions_") ? ["coding", "messaging"] : ["coding"];
-    assert.deepEqual(defaultProfiles, id === "browser" ? [] : profiles, id);
+    assert.deepEqual(
+      defaultProfiles,
+      PROFILE_ORDER.filter((profile) => isInProfile(profile, id as ToolName)),
+      id,
+    );
   }
   await assert.rejects(() => call("tools.catalog", { agentId: "missing" }), /unknown agent id "missing"/);
 });

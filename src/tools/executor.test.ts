@@ -1,8 +1,4 @@
-import { testMarker } from "../../test/fakes/test-marker.ts";
-import { noConversations } from "../../test/fakes/no-conversations.ts";
-import { noMessages } from "../../test/fakes/no-messages.ts";
-import { noImageModels } from "../../test/fakes/no-image-models.ts";
-import { noNotes } from "../../test/fakes/no-notes.ts";
+import { builtInTools } from "../../test/fakes/built-in-tools.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
@@ -11,10 +7,8 @@ import { settled } from "../../test/until.ts";
 import type { JsonObject } from "../core/json.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
-import { createBuiltInTools } from "./built-in.ts";
 import { createToolExecutor } from "./executor.ts";
-import { openGate } from "../../test/fakes/open-gate.ts";
-import { listedTools, MORE_TOOLS, TOOL_NAMES } from "./tool.ts";
+import { listedTools, MORE_TOOLS, TOOL_NAMES, TOOL_SOURCES } from "./tool.ts";
 import { textResult } from "./results.ts";
 import type { Tool } from "./tool.ts";
 
@@ -135,19 +129,11 @@ test("stop does not wait for a call that ignores its signal", async (t) => {
 });
 
 test("the built-in tools are those of the policy, described in the order that is asked for, in few words", () => {
-  const tools = createBuiltInTools({
-    env: { HOME: "/home" },
-    marker: testMarker(),
-    tempDir: "/nonexistent",
-    config: () => ({}),
-    variables: () => undefined,
-    conversations: noConversations,
-    notes: noNotes,
-    messages: noMessages,
-    images: noImageModels,
-    gate: openGate,
-  });
-  assert.deepEqual(tools.map(({ name }) => name).toSorted(), [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS].toSorted());
+  const tools = builtInTools();
+  assert.deepEqual(
+    tools.map(({ name }) => name).toSorted(),
+    [...TOOL_NAMES.filter((name) => !TOOL_SOURCES.includes(name)), MORE_TOOLS].toSorted(),
+  );
   const executor = createToolExecutor({ tools, log: silentLog });
   assert.deepEqual(
     executor.describe(["exec", "none", "read"]).map(({ name }) => name),
@@ -164,18 +150,7 @@ test("the built-in tools are those of the policy, described in the order that is
 
 test("a stop of the gateway ends a running command", async (t) => {
   const context = toolContext(t);
-  const tools = createBuiltInTools({
-    env: { PATH: process.env["PATH"] ?? "" },
-    marker: testMarker(),
-    tempDir: context.workspace,
-    config: () => ({}),
-    variables: () => undefined,
-    conversations: noConversations,
-    notes: noNotes,
-    messages: noMessages,
-    images: noImageModels,
-    gate: openGate,
-  });
+  const tools = builtInTools({ env: { PATH: process.env["PATH"] ?? "" }, tempDir: context.workspace });
   const executor = createToolExecutor({ tools, log: silentLog });
   const running = executor.run(call("exec", { command: "echo began; sleep 300" }), context);
   await executor.stop();

@@ -1,0 +1,24 @@
+import { createBuiltInTools, type BuiltInToolOptions } from "../../src/tools/built-in.ts";
+import type { Tool } from "../../src/tools/tool.ts";
+import { noConversations } from "./no-conversations.ts";
+import { noImageModels } from "./no-image-models.ts";
+import { noMessages } from "./no-messages.ts";
+import { noNotes } from "./no-notes.ts";
+import { openGate } from "./open-gate.ts";
+import { testMarker } from "./test-marker.ts";
+
+/** The built-in tools of a gateway without channels, conversations and models. */
+export const builtInTools = (options: Partial<BuiltInToolOptions> = {}): readonly Tool[] =>
+  createBuiltInTools({
+    env: { HOME: "/home" },
+    marker: testMarker(),
+    tempDir: "/nonexistent",
+    config: () => ({}),
+    variables: () => undefined,
+    conversations: noConversations,
+    notes: noNotes,
+    messages: noMessages,
+    images: noImageModels,
+    gate: openGate,
+    ...options,
+  });
