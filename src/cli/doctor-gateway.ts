@@ -10,7 +10,7 @@ import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
-import type { McpServerRow } from "./mcp.ts";
+import { withheldText, type McpServerRow } from "./mcp.ts";
 import { plural } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
@@ -240,8 +240,8 @@ function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServer
     {
       check: `mcp-tools:${name}`,
       severity: "warning",
-      title: `${plural(withheld.length, "tool")} of the MCP server ${name} changed since they were accepted, and are withheld`,
-      why: `what the server says of them now is not what was accepted: ${withheld.slice(0, 5).join(", ")}.`,
+      title: `agents are not given ${plural(withheld.length, "tool")} of the MCP server ${name} that ${withheld.length === 1 ? "is" : "are"} not what was accepted`,
+      why: `${withheldText(withheld.slice(0, 5))}${withheld.length > 5 ? `, and ${withheld.length - 5} more` : ""}.`,
       fix: `openclaw mcp tools ${name} shows them, openclaw mcp accept ${name} accepts them.`,
     },
   ];

@@ -93,7 +93,7 @@ export const mcpCommands: CommandFamily = {
     },
     {
       path: ["mcp", "accept"],
-      summary: "Accept the tools of a server that have changed since they were first seen.",
+      summary: "Accept the tools of a server that have changed, or were added, since the server was first seen.",
       args: [NAME],
       usesGateway: true,
       notes: ["openclaw mcp tools <name> shows what the server says of its tools now."],

@@ -8,6 +8,8 @@ import { requireKnownServer } from "./known-names.ts";
 import { setToolFilter } from "./mcp-edit.ts";
 import { formatAge, plural, sanitizeLine, toSafeJson } from "./terminal-text.ts";
 
+type WithheldReason = "changed" | "new" | "unknown";
+
 /** A row of `mcp.status`. */
 export type McpServerRow = {
   name: string;
@@ -20,13 +22,13 @@ export type McpServerRow = {
   launch: string | null;
   pid: number | null;
   tools: number | null;
-  withheld: string[];
+  withheld: { name: string; reason: WithheldReason }[];
   leftOut: { name: string; reason: string }[];
   /** Null where no sign-in is configured; absent where it is not known. */
   signedIn?: boolean | null;
 };
 type Status = { servers: McpServerRow[] };
-type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: boolean };
+type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: WithheldReason | null };
 type Tools = { server: string; state: string; cause: string | null; tools: ToolRow[]; leftOut: McpServerRow["leftOut"] };
 
 /** Starting a server may take as long as its `connectionTimeoutMs`. */
@@ -122,17 +124,23 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
   for (const { name, withheld, leftOut, enabled, signedIn } of rows) {
     if (enabled && signedIn === false) out.line(sanitizeLine(`${name}: no one has signed in: openclaw mcp login ${name}`));
     if (withheld.length > 0) {
-      out.line(
-        sanitizeLine(
-          `${name}: ${plural(withheld.length, "tool")} changed since they were accepted, and are withheld: ${withheld.join(", ")}`,
-        ),
-      );
+      out.line(sanitizeLine(`${name}: agents are not given ${withheldText(withheld)}`));
       out.line(sanitizeLine(`  Read them with openclaw mcp tools ${name}, then: openclaw mcp accept ${name}`));
     }
     for (const each of leftOut.slice(0, 10)) out.line(sanitizeLine(`${name}: ${each.name || "a tool"} is left out: ${each.reason}`));
     if (leftOut.length > 10) out.line(sanitizeLine(`${name}: ${leftOut.length - 10} more are left out`));
   }
 }
+
+const WITHHELD: Readonly<Record<WithheldReason, string>> = {
+  changed: "changed since it was accepted",
+  new: "added since the tools were accepted",
+  unknown: "the record of what was accepted is damaged",
+};
+
+/** The withheld tools of a server, each with its reason. */
+export const withheldText = (withheld: McpServerRow["withheld"]): string =>
+  withheld.map(({ name, reason }) => `${name} (${WITHHELD[reason]})`).join(", ");
 
 /** `openclaw mcp tools <name>` */
 export const mcpTools: CommandHandler = async (invocation) => {

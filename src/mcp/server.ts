@@ -13,7 +13,7 @@ import type { CallAnswer, Connection, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import { LoginStore, type SecretVault } from "./login-store.ts";
 import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
-import type { ToolPins } from "./pins.ts";
+import type { ToolPins, WithheldReason } from "./pins.ts";
 
 export type McpServerDeps = {
   /** Variables of every server that is a process. */
@@ -43,12 +43,14 @@ export type McpServerStatus = {
   pid: number | null;
   /** Null until its tools have been listed. */
   tools: readonly OfferedTool[] | null;
-  /** Names of tools that differ from what was accepted. */
-  withheld: readonly string[];
+  /** Tools that differ from what was accepted. */
+  withheld: readonly WithheldTool[];
   leftOut: readonly LeftOutTool[];
 };
 
-type Listed = ListedTools & { withheld: ReadonlySet<string> };
+export type WithheldTool = { name: string; reason: WithheldReason };
+
+type Listed = ListedTools & { withheld: ReadonlyMap<string, WithheldReason> };
 
 const startConnection = async (options: Parameters<typeof import("./connection.ts").connectServer>[0]): Promise<Connection> =>
   (await import("./connection.ts")).connectServer(options);
@@ -111,7 +113,7 @@ export class McpServer {
       transport: this.#connection?.transport ?? null,
       pid: this.#connection?.pid ?? null,
       tools: this.#listed?.tools ?? null,
-      withheld: [...(this.#listed?.withheld ?? [])],
+      withheld: this.#withheld(),
       leftOut: this.#listed?.leftOut ?? [],
     };
   }
@@ -142,10 +144,10 @@ export class McpServer {
   /** Accepts the tools as they were listed last. Resolves to the names of those that were withheld. */
   async accept(): Promise<readonly string[]> {
     if (this.#listed === null) await this.contact();
-    const { tools, withheld } = this.#listed!;
-    await this.#deps.pins.accept(this.name, tools);
-    this.#listed = { ...this.#listed!, withheld: new Set() };
-    return [...withheld];
+    const withheld = this.#withheld();
+    await this.#deps.pins.accept(this.name, this.#listed!.seen);
+    this.#listed = { ...this.#listed!, withheld: new Map() };
+    return withheld.map(({ name }) => name);
   }
 
   async call(tool: string, args: unknown, context: CallContext): Promise<ToolResult> {
@@ -169,6 +171,15 @@ export class McpServer {
     await Promise.all([this.#close(), this.#opening?.done.catch(() => {})]);
   }
 
+  /** Of the tools that agents would be offered. */
+  #withheld(): readonly WithheldTool[] {
+    const { tools = [], withheld } = this.#listed ?? {};
+    return tools.flatMap(({ name }) => {
+      const reason = withheld!.get(name);
+      return reason === undefined ? [] : [{ name, reason }];
+    });
+  }
+
   #find(tool: string): OfferedTool | undefined {
     return this.#listed?.tools.find(({ name }) => name.toLowerCase() === tool.toLowerCase());
   }
@@ -183,7 +194,8 @@ export class McpServer {
       const connection = await this.#openSoon(context.signal);
       const found = this.#find(tool);
       if (!found) return errorResult(this.#unknownTool(tool));
-      if (this.#listed!.withheld.has(found.name)) return errorResult(this.#withheldTool(full));
+      const withheld = this.#listed!.withheld.get(found.name);
+      if (withheld !== undefined) return errorResult(this.#withheldTool(full, withheld));
       if (context.signal.aborted) return errorResult("The call was stopped.");
       const answer = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
       await this.#countAnswer(connection, answer);
@@ -225,8 +237,8 @@ export class McpServer {
     return `The MCP server ${this.name} has no tool ${JSON.stringify(shown)}. Its tools: ${names.join(", ") || "none"}.`;
   }
 
-  #withheldTool(full: string): string {
-    return `The tool ${full} is withheld: the server has changed its description since it was accepted. An operator reads it with openclaw mcp tools ${this.name}, and accepts it with openclaw mcp accept ${this.name}.`;
+  #withheldTool(full: string, reason: WithheldReason): string {
+    return `The tool ${full} is withheld: ${WITHHELD_TEXTS[reason]}. An operator reads it with openclaw mcp tools ${this.name}, and accepts it with openclaw mcp accept ${this.name}.`;
   }
 
   /** The connection, soon: a server that takes long to start goes on to do so, and the call is refused. */
@@ -319,16 +331,16 @@ export class McpServer {
 
   /** Asks for the tools, and compares them with what was accepted. */
   async #list(connection: Connection, timeoutMs: number): Promise<void> {
-    const { tools, leftOut } = await connection.listTools(Math.max(1, timeoutMs));
-    const withheld = await this.#deps.pins.compare(this.name, tools);
-    const before = this.#listed?.withheld ?? new Set();
-    const changed = [...withheld].filter((name) => !before.has(name));
-    if (changed.length > 0)
-      this.#log.warn("tools of an MCP server are withheld: they have changed since they were accepted", {
-        tools: changed,
+    const listed = await connection.listTools(Math.max(1, timeoutMs));
+    const withheld = await this.#deps.pins.compare(this.name, listed.seen);
+    const before = new Map(this.#withheld().map(({ name, reason }) => [name, reason]));
+    this.#listed = { ...listed, withheld };
+    const added = this.#withheld().filter(({ name, reason }) => before.get(name) !== reason);
+    if (added.length > 0)
+      this.#log.warn("tools of an MCP server are withheld: they are not those that were accepted", {
+        tools: added.map(({ name, reason }) => `${name} (${reason})`),
         fix: `openclaw mcp accept ${this.name}`,
       });
-    this.#listed = { tools, leftOut, withheld };
   }
 
   /** The server says that its tools have changed; a server that says it all the time is asked now and then. */
@@ -415,6 +427,12 @@ export class McpServer {
     return secrets.reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);
   }
 }
+
+const WITHHELD_TEXTS: Readonly<Record<WithheldReason, string>> = {
+  changed: "the server has changed its description since it was accepted",
+  new: "the server has added it since its tools were accepted",
+  unknown: "the record of what was accepted is damaged",
+};
 
 /** A call was not made because the server does not run; the message is for the model. */
 class NotRunning extends Error {}

@@ -83,13 +83,14 @@ function addressOf(url: string | undefined): string | null {
 }
 
 function toTools({ name, state, cause, tools, withheld, leftOut }: McpServerReport): object {
+  const reasons = new Map(withheld.map((each) => [each.name, each.reason]));
   const rows = (tools ?? []).map((tool) => ({
     name: tool.name,
     id: tool.description.name,
     description: tool.description.description,
     parameters: tool.description.parameters,
     hash: tool.hash,
-    withheld: withheld.includes(tool.name),
+    withheld: reasons.get(tool.name) ?? null,
   }));
   return { server: name, state, cause, tools: rows, leftOut };
 }

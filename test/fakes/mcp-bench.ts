@@ -85,6 +85,7 @@ export function mcpBench(
     pins: {
       keyValue: {
         get: (name) => structuredClone(stored.get(name)) ?? null,
+        isDamaged: () => false,
         set: (name, value) => void stored.set(name, structuredClone(value)),
       },
       write: async (change) => change(),

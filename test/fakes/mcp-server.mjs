@@ -1,6 +1,6 @@
 // A scripted MCP server on stdin and stdout, without a library. Its behavior is the JSON in MCP_SCRIPT or in the file MCP_SCRIPT_FILE:
 //   tools: what it lists (default: one tool `echo`); pageSize: tools on each page
-//   startMs: waits before it answers initialize; never: answers nothing; exit: exits at once with this code
+//   hold: does not answer initialize while the file has it; never: answers nothing; exit: exits at once with this code
 //   file: what the tool `show` shows
 //   noise: writes lines that are no messages; log: a file to which it appends one line for each start and each request
 // Tools: echo {text}, show, crash, hang, fail, image, structured, long {chars}, ask (sampling and elicitation), change (list_changed), env, pid,
@@ -90,7 +90,7 @@ async function onMessage(message) {
   const now = script();
   if (now.never) return;
   if (method === "initialize") {
-    if (now.startMs) await new Promise((resolve) => setTimeout(resolve, now.startMs));
+    while (script().hold) await new Promise((resolve) => setTimeout(resolve, 20));
     const serverInfo = { name: "scripted", version: "1" };
     return send({ id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo } });
   }
