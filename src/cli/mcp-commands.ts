@@ -118,5 +118,24 @@ export const mcpCommands: CommandFamily = {
       examples: ["openclaw mcp logout docs"],
       load: async () => (await import("./mcp-login.ts")).mcpLogout,
     },
+    {
+      path: ["mcp", "serve"],
+      summary: "Serve the conversations on channels to an MCP client, over standard input and output.",
+      flags: [
+        {
+          name: "claude-channel-mode",
+          value: "mode",
+          choices: ["auto", "on", "off"],
+          help: "Announce messages of people as notifications for channels of Claude Code (default: auto, the same as on).",
+        },
+      ],
+      usesGateway: true,
+      notes: [
+        "An MCP client starts this; it ends with its standard input. It connects again when the gateway was away, and says so on standard error.",
+        "A token with fewer scopes limits it: openclaw tokens create reader --scope operator.read",
+      ],
+      examples: ["openclaw mcp serve", "openclaw mcp serve --url wss://gateway.example.org --token-file ~/gateway.token"],
+      load: async () => (await import("./mcp-serve.ts")).mcpServe,
+    },
   ],
 };

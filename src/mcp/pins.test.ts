@@ -44,7 +44,7 @@ for (const [what, stored, isDamaged] of [
   ["a row that is not JSON", { a: "1" }, true],
   ["a list", ["a"], false],
   ["a text", "a", false],
-  ["a hash that is no text", { a: 1 }, false],
+  ["a hash that is a number", { a: 1 }, false],
 ] as const)
   test(`a damaged record withholds every tool until it is accepted: ${what}`, async () => {
     const { pins, value } = openPins(stored, isDamaged);

@@ -151,7 +151,7 @@ test("a slow server delays a list by two seconds once, and the tools are there w
   assert.ok(!first.hasEnded());
   clock.advance(1);
   assert.deepEqual(await first.done, ["fast__echo"]);
-  // The clock stands still: a list that waited again would not end.
+  // This clock does not move by itself: a list that waited again would not end.
   assert.deepEqual(await toolNames(bench), ["fast__echo"]);
   assert.equal(bench.report("slow").state, "starting");
   script.write({});
