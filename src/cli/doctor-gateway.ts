@@ -225,7 +225,7 @@ const checkMcpServers = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     MCP_PROBE_MS,
   );
 
-function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServerRow): DoctorFinding[] {
+function mcpFindings({ name, enabled, state, cause, withheld, tools, sslVerify = true }: McpServerRow): DoctorFinding[] {
   if (!enabled) return [];
   const isReady = state === "ready";
   const working = findingUnless(isReady, `mcp:${name}`, `the MCP server ${name} answers, with ${plural(tools ?? 0, "tool")}`, {
@@ -234,9 +234,17 @@ function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServer
     why: `${toSentence(cause ?? `it is ${state}`)} Agents do not have its tools.`,
     fix: `correct mcp.servers.${name}, then: openclaw mcp probe ${name}; openclaw config set mcp.servers.${name}.enabled false switches it off.`,
   });
-  if (withheld.length === 0) return [working];
+  const unchecked: DoctorFinding = {
+    check: `mcp-tls:${name}`,
+    severity: "warning",
+    title: `the certificate of the MCP server ${name} is not checked`,
+    why: "anyone on the way to it can pass for it, read what agents send and answer for it.",
+    fix: `NODE_EXTRA_CA_CERTS=<file> in the environment of the gateway trusts its authority; then: openclaw config unset mcp.servers.${name}.sslVerify`,
+  };
+  const found = sslVerify ? [working] : [working, unchecked];
+  if (withheld.length === 0) return found;
   return [
-    working,
+    ...found,
     {
       check: `mcp-tools:${name}`,
       severity: "warning",

@@ -24,6 +24,13 @@ export type McpServerRow = {
   tools: number | null;
   withheld: { name: string; reason: WithheldReason }[];
   leftOut: { name: string; reason: string }[];
+  /** Counted by the last probe; null when that is not known, or the server has none to offer. */
+  resources?: number | null;
+  prompts?: number | null;
+  /** What the server asked for and was refused. */
+  refused?: string[];
+  /** Whether its certificate is checked; absent for a program. */
+  sslVerify?: boolean;
   /** Null where no sign-in is configured; absent where it is not known. */
   signedIn?: boolean | null;
 };
@@ -109,6 +116,8 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
       { title: "state" },
       { title: "since" },
       { title: "tools", align: "right" },
+      { title: "resources", align: "right" },
+      { title: "prompts", align: "right" },
       { title: "pid", align: "right" },
       { title: "" },
     ],
@@ -117,11 +126,15 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
       row.state,
       row.since === null ? "-" : formatAge(row.since, host.now()),
       String(row.tools ?? "-"),
+      String(row.resources ?? "-"),
+      String(row.prompts ?? "-"),
       String(row.pid ?? "-"),
       row.cause ?? "",
     ]),
   );
-  for (const { name, withheld, leftOut, enabled, signedIn } of rows) {
+  for (const { name, withheld, leftOut, enabled, signedIn, refused = [], sslVerify = true } of rows) {
+    if (enabled && !sslVerify) out.line(sanitizeLine(`${name}: its certificate is not checked (sslVerify: false)`));
+    if (refused.length > 0) out.line(sanitizeLine(`${name}: asked the gateway for ${refused.join(", ")}, which is refused`));
     if (enabled && signedIn === false) out.line(sanitizeLine(`${name}: no one has signed in: openclaw mcp login ${name}`));
     if (withheld.length > 0) {
       out.line(sanitizeLine(`${name}: agents are not given ${withheldText(withheld)}`));

@@ -12,6 +12,8 @@ export type OfferedTool = {
   description: ToolDescription;
   /** Of the name, the description and the schema as the server gives them. */
   hash: string;
+  /** A tool of the gateway for what the server has besides tools. */
+  isContent?: true;
 };
 
 /** A tool that agents are not given, and why. `name` is text of the server. */
@@ -66,7 +68,8 @@ function problemOf(name: string, tool: JsonObject): string | null {
   return null;
 }
 
-function isWanted(name: string, { include = [], exclude = [] }: ToolFilter): boolean {
+/** Whether a filter leaves a name. Pure. */
+export function isWanted(name: string, { include = [], exclude = [] }: ToolFilter): boolean {
   const matches = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesPattern(pattern, name));
   return (include.length === 0 || matches(include)) && !matches(exclude);
 }

@@ -9,7 +9,7 @@ import { clip, toWellFormed } from "../core/text.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
 import { errorResult } from "../tools/results.ts";
 import type { CallContext, ToolResult } from "../tools/tool.ts";
-import type { CallAnswer, Connection, TransportName } from "./connection.ts";
+import type { CallAnswer, Connection, ContentCounts, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import { LoginStore, type SecretVault } from "./login-store.ts";
 import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
@@ -46,6 +46,11 @@ export type McpServerStatus = {
   /** Tools that differ from what was accepted. */
   withheld: readonly WithheldTool[];
   leftOut: readonly LeftOutTool[];
+  /** As they were counted last; null when they were not counted, or it has none to offer. */
+  resources: number | null;
+  prompts: number | null;
+  /** Requests of the server that are refused, such as `sampling/createMessage`. */
+  refused: readonly string[];
 };
 
 export type WithheldTool = { name: string; reason: WithheldReason };
@@ -87,6 +92,8 @@ export class McpServer {
   /** The last call of each session, which the next one waits for. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #refresh: { isDue: boolean } | null = null;
+  #content: ContentCounts = { resources: null, prompts: null };
+  readonly #refused = new Set<string>();
 
   constructor(name: string, config: McpServerConfig, deps: McpServerDeps) {
     this.name = name;
@@ -115,6 +122,8 @@ export class McpServer {
       tools: this.#listed?.tools ?? null,
       withheld: this.#withheld(),
       leftOut: this.#listed?.leftOut ?? [],
+      ...this.#content,
+      refused: [...this.#refused],
     };
   }
 
@@ -138,7 +147,21 @@ export class McpServer {
   /** Starts the server unless it runs, also during the pause after a failure, and lists its tools. Rejects with the cause. */
   async contact(): Promise<void> {
     if (this.#connection === null) this.#retryAt = 0;
-    await this.#open();
+    const connection = await this.#open();
+    try {
+      this.#content = await connection.countContent(this.config.requestTimeoutMs);
+    } catch (err) {
+      // Its tools work without; the next contact counts again.
+      this.#log.debug("the resources and prompts of an MCP server could not be counted", { reason: this.#redact(reasonOf(err)) });
+    }
+  }
+
+  /** One line of the log for each kind of request. */
+  #noteRefused(method: string): void {
+    const shown = clip(toOneLine(toWellFormed(method)), MCP_LIMITS.toolNameChars);
+    if (this.#refused.has(shown) || this.#refused.size >= MCP_LIMITS.refusedKinds) return;
+    this.#refused.add(shown);
+    this.#log.info("an MCP server asked for what is refused", { request: shown });
   }
 
   /** Accepts the tools as they were listed last. Resolves to the names of those that were withheld. */
@@ -197,7 +220,8 @@ export class McpServer {
       const withheld = this.#listed!.withheld.get(found.name);
       if (withheld !== undefined) return errorResult(this.#withheldTool(full, withheld));
       if (context.signal.aborted) return errorResult("The call was stopped.");
-      const answer = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
+      const options = { signal: context.signal, timeoutMs: this.config.requestTimeoutMs };
+      const answer = await (found.isContent ? connection.useContent : connection.call)(found.name, given, options);
       await this.#countAnswer(connection, answer);
       return answer.result;
     } catch (err) {
@@ -311,6 +335,7 @@ export class McpServer {
         signal: this.#stopping.signal,
         onClosed: (cause) => this.#onClosed(cause),
         onToolsChanged: () => this.#onToolsChanged(),
+        onRefused: (method) => this.#noteRefused(method),
       });
       this.#connection = connection;
       await this.#list(connection, deadline.remainingMs());

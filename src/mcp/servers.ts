@@ -7,6 +7,7 @@ import { errorResult, quote } from "../tools/results.ts";
 import type { CallContext, ToolCall, ToolDescription, ToolResult } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import { readProxySettings } from "../core/proxy.ts";
+import type { HttpFetch } from "./http-fetch.ts";
 import type { LoginStore } from "./login-store.ts";
 import type { OAuthOptions } from "./oauth.ts";
 import { ToolPins, type ToolPinsOptions } from "./pins.ts";
@@ -171,11 +172,13 @@ export class McpServers implements ToolSource {
 
   async #signIn<T>(name: string, run: (options: OAuthOptions) => Promise<T>): Promise<T> {
     const store = this.#requireLogin(name);
-    const { url, oauth } = this.#options.config().servers[name]!;
-    const { createHttpFetch } = await import("./http-fetch.ts");
-    const http = createHttpFetch(readProxySettings(process.env));
+    const config = this.#options.config().servers[name]!;
+    const { url, oauth } = config;
+    const { createHttpFetch, readTlsSettings } = await import("./http-fetch.ts");
+    let http: HttpFetch | null = null;
     const { now } = this.#options.clock;
     try {
+      http = createHttpFetch(readProxySettings(process.env), await readTlsSettings(config));
       return await run({ name, url: new URL(url!), scope: oauth.scope, store, send: http.fetch, now });
     } catch (err) {
       if (err instanceof GatewayError) throw err;
@@ -184,7 +187,7 @@ export class McpServers implements ToolSource {
         retryable: false,
       });
     } finally {
-      http.close();
+      http?.close();
     }
   }
 

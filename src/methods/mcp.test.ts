@@ -61,7 +61,7 @@ test("the tools of a server are shown as a model reads them", async (t) => {
   const answer: { tools: Record<string, unknown>[]; leftOut: object[] } = await call("mcp.tools", { name: "one" });
   assert.deepEqual(
     answer.tools.map(({ name, id, description, withheld }) => ({ name, id, description, withheld })),
-    [{ name: "a", id: "one__a", description: 'A tool of the MCP server one, which says of it: "Does a."', withheld: false }],
+    [{ name: "a", id: "one__a", description: 'A tool of the MCP server one, which says of it: "Does a."', withheld: null }],
   );
   assert.equal(answer.leftOut.length, 1);
   assert.deepEqual(((await call("mcp.tools", { name: "off" })) as { tools: [] }).tools, []);

@@ -70,9 +70,13 @@ function toRow({ name, config, ...report }: McpServerReport): object {
     transport: report.transport ?? config.transport ?? (config.command === undefined ? null : "stdio"),
     launch: config.command ?? addressOf(config.url),
     pid: report.pid,
-    tools: report.tools === null ? null : report.tools.length,
+    tools: report.tools === null ? null : report.tools.filter(({ isContent }) => !isContent).length,
     withheld: report.withheld,
     leftOut: report.leftOut,
+    resources: report.resources,
+    prompts: report.prompts,
+    refused: report.refused,
+    ...(config.url !== undefined && { sslVerify: config.sslVerify }),
   };
 }
 

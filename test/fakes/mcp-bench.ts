@@ -33,6 +33,7 @@ export function mcpServer({ script = {}, vars = {}, header, ...rest }: ServerOpt
     connectionTimeoutMs: 20_000,
     requestTimeoutMs: 20_000,
     supportsParallelToolCalls: false,
+    sslVerify: true,
     toolFilter: {},
     oauth: {},
     args: scripted ? [SCRIPTED_SERVER] : [],
