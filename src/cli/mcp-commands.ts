@@ -101,6 +101,15 @@ export const mcpCommands: CommandFamily = {
       load: async () => (await import("./mcp.ts")).mcpAccept,
     },
     {
+      path: ["mcp", "reload"],
+      summary: "End a server, or all; the next use starts it again.",
+      args: [{ ...NAME, required: false }],
+      usesGateway: true,
+      notes: ["After an update of a server, or of what it reads at its start. openclaw mcp probe starts it."],
+      examples: ["openclaw mcp reload", "openclaw mcp reload files"],
+      load: async () => (await import("./mcp.ts")).mcpReload,
+    },
+    {
       path: ["mcp", "login"],
       summary: "Sign in at a server that wants it (auth: oauth).",
       args: [NAME],

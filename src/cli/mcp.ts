@@ -164,7 +164,7 @@ export const mcpTools: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (answer.state === "failed") out.line(sanitizeLine(`The server does not work: ${answer.cause ?? "no cause is known"}`));
     for (const tool of answer.tools) {
-      out.line(sanitizeLine(`${tool.id}${tool.withheld ? "  (withheld)" : ""}`));
+      out.line(sanitizeLine(`${tool.id}${tool.withheld ? `  (withheld: ${WITHHELD[tool.withheld]})` : ""}`));
       out.paragraph(sanitizeLine(`  ${tool.description}`), "  ");
       out.paragraph(sanitizeLine(`  ${toSafeJson(tool.parameters)}`), "  ");
     }
@@ -188,5 +188,19 @@ export const mcpAccept: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (answer.accepted.length === 0) return out.line(sanitizeLine(`No tool of ${name} was withheld.`));
     out.line(sanitizeLine(`Accepted: ${answer.accepted.join(", ")}`));
+  });
+};
+
+/** `openclaw mcp reload [name]` */
+export const mcpReload: CommandHandler = async (invocation) => {
+  const { out } = invocation;
+  const name = requireKnownServer(invocation, invocation.args[0]);
+  const params = name === undefined ? {} : { name };
+  const answer = await callGateway<{ reloaded: string[] }>(invocation, ["operator.admin"], "mcp.reload", params);
+  out.result(answer, () => {
+    if (answer.reloaded.length === 0) return out.line(ADD_HINT);
+    out.line(
+      sanitizeLine(`Ended: ${answer.reloaded.join(", ")}. The next use starts ${answer.reloaded.length === 1 ? "it" : "them"} again.`),
+    );
   });
 };

@@ -16,7 +16,9 @@ import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
-import { mcpMethods } from "../methods/mcp.ts";
+import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
+import { requireAgent } from "../methods/require-agent.ts";
+import { decideMcpCall } from "./mcp-servers.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
@@ -55,7 +57,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
-    ...mcpMethods(deps),
+    ...mcpMethods(mcpDeps(deps)),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,
@@ -206,6 +208,15 @@ function toolFamily(deps: MethodsDeps) {
   const family = toolsDeps(deps);
   return { ...toolsMethods(family), ...browserMethods(family) } satisfies MethodTable;
 }
+
+const mcpDeps = ({ running, mcp }: MethodsDeps): McpDeps => ({
+  mcp,
+  requireAgent: (agentId) => requireAgent(running.config, agentId),
+  decide: (agentId, tool) => {
+    const { isGranted, rule } = decideMcpCall(running, { agentId, surface: "operator" }, tool);
+    return { isGranted, rule };
+  },
+});
 
 function toolsDeps(deps: MethodsDeps): ToolsDeps {
   const { running, allowlist, audit, sessions, skills, tools, mcp, keyValue, store, clock, log, chat } = deps;

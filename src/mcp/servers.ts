@@ -129,6 +129,13 @@ export class McpServers implements ToolSource {
     }
   }
 
+  /** Ends a server, or all; the next use starts it with nothing known about it but the accepted tools. Names those that were meant. */
+  async reload(name: string | undefined): Promise<readonly string[]> {
+    const names = name === undefined ? this.#enabled().map((each) => each.name) : [this.#require(name).name];
+    await Promise.all(names.map((each) => this.#renew(each)));
+    return names;
+  }
+
   /** Whether someone is signed in at a server; null where that is not configured. */
   async isSignedIn(name: string): Promise<boolean | null> {
     const { servers } = this.#options.config();

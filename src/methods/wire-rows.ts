@@ -1,4 +1,4 @@
-import type { ReplyTarget } from "../channels/channel.ts";
+import { fieldsOf, tryParseJson } from "../core/json.ts";
 import { textOf, type Message, type StoredBlock } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { classifySessionKey } from "../routing/session-key.ts";
@@ -111,8 +111,11 @@ export const statusExpiry = (row: SessionRow, now: number): number =>
 /** Where the session last was on a channel; a message with `send` goes there. */
 function routeOf({ target }: SessionRow): Wire {
   if (target === null) return {};
-  const { channel, account, chat, thread } = JSON.parse(target) as ReplyTarget;
-  return { deliveryContext: { channel, to: chat.id, accountId: account, ...(thread === undefined ? {} : { threadId: thread }) } };
+  // A row that cannot be read must not take the list with it.
+  const { channel, account, chat, thread } = fieldsOf(tryParseJson(target));
+  const to = fieldsOf(chat)["id"];
+  if (typeof channel !== "string" || typeof to !== "string") return {};
+  return { deliveryContext: { channel, to, accountId: account, ...(thread === undefined ? {} : { threadId: thread }) } };
 }
 
 const settingsOf = (row: SessionRow): Wire => ({

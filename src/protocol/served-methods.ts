@@ -70,6 +70,7 @@ export const SERVED_METHODS = [
   "mcp.login.finish",
   "mcp.login.start",
   "mcp.logout",
+  "mcp.reload",
   "mcp.status",
   "mcp.tools",
   "message.action",
