@@ -77,6 +77,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "mcp.status": objectSchema({ name: boundedString(256), probe: { type: "boolean" } }),
   "mcp.tools": objectSchema({ name: boundedString(256), agentId: boundedString(128) }, ["name"]),
   "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
+  "sessions.get": objectSchema({ key: sessionKey, agentId: boundedString(128), limit: { type: "integer", minimum: 1 } }, ["key"]),
   "openclaw.approval.list": NO_PARAMS,
   "plugin.approval.list": NO_PARAMS,
   "route.explain": objectSchema(
@@ -270,6 +271,7 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "mcp.reload": "operator.admin",
   "mcp.status": "operator.read",
   "mcp.tools": "operator.read",
+  "sessions.get": "operator.read",
   "models.set": "operator.admin",
   "route.explain": "operator.read",
   "sandbox.explain": "operator.read",

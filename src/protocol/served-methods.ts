@@ -88,6 +88,7 @@ export const SERVED_METHODS = [
   "sessions.create",
   "sessions.delete",
   "sessions.describe",
+  "sessions.get",
   "sessions.list",
   "sessions.messages.subscribe",
   "sessions.messages.unsubscribe",

@@ -168,6 +168,7 @@ const CHAT_AND_SESSIONS = {
     ignored: { emitLifecycleHooks: NO_HOOKS },
   },
   "sessions.describe": { served: ["key", "agentId", "includeDerivedTitles", "includeLastMessage"] },
+  "sessions.get": { served: ["key", "agentId", "limit"] },
   "sessions.list": LIST,
   "sessions.messages.subscribe": { served: ["key", "agentId", "includeApprovals"] },
   "sessions.messages.unsubscribe": { served: ["key", "agentId"] },
