@@ -197,7 +197,10 @@ test("a changed configuration is applied without a restart, and a name that is n
   const pid = Number(said(await invoke(gateway, "one__pid")));
   writeFileSync(path, JSON.stringify({ mcp: { servers: { one: scripted(tools("pid", "echo")) } } }));
   await untilEnded(pid);
-  await until("the other tool is withheld", async () => (await openclaw(gateway.home, "mcp", "accept", "one")).stdout === "Accepted: echo\n");
+  await until(
+    "the other tool is withheld",
+    async () => (await openclaw(gateway.home, "mcp", "accept", "one")).stdout === "Accepted: echo\n",
+  );
   await until("the other tool is there", async () => (await invoke(gateway, "one__echo")).status === 200);
   writeFileSync(path, JSON.stringify({ mcp: { servers: { one: scripted(tools("pid"), { enabled: false }) } } }));
   await until("the server is off", async () => (await invoke(gateway, "one__pid")).status === 404);
