@@ -70,6 +70,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "playwright-core": ["tools/browser/driver"],
   marked: ["core/markdown"],
   "@modelcontextprotocol/client": ["mcp"],
+  "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
   uqr: ["core/qr.ts"],
   yaml: ["skills/front-matter.ts"],
 };

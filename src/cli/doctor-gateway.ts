@@ -10,7 +10,7 @@ import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { Invocation } from "./invocation.ts";
-import type { McpServerRow } from "./mcp.ts";
+import { withheldText, type McpServerRow } from "./mcp.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
 import { plural } from "./terminal-text.ts";
 
@@ -227,7 +227,7 @@ const checkMcpServers = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     MCP_PROBE_MS,
   );
 
-function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServerRow): DoctorFinding[] {
+function mcpFindings({ name, enabled, state, cause, withheld, tools, sslVerify = true }: McpServerRow): DoctorFinding[] {
   if (!enabled) return [];
   const isReady = state === "ready";
   const working = findingUnless(isReady, `mcp:${name}`, `the MCP server ${name} answers, with ${plural(tools ?? 0, "tool")}`, {
@@ -236,14 +236,22 @@ function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServer
     why: `${toSentence(cause ?? `it is ${state}`)} Agents do not have its tools.`,
     fix: `correct mcp.servers.${name}, then: openclaw mcp probe ${name}; openclaw config set mcp.servers.${name}.enabled false switches it off.`,
   });
-  if (withheld.length === 0) return [working];
+  const unchecked: DoctorFinding = {
+    check: `mcp-tls:${name}`,
+    severity: "warning",
+    title: `the certificate of the MCP server ${name} is not checked`,
+    why: "anyone on the way to it can pass for it, read what agents send and answer for it.",
+    fix: `NODE_EXTRA_CA_CERTS=<file> in the environment of the gateway trusts its authority; then: openclaw config unset mcp.servers.${name}.sslVerify`,
+  };
+  const found = sslVerify ? [working] : [working, unchecked];
+  if (withheld.length === 0) return found;
   return [
-    working,
+    ...found,
     {
       check: `mcp-tools:${name}`,
       severity: "warning",
-      title: `${plural(withheld.length, "tool")} of the MCP server ${name} changed since they were accepted, and are withheld`,
-      why: `what the server says of them now is not what was accepted: ${withheld.slice(0, 5).join(", ")}.`,
+      title: `agents are not given ${plural(withheld.length, "tool")} of the MCP server ${name} that ${withheld.length === 1 ? "is" : "are"} not what was accepted`,
+      why: `${withheldText(withheld.slice(0, 5))}${withheld.length > 5 ? `, and ${withheld.length - 5} more` : ""}.`,
       fix: `openclaw mcp tools ${name} shows them, openclaw mcp accept ${name} accepts them.`,
     },
   ];

@@ -93,12 +93,21 @@ export const mcpCommands: CommandFamily = {
     },
     {
       path: ["mcp", "accept"],
-      summary: "Accept the tools of a server that have changed since they were first seen.",
+      summary: "Accept the tools of a server that have changed, or were added, since the server was first seen.",
       args: [NAME],
       usesGateway: true,
       notes: ["openclaw mcp tools <name> shows what the server says of its tools now."],
       examples: ["openclaw mcp accept files"],
       load: async () => (await import("./mcp.ts")).mcpAccept,
+    },
+    {
+      path: ["mcp", "reload"],
+      summary: "End a server, or all; the next use starts it again.",
+      args: [{ ...NAME, required: false }],
+      usesGateway: true,
+      notes: ["After an update of a server, or of what it reads at its start. openclaw mcp probe starts it."],
+      examples: ["openclaw mcp reload", "openclaw mcp reload files"],
+      load: async () => (await import("./mcp.ts")).mcpReload,
     },
     {
       path: ["mcp", "login"],
@@ -117,6 +126,26 @@ export const mcpCommands: CommandFamily = {
       usesGateway: true,
       examples: ["openclaw mcp logout docs"],
       load: async () => (await import("./mcp-login.ts")).mcpLogout,
+    },
+    {
+      path: ["mcp", "serve"],
+      summary: "Serve the conversations on channels to an MCP client, over standard input and output.",
+      flags: [
+        {
+          name: "claude-channel-mode",
+          value: "mode",
+          choices: ["auto", "on", "off"],
+          help: "Announce messages of people as notifications for channels of Claude Code (default: auto, the same as on).",
+        },
+      ],
+      usesGateway: true,
+      notes: [
+        "An MCP client starts this; it ends with its standard input. It connects again when the gateway was away, and says so on standard error.",
+        "A token with fewer scopes limits it: openclaw tokens create reader --scope operator.read",
+      ],
+      jsonLines: true,
+      examples: ["openclaw mcp serve", "openclaw mcp serve --url wss://gateway.example.org --token-file token"],
+      load: async () => (await import("./mcp-serve.ts")).mcpServe,
     },
   ],
 };

@@ -8,6 +8,8 @@ import { requireKnownServer } from "./known-names.ts";
 import { setToolFilter } from "./mcp-edit.ts";
 import { formatAge, plural, sanitizeLine, toSafeJson } from "./terminal-text.ts";
 
+type WithheldReason = "changed" | "new" | "unknown";
+
 /** A row of `mcp.status`. */
 export type McpServerRow = {
   name: string;
@@ -20,13 +22,20 @@ export type McpServerRow = {
   launch: string | null;
   pid: number | null;
   tools: number | null;
-  withheld: string[];
+  withheld: { name: string; reason: WithheldReason }[];
   leftOut: { name: string; reason: string }[];
+  /** Counted by the last probe; null when that is not known, or the server has none to offer. */
+  resources?: number | null;
+  prompts?: number | null;
+  /** What the server asked for and was refused. */
+  refused?: string[];
+  /** Whether its certificate is checked; absent for a program. */
+  sslVerify?: boolean;
   /** Null where no sign-in is configured; absent where it is not known. */
   signedIn?: boolean | null;
 };
 type Status = { servers: McpServerRow[] };
-type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: boolean };
+type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: WithheldReason | null };
 type Tools = { server: string; state: string; cause: string | null; tools: ToolRow[]; leftOut: McpServerRow["leftOut"] };
 
 /** Starting a server may take as long as its `connectionTimeoutMs`. */
@@ -107,6 +116,8 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
       { title: "state" },
       { title: "since" },
       { title: "tools", align: "right" },
+      { title: "resources", align: "right" },
+      { title: "prompts", align: "right" },
       { title: "pid", align: "right" },
       { title: "" },
     ],
@@ -115,24 +126,34 @@ function showStatus({ out, host }: Invocation, rows: readonly McpServerRow[]): v
       row.state,
       row.since === null ? "-" : formatAge(row.since, host.now()),
       String(row.tools ?? "-"),
+      String(row.resources ?? "-"),
+      String(row.prompts ?? "-"),
       String(row.pid ?? "-"),
       row.cause ?? "",
     ]),
   );
-  for (const { name, withheld, leftOut, enabled, signedIn } of rows) {
+  for (const { name, withheld, leftOut, enabled, signedIn, refused = [], sslVerify = true } of rows) {
+    if (enabled && !sslVerify) out.line(sanitizeLine(`${name}: its certificate is not checked (sslVerify: false)`));
+    if (refused.length > 0) out.line(sanitizeLine(`${name}: asked the gateway for ${refused.join(", ")}, which is refused`));
     if (enabled && signedIn === false) out.line(sanitizeLine(`${name}: no one has signed in: openclaw mcp login ${name}`));
     if (withheld.length > 0) {
-      out.line(
-        sanitizeLine(
-          `${name}: ${plural(withheld.length, "tool")} changed since they were accepted, and are withheld: ${withheld.join(", ")}`,
-        ),
-      );
+      out.line(sanitizeLine(`${name}: agents are not given ${withheldText(withheld)}`));
       out.line(sanitizeLine(`  Read them with openclaw mcp tools ${name}, then: openclaw mcp accept ${name}`));
     }
     for (const each of leftOut.slice(0, 10)) out.line(sanitizeLine(`${name}: ${each.name || "a tool"} is left out: ${each.reason}`));
     if (leftOut.length > 10) out.line(sanitizeLine(`${name}: ${leftOut.length - 10} more are left out`));
   }
 }
+
+const WITHHELD: Readonly<Record<WithheldReason, string>> = {
+  changed: "changed since it was accepted",
+  new: "added since the tools were accepted",
+  unknown: "the record of what was accepted is damaged",
+};
+
+/** The withheld tools of a server, each with its reason. */
+export const withheldText = (withheld: McpServerRow["withheld"]): string =>
+  withheld.map(({ name, reason }) => `${name} (${WITHHELD[reason]})`).join(", ");
 
 /** `openclaw mcp tools <name>` */
 export const mcpTools: CommandHandler = async (invocation) => {
@@ -143,7 +164,7 @@ export const mcpTools: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (answer.state === "failed") out.line(sanitizeLine(`The server does not work: ${answer.cause ?? "no cause is known"}`));
     for (const tool of answer.tools) {
-      out.line(sanitizeLine(`${tool.id}${tool.withheld ? "  (withheld)" : ""}`));
+      out.line(sanitizeLine(`${tool.id}${tool.withheld ? `  (withheld: ${WITHHELD[tool.withheld]})` : ""}`));
       out.paragraph(sanitizeLine(`  ${tool.description}`), "  ");
       out.paragraph(sanitizeLine(`  ${toSafeJson(tool.parameters)}`), "  ");
     }
@@ -167,5 +188,19 @@ export const mcpAccept: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (answer.accepted.length === 0) return out.line(sanitizeLine(`No tool of ${name} was withheld.`));
     out.line(sanitizeLine(`Accepted: ${answer.accepted.join(", ")}`));
+  });
+};
+
+/** `openclaw mcp reload [name]` */
+export const mcpReload: CommandHandler = async (invocation) => {
+  const { out } = invocation;
+  const name = requireKnownServer(invocation, invocation.args[0]);
+  const params = name === undefined ? {} : { name };
+  const answer = await callGateway<{ reloaded: string[] }>(invocation, ["operator.admin"], "mcp.reload", params);
+  out.result(answer, () => {
+    if (answer.reloaded.length === 0) return out.line(ADD_HINT);
+    out.line(
+      sanitizeLine(`Ended: ${answer.reloaded.join(", ")}. The next use starts ${answer.reloaded.length === 1 ? "it" : "them"} again.`),
+    );
   });
 };

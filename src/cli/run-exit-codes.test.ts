@@ -10,8 +10,8 @@ import { COMMANDS } from "./command-table.ts";
 
 // Every command against a stopped gateway, with a read-only token, and with wrong input: what it prints with --json, and its exit code.
 
-/** They run, stop or restart the gateway of this test. */
-const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop"]);
+/** They run, stop or restart the gateway of this test; `mcp serve` ends with its client (test/wire/mcp-serve.test.ts). */
+const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop", "mcp serve"]);
 const TRIED = COMMANDS.filter((command) => !NOT_HERE.has(commandName(command)));
 
 /** What the sample arguments name. */
@@ -78,7 +78,7 @@ for (const command of TRIED) {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
       const admin =
-        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout)|sessions delete)/.test(
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout|reload)|sessions delete)/.test(
           name,
         );
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);

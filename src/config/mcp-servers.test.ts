@@ -31,11 +31,7 @@ test("variables and headers are secrets: taken from the environment, hidden from
 });
 
 const CASES: readonly [title: string, server: unknown, expected: RegExp][] = [
-  [
-    "a key that is not served",
-    { command: "a", sslVerify: false },
-    /^info: mcp\.servers\.one\.sslVerify belongs to OpenClaw and has no effect here$/,
-  ],
+  ["a key that is not served", { command: "a", codex: {} }, /^info: mcp\.servers\.one\.codex belongs to OpenClaw and has no effect here$/],
   ["nothing to use", {}, /^warning: mcp\.servers\.one has neither a command nor a url/],
   ["a command and a url", { command: "a", url: "http://b" }, /only the command is used$/],
   ["a command and a url with a transport", { command: "a", url: "http://b", transport: "sse" }, /only the url is used$/],

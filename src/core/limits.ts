@@ -321,6 +321,13 @@ export const LIMITS = {
   /** Our own client: delay before it reconnects, doubled at each failure up to the maximum. */
   clientReconnectMinMs: 250,
   clientReconnectMaxMs: 15_000,
+  /** `openclaw mcp serve`: events that wait to be read, and characters of all; the oldest are dropped, and the next answer says so. */
+  mcpServeEvents: 1_000,
+  mcpServeEventChars: 16_777_216,
+  /** One message of the client; a longer one ends the command. */
+  mcpServeMessageBytes: 10_485_760,
+  /** How long a call waits for the connection to the gateway; then it is an error. */
+  mcpServeConnectMs: 5_000,
   /** Bytes of one object key of a request; a longer one is refused before it is parsed. */
   jsonKeyBytes: 1_024,
   /** Bytes of a request without its attachments, which are parsed at once; more are refused. */

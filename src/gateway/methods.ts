@@ -16,8 +16,10 @@ import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
-import { mcpMethods } from "../methods/mcp.ts";
+import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
 import { pluginsMethods } from "../methods/plugins.ts";
+import { requireAgent } from "../methods/require-agent.ts";
+import { decideMcpCall } from "./mcp-servers.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
@@ -56,7 +58,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
-    ...mcpMethods(deps),
+    ...mcpMethods(mcpDeps(deps)),
     ...pluginsMethods(deps),
     ...skillsMethods({
       ...configDeps(deps),
@@ -208,6 +210,15 @@ function toolFamily(deps: MethodsDeps) {
   const family = toolsDeps(deps);
   return { ...toolsMethods(family), ...browserMethods(family) } satisfies MethodTable;
 }
+
+const mcpDeps = ({ running, mcp }: MethodsDeps): McpDeps => ({
+  mcp,
+  requireAgent: (agentId) => requireAgent(running.config, agentId),
+  decide: (agentId, tool) => {
+    const { isGranted, rule } = decideMcpCall(running, { agentId, surface: "operator" }, tool);
+    return { isGranted, rule };
+  },
+});
 
 function toolsDeps(deps: MethodsDeps): ToolsDeps {
   const { running, allowlist, audit, sessions, skills, tools, mcp, plugins, keyValue, store, clock, log, chat } = deps;

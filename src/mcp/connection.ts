@@ -16,14 +16,23 @@ import type { Log } from "../core/log.ts";
 import { MARKER_VARIABLE } from "../core/marked-processes.ts";
 import { readProxySettings } from "../core/proxy.ts";
 import { VERSION } from "../core/version.ts";
+import { errorResult } from "../tools/results.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
-import { createHttpFetch } from "./http-fetch.ts";
+import { createHttpFetch, readTlsSettings } from "./http-fetch.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import type { LoginStore } from "./login-store.ts";
 import { bearerToken, noteRefusal } from "./oauth.ts";
 import { readTools, type ListedTools } from "./offered-tools.ts";
 import { quoteToolResult } from "../tools/outside-results.ts";
+import {
+  contentToolOf,
+  countContent,
+  InvalidContentArguments,
+  withContentTools,
+  type AskServer,
+  type ContentKind,
+} from "./server-content.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 
 export type ServerConnectOptions = {
@@ -42,11 +51,18 @@ export type ServerConnectOptions = {
   /** The connection has ended by itself. */
   onClosed: (cause: string) => void;
   onToolsChanged: () => void;
+  /** The server has asked for something that is refused, such as `sampling/createMessage`. */
+  onRefused: (method: string) => void;
 };
 
 export type TransportName = "stdio" | "streamable-http" | "sse";
 
+/** Null: the server does not offer them. */
+export type ContentCounts = Readonly<Record<ContentKind, number | null>>;
+
 export type CallAnswer = { result: ToolResult; isTimeout: boolean };
+
+type CallOptions = { signal: AbortSignal; timeoutMs: number };
 
 /** A connected server. */
 export type Connection = {
@@ -56,7 +72,11 @@ export type Connection = {
   /** The tools that the server lists, checked and cut. */
   listTools(timeoutMs: number): Promise<ListedTools>;
   /** The answer to a call, also when it is that the call failed or took too long. Rejects when the connection does not work. */
-  call(tool: string, args: Record<string, unknown>, options: { signal: AbortSignal; timeoutMs: number }): Promise<CallAnswer>;
+  call(tool: string, args: Record<string, unknown>, options: CallOptions): Promise<CallAnswer>;
+  /** The answer of one of the gateway's own tools for what the server has besides tools; as `call`. */
+  useContent(tool: string, args: Record<string, unknown>, options: CallOptions): Promise<CallAnswer>;
+  /** How many resources and prompts it has; null for what it does not offer. */
+  countContent(timeoutMs: number): Promise<ContentCounts>;
   /** Resolves when the server has ended, at most a little more than `MCP_LIMITS.stopMs` later. */
   close(): Promise<void>;
 };
@@ -118,7 +138,7 @@ async function connectStdio(options: ServerConnectOptions): Promise<Connection> 
 
 async function connectHttp(options: ServerConnectOptions, url: URL, name: "streamable-http" | "sse"): Promise<Connection> {
   const { config, login } = options;
-  const http = createHttpFetch(readProxySettings(process.env));
+  const http = createHttpFetch(readProxySettings(process.env), await readTlsSettings(config));
   const sent = Object.entries(config.headers).filter(([key]) => login === null || key.toLowerCase() !== "authorization");
   const headers = Object.fromEntries(sent.map(([key, value]) => [key, value.reveal()]));
   const fetch: typeof http.fetch = async (target, init) => {
@@ -142,6 +162,9 @@ async function connectHttp(options: ServerConnectOptions, url: URL, name: "strea
   });
 }
 
+/** Of JSON-RPC. */
+const METHOD_NOT_FOUND = -32_601;
+
 type Handle = { pid: () => number | null; end: () => string | null; release: () => Promise<void> };
 
 async function connect(options: ServerConnectOptions, name: TransportName, transport: Transport, handle: Handle): Promise<Connection> {
@@ -151,6 +174,10 @@ async function connect(options: ServerConnectOptions, name: TransportName, trans
   let isOpen = true;
   let lastProblem = "";
   Object.assign(client, {
+    fallbackRequestHandler: async ({ method }: { method: string }) => {
+      options.onRefused(method);
+      throw new ProtocolError(METHOD_NOT_FOUND, "Method not found");
+    },
     onerror: (err: Error) => {
       lastProblem = reasonOf(err);
       log.debug("an MCP connection reports a problem", { reason: lastProblem });
@@ -180,31 +207,54 @@ async function connect(options: ServerConnectOptions, name: TransportName, trans
     await close();
     throw end === null ? describe(err, options) : new Error(end, { cause: err });
   }
+  return toConnection(client, options, { name, pid: handle.pid(), isOpen: () => isOpen, close });
+}
+
+type Connected = { name: TransportName; pid: number | null; isOpen: () => boolean; close: () => Promise<void> };
+
+function toConnection(client: Client, options: ServerConnectOptions, { name, pid, isOpen, close }: Connected): Connection {
+  const { toolFilter } = options.config;
+  const capabilities = client.getServerCapabilities() ?? {};
+  const kinds = new Set((["resources", "prompts"] as const).filter((kind) => capabilities[kind] !== undefined));
+  const ask =
+    (sent: { signal?: AbortSignal; timeout: number }): AskServer =>
+    async (method, params) =>
+      fieldsOf(await client.request({ method, params } as never, sent));
+  const run = async (tool: string, { signal, timeoutMs }: CallOptions, call: (asked: AskServer) => Promise<ToolResult>) => {
+    try {
+      return { result: await call(ask({ signal, timeout: timeoutMs })), isTimeout: false };
+    } catch (err) {
+      if (err instanceof InvalidContentArguments) return { result: errorResult(err.message), isTimeout: false };
+      if (!isOpen() || signal.aborted || !isAnswer(err)) throw describe(err, options);
+      const isTimeout = SdkError.isInstance(err) && err.code === "REQUEST_TIMEOUT";
+      const text = isTimeout ? `There was no answer within ${timeoutMs} ms.` : reasonOf(err);
+      return {
+        result: quoteToolResult(`the tool ${options.name}__${tool} of an MCP server`, { isError: true, content: [{ type: "text", text }] }),
+        isTimeout,
+      };
+    }
+  };
   return {
     transport: name,
-    pid: handle.pid(),
+    pid,
     listTools: async (timeoutMs) => {
       try {
-        return readTools(options.name, await listTools(client, timeoutMs), options.config.toolFilter);
+        const listed = readTools(options.name, await listTools(client, timeoutMs), toolFilter);
+        return withContentTools(options.name, listed, kinds, toolFilter);
       } catch (err) {
         throw describe(err, options);
       }
     },
-    call: async (tool, args, { signal: callSignal, timeoutMs }) => {
-      const full = `${options.name}__${tool}`;
-      try {
-        const request = { method: "tools/call" as const, params: { name: tool, arguments: args } };
-        const answer = await client.request(request, { signal: callSignal, timeout: timeoutMs });
-        return { result: quoteToolResult(`the tool ${full} of an MCP server`, fieldsOf(answer)), isTimeout: false };
-      } catch (err) {
-        if (!isOpen || callSignal.aborted || !isAnswer(err)) throw describe(err, options);
-        const isTimeout = SdkError.isInstance(err) && err.code === "REQUEST_TIMEOUT";
-        const text = isTimeout ? `There was no answer within ${timeoutMs} ms.` : reasonOf(err);
-        return {
-          result: quoteToolResult(`the tool ${full} of an MCP server`, { isError: true, content: [{ type: "text", text }] }),
-          isTimeout,
-        };
-      }
+    call: (tool, args, sent) =>
+      run(tool, sent, async (asked) =>
+        quoteToolResult(`the tool ${options.name}__${tool} of an MCP server`, await asked("tools/call", { name: tool, arguments: args })),
+      ),
+    useContent: (tool, args, sent) => run(tool, sent, (asked) => contentToolOf(tool)!.run(asked, args, options.name)),
+    countContent: async (timeoutMs) => {
+      const count = (kind: ContentKind): Promise<number> | null =>
+        kinds.has(kind) ? countContent(ask({ timeout: timeoutMs }), kind) : null;
+      const [resources, prompts] = await Promise.all([count("resources"), count("prompts")]);
+      return { resources, prompts };
     },
     close,
   };

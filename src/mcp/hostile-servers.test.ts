@@ -24,7 +24,7 @@ test("a tool that changes after it was first seen is withheld until it is accept
   });
   const changed = bench.restart();
   assert.deepEqual(await toolNames(changed), ["one__echo"]);
-  assert.deepEqual(changed.report("one").withheld, ["send"]);
+  assert.deepEqual(changed.report("one").withheld, [{ name: "send", reason: "changed" }]);
   assert.ok(changed.servers.has("one__send"));
   const refused = await changed.call("one__send");
   assert.ok(refused.isError);
@@ -60,19 +60,39 @@ test("a tool that changes while the server runs is withheld as soon as the serve
     },
     ["one__change"],
   );
-  await change(tools("change", "echo", "added"), ["one__change", "one__echo", "one__added"]);
+  await change(tools("change", "echo"), ["one__change", "one__echo"]);
   // What was seen once stays known when it is gone for a while.
   await change(tools("change"), ["one__change"]);
   await change(
     {
       tools: [
         { name: "change", description: "Does change." },
-        { name: "added", description: "Something else." },
+        { name: "echo", description: "Something else." },
       ],
     },
     ["one__change"],
   );
-  await until("the change is seen", () => bench.report("one").withheld.join() === "added");
+  await until("the change is seen", () => bench.report("one").withheld[0]?.name === "echo");
+});
+
+test("a tool that is added later is withheld until it is accepted, and a filter that is widened adds none", async (t) => {
+  const script = scriptFile(t, tools("change", "echo", "hidden"));
+  const server = (exclude: string[]) => mcpServer({ vars: { MCP_SCRIPT_FILE: script.path }, toolFilter: { exclude } });
+  const bench = mcpBench(t, { one: server(["hidden"]) });
+  assert.deepEqual(await toolNames(bench), ["one__change", "one__echo"]);
+  script.write(tools("change", "echo", "hidden", "added"));
+  await bench.call("one__change");
+  await until("the added tool is seen", () => bench.report("one").withheld.length > 0);
+  assert.deepEqual(bench.report("one").withheld, [{ name: "added", reason: "new" }]);
+  assert.deepEqual(await toolNames(bench), ["one__change", "one__echo"]);
+  assert.match(
+    textOf(await bench.call("one__added")),
+    /withheld: the server has added it since its tools were accepted\. .*mcp accept one/,
+  );
+  bench.configure({ one: server([]) });
+  assert.deepEqual(await toolNames(bench), ["one__change", "one__echo", "one__hidden"]);
+  assert.deepEqual((await bench.servers.accept("one")).accepted, ["added"]);
+  assert.ok(!(await bench.call("one__added")).isError);
 });
 
 test("accepting pins what is there now, and nothing of a server that does not work", async (t) => {

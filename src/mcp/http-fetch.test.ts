@@ -22,7 +22,7 @@ test("requests go through the proxy of the environment, but for hosts that bypas
     await proxy.close();
   });
   const settings = readProxySettings({ HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url });
-  const http = createHttpFetch(settings);
+  const http = createHttpFetch(settings, null);
   t.after(http.close);
   const answer = await http.fetch("http://mcp.invalid/mcp", { method: "POST", headers: { "x-key": "k" }, body: "{}" });
   assert.equal(await answer.text(), "pong");
@@ -33,7 +33,7 @@ test("requests go through the proxy of the environment, but for hosts that bypas
   await assert.rejects(() => http.fetch("https://mcp.invalid/mcp"));
   assert.equal(proxy.asked[1], "CONNECT mcp.invalid:443");
   assert.deepEqual(seen.slice(0, 2), ["POST mcp.invalid k", `GET 127.0.0.1:${port} undefined`]);
-  const broken = createHttpFetch(readProxySettings({ HTTP_PROXY: "socks5://127.0.0.1:1" }));
+  const broken = createHttpFetch(readProxySettings({ HTTP_PROXY: "socks5://127.0.0.1:1" }), null);
   await assert.rejects(() => broken.fetch(`http://mcp.invalid:${port}/`), /HTTP_PROXY names a SOCKS proxy/);
 });
 
@@ -49,7 +49,7 @@ test("answers keep their status and headers, a redirect is not followed, and wha
     server.close();
   });
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const http = createHttpFetch(readProxySettings({}));
+  const http = createHttpFetch(readProxySettings({}), null);
   t.after(http.close);
   const empty = await http.fetch(origin);
   assert.deepEqual([empty.status, empty.headers.get("x-two"), empty.body], [204, "a, b", null]);

@@ -1,6 +1,8 @@
 import { Agent, request as plainRequest, type IncomingMessage } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import { readFile } from "node:fs/promises";
 import { pipeline, Readable, Transform } from "node:stream";
+import { reasonOf } from "../core/errors.ts";
 import { proxyFor, type ProxySettings } from "../core/proxy.ts";
 import { MCP_LIMITS } from "./limits.ts";
 
@@ -11,24 +13,51 @@ export type HttpFetch = {
   close: () => void;
 };
 
+/** TLS settings for one origin; others that are asked, for a sign-in, have the usual ones. */
+export type TlsSettings = { origin: string; options: { rejectUnauthorized: boolean; cert?: Buffer; key?: Buffer } };
+
+type TlsConfig = { url?: string | undefined; sslVerify: boolean; clientCert?: string | undefined; clientKey?: string | undefined };
+
+/** The TLS settings of a server, with its files read. Rejects with the file that cannot be read. */
+export async function readTlsSettings({ url, sslVerify, clientCert, clientKey }: TlsConfig): Promise<TlsSettings | null> {
+  const parsed = url === undefined ? null : URL.parse(url);
+  if (parsed?.protocol !== "https:") return null;
+  if (clientCert === undefined) return { origin: parsed.origin, options: { rejectUnauthorized: sslVerify } };
+  const cert = await readOwnFile("clientCert", clientCert);
+  const key = clientKey === undefined ? cert : await readOwnFile("clientKey", clientKey);
+  return { origin: parsed.origin, options: { rejectUnauthorized: sslVerify, cert, key } };
+}
+
+async function readOwnFile(key: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (err) {
+    throw new Error(`its ${key} cannot be read: ${reasonOf(err)}`, { cause: err });
+  }
+}
+
 /** HTTP for one server: through the proxy of the environment, if there is one, over connections that are kept. */
-export function createHttpFetch(proxies: ProxySettings): HttpFetch {
+export function createHttpFetch(proxies: ProxySettings, tls: TlsSettings | null): HttpFetch {
   const agents = new Map<string, Agent>();
-  const agentFor = (protocol: string): Agent => {
-    const known = agents.get(protocol);
+  const agentFor = ({ protocol, origin }: URL): Agent => {
+    const isOwn = tls !== null && origin === tls.origin;
+    const name = isOwn ? origin : protocol;
+    const known = agents.get(name);
     if (known) return known;
     const isSecure = protocol === "https:";
     const route = proxyFor(isSecure ? "https" : "http", null, proxies);
     const proxyEnv = route && { proxyEnv: { HTTP_PROXY: route.url.href, HTTPS_PROXY: route.url.href, NO_PROXY: route.noProxy } };
-    const made = isSecure ? new TlsAgent({ keepAlive: true, ...proxyEnv }) : new Agent({ keepAlive: true, ...proxyEnv });
-    agents.set(protocol, made);
+    const made = isSecure
+      ? new TlsAgent({ keepAlive: true, ...proxyEnv, ...(isOwn && tls.options) })
+      : new Agent({ keepAlive: true, ...proxyEnv });
+    agents.set(name, made);
     return made;
   };
   return {
     fetch: async (target, init = {}) => {
       const url = new URL(target);
       if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error("only http and https addresses are used");
-      return toResponse(await send(url, init, agentFor(url.protocol)));
+      return toResponse(await send(url, init, agentFor(url)));
     },
     close: () => {
       for (const agent of agents.values()) agent.destroy();

@@ -13,7 +13,11 @@ export const MCP_LIMITS = {
   toolNameChars: 64,
   /** Pages of a list of tools that are read. */
   listPages: 32,
-  /** Tools of one server whose hashes are kept; a tool beyond that is withheld. */
+  /** Kinds of requests of a server that its status names as refused. */
+  refusedKinds: 8,
+  /** Resources or prompts of one server that are listed. */
+  listedContent: 2_000,
+  /** Tools of one server whose hashes are kept, those that agents are offered first. */
   pins: 512,
   /** One message of a server, and what may wait to be read by it; a server that writes a longer one is ended. */
   messageBytes: 16_777_216,

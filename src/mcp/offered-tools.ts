@@ -12,12 +12,18 @@ export type OfferedTool = {
   description: ToolDescription;
   /** Of the name, the description and the schema as the server gives them. */
   hash: string;
+  /** A tool of the gateway for what the server has besides tools. */
+  isContent?: true;
 };
 
 /** A tool that agents are not given, and why. `name` is text of the server. */
 export type LeftOutTool = { name: string; reason: string };
 
-export type ListedTools = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[] };
+/** What is kept of a tool that a person has accepted. */
+export type SeenTool = Pick<OfferedTool, "name" | "hash">;
+
+/** `seen`: all tools that can be one, those that agents are offered first, also what the filter excludes. */
+export type ListedTools = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[]; seen: readonly SeenTool[] };
 
 export type ToolFilter = { include?: readonly string[] | undefined; exclude?: readonly string[] | undefined };
 
@@ -27,24 +33,34 @@ const byteLength = (value: unknown): number => Buffer.byteLength(JSON.stringify(
 /** The tools that a server lists, each checked and cut to the limits. What the server says is data; nothing of it is trusted. Pure. */
 export function readTools(server: string, listed: readonly unknown[], filter: ToolFilter): ListedTools {
   const tools = new Map<string, OfferedTool>();
+  const others = new Map<string, SeenTool>();
   const leftOut: LeftOutTool[] = [];
   for (const each of listed) {
     const tool = fieldsOf(each);
     const name = asString(tool["name"]);
-    if (!isWanted(name, filter)) continue;
-    const problem = problemOf(name, tool, tools);
-    if (problem === null) tools.set(name.toLowerCase(), toOffered(server, name, tool));
-    else leftOut.push({ name: clip(toWellFormed(name), MCP_LIMITS.toolNameChars), reason: problem });
+    const key = name.toLowerCase();
+    const problem = problemOf(name, tool);
+    if (!isWanted(name, filter)) {
+      if (problem === null && !others.has(key)) others.set(key, { name, hash: hashOf(name, tool) });
+      continue;
+    }
+    const reason = problem ?? placeProblemOf(key, tools);
+    if (reason === null) tools.set(key, toOffered(server, name, tool));
+    else leftOut.push({ name: clip(toWellFormed(name), MCP_LIMITS.toolNameChars), reason });
   }
-  return { tools: [...tools.values()], leftOut };
+  const offered = [...tools.values()];
+  return { tools: offered, leftOut, seen: [...offered, ...others.values()].map(({ name, hash }) => ({ name, hash })) };
 }
 
-function problemOf(name: string, tool: JsonObject, known: ReadonlyMap<string, OfferedTool>): string | null {
+function placeProblemOf(key: string, known: ReadonlyMap<string, OfferedTool>): string | null {
+  if (known.has(key)) return "another tool has the same name";
+  return known.size >= MCP_LIMITS.tools ? `the server has more than ${MCP_LIMITS.tools} tools` : null;
+}
+
+function problemOf(name: string, tool: JsonObject): string | null {
   if (name === "") return "it has no name";
   if (name.length > MCP_LIMITS.toolNameChars) return `its name is longer than ${MCP_LIMITS.toolNameChars} characters`;
   if (!TOOL_NAME.test(name)) return "its name has other characters than letters, digits, dots, - and _";
-  if (known.has(name.toLowerCase())) return "another tool has the same name";
-  if (known.size >= MCP_LIMITS.tools) return `the server has more than ${MCP_LIMITS.tools} tools`;
   const schema = tool["inputSchema"];
   if (!isObject(schema)) return "it has no schema";
   const { schemaDepth: depth, schemaChars: chars } = MCP_LIMITS;
@@ -52,7 +68,8 @@ function problemOf(name: string, tool: JsonObject, known: ReadonlyMap<string, Of
   return null;
 }
 
-function isWanted(name: string, { include = [], exclude = [] }: ToolFilter): boolean {
+/** Whether a filter leaves a name. Pure. */
+export function isWanted(name: string, { include = [], exclude = [] }: ToolFilter): boolean {
   const matches = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesPattern(pattern, name));
   return (include.length === 0 || matches(include)) && !matches(exclude);
 }
@@ -73,12 +90,20 @@ function matchesPattern(pattern: string, name: string): boolean {
 }
 
 function toOffered(server: string, name: string, tool: JsonObject): OfferedTool {
-  const text = asString(tool["description"]);
-  const schema = fieldsOf(tool["inputSchema"]);
-  const hash = createHash("sha256")
+  const { text, schema } = textsOf(tool);
+  return { name, description: describe(`${server}__${name}`, server, text, schema), hash: hashOf(name, tool) };
+}
+
+const textsOf = (tool: JsonObject): { text: string; schema: JsonObject } => ({
+  text: asString(tool["description"]),
+  schema: fieldsOf(tool["inputSchema"]),
+});
+
+function hashOf(name: string, tool: JsonObject): string {
+  const { text, schema } = textsOf(tool);
+  return createHash("sha256")
     .update(JSON.stringify(sortKeys([name, text, schema])))
     .digest("hex");
-  return { name, description: describe(`${server}__${name}`, server, text, schema), hash };
 }
 
 /** The same value whatever the order of its keys. */

@@ -1,17 +1,23 @@
-import { fieldsOf } from "../core/json.ts";
+import { isObject } from "../core/json.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import { MCP_LIMITS } from "./limits.ts";
-import type { OfferedTool } from "./offered-tools.ts";
+import type { SeenTool } from "./offered-tools.ts";
 
 export type ToolPinsOptions = {
-  keyValue: Pick<KeyValueStore, "get" | "set">;
+  keyValue: Pick<KeyValueStore, "get" | "set" | "isDamaged">;
   write: <T>(change: () => T) => Promise<T>;
   now: () => number;
 };
 
+/**
+ * Why a tool is withheld. `changed`: it is another one than the accepted one; `new`: the server did not have it when its tools were accepted;
+ * `unknown`: the record of what was accepted is damaged.
+ */
+export type WithheldReason = "changed" | "new" | "unknown";
+
 type Hashes = Readonly<Record<string, unknown>>;
 
-/** The hash of every tool as it was at first contact, or when a person accepted it. */
+/** The hash of every tool as it was at first contact with its server, or when a person accepted it. */
 export class ToolPins {
   readonly #options: ToolPinsOptions;
 
@@ -19,29 +25,42 @@ export class ToolPins {
     this.#options = options;
   }
 
-  /** Pins the tools that are new, and returns the names of those that differ from what is pinned. */
-  async compare(server: string, tools: readonly OfferedTool[]): Promise<ReadonlySet<string>> {
+  /** Pins all tools at first contact. After that: those that differ from what is pinned, and why. */
+  async compare(server: string, tools: readonly SeenTool[]): Promise<ReadonlyMap<string, WithheldReason>> {
     const { keyValue, write, now } = this.#options;
     return await write(() => {
       const pinned = this.#read(server);
-      const room = MCP_LIMITS.pins - Object.keys(pinned).length;
-      const added = tools.filter(({ name }) => !Object.hasOwn(pinned, name)).slice(0, Math.max(0, room));
-      const all: Hashes = { ...pinned, ...toHashes(added) };
-      if (added.length > 0) keyValue.set(keyOf(server), all, now());
-      return new Set(tools.filter(({ name, hash }) => !Object.hasOwn(all, name) || all[name] !== hash).map(({ name }) => name));
+      if (pinned === "damaged") return new Map(tools.map(({ name }) => [name, "unknown"]));
+      // A server without a tool has shown nothing that could be accepted.
+      if (pinned === null && tools.length > 0) keyValue.set(keyOf(server), toHashes(tools), now());
+      const known = pinned ?? toHashes(tools);
+      const reasons = tools.map(({ name, hash }) => [name, reasonOf(known, name, hash)] as const);
+      return new Map(reasons.filter((each): each is [string, WithheldReason] => each[1] !== null));
     });
   }
 
   /** Pins exactly these tools. */
-  async accept(server: string, tools: readonly OfferedTool[]): Promise<void> {
+  async accept(server: string, tools: readonly SeenTool[]): Promise<void> {
     const { keyValue, write, now } = this.#options;
     await write(() => keyValue.set(keyOf(server), toHashes(tools), now()));
   }
 
-  #read(server: string): Hashes {
-    return fieldsOf(this.#options.keyValue.get(keyOf(server)));
+  /** Null before the first contact. */
+  #read(server: string): Hashes | "damaged" | null {
+    const { keyValue } = this.#options;
+    if (keyValue.isDamaged(keyOf(server))) return "damaged";
+    const stored = keyValue.get(keyOf(server));
+    if (stored === null) return null;
+    return isObject(stored) ? stored : "damaged";
   }
 }
 
+function reasonOf(known: Hashes, name: string, hash: string): WithheldReason | null {
+  if (!Object.hasOwn(known, name)) return "new";
+  if (typeof known[name] !== "string") return "unknown";
+  return known[name] === hash ? null : "changed";
+}
+
 const keyOf = (server: string): string => `mcp.tools.${server}`;
-const toHashes = (tools: readonly OfferedTool[]): Hashes => Object.fromEntries(tools.map(({ name, hash }) => [name, hash]));
+const toHashes = (tools: readonly SeenTool[]): Hashes =>
+  Object.fromEntries(tools.slice(0, MCP_LIMITS.pins).map(({ name, hash }) => [name, hash]));

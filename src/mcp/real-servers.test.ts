@@ -25,6 +25,13 @@ test("the reference servers start, list their tools and answer calls", async (t)
   assert.match(textOf(await bench.call("everything__get-sum", { a: 2, b: 3 })), /\n> .*5/);
   const image = await bench.call("everything__get-tiny-image");
   assert.ok(image.content.some((each) => each.type === "image" && each.mimeType === "image/png"));
+  assert.match(textOf(await bench.call("everything__resources_list")), /\n> demo:\/\//);
+  const uri = /> (demo:\/\/resource\/static\/\S+)/.exec(textOf(await bench.call("everything__resources_list")))![1]!;
+  assert.match(textOf(await bench.call("everything__resources_read", { uri })), new RegExp(`\n> ${uri}\n> \\S`));
+  assert.match(textOf(await bench.call("everything__prompts_list", { search: "simple" })), /\n> simple-prompt\(\)/);
+  assert.match(textOf(await bench.call("everything__prompts_get", { name: "simple-prompt" })), /\n> user:\n> \S/);
+  const { resources, prompts } = bench.report("everything");
+  assert.ok(resources! > 0 && prompts! > 0);
   const entity = { name: "gateway", entityType: "program", observations: ["runs"] };
   assert.ok(!(await bench.call("memory__create_entities", { entities: [entity] })).isError);
   assert.match(textOf(await bench.call("memory__read_graph")), /"name": "gateway"/);

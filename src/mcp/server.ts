@@ -9,11 +9,11 @@ import { clip, toWellFormed } from "../core/text.ts";
 import type { GroupWatcher } from "../tools/group-watcher.ts";
 import { errorResult } from "../tools/results.ts";
 import type { CallContext, ToolResult } from "../tools/tool.ts";
-import type { CallAnswer, Connection, TransportName } from "./connection.ts";
+import type { CallAnswer, Connection, ContentCounts, TransportName } from "./connection.ts";
 import { MCP_LIMITS } from "./limits.ts";
 import { LoginStore, type SecretVault } from "./login-store.ts";
 import type { LeftOutTool, ListedTools, OfferedTool } from "./offered-tools.ts";
-import type { ToolPins } from "./pins.ts";
+import type { ToolPins, WithheldReason } from "./pins.ts";
 
 export type McpServerDeps = {
   /** Variables of every server that is a process. */
@@ -43,12 +43,19 @@ export type McpServerStatus = {
   pid: number | null;
   /** Null until its tools have been listed. */
   tools: readonly OfferedTool[] | null;
-  /** Names of tools that differ from what was accepted. */
-  withheld: readonly string[];
+  /** Tools that differ from what was accepted. */
+  withheld: readonly WithheldTool[];
   leftOut: readonly LeftOutTool[];
+  /** As they were counted last; null when they were not counted, or it has none to offer. */
+  resources: number | null;
+  prompts: number | null;
+  /** Requests of the server that are refused, such as `sampling/createMessage`. */
+  refused: readonly string[];
 };
 
-type Listed = ListedTools & { withheld: ReadonlySet<string> };
+export type WithheldTool = { name: string; reason: WithheldReason };
+
+type Listed = ListedTools & { withheld: ReadonlyMap<string, WithheldReason> };
 
 const startConnection = async (options: Parameters<typeof import("./connection.ts").connectServer>[0]): Promise<Connection> =>
   (await import("./connection.ts")).connectServer(options);
@@ -85,6 +92,8 @@ export class McpServer {
   /** The last call of each session, which the next one waits for. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #refresh: { isDue: boolean } | null = null;
+  #content: ContentCounts = { resources: null, prompts: null };
+  readonly #refused = new Set<string>();
 
   constructor(name: string, config: McpServerConfig, deps: McpServerDeps) {
     this.name = name;
@@ -111,8 +120,10 @@ export class McpServer {
       transport: this.#connection?.transport ?? null,
       pid: this.#connection?.pid ?? null,
       tools: this.#listed?.tools ?? null,
-      withheld: [...(this.#listed?.withheld ?? [])],
+      withheld: this.#withheld(),
       leftOut: this.#listed?.leftOut ?? [],
+      ...this.#content,
+      refused: [...this.#refused],
     };
   }
 
@@ -136,16 +147,30 @@ export class McpServer {
   /** Starts the server unless it runs, also during the pause after a failure, and lists its tools. Rejects with the cause. */
   async contact(): Promise<void> {
     if (this.#connection === null) this.#retryAt = 0;
-    await this.#open();
+    const connection = await this.#open();
+    try {
+      this.#content = await connection.countContent(this.config.requestTimeoutMs);
+    } catch (err) {
+      // Its tools work without; the next contact counts again.
+      this.#log.debug("the resources and prompts of an MCP server could not be counted", { reason: this.#redact(reasonOf(err)) });
+    }
+  }
+
+  /** One line of the log for each kind of request. */
+  #noteRefused(method: string): void {
+    const shown = clip(toOneLine(toWellFormed(method)), MCP_LIMITS.toolNameChars);
+    if (this.#refused.has(shown) || this.#refused.size >= MCP_LIMITS.refusedKinds) return;
+    this.#refused.add(shown);
+    this.#log.info("an MCP server asked for what is refused", { request: shown });
   }
 
   /** Accepts the tools as they were listed last. Resolves to the names of those that were withheld. */
   async accept(): Promise<readonly string[]> {
     if (this.#listed === null) await this.contact();
-    const { tools, withheld } = this.#listed!;
-    await this.#deps.pins.accept(this.name, tools);
-    this.#listed = { ...this.#listed!, withheld: new Set() };
-    return [...withheld];
+    const withheld = this.#withheld();
+    await this.#deps.pins.accept(this.name, this.#listed!.seen);
+    this.#listed = { ...this.#listed!, withheld: new Map() };
+    return withheld.map(({ name }) => name);
   }
 
   async call(tool: string, args: unknown, context: CallContext): Promise<ToolResult> {
@@ -169,6 +194,15 @@ export class McpServer {
     await Promise.all([this.#close(), this.#opening?.done.catch(() => {})]);
   }
 
+  /** Of the tools that agents would be offered. */
+  #withheld(): readonly WithheldTool[] {
+    const { tools = [], withheld } = this.#listed ?? {};
+    return tools.flatMap(({ name }) => {
+      const reason = withheld!.get(name);
+      return reason === undefined ? [] : [{ name, reason }];
+    });
+  }
+
   #find(tool: string): OfferedTool | undefined {
     return this.#listed?.tools.find(({ name }) => name.toLowerCase() === tool.toLowerCase());
   }
@@ -183,9 +217,11 @@ export class McpServer {
       const connection = await this.#openSoon(context.signal);
       const found = this.#find(tool);
       if (!found) return errorResult(this.#unknownTool(tool));
-      if (this.#listed!.withheld.has(found.name)) return errorResult(this.#withheldTool(full));
+      const withheld = this.#listed!.withheld.get(found.name);
+      if (withheld !== undefined) return errorResult(this.#withheldTool(full, withheld));
       if (context.signal.aborted) return errorResult("The call was stopped.");
-      const answer = await connection.call(found.name, given, { signal: context.signal, timeoutMs: this.config.requestTimeoutMs });
+      const options = { signal: context.signal, timeoutMs: this.config.requestTimeoutMs };
+      const answer = await (found.isContent ? connection.useContent : connection.call)(found.name, given, options);
       await this.#countAnswer(connection, answer);
       return answer.result;
     } catch (err) {
@@ -225,8 +261,8 @@ export class McpServer {
     return `The MCP server ${this.name} has no tool ${JSON.stringify(shown)}. Its tools: ${names.join(", ") || "none"}.`;
   }
 
-  #withheldTool(full: string): string {
-    return `The tool ${full} is withheld: the server has changed its description since it was accepted. An operator reads it with openclaw mcp tools ${this.name}, and accepts it with openclaw mcp accept ${this.name}.`;
+  #withheldTool(full: string, reason: WithheldReason): string {
+    return `The tool ${full} is withheld: ${WITHHELD_TEXTS[reason]}. An operator reads it with openclaw mcp tools ${this.name}, and accepts it with openclaw mcp accept ${this.name}.`;
   }
 
   /** The connection, soon: a server that takes long to start goes on to do so, and the call is refused. */
@@ -299,6 +335,7 @@ export class McpServer {
         signal: this.#stopping.signal,
         onClosed: (cause) => this.#onClosed(cause),
         onToolsChanged: () => this.#onToolsChanged(),
+        onRefused: (method) => this.#noteRefused(method),
       });
       this.#connection = connection;
       await this.#list(connection, deadline.remainingMs());
@@ -319,16 +356,16 @@ export class McpServer {
 
   /** Asks for the tools, and compares them with what was accepted. */
   async #list(connection: Connection, timeoutMs: number): Promise<void> {
-    const { tools, leftOut } = await connection.listTools(Math.max(1, timeoutMs));
-    const withheld = await this.#deps.pins.compare(this.name, tools);
-    const before = this.#listed?.withheld ?? new Set();
-    const changed = [...withheld].filter((name) => !before.has(name));
-    if (changed.length > 0)
-      this.#log.warn("tools of an MCP server are withheld: they have changed since they were accepted", {
-        tools: changed,
+    const listed = await connection.listTools(Math.max(1, timeoutMs));
+    const withheld = await this.#deps.pins.compare(this.name, listed.seen);
+    const before = new Map(this.#withheld().map(({ name, reason }) => [name, reason]));
+    this.#listed = { ...listed, withheld };
+    const added = this.#withheld().filter(({ name, reason }) => before.get(name) !== reason);
+    if (added.length > 0)
+      this.#log.warn("tools of an MCP server are withheld: they are not those that were accepted", {
+        tools: added.map(({ name, reason }) => `${name} (${reason})`),
         fix: `openclaw mcp accept ${this.name}`,
       });
-    this.#listed = { tools, leftOut, withheld };
   }
 
   /** The server says that its tools have changed; a server that says it all the time is asked now and then. */
@@ -415,6 +452,12 @@ export class McpServer {
     return secrets.reduce((shown, each) => shown.replaceAll(each, "[secret]"), text);
   }
 }
+
+const WITHHELD_TEXTS: Readonly<Record<WithheldReason, string>> = {
+  changed: "the server has changed its description since it was accepted",
+  new: "the server has added it since its tools were accepted",
+  unknown: "the record of what was accepted is damaged",
+};
 
 /** A call was not made because the server does not run; the message is for the model. */
 class NotRunning extends Error {}

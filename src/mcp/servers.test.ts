@@ -1,12 +1,14 @@
 // Group: wire
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { isRunning, untilEnded } from "../../test/fakes/command-tools.ts";
 import { mcpBench, mcpServer, scriptFile, type McpBench } from "../../test/fakes/mcp-bench.ts";
 import { textOf, toolContext } from "../../test/fakes/tool-context.ts";
 import { until } from "../../test/until.ts";
 import { asId } from "../core/ids.ts";
 import type { ToolResult } from "../tools/tool.ts";
+import { MCP_LIMITS } from "./limits.ts";
 
 const never = new AbortController().signal;
 const toolNames = async ({ servers }: McpBench, signal = never): Promise<string[]> => (await servers.list(signal)).map(({ name }) => name);
@@ -19,6 +21,12 @@ const said = (result: ToolResult): string =>
     .map((line) => line.slice(2))
     .join("\n");
 const pidOf = async (bench: McpBench, server: string): Promise<number> => Number(said(await bench.call(`${server}__pid`)));
+/** A promise, and whether it has been settled. */
+function watchEnd<T>(done: Promise<T>): { done: Promise<T>; hasEnded: () => boolean } {
+  let ended = false;
+  done.finally(() => (ended = true)).catch(() => {});
+  return { done, hasEnded: () => ended };
+}
 /** Which tools a scripted server lists. */
 const tools = (...names: string[]): { tools: { name: string }[] } => ({ tools: names.map((name) => ({ name })) });
 
@@ -134,25 +142,36 @@ test("a server that cannot start says why, without the secrets of its configurat
 });
 
 test("a slow server delays a list by two seconds once, and the tools are there when it has started", async (t) => {
-  const bench = mcpBench(t, { slow: mcpServer({ script: { startMs: 3_000 } }), fast: mcpServer() });
-  const startedAt = performance.now();
+  const clock = new FakeClock();
+  const script = scriptFile(t, { hold: true });
+  const bench = mcpBench(t, { slow: mcpServer({ vars: { MCP_SCRIPT_FILE: script.path } }), fast: mcpServer() }, { clock });
+  const first = watchEnd(toolNames(bench));
+  await until("the fast server is ready", () => bench.report("fast").state === "ready");
+  await clock.advanceSettled(MCP_LIMITS.waitMs - 1);
+  assert.ok(!first.hasEnded());
+  clock.advance(1);
+  assert.deepEqual(await first.done, ["fast__echo"]);
+  // This clock does not move by itself: a list that waited again would not end.
   assert.deepEqual(await toolNames(bench), ["fast__echo"]);
-  const first = performance.now() - startedAt;
-  assert.ok(first > 1_500 && first < 2_900, `${first} ms`);
-  const again = performance.now();
-  assert.deepEqual(await toolNames(bench), ["fast__echo"]);
-  assert.ok(performance.now() - again < 500);
+  assert.equal(bench.report("slow").state, "starting");
+  script.write({});
   await until("the slow server is ready", () => bench.report("slow").state === "ready");
   assert.deepEqual(await toolNames(bench), ["slow__echo", "fast__echo"]);
 });
 
 test("a call to a server that does not answer is refused after two seconds", async (t) => {
-  const bench = mcpBench(t, { dead: mcpServer({ script: { never: true }, connectionTimeoutMs: 4_000 }) });
-  const startedAt = performance.now();
-  const result = await bench.call("dead__echo");
-  assert.match(textOf(result), /is still starting; nothing was called/);
-  assert.ok(performance.now() - startedAt < 3_000);
-  await until("the start has failed", () => bench.report("dead").state === "failed");
+  const clock = new FakeClock();
+  const bench = mcpBench(t, { dead: mcpServer({ script: { never: true }, connectionTimeoutMs: 4_000 }) }, { clock });
+  const call = watchEnd(bench.call("dead__echo"));
+  await until("the call waits for the start", () => clock.pending().includes(MCP_LIMITS.waitMs));
+  await clock.advanceSettled(MCP_LIMITS.waitMs - 1);
+  assert.ok(!call.hasEnded());
+  clock.advance(1);
+  assert.match(textOf(await call.done), /is still starting; nothing was called/);
+  await until("the start has failed", () => {
+    clock.advance(1_000);
+    return bench.report("dead").state === "failed";
+  });
   assert.match(bench.report("dead").cause!, /did not answer in \d+ ms|timed out/i);
 });
 

@@ -7,6 +7,7 @@ import { errorResult, quote } from "../tools/results.ts";
 import type { CallContext, ToolCall, ToolDescription, ToolResult } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import { readProxySettings } from "../core/proxy.ts";
+import type { HttpFetch } from "./http-fetch.ts";
 import type { LoginStore } from "./login-store.ts";
 import type { OAuthOptions } from "./oauth.ts";
 import { ToolPins, type ToolPinsOptions } from "./pins.ts";
@@ -128,6 +129,13 @@ export class McpServers implements ToolSource {
     }
   }
 
+  /** Ends a server, or all; the next use starts it with nothing known about it but the accepted tools. Names those that were meant. */
+  async reload(name: string | undefined): Promise<readonly string[]> {
+    const names = name === undefined ? this.#enabled().map((each) => each.name) : [this.#require(name).name];
+    await Promise.all(names.map((each) => this.#renew(each)));
+    return names;
+  }
+
   /** Whether someone is signed in at a server; null where that is not configured. */
   async isSignedIn(name: string): Promise<boolean | null> {
     const { servers } = this.#options.config();
@@ -171,11 +179,13 @@ export class McpServers implements ToolSource {
 
   async #signIn<T>(name: string, run: (options: OAuthOptions) => Promise<T>): Promise<T> {
     const store = this.#requireLogin(name);
-    const { url, oauth } = this.#options.config().servers[name]!;
-    const { createHttpFetch } = await import("./http-fetch.ts");
-    const http = createHttpFetch(readProxySettings(process.env));
+    const config = this.#options.config().servers[name]!;
+    const { url, oauth } = config;
+    const { createHttpFetch, readTlsSettings } = await import("./http-fetch.ts");
+    let http: HttpFetch | null = null;
     const { now } = this.#options.clock;
     try {
+      http = createHttpFetch(readProxySettings(process.env), await readTlsSettings(config));
       return await run({ name, url: new URL(url!), scope: oauth.scope, store, send: http.fetch, now });
     } catch (err) {
       if (err instanceof GatewayError) throw err;
@@ -184,7 +194,7 @@ export class McpServers implements ToolSource {
         retryable: false,
       });
     } finally {
-      http.close();
+      http?.close();
     }
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { mcpBench, mcpServer, type McpBench } from "../../test/fakes/mcp-bench.ts";
+import { asId, type AgentId } from "../core/ids.ts";
 import { checkParams } from "../protocol/validate.ts";
 import { mcpMethods } from "./mcp.ts";
 
@@ -13,7 +14,14 @@ function openMethods(
   servers: Parameters<typeof mcpBench>[1],
 ): { bench: McpBench; call: (method: Method, params?: object) => Promise<never> } {
   const bench = mcpBench(t, servers);
-  const methods = mcpMethods({ mcp: bench.servers });
+  const methods = mcpMethods({
+    mcp: bench.servers,
+    requireAgent: (agentId) => {
+      assert.equal(agentId, "main");
+      return asId<AgentId>(agentId);
+    },
+    decide: (agentId, tool) => ({ isGranted: tool !== "one__b", rule: `rule of ${agentId}` }),
+  });
   const call = async (method: Method, params: object = {}): Promise<never> => {
     const { run } = methods[method] as { run: (params: never) => unknown };
     return (await run(checkParams(method, params) as never)) as never;
@@ -61,9 +69,34 @@ test("the tools of a server are shown as a model reads them", async (t) => {
   const answer: { tools: Record<string, unknown>[]; leftOut: object[] } = await call("mcp.tools", { name: "one" });
   assert.deepEqual(
     answer.tools.map(({ name, id, description, withheld }) => ({ name, id, description, withheld })),
-    [{ name: "a", id: "one__a", description: 'A tool of the MCP server one, which says of it: "Does a."', withheld: false }],
+    [{ name: "a", id: "one__a", description: 'A tool of the MCP server one, which says of it: "Does a."', withheld: null }],
   );
   assert.equal(answer.leftOut.length, 1);
   assert.deepEqual(((await call("mcp.tools", { name: "off" })) as { tools: [] }).tools, []);
   assert.deepEqual(await call("mcp.accept", { name: "one" }), { server: "one", accepted: [], tools: 1 });
+});
+
+test("with an agent each tool says whether an operator may call it, and why", async (t) => {
+  const { call } = openMethods(t, { one: mcpServer({ script: { tools: [{ name: "a" }, { name: "b" }] } }) });
+  const { tools }: { tools: Record<string, unknown>[] } = await call("mcp.tools", { name: "one", agentId: "main" });
+  assert.deepEqual(
+    tools.map(({ name, isGranted, rule }) => [name, isGranted, rule]),
+    [
+      ["a", true, "rule of main"],
+      ["b", false, "rule of main"],
+    ],
+  );
+});
+
+test("a reload ends one server or all, and the next use starts them again", async (t) => {
+  const { bench, call } = openMethods(t, { one: mcpServer(), two: mcpServer(), off: mcpServer({ enabled: false }) });
+  await call("mcp.status", { probe: true });
+  const pid = bench.report("two").pid;
+  assert.deepEqual(await call("mcp.reload", { name: "one" }), { reloaded: ["one"] });
+  assert.deepEqual([bench.report("one").state, bench.report("one").tools, bench.report("two").pid], ["idle", null, pid]);
+  assert.deepEqual(await call("mcp.reload"), { reloaded: ["one", "two"] });
+  assert.equal(bench.report("two").state, "idle");
+  assert.ok(!(await bench.call("two__echo")).isError);
+  await assert.rejects(() => call("mcp.reload", { name: "none" }), /no MCP server "none" is configured/);
+  await assert.rejects(() => call("mcp.reload", { name: "off" }), /is switched off/);
 });

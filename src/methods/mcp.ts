@@ -1,12 +1,20 @@
 import { GatewayError } from "../core/errors.ts";
+import type { AgentId } from "../core/ids.ts";
 import type { McpServerReport, McpServers } from "../mcp/servers.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 
-type Servers = Pick<McpServers, "report" | "probe" | "accept" | "isSignedIn" | "startLogin" | "finishLogin" | "logout">;
-export type McpDeps = { mcp: Servers };
+type Servers = Pick<McpServers, "report" | "probe" | "accept" | "reload" | "isSignedIn" | "startLogin" | "finishLogin" | "logout">;
+export type McpDeps = {
+  mcp: Servers;
+  /** The agent that is meant. Throws when there is none of this name. */
+  requireAgent: (agentId: string) => AgentId;
+  /** Whether an operator may call a tool through an agent, and which setting decides. */
+  decide: (agentId: AgentId, tool: string) => { isGranted: boolean; rule: string };
+};
 
 /** mcp.*: the MCP servers, their tools, and the agreement to tools that have changed. */
-export function mcpMethods({ mcp }: McpDeps) {
+export function mcpMethods(deps: McpDeps) {
+  const { mcp } = deps;
   return {
     "mcp.accept": {
       scope: "operator.admin",
@@ -33,12 +41,18 @@ export function mcpMethods({ mcp }: McpDeps) {
         return { name, signedIn: false };
       },
     },
+    "mcp.reload": {
+      scope: "operator.admin",
+      run: async ({ name }: MethodParams<"mcp.reload">) => ({ reloaded: await mcp.reload(name) }),
+    },
     "mcp.status": { scope: "operator.read", run: (params) => status(mcp, params) },
     "mcp.tools": {
       scope: "operator.read",
-      run: async ({ name }: MethodParams<"mcp.tools">) => {
+      run: async ({ name, agentId }: MethodParams<"mcp.tools">) => {
+        const agent = agentId === undefined ? null : deps.requireAgent(agentId);
         const known = requireReport(mcp, name);
-        return toTools(known.tools === null && known.config.enabled ? await mcp.probe(name) : known);
+        const report = known.tools === null && known.config.enabled ? await mcp.probe(name) : known;
+        return toTools(report, (tool) => (agent === null ? {} : deps.decide(agent, tool)));
       },
     },
   } satisfies MethodTable;
@@ -70,9 +84,13 @@ function toRow({ name, config, ...report }: McpServerReport): object {
     transport: report.transport ?? config.transport ?? (config.command === undefined ? null : "stdio"),
     launch: config.command ?? addressOf(config.url),
     pid: report.pid,
-    tools: report.tools === null ? null : report.tools.length,
+    tools: report.tools === null ? null : report.tools.filter(({ isContent }) => !isContent).length,
     withheld: report.withheld,
     leftOut: report.leftOut,
+    resources: report.resources,
+    prompts: report.prompts,
+    refused: report.refused,
+    ...(config.url !== undefined && { sslVerify: config.sslVerify }),
   };
 }
 
@@ -82,14 +100,16 @@ function addressOf(url: string | undefined): string | null {
   return parsed && `${parsed.origin}${parsed.pathname}`;
 }
 
-function toTools({ name, state, cause, tools, withheld, leftOut }: McpServerReport): object {
+function toTools({ name, state, cause, tools, withheld, leftOut }: McpServerReport, decide: (tool: string) => object): object {
+  const reasons = new Map(withheld.map((each) => [each.name, each.reason]));
   const rows = (tools ?? []).map((tool) => ({
     name: tool.name,
     id: tool.description.name,
     description: tool.description.description,
     parameters: tool.description.parameters,
     hash: tool.hash,
-    withheld: withheld.includes(tool.name),
+    withheld: reasons.get(tool.name) ?? null,
+    ...decide(tool.description.name),
   }));
   return { server: name, state, cause, tools: rows, leftOut };
 }

@@ -56,3 +56,28 @@ test("ways of sending that no channel is asked for are refused by name", () => {
     );
   chats.close();
 });
+
+test("a message for a session goes to its conversation when that is what is named, whatever kind of chat it is", async () => {
+  const { chats, outbox, send } = rig();
+  await chats.call("sessions.create", { key: "main" }, callerOf());
+  const stored = { channel: "irc", account: "work", chat: { kind: "channel", id: "alice" }, thread: "t0", replyTo: "m1", guildId: "g" };
+  chats.bench.store.run("UPDATE sessions SET target = ? WHERE key = ?", JSON.stringify(stored), "agent:main:main");
+  const targetOf = async (key: string, params: Record<string, unknown>): Promise<unknown> => {
+    await send({ message: "x", sessionKey: "main", channel: "irc", idempotencyKey: key, ...params });
+    return outbox.byIntent(`send:${key}`)[0]!.target;
+  };
+  const own = { channel: "irc", account: "work", chat: { kind: "channel", id: "alice" }, guildId: "g" };
+  assert.deepEqual(await targetOf("own", {}), own);
+  assert.deepEqual(await targetOf("thread", { accountId: "work", threadId: "t1" }), { ...own, thread: "t1" });
+  for (const [key, params] of [
+    ["else", { to: "bob" }],
+    ["account", { accountId: "home" }],
+  ] as const)
+    assert.notDeepEqual(await targetOf(key, params), own, key);
+  const row = ((await chats.call("sessions.describe", { key: "main" })) as { session: Record<string, unknown> }).session;
+  assert.deepEqual(row["deliveryContext"], { channel: "irc", to: "alice", accountId: "work", threadId: "t0" });
+  chats.bench.store.run("UPDATE sessions SET target = ? WHERE key = ?", "{", "agent:main:main");
+  const damaged = ((await chats.call("sessions.describe", { key: "main" })) as { session: object }).session;
+  assert.ok(!("deliveryContext" in damaged));
+  chats.close();
+});

@@ -128,9 +128,18 @@ function contextOf(deps: SendDeps, request: Omit<ActionParams, "action">): Actio
 
 async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
   const channel = channelOf(deps, params.channel);
-  const target = deps.toTarget(channel, params.accountId, params.to, params.threadId);
+  const target = ownTarget(deps, channel, params) ?? deps.toTarget(channel, params.accountId, params.to, params.threadId);
   const replyTo = params.replyToId === undefined ? {} : { replyTo: asId<MessageId>(params.replyToId) };
   return await sendThroughOutbox(deps, { ...target, ...replyTo }, params.message ?? "", params.idempotencyKey, params.to, params);
+}
+
+/** The conversation of the named session, when it is what `to` names there: an id alone does not say whether it is a person's or a room's. */
+function ownTarget(deps: SendDeps, channel: string, { sessionKey, agentId, accountId, to, threadId }: SendParams): ReplyTarget | null {
+  const stored = sessionKey === undefined ? null : deps.sessions.get(resolveKey(deps, sessionKey, agentId).key)?.target;
+  if (!stored) return null;
+  const { replyTo: _replyTo, thread: _thread, ...target } = JSON.parse(stored) as ReplyTarget;
+  if (target.channel !== channel || target.chat.id !== to || (accountId !== undefined && accountId !== target.account)) return null;
+  return { ...target, ...(threadId === undefined ? {} : { thread: threadId }) };
 }
 
 /** `sessionKey`: the session whose transcript keeps the message. */

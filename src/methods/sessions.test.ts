@@ -419,3 +419,17 @@ test("the start and the end of a compaction are published to the clients that wa
   assert.equal(operations[0]!["operationId"], operations[1]!["operationId"]);
   rig.close();
 });
+
+test("the latest messages of a session are read by its key, the newest last", async () => {
+  const rig = openMethodBench();
+  await say(rig, "main", "one");
+  await say(rig, "main", "two");
+  const read = async (params: object): Promise<string[]> => {
+    const answer = (await rig.call("sessions.get", params)) as unknown as { messages: { role: string; content: unknown }[] };
+    return answer.messages.map(({ role, content }) => (typeof content === "string" ? `${role} ${content}` : role));
+  };
+  assert.deepEqual(await read({ key: "main" }), ["user one", "assistant", "user two", "assistant"]);
+  assert.deepEqual(await read({ key: "agent:main:main", limit: 2 }), ["user two", "assistant"]);
+  assert.deepEqual(await read({ key: "agent:main:none" }), []);
+  rig.close();
+});

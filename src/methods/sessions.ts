@@ -1,6 +1,7 @@
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { EncodedJson } from "../protocol/frames.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { toNewConversation } from "../store/sessions.ts";
@@ -9,7 +10,7 @@ import { approvalsTopic } from "./approval-events.ts";
 import { mayApprove, toSnapshot } from "./approvals.ts";
 import { storeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
-import { previewOf } from "./wire-rows.ts";
+import { previewOf, toMessageRow, toPage } from "./wire-rows.ts";
 import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
@@ -67,10 +68,23 @@ function readMethods(deps: ChatDeps) {
         return { session: session ? wireRow(deps, session, options) : null };
       },
     },
+    "sessions.get": { scope: "operator.read", run: (params) => getMessages(deps, params) },
     "sessions.preview": { scope: "operator.read", run: (params) => preview(deps, params) },
     "sessions.resolve": { scope: "operator.read", run: (params) => resolveSession(deps, params) },
     "sessions.search": { scope: "operator.read", run: (params) => searchSessions(deps, params) },
   } satisfies MethodTable;
+}
+
+const MESSAGES = 200;
+const MESSAGES_LIMIT = 1_000;
+
+/** sessions.get: the latest messages of a session, the newest last; OpenClaw's MCP server reads them so. */
+function getMessages(deps: ChatDeps, { key: name, agentId, limit = MESSAGES }: MethodParams<"sessions.get">): EncodedJson {
+  const { key } = resolveKey(deps, name, agentId);
+  const session = deps.sessions.get(key);
+  const page = { limit: Math.min(limit, MESSAGES_LIMIT), maxBytes: LIMITS.historyPageBytes };
+  const messages = session ? deps.messages.tail(key, session.session_id, page) : [];
+  return EncodedJson.from(`{"messages":${toPage(messages.map(toMessageRow), LIMITS.historyPageBytes).json}}`);
 }
 
 function changeMethods(deps: ChatDeps) {

@@ -1,3 +1,4 @@
+import { fieldsOf, tryParseJson } from "../core/json.ts";
 import { textOf, type Message, type StoredBlock } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { classifySessionKey } from "../routing/session-key.ts";
@@ -54,6 +55,7 @@ export function toSessionRow(row: SessionRow, facts: SessionFacts, options: RowO
     visibility: "shared",
     sharingRole: "admin",
     channel: row.channel,
+    ...routeOf(row),
     ...labelsOf(row, kind.classification, options),
     ...displayOf(row, facts.now),
     ...settingsOf(row),
@@ -105,6 +107,16 @@ function displayOf(row: SessionRow, now: number): Wire {
 /** When the status note of a row is over; Infinity when it shows none. */
 export const statusExpiry = (row: SessionRow, now: number): number =>
   row.status_note !== null && row.status_expires_at !== null && row.status_expires_at > now ? row.status_expires_at : Infinity;
+
+/** Where the session last was on a channel; a message with `send` goes there. */
+function routeOf({ target }: SessionRow): Wire {
+  if (target === null) return {};
+  // A row that cannot be read must not take the list with it.
+  const { channel, account, chat, thread } = fieldsOf(tryParseJson(target));
+  const to = fieldsOf(chat)["id"];
+  if (typeof channel !== "string" || typeof to !== "string") return {};
+  return { deliveryContext: { channel, to, accountId: account, ...(thread === undefined ? {} : { threadId: thread }) } };
+}
 
 const settingsOf = (row: SessionRow): Wire => ({
   ...present({ permissionMode: row.permission_mode, sendPolicy: row.send_policy, verboseLevel: row.verbose_level }),
@@ -168,6 +180,7 @@ const FIELDS: Partial<Record<keyof SessionRow, readonly string[]>> = {
   label: ["label", "displayName"],
   title: ["displayName", "derivedTitle"],
   updated_at: ["updatedAt"],
+  target: ["deliveryContext"],
   preview: ["lastMessagePreview"],
   last_message_at: ["lastInteractionAt", "unread"],
   last_read_at: ["lastReadAt", "unread"],

@@ -15,16 +15,27 @@ type Parts = { texts: string[]; images: ToolContent[]; notes: string[] };
  * answered, such as `the tool a__b of an MCP server`. Pure.
  */
 export function quoteToolResult(tool: string, result: JsonObject): ToolResult {
-  const parts: Parts = { texts: [], images: [], notes: [] };
-  for (const item of asObjects(result["content"])) addItem(parts, item);
+  const items = asObjects(result["content"]);
   const structured = result["structuredContent"];
-  if (parts.texts.length === 0 && structured !== undefined) parts.texts.push(JSON.stringify(structured, null, 1));
-  const { text, note } = cut(parts.texts.join("\n"));
-  if (note !== null) parts.notes.push(note);
-  if (text === "" && parts.images.length === 0) parts.notes.push("The result has no text.");
   const isError = result["isError"] === true;
   const source = `${isError ? "Error" : "Result"} of ${tool}`;
-  return { content: [{ type: "text", text: frameWebContent({ source, text, notes: parts.notes }) }, ...parts.images], isError };
+  const instead = structured === undefined ? null : JSON.stringify(structured, null, 1);
+  return { ...toContentResult(source, items, { instead }), isError };
+}
+
+/** For content without a text: what is shown instead of it, or only said. */
+type WithoutText = { instead?: string | null; note?: string };
+
+/** The same for other content. `source` begins the gateway's line about it. */
+export function toContentResult(source: string, items: readonly JsonObject[], without: WithoutText = {}): ToolResult {
+  const { instead = null, note: none = "The result has no text." } = without;
+  const parts: Parts = { texts: [], images: [], notes: [] };
+  for (const item of items) addItem(parts, item);
+  if (parts.texts.length === 0 && instead !== null) parts.texts.push(instead);
+  const { text, note } = cut(parts.texts.join("\n"));
+  if (note !== null) parts.notes.push(note);
+  if (text === "" && parts.images.length === 0) parts.notes.push(none);
+  return { content: [{ type: "text", text: frameWebContent({ source, text, notes: parts.notes }) }, ...parts.images], isError: false };
 }
 
 function addItem({ texts, images, notes }: Parts, item: JsonObject): void {

@@ -33,6 +33,7 @@ export function mcpServer({ script = {}, vars = {}, header, ...rest }: ServerOpt
     connectionTimeoutMs: 20_000,
     requestTimeoutMs: 20_000,
     supportsParallelToolCalls: false,
+    sslVerify: true,
     toolFilter: {},
     oauth: {},
     args: scripted ? [SCRIPTED_SERVER] : [],
@@ -85,6 +86,7 @@ export function mcpBench(
     pins: {
       keyValue: {
         get: (name) => structuredClone(stored.get(name)) ?? null,
+        isDamaged: () => false,
         set: (name, value) => void stored.set(name, structuredClone(value)),
       },
       write: async (change) => change(),

@@ -1,7 +1,8 @@
 // A scripted MCP server on stdin and stdout, without a library. Its behavior is the JSON in MCP_SCRIPT or in the file MCP_SCRIPT_FILE:
 //   tools: what it lists (default: one tool `echo`); pageSize: tools on each page
-//   startMs: waits before it answers initialize; never: answers nothing; exit: exits at once with this code
+//   hold: does not answer initialize while the file has it; never: answers nothing; exit: exits at once with this code
 //   file: what the tool `show` shows
+//   resources: [{ uri, name, text | blob, mimeType }], prompts: [{ name, description, arguments, text }]: what it has besides tools
 //   noise: writes lines that are no messages; log: a file to which it appends one line for each start and each request
 // Tools: echo {text}, show, crash, hang, fail, image, structured, long {chars}, ask (sampling and elicitation), change (list_changed), env, pid,
 // spawn (leaves a child process behind), flood (an endless line).
@@ -83,6 +84,25 @@ async function call(name, args, id) {
   }
 }
 
+/** Resources and prompts; no templates are known. */
+function contentOf({ resources, prompts, pageSize = Infinity }, method, params) {
+  const page = (key, all, shown) => {
+    const at = Number(params.cursor ?? 0);
+    const next = at + pageSize < all.length ? { nextCursor: String(at + pageSize) } : {};
+    return { result: { [key]: all.slice(at, at + pageSize).map(shown), ...next } };
+  };
+  if (method === "resources/list" && resources) return page("resources", resources, ({ text: _text, blob: _blob, ...shown }) => shown);
+  if (method === "prompts/list" && prompts) return page("prompts", prompts, ({ text: _text, ...shown }) => shown);
+  if (method === "resources/templates/list") return { error: { code: -32_601, message: "no templates" } };
+  if (method === "resources/read") {
+    const found = resources.find(({ uri }) => uri === params.uri);
+    return found ? { result: { contents: [found] } } : { error: { code: -32_002, message: "Resource not found" } };
+  }
+  if (method !== "prompts/get") return null;
+  const { text: words } = prompts.find(({ name }) => name === params.name);
+  return { result: { messages: [{ role: "user", content: { type: "text", text: `${words} ${JSON.stringify(params.arguments)}` } }] } };
+}
+
 async function onMessage(message) {
   const { id, method, params = {} } = message;
   if (method === undefined) return asked.get(id)?.(message);
@@ -90,10 +110,13 @@ async function onMessage(message) {
   const now = script();
   if (now.never) return;
   if (method === "initialize") {
-    if (now.startMs) await new Promise((resolve) => setTimeout(resolve, now.startMs));
+    while (script().hold) await new Promise((resolve) => setTimeout(resolve, 20));
     const serverInfo = { name: "scripted", version: "1" };
-    return send({ id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo } });
+    const capabilities = { tools: { listChanged: true }, ...(now.resources && { resources: {} }), ...(now.prompts && { prompts: {} }) };
+    return send({ id, result: { protocolVersion: params.protocolVersion, capabilities, serverInfo } });
   }
+  const content = contentOf(now, method, params);
+  if (content) return send({ id, ...content });
   if (method === "tools/list") {
     const all = now.tools ?? [{ name: "echo", description: "Says it again.", inputSchema: SCHEMA }];
     const size = now.pageSize ?? all.length;

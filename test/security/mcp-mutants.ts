@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const SERVERS = "src/mcp/servers.test.ts";
 const HOSTILE = "src/mcp/hostile-servers.test.ts";
+const PINS = "src/mcp/pins.test.ts";
 const OFFERED = "src/mcp/offered-tools.test.ts";
 const HTTP = "src/mcp/http-servers.test.ts";
 const OAUTH = "src/mcp/oauth.test.ts";
@@ -14,8 +15,8 @@ export const MCP_MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "a tool that has changed is not called",
     file: "src/mcp/server.ts",
-    text: "if (this.#listed!.withheld.has(found.name)) return",
-    broken: "if (this.#listed!.withheld.has(full)) return",
+    text: "const withheld = this.#listed!.withheld.get(found.name);",
+    broken: "const withheld = this.#listed!.withheld.get(full);",
     tests: [HOSTILE],
     title: "first seen",
   },
@@ -27,6 +28,23 @@ export const MCP_MUTANTS: readonly Mutant[] = [
     broken: "return tools.filter(({ name }) => withheld !== undefined && name !== undefined);",
     tests: [HOSTILE],
     title: "first seen",
+  },
+  {
+    invariant: 6,
+    breaks: "a tool that is added later is withheld",
+    file: "src/mcp/pins.ts",
+    text: 'if (!Object.hasOwn(known, name)) return "new";',
+    broken: "if (!Object.hasOwn(known, name)) return null;",
+    tests: [HOSTILE],
+    title: "added later",
+  },
+  {
+    invariant: 6,
+    breaks: "a damaged record of accepted tools withholds them",
+    file: "src/mcp/pins.ts",
+    text: 'if (keyValue.isDamaged(keyOf(server))) return "damaged";',
+    broken: "if (keyValue.isDamaged(keyOf(server))) return null;",
+    tests: [PINS],
   },
   {
     invariant: 6,

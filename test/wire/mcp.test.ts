@@ -14,7 +14,7 @@ import { openclaw, openclawJson } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Answer = { status: number; type?: string; text: string };
-type Row = { name: string; state: string; pid: number; cause: string | null; withheld: string[] };
+type Row = { name: string; state: string; pid: number; cause: string | null; withheld: object[] };
 
 async function open(t: TestContext, config: unknown, env: Record<string, string> = {}): Promise<GatewayUnderTest> {
   const home = newHome();
@@ -164,9 +164,12 @@ test("a tool that has changed is withheld until it is accepted, and status and d
   await until("the change is seen", async () => (await statusOf(home, "one")).withheld.length > 0);
   const refused = await invoke(gateway, "one__send");
   assert.match(refused.text, /is withheld: .* openclaw mcp accept one/);
-  assert.match((await openclaw(home, "mcp", "status")).stdout, /1 tool changed since they were accepted, and are withheld: send/);
-  assert.match((await openclaw(home, "doctor")).stdout, /1 tool of the MCP server one changed since they were accepted/);
-  assert.match((await openclaw(home, "mcp", "tools", "one")).stdout, /one__send {2}\(withheld\)\n.*and a copy to eve/);
+  assert.match((await openclaw(home, "mcp", "status")).stdout, /one: agents are not given send \(changed since it was accepted\)/);
+  assert.match((await openclaw(home, "doctor")).stdout, /agents are not given 1 tool of the MCP server one that is not what was accepted/);
+  assert.match(
+    (await openclaw(home, "mcp", "tools", "one")).stdout,
+    /one__send {2}\(withheld: changed since it was accepted\)\n.*and a copy to eve/,
+  );
   assert.equal((await openclaw(home, "mcp", "accept", "one")).stdout, "Accepted: send\n");
   assert.equal((await invoke(gateway, "one__send")).status, 200);
 });
@@ -194,6 +197,10 @@ test("a changed configuration is applied without a restart, and a name that is n
   const pid = Number(said(await invoke(gateway, "one__pid")));
   writeFileSync(path, JSON.stringify({ mcp: { servers: { one: scripted(tools("pid", "echo")) } } }));
   await untilEnded(pid);
+  await until(
+    "the other tool is withheld",
+    async () => (await openclaw(gateway.home, "mcp", "accept", "one")).stdout === "Accepted: echo\n",
+  );
   await until("the other tool is there", async () => (await invoke(gateway, "one__echo")).status === 200);
   writeFileSync(path, JSON.stringify({ mcp: { servers: { one: scripted(tools("pid"), { enabled: false }) } } }));
   await until("the server is off", async () => (await invoke(gateway, "one__pid")).status === 404);

@@ -7,6 +7,7 @@ import { loadChannels, pairingCount } from "./channel-setup.ts";
 import { GatewayClient } from "./client.ts";
 import { loadIdentity, openKeyVault } from "./device-identity.ts";
 import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
+import { takeSignInAnswer, type SignInAnswer } from "./mcp-sign-in.ts";
 import { requeueEntries } from "./outbox.ts";
 import * as store from "./state.ts";
 import { VIEW_TITLES, viewOfHash } from "./views.ts";
@@ -18,6 +19,8 @@ const CLOCK_MS = 30_000;
 
 let access: CredentialStore | null = null;
 let client: GatewayClient | null = null;
+/** The answer to a sign-in at an MCP server, which this page was opened with. */
+let signInAnswer: SignInAnswer | null = null;
 
 /** Where the gateway serves this page, with a slash at both ends. */
 function basePath(): string {
@@ -30,6 +33,7 @@ const sessionInHash = (): string | null => sessionKeyFromHash(location.hash);
 /** Connects and keeps the page in step with the address bar, the network and the eyes of the person. */
 export async function start(): Promise<void> {
   const code = takeLinkCode(location, history);
+  signInAnswer = takeSignInAnswer(location, history, localStorage);
   const vault = await openKeyVault(basePath());
   access = new CredentialStore(vault, sessionStorage);
   await access.load();
@@ -84,6 +88,9 @@ async function onOnline(link: Extract<ConnectionStatus, { phase: "online" }>): P
   await flush();
   await loadLists();
   await loadChannels();
+  const answer = signInAnswer;
+  signInAnswer = null;
+  if (answer !== null) await (await import("./mcp-servers.ts")).finishSignIn(answer);
 }
 
 function addListeners(): void {

@@ -8,8 +8,12 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   approvals: "Approvals",
   tools: "Tools",
   skills: "Skills",
+  mcp: "MCP servers",
   audit: "Audit",
 };
+
+/** The title of a view within a sentence: "skills", "MCP servers". Pure. */
+export const inSentence = (view: SideView): string => VIEW_TITLES[view].replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
 export const hashOf = (view: SideView): string => `#${view}`;
 

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Audit"): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Audit"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -334,6 +334,27 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Skills");
       await untilVisible(".entry", "draft")(page);
+    },
+  },
+  {
+    name: "mcp",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "MCP servers");
+      await untilVisible(".entry", "delete_file")(page);
+    },
+  },
+  {
+    name: "mcp-empty",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.mcp.empty();
+    },
+    navigate: async (page) => {
+      await openView(page, "MCP servers");
+      await untilVisible(".panel", "No MCP servers yet")(page);
     },
   },
   {

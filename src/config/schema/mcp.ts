@@ -34,6 +34,12 @@ const server = object(
       ["stdio", "streamable-http", "sse"],
     ),
     headers: record("Headers of every request to it.", "<Header>", requiredSecret("Value of the header."), { keyPattern: HEADER_NAME }),
+    sslVerify: boolean(
+      "Check the certificate of a server with an `https` address. Only for a server on a network that you trust is `false` not a risk: anyone on the way could pass for it.",
+      { default: true },
+    ),
+    clientCert: string("File with the certificate (PEM) that a server with an `https` address asks of its clients.", { format: "path" }),
+    clientKey: string("File with its key; when it is not set, `clientCert` has both.", { format: "path" }),
     auth: enumOf("`oauth`: the server wants a person to sign in (`openclaw mcp login`). A header `Authorization` is then not sent.", [
       "oauth",
     ]),
@@ -59,7 +65,7 @@ const server = object(
       }),
     }),
   },
-  { unserved: ["type", "sslVerify", "clientCert", "clientKey", "codex"] },
+  { unserved: ["type", "codex"] },
 );
 
 export const mcp = object(

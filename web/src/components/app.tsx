@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../state.ts";
-import { hashOf, VIEW_TITLES } from "../views.ts";
+import { hashOf, inSentence } from "../views.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
 import { onDemand } from "./on-demand.tsx";
 import { ChatView } from "./chat-view.tsx";
@@ -17,6 +17,7 @@ const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) 
 const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
 const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => module.AuditView));
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
+const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -87,7 +88,7 @@ function SkipLink(): JSX.Element {
   }
   return (
     <a class="skip" href={hashOf(view)} data-focus={VIEW_CONTENT_ID}>
-      Skip to the {VIEW_TITLES[view].toLowerCase()}
+      Skip to the {inSentence(view)}
     </a>
   );
 }
@@ -99,6 +100,7 @@ function MainView(): JSX.Element {
   if (view === "tools") return <ToolsView />;
   if (view === "audit") return <AuditView />;
   if (view === "skills") return <SkillsView />;
+  if (view === "mcp") return <McpView />;
   return <ChatView />;
 }
 

@@ -30,6 +30,7 @@ import {
   Sun,
   Trash,
   Wrench,
+  Servers,
 } from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
 import type { SessionListRow } from "../protocol-types.ts";
@@ -70,6 +71,7 @@ export function Sidebar(): JSX.Element {
       </ViewButton>
       <ViewButton view="tools" icon={<Wrench size={16} />} />
       <ViewButton view="skills" icon={<Book size={16} />} />
+      <ViewButton view="mcp" icon={<Servers size={16} />} />
       <ViewButton view="audit" icon={<ListIcon size={16} />} />
       <List />
       <SidebarFooter />
