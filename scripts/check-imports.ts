@@ -62,6 +62,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "tools/command.ts",
     "tools/group-watcher.ts",
     "tools/browser/driver-process.ts",
+    "tools/browser/program-version.ts",
     "channels/signal/daemon-process.ts",
     "cli/dashboard.ts",
     "skills/install/run-program.ts",

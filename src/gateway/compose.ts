@@ -15,7 +15,7 @@ import { ClientHub } from "../server/hub.ts";
 import type { Phase } from "../server/deps.ts";
 import { createServer } from "../server/server.ts";
 import type { Readiness } from "../core/health.ts";
-import { createAgentRuntime, createTools } from "./agent-runtime.ts";
+import { createAgentRuntime, createBrowsers, createTools } from "./agent-runtime.ts";
 import { createAgentSkills } from "./agent-skills.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";
@@ -41,6 +41,7 @@ import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
+import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
@@ -90,7 +91,8 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const mcp = createMcpServers({ ...base, ...storage, running });
-  const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, source: mcp }), mcp, running);
+  const browsers = createBrowsers(base, running);
+  const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, browsers, source: mcp }), mcp, running);
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -128,6 +130,7 @@ export function composeGateway(input: ComposeInput) {
     toolMessages,
     mcp,
     tools,
+    browsers,
     skills,
     runtime,
     messaging,
@@ -212,6 +215,7 @@ type Shared = GatewayBase &
     toolMessages: ToolMessages;
     mcp: McpServers;
     tools: ToolExecutor;
+    browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
     messaging: Messaging;

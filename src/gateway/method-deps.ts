@@ -27,6 +27,7 @@ import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
+import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
@@ -45,6 +46,7 @@ export type ChatFamilyDeps = GatewayBase &
     memory: MemoryNotes;
     mcp: McpServers;
     tools: ToolExecutor;
+    browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
     hub: Hub;

@@ -40,10 +40,19 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     limit: { type: "integer", minimum: 1, maximum: 500 },
     cursor: boundedString(32),
   }),
-  "browser.explain": NO_PARAMS,
+  "browser.explain": objectSchema({ deep: { type: "boolean" } }),
+  "browser.profiles": objectSchema({ agentId: boundedString(128) }),
+  "browser.profiles.reset": objectSchema({ profile: boundedString(64), agentId: boundedString(128), allAgents: { type: "boolean" } }),
   "browser.request": objectSchema({ action: boundedString(64), args: { type: "object" }, sessionKey, agentId: boundedString(128) }, [
     "action",
   ]),
+  "browser.screenshot": objectSchema({ agentId: boundedString(128), profile: boundedString(64), sessionKey, targetId: boundedString(64) }, [
+    "agentId",
+    "profile",
+    "sessionKey",
+    "targetId",
+  ]),
+  "browser.tabs": NO_PARAMS,
   "channels.catalog": NO_PARAMS,
   "channels.verify": objectSchema({ channel: boundedString(64), accountId: boundedString(128), config: { type: "object" } }, ["channel"]),
   "chat.media": objectSchema(
@@ -251,6 +260,10 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "audit.details": "operator.admin",
   "browser.explain": "operator.read",
+  "browser.profiles": "operator.read",
+  "browser.profiles.reset": "operator.admin",
+  "browser.screenshot": "operator.read",
+  "browser.tabs": "operator.read",
   "browser.request": "operator.admin",
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",

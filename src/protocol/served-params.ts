@@ -408,7 +408,11 @@ const ADMINISTRATION = {
   "mcp.status": { served: ["name", "probe"] },
   "mcp.tools": { served: ["name"] },
   "sandbox.explain": { served: [] },
-  "browser.explain": { served: [] },
+  "browser.explain": { served: ["deep"] },
+  "browser.profiles": { served: ["agentId"] },
+  "browser.profiles.reset": { served: ["profile", "agentId", "allAgents"] },
+  "browser.screenshot": { served: ["agentId", "profile", "sessionKey", "targetId"] },
+  "browser.tabs": { served: [] },
   "browser.request": { served: ["action", "args", "sessionKey", "agentId"] },
   "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey", "tool"] },
   "tools.invoke": {

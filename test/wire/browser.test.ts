@@ -53,13 +53,15 @@ async function ask(message: string): Promise<string> {
   }
 }
 
-test("openclaw browser doctor starts the browser and says how; so does openclaw doctor", { skip: noBrowser }, async () => {
-  const doctor = await openclaw(home, "browser", "doctor");
+test("doctor says which browser there is without a start of it, and with --deep starts it", { skip: noBrowser }, async () => {
+  const { findings } = await openclawJson<{ findings: { check: string; severity: string }[] }>(home, "doctor");
+  assert.equal(findings.find(({ check }) => check === "browser")?.severity, "ok");
+  assert.match((await openclaw(home, "browser", "doctor")).stdout, /^Chromium \d+\.\S+ \(\S+\), which starts without a window and with/);
+  assert.ok(!existsSync(join(stateDir(home), "gateway", "browser")), "nothing was started");
+  const doctor = await openclaw(home, "browser", "doctor", "--deep");
   assert.equal(doctor.stderr, "");
   assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window and with/);
   await until("the end of the trial", () => browserProcesses().length === 0);
-  const { findings } = await openclawJson<{ findings: { check: string; severity: string }[] }>(home, "doctor");
-  assert.equal(findings.find(({ check }) => check === "browser")?.severity, "ok");
 });
 
 test("a model opens a page, and the command line sees and acts in its tab", { skip: noBrowser }, async () => {
@@ -80,6 +82,37 @@ test("a model opens a page, and the command line sees and acts in its tab", { sk
   const metrics = await (await fetch(`${gateway.http}/metrics`, { headers: { authorization: `Bearer ${gateway.token()}` } })).text();
   assert.match(metrics, /^gateway_browser_tabs 1$/m);
   assert.match(metrics, /^gateway_browser_calls_total\{action="open",outcome="ok"\} 1$/m);
+});
+
+test("the command line makes, uses, resets and deletes a profile", { skip: noBrowser }, async () => {
+  assert.match(
+    (await openclaw(home, "browser", "create-profile", "--name", "work", "--color", "#0066CC")).stdout,
+    /^Created the profile work in /,
+  );
+  assert.match((await openclaw(home, "browser", "create-profile", "--name", "work")).stderr, /there is a profile work already/);
+  const profiles = await until("the profile", async () => {
+    const { stdout } = await openclaw(home, "browser", "profiles");
+    return stdout.includes("work") && stdout;
+  });
+  assert.match(profiles, /^openclaw: running \(1 tab\) \[default\]\n.*\nwork: stopped\n  started by the gateway, color: #0066CC\n$/);
+  await openclaw(home, "browser", "open", `${site.origin}/work`, "--browser-profile", "work");
+  assert.match((await openclaw(home, "browser", "tabs", "--browser-profile", "work")).stdout, /\/work$/m);
+  assert.match(
+    (await openclaw(home, "browser", "set", "media", "dark", "--browser-profile", "work")).stdout,
+    /^Set in t1: color scheme dark/,
+  );
+  const { paths } = await openclawJson<{ paths: string[] }>(home, "browser", "reset-profile", "--browser-profile", "work");
+  assert.ok(paths.length === 1 && existsSync(paths[0]!));
+  assert.match((await openclaw(home, "browser", "delete-profile", "--name", "work")).stdout, /^Deleted the profile work in /);
+  assert.match((await openclaw(home, "browser", "delete-profile", "--name", "openclaw")).stderr, /always exists/);
+  const desk = await openclaw(home, "browser", "create-profile", "--name", "desk", "--cdp-url", "http://127.0.0.1:1/?token=hidden");
+  assert.match(desk.stdout + desk.stderr, /do not pass the gateway's proxy: it is not used before/);
+  const listed = await until("the profile", async () => {
+    const { stdout } = await openclaw(home, "browser", "profiles");
+    return stdout.includes("desk") && stdout;
+  });
+  assert.match(listed, /desk: stopped\n  running browser at http:\/\/127\.0\.0\.1:1, not behind .*\n  Not usable: The profile desk/);
+  assert.ok(!listed.includes("hidden"));
 });
 
 test("a new conversation has none of the tabs of the one before", { skip: noBrowser }, async () => {

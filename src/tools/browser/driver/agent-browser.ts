@@ -15,10 +15,15 @@ export type LaunchOptions = {
   env: Readonly<Record<string, string>>;
 };
 
-/** A running Chromium with the profile of one agent. */
+/** A running Chromium with one profile of one agent. */
 export type AgentBrowser = {
   context: BrowserContext;
   version: string;
+  /** It ran before, and goes on after the last use; its requests do not pass the proxy. */
+  isAttached: boolean;
+  hasSandbox: boolean;
+  /** Ends it, or the connection to it. */
+  close: () => Promise<void>;
   /** For files that the gateway moves to a workspace. */
   filesDir: string;
   /** Resolves when the browser has ended, in whatever way. */
@@ -57,7 +62,8 @@ export async function launchBrowser({ directory, settings, proxy, port, env }: L
   }
   limitDownloads(context, filesDir);
   const closed = new Promise<void>((resolve) => context.once("close", () => resolve()));
-  return { context, version: context.browser()?.version() ?? "unknown", filesDir, closed };
+  const version = context.browser()?.version() ?? "unknown";
+  return { context, version, isAttached: false, hasSandbox: !settings.noSandbox, close: () => context.close(), filesDir, closed };
 }
 
 async function launch({
@@ -72,7 +78,8 @@ async function launch({
       executablePath: settings.executable,
       headless: settings.headless,
       chromiumSandbox: !settings.noSandbox,
-      args: networkFlags(port),
+      // Of a flag that is given twice the last one counts.
+      args: [...settings.extraArgs, ...networkFlags(port)],
       downloadsPath: filesDir,
       acceptDownloads: true,
       viewport: { width: 1_280, height: 800 },

@@ -137,6 +137,8 @@ test("no trick of a page reaches an address that is not public", { skip: noBrows
     executable: "path" in found ? found.path : "",
     headless: true,
     noSandbox: process.getuid?.() === 0,
+    extraArgs: [],
+    attach: null,
     evaluateEnabled: true,
     allowPrivateNetwork: false,
     allowedHostnames: [SITE],
@@ -144,7 +146,16 @@ test("no trick of a page reaches an address that is not public", { skip: noBrows
   let id = 0;
   const run = (action: string, args: object, changes: Partial<BrowserSettings> = {}): Promise<DriverAnswer> =>
     browsers.run(
-      { id: (id += 1), agent: "main", session: "s", directory, action, args: { ...args }, settings: { ...settings, ...changes } },
+      {
+        id: (id += 1),
+        agent: "main",
+        profile: "openclaw",
+        session: "s",
+        directory,
+        action,
+        args: { ...args },
+        settings: { ...settings, ...changes },
+      },
       new AbortController().signal,
     );
   const home = `http://${SITE}:${pages.port}/`;
