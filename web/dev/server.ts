@@ -11,6 +11,7 @@ import { ApprovalRefusal, Approvals } from "./approvals.ts";
 import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import { AuditEvents } from "./audit.ts";
+import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -64,6 +65,7 @@ export type DevGateway = {
   audit: AuditEvents;
   approvals: Approvals;
   skills: ScriptedSkills;
+  browsers: ScriptedBrowsers;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -132,8 +134,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const skills = new ScriptedSkills();
-  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals, audit, skills };
+  const parts = { conversations, channels, approvals, audit, skills: new ScriptedSkills(), browsers: new ScriptedBrowsers() };
+  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
@@ -150,11 +152,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   return {
     url: `http://127.0.0.1:${at}${basePath}`,
     token: TOKEN,
-    conversations,
-    channels,
-    approvals,
-    audit,
-    skills,
+    ...parts,
     calls,
     connects,
     muteEvents: (now) => void (muted = now),
@@ -206,6 +204,7 @@ type House = {
   audit: AuditEvents;
   approvals: Approvals;
   skills: ScriptedSkills;
+  browsers: ScriptedBrowsers;
   conversations: Conversations;
 };
 
@@ -317,7 +316,12 @@ function checkSignature(
 
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
-function answerParts({ audit, channels, approvals, skills }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
+function answerParts(
+  { audit, channels, approvals, skills, browsers }: House,
+  { scopes, device }: Peer,
+  method: string,
+  params: Params,
+): unknown {
   if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
     throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
   try {
@@ -325,6 +329,7 @@ function answerParts({ audit, channels, approvals, skills }: House, { scopes, de
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??
+      browsers.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Audit"): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Browser" | "Audit"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -334,6 +334,28 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Skills");
       await untilVisible(".entry", "draft")(page);
+    },
+  },
+  {
+    name: "browser",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.browsers.fill();
+    },
+    navigate: async (page) => {
+      await openView(page, "Browser");
+      await page.getByRole("img", { name: /Your basket/ }).waitFor();
+      await page.getByText("2 errors of the page").click();
+    },
+  },
+  {
+    name: "browser-none",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "Browser");
+      await page.getByRole("heading", { name: "No browser runs" }).waitFor();
     },
   },
   {

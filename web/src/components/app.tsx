@@ -17,6 +17,7 @@ const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) 
 const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
 const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => module.AuditView));
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
+const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -99,6 +100,7 @@ function MainView(): JSX.Element {
   if (view === "tools") return <ToolsView />;
   if (view === "audit") return <AuditView />;
   if (view === "skills") return <SkillsView />;
+  if (view === "browser") return <BrowserView />;
   return <ChatView />;
 }
 
