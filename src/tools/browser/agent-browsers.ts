@@ -7,6 +7,7 @@ import { silentLog, type Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { DriverProcess, type DriverCall, type DriverResult } from "./driver-process.ts";
 import { findBrowser } from "./find-browser.ts";
+import { findUserPrograms, isRootOfMachine } from "./user-programs.ts";
 import { findProfile, listProfiles, OWN_PROFILE, type BrowserProfile } from "./profiles.ts";
 import { programVersion } from "./program-version.ts";
 import type { BrowserName, BrowserOverview, BrowserSettings } from "./records.ts";
@@ -163,14 +164,14 @@ const displayVariables = (env: NodeJS.ProcessEnv): Record<string, string> =>
     ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR"].flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
   );
 
-/** Chromium refuses its own sandbox to root. */
 function toSettings(config: BrowserConfig, profile: BrowserProfile, executable: string | null): BrowserSettings {
   const { noSandbox, evaluateEnabled, ssrfPolicy, extraArgs } = config;
   const hasDisplay = process.platform !== "linux" || (process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"] ?? "") !== "";
   return {
     executable: executable ?? "",
     headless: profile.headless ?? !hasDisplay,
-    noSandbox: noSandbox || process.getuid?.() === 0,
+    noSandbox,
+    otherUser: isRootOfMachine() ? findUserPrograms() : null,
     extraArgs,
     attach: profile.attach,
     evaluateEnabled,

@@ -60,7 +60,7 @@ export function createBrowserTool({ browsers, files, locks, metrics = silentMetr
       const paths = asStrings(args["paths"]);
       if (paths.length === 0 || args["ref"] === undefined)
         return invalid("upload needs paths, files of the workspace, and ref, an element.");
-      given["files"] = await workspaceFiles.share(paths, `${directory}/files`, context);
+      given["files"] = await workspaceFiles.share(paths, `${directory}/uploads`, context);
       context.log.info("the browser uploads files", { paths });
     }
     const wanted = Math.min(asNumber(args["timeoutMs"]) ?? BROWSER_LIMITS.pageMs, BROWSER_LIMITS.maxCallMs);

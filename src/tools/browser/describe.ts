@@ -1,6 +1,7 @@
 import { textResult } from "../results.ts";
 import type { ToolResult } from "../tool.ts";
 import type { BrowserPlan, ProfileRow } from "./agent-browsers.ts";
+import type { BrowserSettings } from "./records.ts";
 
 /** What a browser is and how it is guarded, as sentences. Pure. */
 export function describePlan({ profile, program, settings }: BrowserPlan, version: string | null): string {
@@ -9,8 +10,17 @@ export function describePlan({ profile, program, settings }: BrowserPlan, versio
     return `The profile ${profile.name} is a running browser at ${profile.address}. Its requests do not pass the gateway's proxy: only the addresses that an agent opens are checked. ${tabs}`;
   }
   const named = version === null ? `Program: ${program}` : `Chromium ${version} (${program})`;
-  const how = `${settings.headless ? "without" : "with"} a window and ${settings.noSandbox ? "without" : "with"} its own sandbox`;
+  const how = `${settings.headless ? "without" : "with"} a window and ${sandboxText(settings)}`;
   return `${named}, ${version === null ? "" : "which starts "}${how}. It reaches the web only through the gateway's proxy.`;
+}
+
+/** What is expected of its sandbox; a start shows it. */
+function sandboxText({ noSandbox, otherUser, headless }: BrowserSettings): string {
+  if (noSandbox) return "without its own sandbox (browser.noSandbox)";
+  if (process.getuid?.() !== 0) return "with its own sandbox";
+  if (otherUser === null || !headless)
+    return `without its own sandbox, which Chromium refuses to root (${headless ? "perl or setpriv is not installed" : "a window is of root's screen"}; best, run the gateway as an ordinary user)`;
+  return "with its own sandbox, as a user of its own";
 }
 
 /** The profiles as lines. Pure. */

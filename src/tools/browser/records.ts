@@ -8,12 +8,17 @@ const HEADER_BYTES = 4;
 /** The descriptor of the driver by which it talks to the gateway. */
 export const DRIVER_DESCRIPTOR = 3;
 
+/** Programs by which a process becomes another user, with its files. */
+export type OtherUserPrograms = { perl: string; setpriv: string; architecture: "x64" | "arm64" };
+
 /** What holds for the browsers, from the configuration. */
 export type BrowserSettings = {
   executable: string;
   headless: boolean;
   /** Chromium runs without its own sandbox. */
   noSandbox: boolean;
+  /** By which a gateway that runs as root has the browser run as another user; null: it runs as the gateway's user. */
+  otherUser: OtherUserPrograms | null;
   extraArgs: readonly string[];
   /** The running browser that is used instead of one that is started. */
   attach: RunningBrowser | null;

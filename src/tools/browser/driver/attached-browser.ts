@@ -23,7 +23,7 @@ export async function attachBrowser({ url }: RunningBrowser, directory: string):
   }
   const closed = new Promise<void>((resolve) => browser.once("disconnected", () => resolve()));
   // Its sandbox is as it was started.
-  return { context, version: browser.version(), isAttached: true, hasSandbox: true, close: () => browser.close(), filesDir, closed };
+  return { context, version: browser.version(), isAttached: true, sandboxProblem: null, close: () => browser.close(), filesDir, closed };
 }
 
 /** The address may have a token in it. */

@@ -97,7 +97,9 @@ export class Browsers {
       const tabs = await Promise.all(
         sessions.flatMap(({ session, tabs: { all, current } }) => all.map((tab) => describeTab(tab, session, current))),
       );
-      return [{ agent, profile, version: browser.version, isAttached: browser.isAttached, hasSandbox: browser.hasSandbox, tabs }];
+      return [
+        { agent, profile, version: browser.version, isAttached: browser.isAttached, hasSandbox: browser.sandboxProblem === null, tabs },
+      ];
     });
     return (await Promise.all(all)).flat();
   }
@@ -214,19 +216,20 @@ export class Browsers {
 
 const STOPPED = "The browser was stopped. Its tabs are closed; what sites have stored stays.";
 
-const showStatus = ({ version, isAttached }: AgentBrowser, { all }: SessionTabs): DriverAnswer => ({
-  text: `The browser runs: Chromium ${version}, ${all.length === 1 ? "1 tab" : `${all.length} tabs`} of this conversation.`,
-  data: { running: true, version, tabs: all.length, isAttached },
+const sandboxText = (problem: string | null): string => (problem === null ? "with its own sandbox" : `without its own sandbox: ${problem}`);
+
+const showStatus = ({ version, isAttached, sandboxProblem }: AgentBrowser, { all }: SessionTabs): DriverAnswer => ({
+  text: `The browser runs${isAttached ? "" : ` ${sandboxText(sandboxProblem)}`}. Chromium ${version}, ${all.length === 1 ? "1 tab" : `${all.length} tabs`} of this conversation.`,
+  data: { running: true, version, tabs: all.length, isAttached, sandboxProblem },
 });
 
 /** What was shown by a start. */
-function describeBrowser({ version, isAttached }: AgentBrowser, { settings }: DriverRequest): DriverAnswer {
-  const { executable, headless, noSandbox } = settings;
+function describeBrowser({ version, isAttached, sandboxProblem }: AgentBrowser, { settings }: DriverRequest): DriverAnswer {
+  const { executable, headless } = settings;
   if (isAttached)
     return { text: `The running browser answers: Chromium ${version}. Its requests do not pass the gateway's proxy.`, data: { version } };
-  const how = `${headless ? "without" : "with"} a window and ${noSandbox ? "without" : "with"} its own sandbox`;
   return {
-    text: `Chromium ${version} (${executable}) starts ${how}, and reaches the web only through the gateway's proxy.`,
-    data: { version },
+    text: `Chromium ${version} (${executable}) starts ${headless ? "without" : "with"} a window, and reaches the web only through the gateway's proxy. It runs ${sandboxText(sandboxProblem)}.`,
+    data: { version, sandboxProblem },
   };
 }

@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { localSite, noBrowser } from "../../../../test/fakes/browser-host.ts";
 import { until } from "../../../../test/until.ts";
 import { findBrowser } from "../find-browser.ts";
+import { findUserPrograms, isRootOfMachine } from "../user-programs.ts";
 import type { BrowserSettings, DriverAnswer } from "../records.ts";
 import { Browsers } from "./browsers.ts";
 
@@ -136,7 +137,8 @@ test("no trick of a page reaches an address that is not public", { skip: noBrows
   const settings: BrowserSettings = {
     executable: "path" in found ? found.path : "",
     headless: true,
-    noSandbox: process.getuid?.() === 0,
+    noSandbox: false,
+    otherUser: isRootOfMachine() ? findUserPrograms() : null,
     extraArgs: [],
     attach: null,
     evaluateEnabled: true,

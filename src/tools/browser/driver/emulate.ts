@@ -26,14 +26,14 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   timezoneId: async ({ session, args }) => {
     const timezoneId = asString(args["timezoneId"]);
-    await session.send("Emulation.setTimezoneOverride", { timezoneId }).catch(() => {
-      throw invalid("timezoneId is a name such as Europe/Berlin.");
-    });
+    // Chromium takes any text.
+    if (!isTimeZone(timezoneId)) throw invalid("timezoneId is a name such as Europe/Berlin.");
+    await session.send("Emulation.setTimezoneOverride", { timezoneId });
     return `time zone ${timezoneId}`;
   },
   locale: async ({ session, args }) => {
     const locale = asString(args["locale"]);
-    // Chromium takes any text, and then crashes in the page.
+    // Chromium takes any text.
     if (!/^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,6}$/.test(locale)) throw invalid("locale is a language such as de-DE.");
     await session.send("Emulation.setLocaleOverride", { locale });
     return `locale ${locale}`;
@@ -62,6 +62,15 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   },
   credentials: setCredentials,
 };
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch (err) {
+    if (err instanceof RangeError) return false;
+    throw err;
+  }
+}
 
 /** Sets what a page sees of its device and surroundings, in one tab until it is closed. */
 export async function emulate(tab: Tab, args: JsonObject): Promise<DriverAnswer> {
