@@ -4,6 +4,7 @@ import type { BrowserConfig } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { isAbsent } from "../../core/files.ts";
 import { silentLog, type Log } from "../../core/log.ts";
+import { readProxySettings } from "../../core/proxy.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { DriverProcess, type DriverCall, type DriverResult } from "./driver-process.ts";
 import { findBrowser } from "./find-browser.ts";
@@ -164,6 +165,9 @@ const displayVariables = (env: NodeJS.ProcessEnv): Record<string, string> =>
     ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR"].flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
   );
 
+/** The gateway's own environment does not change while it runs. */
+const proxies = readProxySettings(process.env);
+
 function toSettings(config: BrowserConfig, profile: BrowserProfile, executable: string | null): BrowserSettings {
   const { noSandbox, evaluateEnabled, ssrfPolicy, extraArgs } = config;
   const hasDisplay = process.platform !== "linux" || (process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"] ?? "") !== "";
@@ -177,5 +181,6 @@ function toSettings(config: BrowserConfig, profile: BrowserProfile, executable: 
     evaluateEnabled,
     allowPrivateNetwork: ssrfPolicy.dangerouslyAllowPrivateNetwork,
     allowedHostnames: ssrfPolicy.allowedHostnames,
+    proxies: { ...proxies, http: proxies.http?.href ?? null, https: proxies.https?.href ?? null },
   };
 }

@@ -11,7 +11,15 @@ export function describePlan({ profile, program, settings }: BrowserPlan, versio
   }
   const named = version === null ? `Program: ${program}` : `Chromium ${version} (${program})`;
   const how = `${settings.headless ? "without" : "with"} a window and ${sandboxText(settings)}`;
-  return `${named}, ${version === null ? "" : "which starts "}${how}. It reaches the web only through the gateway's proxy.`;
+  return `${named}, ${version === null ? "" : "which starts "}${how}. It reaches the web only through the gateway's proxy${wayOut(settings)}.`;
+}
+
+/** The proxy behind that of the gateway, without its password. */
+function wayOut({ proxies }: BrowserSettings): string {
+  const next = proxies.https ?? proxies.http;
+  if (proxies.problems.length > 0)
+    return `, and not at all where ${proxies.problems.map(({ name, message }) => `${name} ${message}`).join(", ")}`;
+  return next === null ? "" : `, and then ${new URL(next).host}`;
 }
 
 /** What is expected of its sandbox; a start shows it. */

@@ -153,16 +153,13 @@ async function checkTarget(url: URL, { request }: BrowserActionContext): Promise
   try {
     await checkedAddresses(bareHost(url), request.settings);
   } catch (err) {
-    if (err instanceof RefusedError) throw refusal(bareHost(url), err.message);
+    if (err instanceof RefusedError) throw refusal(bareHost(url), err);
     // The browser may know names that this machine does not.
   }
 }
 
-const refusal = (host: string, reason: string): ActionProblem =>
-  new ActionProblem(
-    "refused",
-    `${host} was not opened: ${reason}. browser.ssrfPolicy.allowedHostnames in the configuration lists hosts that may be opened anyway.`,
-  );
+const refusal = (host: string, { message, fix }: RefusedError): ActionProblem =>
+  new ActionProblem("refused", `${host} was not opened: ${message}. ${fix}`);
 
 const bareHost = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 

@@ -142,6 +142,7 @@ test("no trick of a page reaches an address that is not public", { skip: noBrows
     extraArgs: [],
     attach: null,
     evaluateEnabled: true,
+    proxies: { http: null, https: null, noProxy: "", problems: [] },
     allowPrivateNetwork: false,
     allowedHostnames: [SITE],
   };
