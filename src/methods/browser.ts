@@ -1,8 +1,11 @@
 import { agentIds } from "../config/agents.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { AgentId } from "../core/ids.ts";
+import { asString, fieldsOf } from "../core/json.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { AgentBrowsers, ProfileRow } from "../tools/browser/agent-browsers.ts";
 import { listProfiles } from "../tools/browser/profiles.ts";
+import { toRouteCall } from "./browser-routes.ts";
 import { requireAgent } from "./require-agent.ts";
 import { invokeTool, type ToolsDeps } from "./tools.ts";
 
@@ -41,12 +44,7 @@ export function browserMethods(deps: BrowserMethodsDeps) {
   return {
     "browser.request": {
       scope: "operator.admin",
-      run: async ({ action, args, sessionKey, agentId }, caller: Caller) => {
-        const session = { ...(sessionKey !== undefined && { sessionKey }), ...(agentId !== undefined && { agentId }) };
-        const { ok, output, error } = await invokeTool(deps, { ...session, name: "browser", args: { ...args, action } }, caller);
-        if (ok) return { content: output?.content ?? [] };
-        throw new GatewayError("INVALID_REQUEST", error?.message ?? "the browser did nothing");
-      },
+      run: (params, caller: Caller) => (params.path === undefined ? request(deps, params, caller) : answerRoute(deps, params, caller)),
     },
     "browser.explain": {
       scope: "operator.read",
@@ -81,6 +79,85 @@ export function browserMethods(deps: BrowserMethodsDeps) {
       },
     },
   } satisfies MethodTable;
+}
+
+type RequestParams = MethodParams<"browser.request">;
+
+/** An action of the tool, in the conversation that is named. */
+async function request(deps: ToolsDeps, { action, args, sessionKey, agentId }: RequestParams, caller: Caller) {
+  if (action === undefined)
+    throw new GatewayError("INVALID_REQUEST", "neither an action nor a path is named", { fix: "Name an action of the tool browser." });
+  const session = { ...(sessionKey !== undefined && { sessionKey }), ...(agentId !== undefined && { agentId }) };
+  const { ok, output, error } = await invokeTool(deps, { ...session, name: "browser", args: { ...args, action } }, caller);
+  if (ok) return { content: output?.content ?? [] };
+  throw new GatewayError("INVALID_REQUEST", error?.message ?? "the browser did nothing");
+}
+
+/** The form of OpenClaw's command line: a method and a path. */
+async function answerRoute(deps: BrowserMethodsDeps, params: RequestParams, caller: Caller): Promise<object> {
+  const { method = "GET", path = "/", query = {}, body = {}, timeoutMs } = params;
+  const call = toRouteCall({ method, path, query, body });
+  if (typeof call === "string") throw new GatewayError("INVALID_REQUEST", call);
+  const profile = asString(fieldsOf(query)["profile"]) || undefined;
+  const { browsers, config } = deps;
+  const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
+  const agent = requireAgent(config(), session.agentId);
+  if ("action" in call) {
+    const args = { ...call.args, ...(profile !== undefined && { profile }), ...(timeoutMs !== undefined && { timeoutMs }) };
+    const { content } = await request(deps, { ...params, action: call.action, args }, caller);
+    const text = content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n");
+    const [current] = (await tabsOf(deps, { agent, profile, session: session.key })).filter((tab) => tab.current);
+    return { ok: true, ...current, ...(call.as === "snapshot" && { format: "ai", snapshot: text }), message: text, content };
+  }
+  if (call.about === "profiles") return { profiles: (await browsers.profiles(agent)).map(toProfileRow) };
+  if (call.about === "tabs") return { running: browsers.isRunning, tabs: await tabsOf(deps, { agent, profile, session: session.key }) };
+  if (call.about === "reset") return await resetProfile(deps, { agentId: agent, ...(profile !== undefined && { profile }) });
+  const status = await routeStatus(deps, agent, profile);
+  return call.about === "status" ? status : { ok: status.problem === null, status, checks: [] };
+}
+
+type Conversation = { agent: AgentId; profile: string | undefined; session: string };
+
+/** The tabs of a conversation with the names that OpenClaw's clients read. */
+async function tabsOf({ browsers }: BrowserMethodsDeps, { agent, profile, session }: Conversation) {
+  const name = profile ?? listProfiles(browsers.config()).find(({ isDefault }) => isDefault)?.name;
+  const found = (await browsers.overview()).find((each) => each.agent === agent && each.profile === name);
+  return (found?.tabs ?? [])
+    .filter((tab) => tab.session === session)
+    .map(({ targetId, url, title, isCurrent }) => ({
+      targetId,
+      tabId: targetId,
+      suggestedTargetId: targetId,
+      url,
+      title,
+      type: "page",
+      current: isCurrent,
+    }));
+}
+
+/** What OpenClaw's clients show of a profile. */
+async function routeStatus({ browsers }: BrowserMethodsDeps, agent: AgentId, profile: string | undefined) {
+  const rows = await browsers.profiles(agent);
+  const row = rows.find(({ name, isDefault }) => (profile === undefined ? isDefault : name === profile));
+  const plan = browsers.plan(profile);
+  const planned = "what" in plan ? null : plan;
+  return {
+    enabled: browsers.config().enabled,
+    profile: row?.name ?? profile ?? null,
+    driver: row?.driver ?? null,
+    transport: "cdp",
+    running: row?.running ?? false,
+    tabCount: row?.tabCount ?? 0,
+    cdpPort: null,
+    cdpUrl: row?.address ?? null,
+    chosenBrowser: planned?.program ? "chromium" : null,
+    detectedExecutablePath: planned?.program ?? null,
+    headless: planned?.settings.headless ?? true,
+    color: row?.color ?? null,
+    attachOnly: row !== undefined && row.address !== null,
+    problem: "what" in plan ? `${plan.what} ${plan.fix}` : null,
+    ...("what" in plan && { detectError: `${plan.what} ${plan.fix}` }),
+  };
 }
 
 /** The browsers that run, with the color of their profile. */

@@ -43,9 +43,17 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "browser.explain": objectSchema({ deep: { type: "boolean" } }),
   "browser.profiles": objectSchema({ agentId: boundedString(128) }),
   "browser.profiles.reset": objectSchema({ profile: boundedString(64), agentId: boundedString(128), allAgents: { type: "boolean" } }),
-  "browser.request": objectSchema({ action: boundedString(64), args: { type: "object" }, sessionKey, agentId: boundedString(128) }, [
-    "action",
-  ]),
+  "browser.request": objectSchema({
+    action: boundedString(64),
+    args: { type: "object" },
+    sessionKey,
+    agentId: boundedString(128),
+    method: boundedString(16),
+    path: boundedString(512),
+    query: { type: "object" },
+    body: { type: "object" },
+    timeoutMs: { type: "integer", minimum: 1, maximum: 600_000 },
+  }),
   "browser.screenshot": objectSchema({ agentId: boundedString(128), profile: boundedString(64), sessionKey, targetId: boundedString(64) }, [
     "agentId",
     "profile",

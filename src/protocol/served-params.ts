@@ -413,7 +413,7 @@ const ADMINISTRATION = {
   "browser.profiles.reset": { served: ["profile", "agentId", "allAgents"] },
   "browser.screenshot": { served: ["agentId", "profile", "sessionKey", "targetId"] },
   "browser.tabs": { served: [] },
-  "browser.request": { served: ["action", "args", "sessionKey", "agentId"] },
+  "browser.request": { served: ["action", "args", "sessionKey", "agentId", "method", "path", "query", "body", "timeoutMs"] },
   "tools.explain": { served: ["agentId", "channel", "account", "peer", "group", "sessionKey", "tool"] },
   "tools.invoke": {
     served: ["name", "args", "sessionKey", "agentId", "idempotencyKey"],

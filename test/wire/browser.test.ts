@@ -60,7 +60,7 @@ test("doctor says which browser there is without a start of it, and with --deep 
   assert.ok(!existsSync(join(stateDir(home), "gateway", "browser")), "nothing was started");
   const doctor = await openclaw(home, "browser", "doctor", "--deep");
   assert.equal(doctor.stderr, "");
-  assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window and with/);
+  assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window, .* It runs with its own sandbox\.$/m);
   await until("the end of the trial", () => browserProcesses().length === 0);
 });
 
@@ -113,6 +113,54 @@ test("the command line makes, uses, resets and deletes a profile", { skip: noBro
   });
   assert.match(listed, /desk: stopped\n  running browser at http:\/\/127\.0\.0\.1:1, not behind .*\n  Not usable: The profile desk/);
   assert.ok(!listed.includes("hidden"));
+});
+
+test("OpenClaw's command line reaches the browser by its paths", { skip: noBrowser }, async () => {
+  const client = await gateway.connect();
+  type Tabs = { tabs: { targetId: string; suggestedTargetId: string; url: string; title: string }[] };
+  const ask = <T>(method: string, path: string, more: object = {}): Promise<T> =>
+    client.request<T>("browser.request", { method, path, ...more });
+  const opened = await ask<{ targetId: string; url: string }>("POST", "/tabs/open", {
+    body: { url: `${site.origin}/routed` },
+    timeoutMs: 20_000,
+  });
+  assert.equal(opened.url, `${site.origin}/routed`);
+  const { tabs } = await ask<Tabs>("GET", "/tabs");
+  assert.ok(tabs.some(({ suggestedTargetId, title }) => suggestedTargetId === opened.targetId && title === "t"));
+  const { format, snapshot } = await ask<{ format: string; snapshot: string }>("GET", "/snapshot", { query: { format: "ai" } });
+  assert.equal(format, "ai");
+  assert.match(snapshot, /heading "Page \/routed"/);
+  assert.match((await ask<{ message: string }>("POST", "/set/media", { body: { colorScheme: "dark" } })).message, /color scheme dark/);
+  const { running, profile } = await ask<{ running: boolean; profile: string }>("GET", "/");
+  assert.deepEqual([running, profile], [true, "openclaw"]);
+  await ask("DELETE", `/tabs/${opened.targetId}`);
+  assert.ok(!(await ask<Tabs>("GET", "/tabs")).tabs.some(({ targetId }) => targetId === opened.targetId));
+  await assert.rejects(ask("GET", "/cookies"), /GET \/cookies is not served/);
+  await assert.rejects(client.request("browser.request", {}), /neither an action nor a path/);
+  await client.close();
+});
+
+test("operators see the browsers and a picture of a tab, and reading starts nothing", { skip: noBrowser }, async () => {
+  const reader = await gateway.connect({ scopes: ["operator.read"] });
+  type Row = { agentId: string; profile: string; hasSandbox: boolean; tabs: { targetId: string; sessionKey: string; url: string }[] };
+  const { browsers } = await reader.request<{ browsers: Row[] }>("browser.tabs", {});
+  const row = browsers.find(({ profile }) => profile === "openclaw")!;
+  const tab = row.tabs.find(({ url }) => url.endsWith("/first"))!;
+  assert.equal(tab.sessionKey, session);
+  const where = { agentId: row.agentId, profile: row.profile, sessionKey: session };
+  const picture = await reader.request<{ mimeType: string; data: string }>("browser.screenshot", { ...where, targetId: tab.targetId });
+  assert.equal(picture.mimeType, "image/jpeg");
+  assert.equal(Buffer.from(picture.data, "base64").toString("hex", 0, 3), "ffd8ff");
+  await assert.rejects(reader.request("browser.screenshot", { ...where, targetId: "t99" }), /no such tab/);
+  for (const method of ["browser.request", "browser.profiles.reset"])
+    await assert.rejects(reader.request(method, { action: "stop" }), /operator\.admin|unexpected/, method);
+  await openclaw(home, "browser", "stop");
+  await until(
+    "the end of the browser",
+    async () => !(await reader.request<{ browsers: Row[] }>("browser.tabs", {})).browsers.some(({ profile }) => profile === "openclaw"),
+  );
+  await reader.close();
+  await openclaw(home, "browser", "open", `${site.origin}/again`);
 });
 
 test("a new conversation has none of the tabs of the one before", { skip: noBrowser }, async () => {
