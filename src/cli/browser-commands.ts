@@ -8,10 +8,18 @@ const SESSION: CliFlag = {
   help: "Conversation whose tabs are meant (default: the main one).",
 };
 const TAB: CliFlag = { name: "tab", value: "id", help: "Tab such as t1 (default: the current one)." };
+const PROFILE: CliFlag = {
+  name: "browser-profile",
+  value: "name",
+  help: "Profile of the browser (default: browser.defaultProfile, else openclaw).",
+};
 const OUT: CliFlag = { name: "out", value: "file", help: "File in the workspace (default: a free name in downloads/)." };
 
 const arg = (name: string, more: Partial<CliArgument> = {}): CliArgument => ({ name, required: true, ...more });
 const REF = arg("ref");
+
+/** What `set` sets, in OpenClaw's words. */
+const SETTINGS = ["viewport", "offline", "media", "timezone", "locale", "geo", "device", "headers", "credentials"];
 
 type Part = {
   name: string;
@@ -25,7 +33,11 @@ type Part = {
 /** The commands, each of which is one action of the tool `browser` or one kind of its action `act`. */
 const PARTS: readonly Part[] = [
   { name: "status", summary: "Show which browser agents use, and whether it runs." },
-  { name: "doctor", summary: "Start the browser to see whether it works." },
+  {
+    name: "doctor",
+    summary: "Show which browser agents have, or what is missing.",
+    flags: [{ name: "deep", help: "Start it to see whether it works." }],
+  },
   { name: "start", summary: "Start the browser of an agent." },
   { name: "stop", summary: "Stop the browser of an agent; what sites have stored stays." },
   { name: "tabs", summary: "List the tabs of a conversation." },
@@ -90,6 +102,7 @@ const PARTS: readonly Part[] = [
     flags: [TAB, OUT],
     example: "e12",
   },
+  { name: "text", summary: "Show the text of a page.", flags: [TAB] },
   { name: "pdf", summary: "Save a page as PDF in the workspace.", flags: [TAB, OUT] },
   {
     name: "dialog",
@@ -107,6 +120,17 @@ const PARTS: readonly Part[] = [
     example: "document.title",
     notes: ["It needs browser.evaluateEnabled in the configuration."],
   },
+  {
+    name: "set",
+    summary: "Set what the pages of a tab see of their device.",
+    args: [arg("what", { choices: SETTINGS }), arg("value", { variadic: true })],
+    flags: [TAB, { name: "accuracy", value: "m", range: [0, 100_000], help: "geo: accuracy in meters." }],
+    example: "media dark",
+    notes: [
+      "viewport <width> <height>, offline on|off, media dark|light|no-preference|none, timezone <name>, locale <name>, geo <latitude> <longitude>, device <name>, headers <json>, credentials <user> <password>",
+      "Credentials are for the site that is open.",
+    ],
+  },
   { name: "console", summary: "Show the console of a page.", flags: [TAB] },
   { name: "errors", summary: "Show the errors of a page.", flags: [TAB] },
   {
@@ -121,14 +145,70 @@ const toCommand = ({ name, summary, args, flags = [], example, notes }: Part, in
   ...(index === 0 && { group: "See", isDefault: true }),
   summary,
   ...(args && { args }),
-  flags: [...flags, SESSION, AGENT],
+  flags: [...flags, PROFILE, SESSION, AGENT],
   usesGateway: true,
   examples: [`openclaw browser ${name}${example === undefined ? "" : ` ${example}`}`],
   ...(notes && { notes }),
   load: async () => (await import("./browser.ts")).browserAction(name),
 });
 
+const NAME: CliFlag = { name: "name", value: "name", help: "Name of the profile: lower-case letters, digits and -." };
+
+/** Profiles are in the configuration. */
+const PROFILE_COMMANDS: readonly CliCommand[] = [
+  {
+    path: ["browser", "profiles"],
+    summary: "List the browser profiles, and which of them run.",
+    flags: [AGENT],
+    usesGateway: true,
+    examples: ["openclaw browser profiles"],
+    load: async () => (await import("./browser-profiles.ts")).browserProfiles,
+  },
+  {
+    path: ["browser", "create-profile"],
+    summary: "Create a browser profile: a browser with cookies of its own, or a running browser.",
+    flags: [
+      NAME,
+      { name: "color", value: "hex", help: "Color of the profile, such as #0066CC." },
+      { name: "cdp-url", value: "url", help: "Address of a running browser with remote debugging." },
+      { name: "driver", value: "name", choices: ["openclaw", "existing-session"], help: "How the browser is driven (default: openclaw)." },
+      {
+        name: "allow-unguarded",
+        help: "Accept that the requests of a running browser do not pass the gateway's proxy (dangerouslyAllowUnguardedNetwork).",
+      },
+    ],
+    usesGateway: true,
+    notes: [
+      "Command-line values are visible in the process list: for an address with a token write --cdp-url '${MY_CDP_URL}', which names a variable of the gateway.",
+    ],
+    examples: [
+      "openclaw browser create-profile --name work --color #0066CC",
+      "openclaw browser create-profile --name desk --cdp-url http://127.0.0.1:9222 --allow-unguarded",
+    ],
+    load: async () => (await import("./browser-profiles.ts")).createProfile,
+  },
+  {
+    path: ["browser", "delete-profile"],
+    summary: "Delete a browser profile; what its browser has stored moves to the trash.",
+    flags: [NAME],
+    usesGateway: true,
+    examples: ["openclaw browser delete-profile --name work"],
+    load: async () => (await import("./browser-profiles.ts")).deleteProfile,
+  },
+  {
+    path: ["browser", "reset-profile"],
+    summary: "Move what a browser profile has stored to the trash: cookies, logins and settings.",
+    flags: [PROFILE, AGENT],
+    usesGateway: true,
+    notes: [
+      "The browser is stopped first. The trash is in the directory of the agent's browser, and has the last content of each profile.",
+    ],
+    examples: ["openclaw browser reset-profile --browser-profile work"],
+    load: async () => (await import("./browser-profiles.ts")).resetProfile,
+  },
+];
+
 export const browserCommands: CommandFamily = {
   summary: "The browser that agents use: look at it, and act in it yourself.",
-  commands: PARTS.map(toCommand),
+  commands: [...PARTS.map(toCommand), ...PROFILE_COMMANDS],
 };

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
+import { asObject, tryParseJson } from "../core/json.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
@@ -22,8 +23,27 @@ function toField(text: string): Args {
   throw new CliError(`${JSON.stringify(text)} names no value`, { fix: "Write ref=value, such as e12=Ada.", exit: EXIT.usage });
 }
 
+/** What `set` sets, as arguments of emulate, or of an act for the size of the window. */
+function toEmulation(invocation: Invocation): Args {
+  const [what = "", ...values] = invocation.args;
+  const [value = ""] = values;
+  if (what === "viewport") return { kind: "resize", width: Number(value), height: Number(values[1]) };
+  if (what === "offline") return { offline: value === "on" };
+  if (what === "media") return { colorScheme: value };
+  if (what === "timezone") return { timezoneId: value };
+  if (what === "geo") return { geolocation: [...values, invocation.text("accuracy")].filter((each) => each !== undefined).join(",") };
+  if (what === "headers") return { headers: asObject(tryParseJson(value)) ?? refuse(`${value} is not a JSON object of headers`) };
+  if (what === "credentials") return { credentials: values.join(":") };
+  return { [what]: values.join(" ") };
+}
+
+function refuse(what: string): never {
+  throw new CliError(sanitizeText(what), { fix: `openclaw browser set headers '{"x-test":"1"}'`, exit: EXIT.usage });
+}
+
 /** The arguments of each action; those of `act` have a kind. */
 const ACTIONS: Readonly<Record<string, ToArgs>> = {
+  doctor: (invocation) => ({ deep: invocation.has("deep") }),
   open: ({ args: [targetUrl] }) => ({ targetUrl }),
   navigate: ({ args: [targetUrl] }) => ({ targetUrl }),
   focus: ({ args: [targetId] }) => ({ targetId }),
@@ -43,20 +63,24 @@ const ACTIONS: Readonly<Record<string, ToArgs>> = {
   download: (invocation) => ({ ref: invocation.args[0], path: invocation.text("out") }),
   pdf: (invocation) => ({ path: invocation.text("out") }),
   dialog: (invocation) => ({ accept: invocation.args[0] === "accept", promptText: invocation.text("text") }),
+  set: toEmulation,
   requests: (invocation) => ({ filter: invocation.text("filter") }),
 };
+
+/** Commands whose action has another name. */
+const OTHER_ACTIONS: Readonly<Record<string, string>> = { set: "emulate" };
 
 /** `openclaw browser <action>` */
 export const browserAction =
   (name: string): CommandHandler =>
   async (invocation) => {
     const { out } = invocation;
-    const given: Args = { targetId: invocation.text("tab"), ...ACTIONS[name]?.(invocation) };
+    const given: Args = { targetId: invocation.text("tab"), profile: invocation.text("browser-profile"), ...ACTIONS[name]?.(invocation) };
     const args = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     const agentId = requireKnownAgent(invocation, invocation.text("agent"));
     const sessionKey = invocation.text("session-key");
     const { content } = await callGateway<{ content: Content[] }>(invocation, ["operator.admin"], "browser.request", {
-      action: args["kind"] === undefined ? name : "act",
+      action: args["kind"] === undefined ? (OTHER_ACTIONS[name] ?? name) : "act",
       args,
       ...(agentId !== undefined && { agentId }),
       ...(sessionKey !== undefined && { sessionKey }),

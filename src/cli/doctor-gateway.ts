@@ -188,14 +188,14 @@ const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
 
 type BrowserAnswer = { available: boolean; /** The policy of tools denies it. */ isOff?: boolean; description?: string; reason?: string };
 
-/** Whether the browser of agents starts; the gateway tries it. */
+/** Whether agents have a browser. It is not started: that takes seconds. */
 const checkBrowser = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<BrowserAnswer>(client, "browser.explain", {}, ({ available, isOff, description = "", reason = "" }) => [
     findingUnless(available || isOff === true, "browser", isOff ? `the browser of agents is off: ${reason}` : description, {
       severity: "warning",
       title: "agents have no browser",
       why: toSentence(reason),
-      fix: "openclaw browser doctor tries it again; browser.enabled false in the configuration does without it.",
+      fix: "openclaw browser doctor --deep starts it; browser.enabled false in the configuration does without it.",
     }),
   ]);
 

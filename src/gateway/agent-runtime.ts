@@ -5,9 +5,11 @@ import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
 import { commandMarker, piDirs } from "../agents/pi/files.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
+import { BROWSER_DEFAULTS } from "../config/schema/browser.ts";
 import { toCommandEnv } from "../core/command-env.ts";
 import { reasonOf } from "../core/errors.ts";
 import { killMarkedProcesses } from "../core/marked-processes.ts";
+import { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import { createBuiltInTools } from "../tools/built-in.ts";
 import { createToolExecutor } from "../tools/executor.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
@@ -70,10 +72,26 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     /** What agents have noted. */
     memory: MemoryNotes;
     toolMessages: ChannelMessages;
+    browsers: AgentBrowsers;
     images: ImageModels;
     /** The tools of MCP servers and of plugins. */
     sources: readonly GatedSource[];
   };
+
+/** The browsers of all agents; no process of them runs before it is needed. */
+export function createBrowsers(
+  { paths, metrics, clock }: Pick<GatewayBase, "paths" | "metrics" | "clock">,
+  running: RunningConfig,
+): AgentBrowsers {
+  return new AgentBrowsers({
+    config: () => running.config.browser ?? BROWSER_DEFAULTS,
+    directory: join(paths.state, "gateway", "browser"),
+    env: toCommandEnv(process.env, piDirs(paths.state).temp),
+    marker: `${commandMarker(paths.state)}-browser`,
+    metrics,
+    clock,
+  });
+}
 
 /** The tools of all agents. They are built with the first turn that is granted one. */
 export function createTools(input: ToolsInput): ToolExecutor {
@@ -89,7 +107,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       config: () => running.config,
       variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
       mediaDir: mediaDirOf(paths),
-      browserDir: join(stateDir, "gateway", "browser"),
+      browsers: input.browsers,
       gate: input.gate,
       metrics: input.metrics,
       conversations: createConversations(input),

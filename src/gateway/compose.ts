@@ -15,7 +15,7 @@ import { ClientHub } from "../server/hub.ts";
 import type { Phase } from "../server/deps.ts";
 import { createServer } from "../server/server.ts";
 import type { Readiness } from "../core/health.ts";
-import { createAgentRuntime, createTools } from "./agent-runtime.ts";
+import { createAgentRuntime, createBrowsers, createTools } from "./agent-runtime.ts";
 import { createAgentSkills } from "./agent-skills.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";
@@ -44,6 +44,7 @@ import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
+import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
@@ -93,13 +94,17 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const mcp = createMcpServers({ ...base, ...storage, running });
+  const browsers = createBrowsers(base, running);
   const images = new RuntimeImageModels({ ...base, ...storage, running });
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
     { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
     { source: plugins, grant: "plugins", decide: (caller, name) => decidePluginCall(running, plugins, caller, name) },
   ];
-  const tools = sources.reduce(withSource, createTools({ ...base, ...storage, running, gate, memory, toolMessages, images, sources }));
+  const tools = sources.reduce(
+    withSource,
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, images, browsers, sources }),
+  );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -139,6 +144,7 @@ export function composeGateway(input: ComposeInput) {
     mcp,
     plugins,
     tools,
+    browsers,
     skills,
     runtime,
     messaging,
@@ -224,6 +230,7 @@ type Shared = GatewayBase &
     mcp: McpServers;
     plugins: LazyToolPlugins;
     tools: ToolExecutor;
+    browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
     messaging: Messaging;

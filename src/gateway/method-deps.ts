@@ -28,6 +28,7 @@ import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { LazyToolPlugins } from "./tool-plugins.ts";
 import type { AgentSkills } from "../skills/agent-skills.ts";
+import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
@@ -47,6 +48,7 @@ export type ChatFamilyDeps = GatewayBase &
     mcp: McpServers;
     plugins: LazyToolPlugins;
     tools: ToolExecutor;
+    browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
     hub: Hub;

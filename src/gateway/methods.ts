@@ -208,7 +208,7 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
   const family = toolsDeps(deps);
-  return { ...toolsMethods(family), ...browserMethods(family) } satisfies MethodTable;
+  return { ...toolsMethods(family), ...browserMethods({ ...family, browsers: deps.browsers }) } satisfies MethodTable;
 }
 
 const mcpDeps = ({ running, mcp }: MethodsDeps): McpDeps => ({

@@ -7,7 +7,7 @@ export type CheckedArguments = { ok: true; args: JsonObject } | { ok: false; pro
 /**
  * Checks arguments against the parameters of a tool and copies only the declared fields. Serves the part of JSON Schema that tools use:
  * object, array, string, number, integer, boolean, `required`, `enum` of texts, `minimum`, `maximum`, `minItems`, and
- * `additionalProperties` as the schema of all further fields. Models write some values in the type of another;
+ * `additionalProperties` as the schema of all further fields, or `true` for further fields of any kind. Models write some values in the type of another;
  * what is unambiguous is converted: "5" to a number, a number to a string, and null for an optional field to its absence. Pure.
  */
 export function checkArguments(schema: JsonObject, args: unknown): CheckedArguments {
@@ -71,7 +71,7 @@ function checkItems(schema: JsonObject, items: readonly unknown[], at: string, p
 
 function checkFields(schema: JsonObject, value: JsonObject, at: string, problems: string[]): JsonObject {
   const required = new Set(asStrings(schema["required"]));
-  const checked: Record<string, unknown> = {};
+  const checked: Record<string, unknown> = schema["additionalProperties"] === true ? { ...value } : {};
   const properties = fieldsOf(schema["properties"]);
   const further = asObject(schema["additionalProperties"]);
   for (const key of further === null ? [] : Object.keys(value).filter((each) => !Object.hasOwn(properties, each)))

@@ -2,9 +2,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { HoldDirectory } from "../core/held-directory.ts";
-import type { Metrics } from "../core/metrics.ts";
+import { silentMetrics, type Metrics } from "../core/metrics.ts";
 import { createApplyPatchTool } from "./apply-patch/apply-patch.ts";
 import { BackgroundCommands } from "./background-commands.ts";
+import { AgentBrowsers } from "./browser/agent-browsers.ts";
 import { createBrowserTool } from "./browser/browser.ts";
 import type { CommandGate } from "./command-gate.ts";
 import { createEditTool } from "./edit/edit.ts";
@@ -19,7 +20,7 @@ import { createMessageTool } from "./message/message.ts";
 import type { ChannelMessages } from "./message/messages.ts";
 import { createMoreToolsTool, type MoreToolsOptions } from "./more-tools/more-tools.ts";
 import { createReadTool } from "./read/read.ts";
-import type { Config } from "../config/schema.ts";
+import type { BrowserConfig, Config } from "../config/schema.ts";
 import { BROWSER_DEFAULTS } from "../config/schema/browser.ts";
 import type { Conversations, SessionVisibility } from "./conversations.ts";
 import { createMemoryTools } from "./memory/memory-tools.ts";
@@ -51,8 +52,8 @@ export type BuiltInToolOptions = {
   mediaDir?: string;
   /** How directories are held; by default in the best way of the system. */
   hold?: HoldDirectory;
-  /** The directory of the browser's profiles; beside the output when it is not given. */
-  browserDir?: string;
+  /** The browsers of the agents; with profiles beside the output when they are not given. */
+  browsers?: AgentBrowsers;
   /** Decides about every command. */
   gate: CommandGate;
   metrics?: Metrics;
@@ -82,16 +83,19 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
   const terminal = new TerminalProgram({ env, watcher, clock });
   const threads = new WebThreads();
   const visibility = (): SessionVisibility => config().tools?.sessions?.visibility ?? "agent";
-  const browserTool = createBrowserTool({
-    config: () => config().browser ?? BROWSER_DEFAULTS,
-    directory: options.browserDir ?? join(tempDir, "browser"),
-    env,
-    marker: `${marker}-browser`,
-    files,
-    locks,
-    metrics: options.metrics,
-    clock,
-  });
+  const { metrics = silentMetrics } = options;
+  const browserConfig = (): BrowserConfig => config().browser ?? BROWSER_DEFAULTS;
+  const {
+    browsers = new AgentBrowsers({
+      config: browserConfig,
+      directory: join(tempDir, "browser"),
+      env,
+      marker: `${marker}-browser`,
+      metrics,
+      clock,
+    }),
+  } = options;
+  const browserTool = createBrowserTool({ browsers, files, locks, metrics });
   // They are stopped in this order: the browser saves its cookies before what commands have left running is killed.
   const tools = [
     browserTool,

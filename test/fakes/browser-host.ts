@@ -9,6 +9,8 @@ import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { toCommandEnv } from "../../src/core/command-env.ts";
 import { asId, type SessionKey } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
+import { silentMetrics } from "../../src/core/metrics.ts";
+import { AgentBrowsers } from "../../src/tools/browser/agent-browsers.ts";
 import { createBrowserTool } from "../../src/tools/browser/browser.ts";
 import { findBrowser } from "../../src/tools/browser/find-browser.ts";
 import { FileLocks } from "../../src/tools/file-locks.ts";
@@ -25,6 +27,7 @@ export type Called = { text: string; isError: boolean; image: { mimeType: string
 type CallOptions = { session?: string; signal?: AbortSignal; /** Tools that are not granted. */ without?: readonly ToolName[] };
 export type BrowserHost = {
   tool: Tool;
+  browsers: AgentBrowsers;
   workspace: string;
   directory: string;
   marker: string;
@@ -45,15 +48,15 @@ export function browserHost({ clock = systemClock }: { clock?: Pick<Clock, "afte
     ...BROWSER_DEFAULTS,
     ssrfPolicy: { dangerouslyAllowPrivateNetwork: false, allowedHostnames: ["127.0.0.1"] },
   };
-  const tool = createBrowserTool({
+  const browsers = new AgentBrowsers({
     config: () => config,
     directory: join(directory, "b"),
     env: toCommandEnv(process.env, directory),
     marker,
-    files: new WorkspaceFiles({ home: directory }),
-    locks: new FileLocks(),
+    metrics: silentMetrics,
     clock,
   });
+  const tool = createBrowserTool({ browsers, files: new WorkspaceFiles({ home: directory }), locks: new FileLocks() });
   const call: BrowserHost["call"] = async (args, { session = "agent:main:main", without = [], signal } = {}) => {
     const permit = testPermit(workspace);
     const result = await tool.run(tool.prepare!(args), {
@@ -69,6 +72,7 @@ export function browserHost({ clock = systemClock }: { clock?: Pick<Clock, "afte
   };
   return {
     tool,
+    browsers,
     workspace,
     directory: join(directory, "b"),
     marker,

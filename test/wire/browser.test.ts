@@ -53,13 +53,15 @@ async function ask(message: string): Promise<string> {
   }
 }
 
-test("openclaw browser doctor starts the browser and says how; so does openclaw doctor", { skip: noBrowser }, async () => {
-  const doctor = await openclaw(home, "browser", "doctor");
-  assert.equal(doctor.stderr, "");
-  assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window and with/);
-  await until("the end of the trial", () => browserProcesses().length === 0);
+test("doctor says which browser there is without a start of it, and with --deep starts it", { skip: noBrowser }, async () => {
   const { findings } = await openclawJson<{ findings: { check: string; severity: string }[] }>(home, "doctor");
   assert.equal(findings.find(({ check }) => check === "browser")?.severity, "ok");
+  assert.match((await openclaw(home, "browser", "doctor")).stdout, /^Chromium \d+\.\S+ \(\S+\), which starts without a window and with/);
+  assert.ok(!existsSync(join(stateDir(home), "gateway", "browser")), "nothing was started");
+  const doctor = await openclaw(home, "browser", "doctor", "--deep");
+  assert.equal(doctor.stderr, "");
+  assert.match(doctor.stdout, /^Chromium \d+\.\S+ \(\S+\) starts without a window, .* It runs with its own sandbox\.$/m);
+  await until("the end of the trial", () => browserProcesses().length === 0);
 });
 
 test("a model opens a page, and the command line sees and acts in its tab", { skip: noBrowser }, async () => {
@@ -80,6 +82,85 @@ test("a model opens a page, and the command line sees and acts in its tab", { sk
   const metrics = await (await fetch(`${gateway.http}/metrics`, { headers: { authorization: `Bearer ${gateway.token()}` } })).text();
   assert.match(metrics, /^gateway_browser_tabs 1$/m);
   assert.match(metrics, /^gateway_browser_calls_total\{action="open",outcome="ok"\} 1$/m);
+});
+
+test("the command line makes, uses, resets and deletes a profile", { skip: noBrowser }, async () => {
+  assert.match(
+    (await openclaw(home, "browser", "create-profile", "--name", "work", "--color", "#0066CC")).stdout,
+    /^Created the profile work in /,
+  );
+  assert.match((await openclaw(home, "browser", "create-profile", "--name", "work")).stderr, /there is a profile work already/);
+  const profiles = await until("the profile", async () => {
+    const { stdout } = await openclaw(home, "browser", "profiles");
+    return stdout.includes("work") && stdout;
+  });
+  assert.match(profiles, /^openclaw: running \(1 tab\) \[default\]\n.*\nwork: stopped\n  started by the gateway, color: #0066CC\n$/);
+  await openclaw(home, "browser", "open", `${site.origin}/work`, "--browser-profile", "work");
+  assert.match((await openclaw(home, "browser", "tabs", "--browser-profile", "work")).stdout, /\/work$/m);
+  assert.match(
+    (await openclaw(home, "browser", "set", "media", "dark", "--browser-profile", "work")).stdout,
+    /^Set in t1: color scheme dark/,
+  );
+  const { paths } = await openclawJson<{ paths: string[] }>(home, "browser", "reset-profile", "--browser-profile", "work");
+  assert.ok(paths.length === 1 && existsSync(paths[0]!));
+  assert.match((await openclaw(home, "browser", "delete-profile", "--name", "work")).stdout, /^Deleted the profile work in /);
+  assert.match((await openclaw(home, "browser", "delete-profile", "--name", "openclaw")).stderr, /always exists/);
+  const desk = await openclaw(home, "browser", "create-profile", "--name", "desk", "--cdp-url", "http://127.0.0.1:1/?token=hidden");
+  assert.match(desk.stdout + desk.stderr, /do not pass the gateway's proxy: it is not used before/);
+  const listed = await until("the profile", async () => {
+    const { stdout } = await openclaw(home, "browser", "profiles");
+    return stdout.includes("desk") && stdout;
+  });
+  assert.match(listed, /desk: stopped\n  running browser at http:\/\/127\.0\.0\.1:1, not behind .*\n  Not usable: The profile desk/);
+  assert.ok(!listed.includes("hidden"));
+});
+
+test("OpenClaw's command line reaches the browser by its paths", { skip: noBrowser }, async () => {
+  const client = await gateway.connect();
+  type Tabs = { tabs: { targetId: string; suggestedTargetId: string; url: string; title: string }[] };
+  const ask = <T>(method: string, path: string, more: object = {}): Promise<T> =>
+    client.request<T>("browser.request", { method, path, ...more });
+  const opened = await ask<{ targetId: string; url: string }>("POST", "/tabs/open", {
+    body: { url: `${site.origin}/routed` },
+    timeoutMs: 20_000,
+  });
+  assert.equal(opened.url, `${site.origin}/routed`);
+  const { tabs } = await ask<Tabs>("GET", "/tabs");
+  assert.ok(tabs.some(({ suggestedTargetId, title }) => suggestedTargetId === opened.targetId && title === "t"));
+  const { format, snapshot } = await ask<{ format: string; snapshot: string }>("GET", "/snapshot", { query: { format: "ai" } });
+  assert.equal(format, "ai");
+  assert.match(snapshot, /heading "Page \/routed"/);
+  assert.match((await ask<{ message: string }>("POST", "/set/media", { body: { colorScheme: "dark" } })).message, /color scheme dark/);
+  const { running, profile } = await ask<{ running: boolean; profile: string }>("GET", "/");
+  assert.deepEqual([running, profile], [true, "openclaw"]);
+  await ask("DELETE", `/tabs/${opened.targetId}`);
+  assert.ok(!(await ask<Tabs>("GET", "/tabs")).tabs.some(({ targetId }) => targetId === opened.targetId));
+  await assert.rejects(ask("GET", "/cookies"), /GET \/cookies is not served/);
+  await assert.rejects(client.request("browser.request", {}), /neither an action nor a path/);
+  await client.close();
+});
+
+test("operators see the browsers and a picture of a tab, and reading starts nothing", { skip: noBrowser }, async () => {
+  const reader = await gateway.connect({ scopes: ["operator.read"] });
+  type Row = { agentId: string; profile: string; hasSandbox: boolean; tabs: { targetId: string; sessionKey: string; url: string }[] };
+  const { browsers } = await reader.request<{ browsers: Row[] }>("browser.tabs", {});
+  const row = browsers.find(({ profile }) => profile === "openclaw")!;
+  const tab = row.tabs.find(({ url }) => url.endsWith("/first"))!;
+  assert.equal(tab.sessionKey, session);
+  const where = { agentId: row.agentId, profile: row.profile, sessionKey: session };
+  const picture = await reader.request<{ mimeType: string; data: string }>("browser.screenshot", { ...where, targetId: tab.targetId });
+  assert.equal(picture.mimeType, "image/jpeg");
+  assert.equal(Buffer.from(picture.data, "base64").toString("hex", 0, 3), "ffd8ff");
+  await assert.rejects(reader.request("browser.screenshot", { ...where, targetId: "t99" }), /no such tab/);
+  for (const method of ["browser.request", "browser.profiles.reset"])
+    await assert.rejects(reader.request(method, { action: "stop" }), /operator\.admin|unexpected/, method);
+  await openclaw(home, "browser", "stop");
+  await until(
+    "the end of the browser",
+    async () => !(await reader.request<{ browsers: Row[] }>("browser.tabs", {})).browsers.some(({ profile }) => profile === "openclaw"),
+  );
+  await reader.close();
+  await openclaw(home, "browser", "open", `${site.origin}/again`);
 });
 
 test("a new conversation has none of the tabs of the one before", { skip: noBrowser }, async () => {

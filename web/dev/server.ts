@@ -12,6 +12,7 @@ import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import { AuditEvents } from "./audit.ts";
 import { ScriptedMcp } from "./mcp.ts";
+import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -66,6 +67,7 @@ export type DevGateway = {
   approvals: Approvals;
   skills: ScriptedSkills;
   mcp: ScriptedMcp;
+  browsers: ScriptedBrowsers;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -134,7 +136,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const parts = { conversations, channels, approvals, audit, skills: new ScriptedSkills(), mcp: new ScriptedMcp() };
+  const scripted = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers() };
+  const parts = { conversations, channels, approvals, audit, ...scripted };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
@@ -205,6 +208,7 @@ type House = {
   approvals: Approvals;
   skills: ScriptedSkills;
   mcp: ScriptedMcp;
+  browsers: ScriptedBrowsers;
   conversations: Conversations;
 };
 
@@ -317,7 +321,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp }: House,
+  { audit, channels, approvals, skills, mcp, browsers }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -330,6 +334,7 @@ function answerParts(
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??
       mcp.answer(method, params) ??
+      browsers.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

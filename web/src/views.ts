@@ -9,6 +9,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   tools: "Tools",
   skills: "Skills",
   mcp: "MCP servers",
+  browser: "Browser",
   audit: "Audit",
 };
 

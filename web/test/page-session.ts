@@ -39,6 +39,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.approvals.clear();
       gateway.skills.reset();
       gateway.mcp.reset();
+      gateway.browsers.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

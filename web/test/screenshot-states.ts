@@ -96,7 +96,9 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Audit"): Promise<void> {
+type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Audit";
+
+async function openView(page: Page, name: ViewName): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -355,6 +357,28 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "MCP servers");
       await untilVisible(".panel", "No MCP servers yet")(page);
+    },
+  },
+  {
+    name: "browser",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.browsers.fill();
+    },
+    navigate: async (page) => {
+      await openView(page, "Browser");
+      await page.getByRole("img", { name: /Your basket/ }).waitFor();
+      await page.getByText("2 errors of the page").click();
+    },
+  },
+  {
+    name: "browser-none",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "Browser");
+      await page.getByRole("heading", { name: "No browser runs" }).waitFor();
     },
   },
   {

@@ -82,6 +82,7 @@ async function take(
   gateway.channels.clear();
   gateway.approvals.clear();
   gateway.mcp.reset();
+  gateway.browsers.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

@@ -1,10 +1,13 @@
-import { array, boolean, object, string } from "../../core/config-schema.ts";
+import { array, boolean, enumOf, integer, object, record, secret, string } from "../../core/config-schema.ts";
 
 /** What applies where the configuration says nothing. */
 export const BROWSER_DEFAULTS = {
   enabled: true,
   evaluateEnabled: false,
   noSandbox: false,
+  attachOnly: false,
+  extraArgs: [],
+  profiles: {},
   ssrfPolicy: { dangerouslyAllowPrivateNetwork: false, allowedHostnames: [] },
 } as const;
 
@@ -21,6 +24,48 @@ const ssrfPolicy = object("What pages may be from, besides the public internet."
     { default: BROWSER_DEFAULTS.ssrfPolicy.allowedHostnames },
   ),
 });
+
+/** Flags that would lead requests past the gateway, or have a setting of their own. */
+const EXTRA_ARG = {
+  regex:
+    "--(?!proxy|no-proxy|winhttp-proxy|host-resolver|host-rules|dns-|enable-quic|origin-to-force-quic|quic|webrtc-|force-webrtc|remote-debugging|user-data-dir|no-sandbox|disable-setuid-sandbox|single-process)[a-z][a-z0-9-]*(?:=.*)?",
+  description: "a flag of Chromium such as --lang=de that does not concern its proxy, names, debugging port, profile or sandbox",
+} as const;
+
+const PROFILE_NAME = { regex: "[a-z0-9-]{1,64}", description: "lower-case letters, digits and -" } as const;
+const COLOR = { regex: "#[0-9A-Fa-f]{6}", description: "# and six hexadecimal digits" } as const;
+
+const CDP_URL =
+  "Address of a running browser with remote debugging, `http`, `https`, `ws` or `wss`. Agents then use that browser, and none is started.";
+
+const profile = object(
+  "One profile: a browser with cookies of its own, or a running browser.",
+  {
+    driver: enumOf(
+      "How the browser is driven. `openclaw` and `clawd`: the gateway starts it, or with `cdpUrl` uses a running one. `existing-session`: only a running one. `extension` is not served.",
+      ["openclaw", "clawd", "existing-session", "extension"],
+      { default: "openclaw" },
+    ),
+    cdpUrl: secret(CDP_URL),
+    cdpPort: integer("Debugging port of a running browser on this machine, for `attachOnly`. A browser that the gateway starts has none.", {
+      min: 1,
+      max: 65_535,
+    }),
+    attachOnly: boolean("Never start a browser; use the running one of `cdpUrl` or `cdpPort`. Default: `browser.attachOnly`."),
+    dangerouslyAllowUnguardedNetwork: boolean(
+      "Use a running browser although its requests do not pass the gateway's proxy: its pages reach this machine and its network.",
+      { default: false, onInvalid: false },
+    ),
+    useOpenTabs: boolean("Agents may also read and use tabs of a running browser that they did not open.", {
+      default: false,
+      onInvalid: false,
+    }),
+    headless: boolean("Without a window. Default: `browser.headless`."),
+    executablePath: string("The program. Default: `browser.executablePath`.", { format: "path" }),
+    color: string("Color of the profile in lists and on the page.", { pattern: COLOR, default: "#FF4500" }),
+  },
+  { unserved: ["userDataDir", "mcpCommand", "mcpArgs"] },
+);
 
 /** The browser of agents. */
 export const browser = object(
@@ -39,10 +84,15 @@ export const browser = object(
       default: BROWSER_DEFAULTS.noSandbox,
       onInvalid: false,
     }),
+    extraArgs: array("Further flags of Chromium.", string("A flag.", { pattern: EXTRA_ARG }), { default: BROWSER_DEFAULTS.extraArgs }),
+    attachOnly: boolean("Never start a browser; only use running ones.", { default: BROWSER_DEFAULTS.attachOnly, onInvalid: true }),
+    cdpUrl: secret("The same as `cdpUrl` of the profile `openclaw`."),
+    defaultProfile: string("The profile that is used when a call names none.", { pattern: PROFILE_NAME, whenAbsent: "openclaw" }),
+    profiles: record("Profiles beside `openclaw`, which always exists.", "<name>", profile, { keyPattern: PROFILE_NAME }),
     ssrfPolicy,
   },
   {
     optional: true,
-    unserved: ["attachOnly", "cdpUrl", "color", "defaultProfile", "extraArgs", "profiles", "snapshotDefaults", "tabCleanup"],
+    unserved: ["allowSystemProfileImport", "color", "extensionRelay", "snapshotDefaults", "tabCleanup"],
   },
 );

@@ -5,6 +5,7 @@ export const BROWSER_ACTIONS = [
   "status",
   "start",
   "stop",
+  "profiles",
   "tabs",
   "open",
   "navigate",
@@ -12,17 +13,35 @@ export const BROWSER_ACTIONS = [
   "close",
   "snapshot",
   "screenshot",
+  "text",
+  "emulate",
   "act",
   "console",
   "errors",
   "requests",
   "pdf",
   "download",
+  "waitfordownload",
   "upload",
   "dialog",
 ] as const;
 
-const ACT_KINDS = ["click", "type", "press", "hover", "scrollIntoView", "select", "fill", "drag", "wait", "resize", "evaluate", "close"];
+const ACT_KINDS = [
+  "click",
+  "clickCoords",
+  "type",
+  "press",
+  "hover",
+  "scrollIntoView",
+  "select",
+  "fill",
+  "drag",
+  "wait",
+  "resize",
+  "evaluate",
+  "batch",
+  "close",
+];
 
 const text = (description?: string): JsonObject => ({ type: "string", ...(description !== undefined && { description }) });
 const flag = (description?: string): JsonObject => ({ type: "boolean", ...(description !== undefined && { description }) });
@@ -33,13 +52,14 @@ export const PARAMETERS: JsonObject = {
   type: "object",
   properties: {
     action: { type: "string", enum: BROWSER_ACTIONS },
-    targetUrl: text("open, navigate: http or https"),
-    targetId: text("Tab such as t1. Default: the current one"),
+    profile: text(),
+    targetUrl: text("open, navigate"),
+    targetId: text("Tab, such as t1; default: the current"),
     kind: { type: "string", enum: ACT_KINDS, description: "Of act" },
-    ref: text("Element of the last snapshot, such as e12 or f1e3"),
-    text: text("type: the content; wait: appears"),
-    submit: flag("type: press Enter after it"),
-    slowly: flag("type: key by key"),
+    ref: text("Of the last snapshot, such as e12 or f1e3"),
+    text: text("type; wait: appears"),
+    submit: flag("type: then Enter"),
+    slowly: flag(),
     key: text("press: Enter, Control+a"),
     values: texts("select"),
     fields: {
@@ -47,8 +67,12 @@ export const PARAMETERS: JsonObject = {
       items: { type: "object", properties: { ref: text(), value: text() }, required: ["ref", "value"] },
       description: "fill; checkboxes: true, false",
     },
-    startRef: text("drag"),
-    endRef: text("drag"),
+    actions: { type: "array", items: { type: "object", additionalProperties: true }, description: "batch: {kind, ...}" },
+    stopOnError: flag(),
+    startRef: text(),
+    endRef: text(),
+    x: number(),
+    y: number(),
     doubleClick: flag(),
     button: { type: "string", enum: ["left", "right", "middle"] },
     modifiers: texts("Alt, Control, Meta, Shift"),
@@ -56,36 +80,70 @@ export const PARAMETERS: JsonObject = {
     url: text("wait: pattern with *"),
     loadState: { type: "string", enum: ["load", "domcontentloaded", "networkidle"] },
     timeMs: number("wait"),
-    width: number("resize"),
-    height: number("resize"),
-    fn: text("evaluate: JavaScript"),
-    compact: flag("snapshot: only what can be acted on"),
-    offset: number("snapshot: read on"),
-    maxChars: number("snapshot"),
-    fullPage: flag("screenshot"),
+    width: number(),
+    height: number(),
+    fn: text("evaluate"),
+    compact: flag("snapshot: only controls"),
+    offset: number("snapshot"),
+    maxChars: number(),
+    fullPage: flag(),
     type: { type: "string", enum: ["png", "jpeg"] },
-    level: text("console: error, warning, ..."),
-    filter: text("requests: part of the line"),
-    path: text("pdf, download: file in the workspace"),
-    paths: texts("upload: files of the workspace"),
-    accept: flag("dialog. Default true"),
-    promptText: text("dialog"),
+    level: text("console: error"),
+    filter: text("requests"),
+    path: text("pdf, download: in the workspace"),
+    paths: texts("upload"),
+    accept: flag("dialog"),
+    promptText: text(),
+    device: text("emulate: iPhone 15"),
+    colorScheme: text("dark, light"),
+    timezoneId: text(),
+    locale: text(),
+    geolocation: text("latitude,longitude"),
+    offline: flag(),
+    headers: { type: "object", additionalProperties: text() },
+    credentials: text("user:password"),
+    deep: flag("doctor: start it"),
     timeoutMs: number(),
   },
   required: ["action"],
 };
 
+/** Actions and parameters of OpenClaw's tool that are not served, with the reason. */
+const UNSERVED: Readonly<Record<string, string>> = {
+  importprofile:
+    "The action importprofile is not served: logins of a person's own browser are not copied. Sign in with the profile of the agent.",
+  target: "The browser of the gateway's machine is the only one: target sandbox and node are not served.",
+  node: "The browser of the gateway's machine is the only one: node is not served.",
+  dashboard: "There are no dashboards: dashboard is not served.",
+};
+
+/** Throws with the reason when something is asked for that would be left out silently. */
+function refuseUnserved({ action, target, node, dashboard }: JsonObject): void {
+  const named = [
+    action === "importprofile" && "importprofile",
+    target !== undefined && target !== null && target !== "host" && "target",
+    typeof node === "string" && node !== "" && "node",
+    typeof dashboard === "string" && dashboard !== "" && "dashboard",
+  ].find((each) => each !== false);
+  if (named !== undefined) throw new Error(`${UNSERVED[named]} Nothing was done.`);
+}
+
 /** Names of OpenClaw's tool, and of others that models know, for the same. */
 const OTHER_NAMES: Readonly<Record<string, string>> = { inputRef: "ref", interactive: "compact", selector: "ref" };
 
-/** Other forms of the arguments: `request` around those of an act, an act as the action itself, `url` for `targetUrl`. Pure. */
+/**
+ * Other forms of the arguments: `request` around those of an act, an act as the action itself, `url` for `targetUrl`. Throws for what is
+ * not served. Pure.
+ */
 export function prepareArguments(args: JsonObject): JsonObject {
+  refuseUnserved(args);
   const { request, ...rest } = args;
   const flat: Record<string, unknown> = { ...rest, ...fieldsOf(request) };
   for (const [from, to] of Object.entries(OTHER_NAMES)) {
     if (flat[from] !== undefined && flat[to] === undefined) flat[to] = flat[from];
     delete flat[from];
   }
+  if (flat["mode"] === "efficient" && flat["compact"] === undefined) flat["compact"] = true;
   const action = asString(flat["action"]);
   if (action !== "close" && ACT_KINDS.includes(action)) Object.assign(flat, { action: "act", kind: action });
   if ((flat["action"] === "open" || flat["action"] === "navigate") && flat["targetUrl"] === undefined) flat["targetUrl"] = flat["url"];

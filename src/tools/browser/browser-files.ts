@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { readAtMost } from "../../core/files.ts";
@@ -92,7 +93,8 @@ export class BrowserFiles {
 }
 
 async function readLimited(path: string): Promise<Buffer> {
-  const handle = await open(path, "r");
+  // The browser may be another user: a link of it leads nowhere.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     return limited(await readAtMost(handle, BROWSER_LIMITS.fileBytes + 1));
   } finally {

@@ -268,3 +268,121 @@ test("a call that is stopped ends at once, and so does one in a page that hangs"
   assert.match(text, /stopped, or its time is over|failed/);
   assert.match(await open(), /heading "Order"/);
 });
+
+const EMULATED = `<p id="out"></p><script>
+const show = async () => {
+  const place = await new Promise((resolve) => navigator.geolocation ? navigator.geolocation.getCurrentPosition(({ coords }) =>
+    resolve(coords.latitude + " " + coords.longitude), (err) => resolve(err.message)) : resolve("none"));
+  document.getElementById("out").textContent = [Intl.DateTimeFormat().resolvedOptions().timeZone, navigator.language,
+    (1.5).toLocaleString(), matchMedia("(prefers-color-scheme: dark)").matches, innerWidth, navigator.userAgent.includes("iPhone"), place].join("|");
+};
+show();
+</script>`;
+
+test("what a page sees of its device is emulated in one tab", { skip: noBrowser }, async (t) => {
+  let headers: IncomingMessage["headers"] = {};
+  const site = await localSite((request, response) => {
+    headers = request.headers;
+    if (request.url === "/closed" && request.headers.authorization !== `Basic ${Buffer.from("ada:pass:word").toString("base64")}`)
+      return void response.writeHead(401, { "www-authenticate": 'Basic realm="x"' }).end("<h1>Closed</h1>");
+    response.setHeader("content-type", "text/html");
+    response.end(request.url === "/closed" ? "<h1>Welcome</h1>" : EMULATED);
+  });
+  t.after(site.close);
+  const go = (path: string): Promise<string> => host.run({ action: "navigate", targetUrl: site.origin + path });
+  await host.run({ action: "open", targetUrl: site.origin });
+  const settings = {
+    device: "iphone 15",
+    colorScheme: "dark",
+    timezoneId: "Asia/Tokyo",
+    locale: "de-DE",
+    geolocation: "52.52,13.405",
+    headers: { "x-asked-by": "test" },
+  };
+  assert.match(
+    await host.run({ action: "emulate", ...settings }),
+    /^Set in t\d+: device iPhone 15 \(393 x \d+\); color scheme dark; time zone Asia\/Tokyo/,
+  );
+  await go("/");
+  const shown = await until("the place", async () => /> (Asia.*)/.exec(await host.run({ action: "text" }))?.[1]);
+  assert.match(shown, /^Asia\/Tokyo\|.*\|1,5\|true\|\d+\|true\|52\.52 13\.405$/);
+  assert.equal(headers["x-asked-by"], "test");
+  await host.run({ action: "emulate", offline: true });
+  assert.match((await host.call({ action: "navigate", targetUrl: `${site.origin}/x` })).text, /was not opened/);
+  await host.run({ action: "emulate", offline: false });
+  const closed = { action: "navigate", targetUrl: `${site.origin}/closed` };
+  assert.match((await host.call(closed)).text, /asks for a name and a password/);
+  assert.match((await host.call({ action: "emulate", credentials: "ada:x" })).text, /name it as targetUrl/);
+  await host.run({ action: "emulate", credentials: "ada:wrong", targetUrl: site.origin });
+  assert.match((await host.call(closed)).text, /asks for a name and a password/);
+  await host.run({ action: "emulate", credentials: "ada:pass:word", targetUrl: site.origin });
+  assert.match(await go("/closed"), /Welcome[\s\S]*status 200/);
+  for (const [args, reason] of [
+    [{}, /needs one of device, colorScheme/],
+    [{ device: "iPhone 151" }, /no device "iPhone 151". Did you mean iPhone /],
+    [{ timezoneId: "Mars" }, /Europe\/Berlin/],
+    [{ locale: "x'; drop" }, /such as de-DE/],
+    [{ geolocation: "100,200" }, /latitude,longitude/],
+    [{ headers: { "a b": "c" } }, /names of headers/],
+  ] as const)
+    assert.match((await host.call({ action: "emulate", ...args })).text, reason);
+  assert.match(await host.run({ action: "open", targetUrl: site.origin }), /status 200/);
+  assert.doesNotMatch(await host.run({ action: "text" }), /Asia/, "another tab is as before");
+});
+
+test("a batch does one thing after another, and ends where its refs do", { skip: noBrowser }, async () => {
+  const page = await open();
+  const ref = (name: string): string => refOf(page, name);
+  const batch = (actions: object[], more: object = {}): ReturnType<typeof host.call> =>
+    host.call({ action: "act", kind: "batch", actions, ...more });
+  const typed = await batch([
+    { kind: "type", ref: ref("Name"), text: "Ada" },
+    { kind: "select", ref: ref("Size"), values: ["L"] },
+    { kind: "click", ref: ref("Gift") },
+  ]);
+  assert.equal(typed.text, "1. type: Typed.\n2. select: Selected.\n3. click: Clicked.");
+  assert.match(await host.run({ action: "snapshot" }), /textbox "Name" \[ref=e\d+\]: Ada/);
+  const failed = await batch([
+    { kind: "click", ref: "e9999" },
+    { kind: "press", key: "Tab" },
+  ]);
+  assert.ok(failed.isError);
+  assert.match(failed.text, /^1\. click: stale_ref: [^\n]*\n1 action was not done: one failed\.\n\[Browser/);
+  const onwards = await batch(
+    [
+      { kind: "click", ref: "e9999" },
+      { kind: "press", key: "Tab" },
+    ],
+    { stopOnError: false },
+  );
+  assert.match(onwards.text, /^1\. click: stale_ref: [^\n]*\n2\. press: Pressed\./);
+  assert.match((await batch([{ kind: "evaluate", fn: "1" }])).text, /evaluate is off/);
+  assert.match((await batch([{ kind: "batch", actions: [] }])).text, /cannot be in a batch/);
+  assert.match((await batch([])).text, /batch needs actions/);
+  const left = await batch([
+    { kind: "click", ref: ref("Send") },
+    { kind: "wait", text: "Thank you" },
+    { kind: "press", key: "Tab" },
+  ]);
+  assert.match(left.text, /not done: another page is open\.[\s\S]*heading "Thank you"/);
+});
+
+test("the text of a page is read without refs, and a point of it is clicked", { skip: noBrowser }, async () => {
+  await host.run({ action: "open", targetUrl: `${site.origin}/evil` });
+  assert.match(await host.run({ action: "text" }), /not instructions\.\]\n> <\/p>|not instructions\.\]\n> /);
+  await open("/big");
+  assert.match(await host.run({ action: "text" }), /Button 0[\s\S]*The rest: text with offset \d+/);
+  assert.match((await host.call({ action: "act", kind: "clickCoords", x: 5 })).text, /needs x and y/);
+  assert.equal(await host.run({ action: "act", kind: "clickCoords", x: 5, y: 5 }), "Clicked.");
+});
+
+test("what is not served is refused by its name, and nothing is done", { skip: noBrowser }, () => {
+  for (const [args, reason] of [
+    [{ action: "importprofile" }, /importprofile is not served/],
+    [{ action: "open", target: "sandbox", targetUrl: "http://x/" }, /target sandbox and node are not served/],
+    [{ action: "open", node: "desk", targetUrl: "http://x/" }, /node is not served/],
+    [{ action: "open", dashboard: "d" }, /dashboard is not served/],
+  ] as const)
+    assert.throws(() => host.tool.prepare!(args), reason);
+  assert.deepEqual(host.tool.prepare!({ action: "snapshot", target: "host", mode: "efficient" })["compact"], true);
+});

@@ -23,6 +23,7 @@ import {
   type DriverOutput,
   type DriverProblem,
   type DriverRequest,
+  type OperatorQuestion,
 } from "./records.ts";
 
 const ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./driver/main.ts" : "./browser-driver.mjs", import.meta.url);
@@ -46,6 +47,7 @@ export type DriverProcessOptions = {
 
 export type DriverResult = { answer: DriverAnswer } | { problem: DriverProblem };
 export type DriverCall = Omit<DriverRequest, "id"> & { timeoutMs: number };
+type Call = { timeoutMs: number; request: Omit<DriverRequest, "id"> | { question: OperatorQuestion } };
 
 type Pending = { resolve: (result: DriverResult) => void; reject: (err: Error) => void };
 type Running = { child: ChildProcess; channel: Duplex; pending: Map<number, Pending>; exited: Promise<void> };
@@ -80,11 +82,17 @@ export class DriverProcess {
     this.#calls += 1;
     try {
       const running = await this.#runningOrStarted(log);
-      return await this.#ask(running, { ...request, timeoutMs }, signal);
+      return await this.#ask(running, { request, timeoutMs }, signal);
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0) this.#endLater(log);
     }
+  }
+
+  /** Answers a person about the browsers that run; null when none does. It does not count as a use of them. */
+  async answer(question: OperatorQuestion, signal: AbortSignal): Promise<DriverResult | null> {
+    if (this.#running === null) return null;
+    return await this.#ask(await this.#running, { request: { question }, timeoutMs: BROWSER_LIMITS.pageMs }, signal);
   }
 
   #runningOrStarted(log: Log): Promise<Running> {
@@ -213,7 +221,7 @@ export class DriverProcess {
     pending.delete(output.id);
   }
 
-  async #ask(running: Running, { timeoutMs, ...request }: DriverCall, signal: AbortSignal): Promise<DriverResult> {
+  async #ask(running: Running, { timeoutMs, request }: Call, signal: AbortSignal): Promise<DriverResult> {
     if (signal.aborted) throw stoppedError();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<DriverResult>();

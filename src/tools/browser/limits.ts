@@ -48,6 +48,13 @@ export const BROWSER_LIMITS = {
   silentMs: 600_000,
   /** How long a connection to a site may take. */
   connectMs: 20_000,
+  /** How long a list of tabs for people waits for the title of a page; one that is busy is shown without. */
+  lookMs: 500,
+  /** Characters of an address and a title in that list, and the last errors of a page that it has. */
+  shownChars: 500,
+  shownProblems: 20,
+  /** Actions of one batch; more are refused. */
+  batchActions: 50,
   /** Hosts whose last refusal is known. */
   refusals: 100,
 } as const;

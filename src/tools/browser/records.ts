@@ -1,5 +1,7 @@
 import type { Duplex } from "node:stream";
+import type { ProxySettings } from "../../core/proxy.ts";
 import { BROWSER_LIMITS } from "./limits.ts";
+import type { RunningBrowser } from "./profiles.ts";
 
 /** Bytes in front of a record that say how long it is. */
 const HEADER_BYTES = 4;
@@ -7,29 +9,63 @@ const HEADER_BYTES = 4;
 /** The descriptor of the driver by which it talks to the gateway. */
 export const DRIVER_DESCRIPTOR = 3;
 
+/** Programs by which a process becomes another user, with its files. */
+export type OtherUserPrograms = { perl: string; setpriv: string; architecture: "x64" | "arm64" };
+
+/** The proxies of the gateway's environment. */
+export type ProxyRoutes = Omit<ProxySettings, "http" | "https"> & { http: string | null; https: string | null };
+
 /** What holds for the browsers, from the configuration. */
 export type BrowserSettings = {
   executable: string;
   headless: boolean;
   /** Chromium runs without its own sandbox. */
   noSandbox: boolean;
+  /** By which a gateway that runs as root has the browser run as another user; null: it runs as the gateway's user. */
+  otherUser: OtherUserPrograms | null;
+  extraArgs: readonly string[];
+  /** The running browser that is used instead of one that is started. */
+  attach: RunningBrowser | null;
   evaluateEnabled: boolean;
   allowPrivateNetwork: boolean;
   allowedHostnames: readonly string[];
+  /** By which the gateway's own requests leave this machine. */
+  proxies: ProxyRoutes;
 };
 
+/** A browser of an agent. */
+export type BrowserName = { agent: string; profile: string };
+
 /** One action for a session. */
-export type DriverRequest = {
+export type DriverRequest = BrowserName & {
   id: number;
-  agent: string;
   session: string;
-  /** Absolute path of the directory of the agent's browser. */
+  /** Absolute path of the directory of the agent's browser with this profile. */
   directory: string;
   action: string;
   args: Readonly<Record<string, unknown>>;
   settings: BrowserSettings;
 };
-export type DriverInput = DriverRequest | { cancel: number } | { endSession: string };
+
+/** What a person asks about browsers that run; it starts none. */
+export type OperatorQuestion =
+  | { ask: "overview" }
+  | (BrowserName & { ask: "stop" })
+  | (BrowserName & { ask: "picture"; session: string; targetId: string });
+export type OperatorRequest = { id: number; question: OperatorQuestion };
+export type DriverInput = DriverRequest | OperatorRequest | { cancel: number } | { endSession: string };
+
+/** A tab for people. All texts but the id are from a page. */
+export type TabOverview = {
+  session: string;
+  targetId: string;
+  url: string;
+  title: string;
+  isCurrent: boolean;
+  /** Errors of the console and requests that failed, the last ones. */
+  problems: readonly string[];
+};
+export type BrowserOverview = BrowserName & { version: string; isAttached: boolean; hasSandbox: boolean; tabs: readonly TabOverview[] };
 
 /** Text of a page, which is never to be obeyed. */
 export type PageContent = { url: string; text: string };

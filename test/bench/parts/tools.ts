@@ -1,6 +1,7 @@
 import type { ServerEvent } from "../../../src/client/client.ts";
 import type { ModelReply, RecordedRequest, ReplyStep } from "../../model-server.ts";
-import { costOf } from "../measure.ts";
+import { localSite, noBrowser } from "../../fakes/browser-host.ts";
+import { costOf, median } from "../measure.ts";
 import { openTalker, type Part, type Subject, type Talker } from "../subject.ts";
 
 /** The arguments of call `n` of a turn. */
@@ -9,6 +10,12 @@ type Args = (n: number) => object;
 const CALLS = 20;
 /** Turns of one figure. */
 const TURNS = 10;
+const CONFIG = {
+  tools: { exec: { mode: "full", host: "gateway" } },
+  browser: { ssrfPolicy: { allowedHostnames: ["127.0.0.1"] } },
+};
+/** Clicks on an element that has gone. */
+const STALE_REFS = 21;
 /** Words of the answer that is watched, and the pause before each. */
 const WORDS = 100;
 const PAUSE_MS = 20;
@@ -20,7 +27,7 @@ export const tools: Part = {
   name: "tools",
   about: `What a call of a tool adds to a turn, and what ${CALLS} commands that stream at once do to the answer in another session.`,
   measure: (subject) =>
-    subject.withGateway(subject.config({ tools: { exec: { mode: "full", host: "gateway" } } }), async (gateway) => {
+    subject.withGateway(subject.config(CONFIG), async (gateway) => {
       const talker = await openTalker(gateway);
       for (let n = 0; n < 20; n++) await talker.turn("main", `warm ${n}`);
       const costPerTurn = async (tool: string, args: Args, calls: number): Promise<number> => {
@@ -39,10 +46,36 @@ export const tools: Part = {
         subject.record(`a call of ${tool}, gateway and Pi`, "ms CPU", (many - few) / (CALLS - 1), tool === "ls" ? 3 : undefined);
       }
       await measurePauses(subject, talker);
+      if (noBrowser === false) await measureStaleRef(subject, talker);
       subject.model.setBehaviour(undefined);
       talker.close();
     }),
 };
+
+/** How long a ref of an element that has gone takes, with what the page has now: it is not waited for. */
+async function measureStaleRef(subject: Subject, { client }: Talker): Promise<void> {
+  const site = await localSite((_request, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(Array.from({ length: 200 }, (_, n) => `<button>Button ${n}</button>`).join(""));
+  });
+  try {
+    await client.request("browser.request", { action: "open", args: { targetUrl: site.origin } });
+    const times: number[] = [];
+    for (let n = 0; n < STALE_REFS; n++) {
+      const began = performance.now();
+      await client.request("browser.request", { action: "act", args: { kind: "click", ref: "e9999" } }).catch(expectStale);
+      times.push(performance.now() - began);
+    }
+    await client.request("browser.request", { action: "stop" });
+    subject.record("a ref that has gone, of a page of 200 buttons, median", "ms", median(times), 50);
+  } finally {
+    site.close();
+  }
+}
+
+function expectStale(err: unknown): void {
+  if (!/stale_ref/.test(String(err))) throw err;
+}
 
 /** Parallel calls of one tool for a message of a person, each with other arguments, and a text when their results are there. */
 function callsOnce({ messages }: RecordedRequest, tool: string, args: Args, calls: number): ModelReply {

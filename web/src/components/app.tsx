@@ -18,6 +18,7 @@ const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module
 const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => module.AuditView));
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
+const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -101,6 +102,7 @@ function MainView(): JSX.Element {
   if (view === "audit") return <AuditView />;
   if (view === "skills") return <SkillsView />;
   if (view === "mcp") return <McpView />;
+  if (view === "browser") return <BrowserView />;
   return <ChatView />;
 }
 

@@ -15,6 +15,7 @@ import { VIEW_TITLES } from "../views.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
 import {
   Book,
+  Globe,
   Close,
   ListIcon,
   Mark,
@@ -72,6 +73,7 @@ export function Sidebar(): JSX.Element {
       <ViewButton view="tools" icon={<Wrench size={16} />} />
       <ViewButton view="skills" icon={<Book size={16} />} />
       <ViewButton view="mcp" icon={<Servers size={16} />} />
+      <ViewButton view="browser" icon={<Globe size={16} />} />
       <ViewButton view="audit" icon={<ListIcon size={16} />} />
       <List />
       <SidebarFooter />

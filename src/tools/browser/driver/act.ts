@@ -1,5 +1,6 @@
 import type { Locator } from "playwright-core";
 import { asArray, asNumber, asString, asStrings, fieldsOf, isObject, type JsonObject } from "../../../core/json.ts";
+import { clip } from "../../../core/text.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { DriverAnswer } from "../records.ts";
 import type { BrowserActionContext } from "./action-context.ts";
@@ -16,6 +17,9 @@ type Act = {
 };
 type Kind = (act: Act, context: BrowserActionContext) => Promise<string | DriverAnswer>;
 
+/** Characters of a kind in a message. */
+const KIND_CHARS = 40;
+
 const done = (text: string): DriverAnswer => ({ text });
 
 /** A side of a page within what is useful. Pure. */
@@ -28,6 +32,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
     const options = { ...wait, ...buttonOf(args), modifiers: modifiersOf(args) };
     if (args["doubleClick"] === true) await element.dblclick(options);
     else await element.click(options);
+    return "Clicked.";
+  },
+  clickCoords: async ({ tab, args }) => {
+    const [x, y] = [asNumber(args["x"]), asNumber(args["y"])];
+    if (x === null || y === null) throw new ActionProblem("invalid", "clickCoords needs x and y, as in a screenshot that was not scaled.");
+    await tab.page.mouse.click(x, y, { ...buttonOf(args), clickCount: args["doubleClick"] === true ? 2 : 1 });
     return "Clicked.";
   },
   hover: async ({ wait, at }) => {
@@ -69,6 +79,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     return `The page is ${clamp(width)} x ${clamp(height)}.`;
   },
   evaluate,
+  batch,
   close: async ({ tab }) => {
     await tab.page.close();
     return "";
@@ -76,8 +87,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** Does one thing with the page of a tab. */
-export async function act(context: BrowserActionContext, tab: Tab): Promise<DriverAnswer> {
-  const { args } = context.request;
+export const act = (context: BrowserActionContext, tab: Tab): Promise<DriverAnswer> => actWith(context.request.args, context, tab);
+
+async function actWith(args: JsonObject, context: BrowserActionContext, tab: Tab): Promise<DriverAnswer> {
   const kind = asString(args["kind"]);
   const work = Object.hasOwn(KINDS, kind) ? KINDS[kind]! : null;
   if (work === null) {
@@ -175,4 +187,41 @@ async function evaluate({ tab, args, at }: Act, { request }: BrowserActionContex
     content: { url: tab.page.url(), text },
     notes: next === null ? [] : ["The value is longer; only its beginning is shown."],
   };
+}
+
+/**
+ * Several things one after another. It ends with the first that fails unless `stopOnError` is false, and when another document follows: the
+ * refs of the rest are not of it.
+ */
+async function batch({ tab, args }: Act, context: BrowserActionContext): Promise<DriverAnswer> {
+  const actions = asArray(args["actions"]).filter(isObject);
+  if (actions.length === 0 || actions.length > BROWSER_LIMITS.batchActions)
+    throw new ActionProblem("invalid", `batch needs actions: [{kind, ...}], at most ${BROWSER_LIMITS.batchActions}.`);
+  if (actions.some((each) => each["kind"] === "batch"))
+    throw new ActionProblem("invalid", "A batch cannot be in a batch. Nothing was done.");
+  const { documents } = tab;
+  const lines: string[] = [];
+  let failure: ActionProblem | null = null;
+  for (const [index, action] of actions.entries()) {
+    const name = `${index + 1}. ${clip(asString(action["kind"]), KIND_CHARS)}`;
+    try {
+      const { text, content } = await actWith(action, context, tab);
+      lines.push(`${name}: ${text || "done."}`);
+      // What a page gave is shown alone: it is quoted.
+      if (content && index === actions.length - 1) return { text: lines.join("\n"), content };
+    } catch (err) {
+      if (!(err instanceof ActionProblem)) throw err;
+      failure = err;
+      lines.push(`${name}: ${err.message}`);
+      if (args["stopOnError"] !== false) break;
+    }
+    if (tab.page.isClosed() || tab.documents !== documents) break;
+  }
+  const skipped = actions.length - lines.length;
+  if (skipped > 0)
+    lines.push(
+      `${skipped === 1 ? "1 action was" : `${skipped} actions were`} not done: ${failure === null ? "another page is open" : "one failed"}.`,
+    );
+  if (failure !== null && args["stopOnError"] !== false) throw new ActionProblem(failure.code, lines.join("\n"), failure.content);
+  return done(lines.join("\n"));
 }

@@ -9,8 +9,11 @@ import { BROWSER_LIMITS } from "../limits.ts";
 import type { DriverAnswer, PageContent } from "../records.ts";
 import { act, kindOf } from "./act.ts";
 import type { BrowserActionContext } from "./action-context.ts";
+import { checkedAddresses, RefusedError } from "./egress-policy.ts";
+import { emulate } from "./emulate.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import { ActionProblem, shortReason } from "./problem.ts";
+import { readText } from "./page-text.ts";
 import { takeScreenshot } from "./screenshot.ts";
 import type { SessionTabs } from "./session-tabs.ts";
 import { takePart, toCompact } from "./snapshot.ts";
@@ -41,6 +44,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   snapshot,
   screenshot: (context) => takeScreenshot(usableTab(context), context.request.args, context.signal),
+  text: (context) => readText(usableTab(context), context),
+  emulate: (context) => emulate(usableTab(context), context.request.args),
   console: async (context) => showLog(context, consoleLines(tabOf(context), asString(context.request.args["level"]))),
   errors: async (context) => showLog(context, consoleLines(tabOf(context), "error")),
   requests: async (context) => {
@@ -56,6 +61,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     return { text: "", file: { path, name: "page.pdf" } };
   },
   download,
+  waitfordownload: download,
   upload,
   dialog,
   act: (context) => whileOpen(context, usableTab(context), () => act(context, usableTab(context))),
@@ -130,6 +136,7 @@ async function navigate(context: BrowserActionContext, tab: Tab): Promise<Driver
   const url = URL.parse(target);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new ActionProblem("refused", "Only addresses of http and https are opened, such as https://example.org/. Nothing was opened.");
+  if (context.browser.isAttached) await checkTarget(url, context);
   if (tab.dialog) await answerDialog(tab.dialog, { accept: false, promptText: undefined });
   tab.dialog = null;
   proxy.takeRefusal(bareHost(url));
@@ -140,6 +147,19 @@ async function navigate(context: BrowserActionContext, tab: Tab): Promise<Driver
     return { text: "", content: await tab.compactContent(signal), notes };
   });
 }
+
+/** No proxy is in front of a running browser: at least what is asked for is checked. */
+async function checkTarget(url: URL, { request }: BrowserActionContext): Promise<void> {
+  try {
+    await checkedAddresses(bareHost(url), request.settings);
+  } catch (err) {
+    if (err instanceof RefusedError) throw refusal(bareHost(url), err);
+    // The browser may know names that this machine does not.
+  }
+}
+
+const refusal = (host: string, { message, fix }: RefusedError): ActionProblem =>
+  new ActionProblem("refused", `${host} was not opened: ${message}. ${fix}`);
 
 const bareHost = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
@@ -172,13 +192,13 @@ async function goto(
   if (reason === null && status !== 403) return status;
   // A redirect may have led to the host that was refused.
   const host = reason === null ? bareHost(new URL(page.url())) : bareHost(url);
-  const refusal = proxy.takeRefusal(host) ?? proxy.takeRefusal(bareHost(url));
-  if (refusal !== null) {
+  const refused = proxy.takeRefusal(host) ?? proxy.takeRefusal(bareHost(url));
+  if (refused !== null) throw refusal(host, refused);
+  if (reason !== null && /ERR_INVALID_AUTH_CREDENTIALS/.test(reason))
     throw new ActionProblem(
-      "refused",
-      `${host} was not opened: ${refusal}. browser.ssrfPolicy.allowedHostnames in the configuration lists hosts that may be opened anyway.`,
+      "not_opened",
+      "The page was not opened: the site asks for a name and a password. Action emulate with targetUrl and credentials gives them.",
     );
-  }
   if (reason !== null) throw new ActionProblem("not_opened", `The page was not opened: ${reason.replace(/ at https?:.*/s, "")}.`);
   return status;
 }
@@ -226,7 +246,9 @@ function showLog(context: BrowserActionContext, lines: readonly string[]): Drive
 }
 
 async function download(context: BrowserActionContext): Promise<DriverAnswer> {
-  const { request, signal } = context;
+  const { request, signal, browser } = context;
+  if (browser.isAttached)
+    throw new ActionProblem("not_served", "Downloads are not served with a running browser: it saves them where its settings say.");
   const tab = usableTab(context);
   const ref = asString(request.args["ref"]);
   if (ref !== "") await (await tab.element(ref, signal)).click({ timeout: BROWSER_LIMITS.elementMs, signal });

@@ -1,9 +1,11 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium, type BrowserContext, type Page } from "playwright-core";
+import { reasonOf } from "../../../core/errors.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { BrowserSettings } from "../records.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
+import { writeLauncher } from "./other-user.ts";
 import { ActionProblem, shortReason } from "./problem.ts";
 
 export type LaunchOptions = {
@@ -15,10 +17,16 @@ export type LaunchOptions = {
   env: Readonly<Record<string, string>>;
 };
 
-/** A running Chromium with the profile of one agent. */
+/** A running Chromium with one profile of one agent. */
 export type AgentBrowser = {
   context: BrowserContext;
   version: string;
+  /** It ran before, and goes on after the last use; its requests do not pass the proxy. */
+  isAttached: boolean;
+  /** Why pages are not kept apart from the user that it runs as, as the rest of a sentence; null where they are. */
+  sandboxProblem: string | null;
+  /** Ends it, or the connection to it. */
+  close: () => Promise<void>;
   /** For files that the gateway moves to a workspace. */
   filesDir: string;
   /** Resolves when the browser has ended, in whatever way. */
@@ -37,12 +45,20 @@ const networkFlags = (port: number): string[] => [
   "--no-pings",
 ];
 
+/** Directories of a browser that it may write, and that of files which it only reads. */
+const WRITABLE = ["profile", "files", "config", "cache"] as const;
+export const UPLOADS = "uploads";
+
+/** How a browser is run; `problem`: why not in a safer way. */
+type Way = { executable: string; noSandbox: boolean; env: Readonly<Record<string, string>>; problem: string | null };
+
 /** Starts the browser of an agent, and shows that all of its requests go through the proxy before a page is opened. */
-export async function launchBrowser({ directory, settings, proxy, port, env }: LaunchOptions): Promise<AgentBrowser> {
+export async function launchBrowser(options: LaunchOptions): Promise<AgentBrowser> {
+  const { directory, settings, proxy } = options;
   const filesDir = join(directory, "files");
-  await rm(filesDir, { recursive: true, force: true });
-  for (const each of [directory, join(directory, "profile"), filesDir]) await mkdir(each, { recursive: true, mode: 0o700 });
-  const context = await launch({ directory, settings, port, env, filesDir });
+  for (const each of [filesDir, join(directory, UPLOADS)]) await rm(each, { recursive: true, force: true });
+  for (const each of ["", ...WRITABLE, UPLOADS]) await mkdir(join(directory, each), { recursive: true, mode: 0o700 });
+  const { context, way } = await launchInBestWay(options, filesDir);
   try {
     const [page = await context.newPage()] = context.pages();
     await signIn(context, page, proxy);
@@ -57,27 +73,55 @@ export async function launchBrowser({ directory, settings, proxy, port, env }: L
   }
   limitDownloads(context, filesDir);
   const closed = new Promise<void>((resolve) => context.once("close", () => resolve()));
-  return { context, version: context.browser()?.version() ?? "unknown", filesDir, closed };
+  const version = context.browser()?.version() ?? "unknown";
+  const sandbox = settings.noSandbox ? "it is off by browser.noSandbox" : way.problem;
+  return { context, version, isAttached: false, sandboxProblem: sandbox, close: () => context.close(), filesDir, closed };
 }
 
-async function launch({
-  directory,
-  settings,
-  port,
-  env,
-  filesDir,
-}: Omit<LaunchOptions, "proxy"> & { filesDir: string }): Promise<BrowserContext> {
+/** As root: as another user, and where that does not work without the sandbox, which Chromium refuses to root. */
+async function launchInBestWay(options: LaunchOptions, filesDir: string): Promise<{ context: BrowserContext; way: Way }> {
+  const { directory, settings, env } = options;
+  const { executable, noSandbox } = settings;
+  const own = { ...env, HOME: directory, XDG_CONFIG_HOME: join(directory, "config"), XDG_CACHE_HOME: join(directory, "cache") };
+  const start = async (way: Way): Promise<{ context: BrowserContext; way: Way }> => ({
+    context: await launch(options, way, filesDir),
+    way,
+  });
+  if (process.getuid?.() !== 0) return await start({ executable, noSandbox, env: own, problem: null });
+  const asRoot = (problem: string): Way => ({ executable, noSandbox: true, env: own, problem });
+  if (settings.otherUser === null) return await start(asRoot("as root it needs the programs perl and setpriv to run as another user"));
+  if (!settings.headless) return await start(asRoot("as root with a window it does not run as another user"));
+  const path = `${directory}.sh`;
+  const below = (names: readonly string[]): string[] => names.map((each) => join(directory, each));
+  await writeLauncher({ path, programs: settings.otherUser, executable, writable: below(WRITABLE), readable: below([UPLOADS]) });
+  // The directory itself is not there for it, and /tmp is its own.
+  const other: Way = { executable: path, noSandbox, env: { ...own, HOME: join(directory, "config"), TMPDIR: "/tmp" }, problem: null };
+  try {
+    return await start(other);
+  } catch (err) {
+    const reason = /Cannot build the sandbox: [^\n]{1,200}|No usable sandbox|setpriv: [^\n]{1,200}/.exec(reasonOf(err))?.[0];
+    if (reason === undefined) throw err;
+    return await start(asRoot(`as root it could not run as another user (${reason})`));
+  }
+}
+
+async function launch(
+  { directory, settings, port }: LaunchOptions,
+  { executable, noSandbox, env }: Way,
+  filesDir: string,
+): Promise<BrowserContext> {
   try {
     return await chromium.launchPersistentContext(join(directory, "profile"), {
-      executablePath: settings.executable,
+      executablePath: executable,
       headless: settings.headless,
-      chromiumSandbox: !settings.noSandbox,
-      args: networkFlags(port),
+      chromiumSandbox: !noSandbox,
+      // Of a flag that is given twice the last one counts.
+      args: [...settings.extraArgs, ...networkFlags(port)],
       downloadsPath: filesDir,
       acceptDownloads: true,
       viewport: { width: 1_280, height: 800 },
       timeout: BROWSER_LIMITS.startMs,
-      env: { ...env, HOME: directory, XDG_CONFIG_HOME: join(directory, "config"), XDG_CACHE_HOME: join(directory, "cache") },
+      env,
       handleSIGINT: false,
       handleSIGTERM: false,
       handleSIGHUP: false,
@@ -89,8 +133,10 @@ async function launch({
 
 function startReason(err: unknown): string {
   const text = err instanceof Error ? err.message : String(err);
+  const [mount] = /Cannot build the sandbox: [^\n]{1,200}|setpriv: [^\n]{1,200}/.exec(text) ?? [];
+  if (mount !== undefined) return `${mount}.`;
   if (/No usable sandbox|SUID sandbox|zygote_host_impl/.test(text)) {
-    return "it cannot use its own sandbox, because this system does not let users make namespaces. Allow that (openclaw sandbox explain says how), or set browser.noSandbox.";
+    return "No usable sandbox: it cannot use its own sandbox, because this system does not let users make namespaces. Allow that (openclaw sandbox explain says how), or set browser.noSandbox.";
   }
   if (/missing X server|cannot open display|\$DISPLAY/i.test(text)) return "no display was found. Set browser.headless to true.";
   return `${shortReason(err)}. openclaw logs shows more; browser.executablePath names another one.`;

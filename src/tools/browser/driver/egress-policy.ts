@@ -3,11 +3,18 @@ import { isIP } from "node:net";
 import { isFetchableAddress } from "../../public-address.ts";
 import type { BrowserSettings } from "../records.ts";
 
-export type EgressSettings = Pick<BrowserSettings, "allowPrivateNetwork" | "allowedHostnames">;
+export type EgressSettings = Pick<BrowserSettings, "allowPrivateNetwork" | "allowedHostnames" | "proxies">;
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-/** Why a browser may not reach a host, as the end of a sentence. */
-export class RefusedError extends Error {}
+/** Why a browser may not reach a host, as the end of a sentence, and what changes that. */
+export class RefusedError extends Error {
+  readonly fix: string;
+
+  constructor(message: string, fix = "browser.ssrfPolicy.allowedHostnames in the configuration lists hosts that may be opened anyway.") {
+    super(message);
+    this.fix = fix;
+  }
+}
 
 /** What Chromium asks for itself, not for a page: it would tell a third party which forms are filled in, or change the browser. */
 const OWN_REQUESTS = new Set([
@@ -36,7 +43,7 @@ export const isListed = (host: string, list: readonly string[]): boolean =>
  */
 export async function checkedAddresses(
   named: string,
-  { allowPrivateNetwork, allowedHostnames }: EgressSettings,
+  { allowPrivateNetwork, allowedHostnames }: Omit<EgressSettings, "proxies">,
   resolve: Resolve = systemResolve,
 ): Promise<readonly string[]> {
   const host = normalize(named);

@@ -1,9 +1,11 @@
 // Group: wire
 import assert from "node:assert/strict";
-import { request } from "node:http";
+import { createServer as createHttpServer, request, type IncomingMessage } from "node:http";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { pipeline, type Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { localSite } from "../../../../test/fakes/browser-host.ts";
+import { readProxySettings } from "../../../core/proxy.ts";
 import { checkedAddresses, isListed } from "./egress-policy.ts";
 import { EgressProxy } from "./egress-proxy.ts";
 
@@ -51,7 +53,8 @@ function tunnel(port: number, authority: string, authorization?: string): Promis
   });
 }
 
-const settings = { allowPrivateNetwork: false, allowedHostnames: ["site.example"] };
+const proxies = { http: null, https: null, noProxy: "", problems: [] };
+const settings = { allowPrivateNetwork: false, allowedHostnames: ["site.example"], proxies };
 
 test("names and addresses that are not public are refused, whatever form they have", async () => {
   const refused = async (host: string): Promise<void> => {
@@ -81,7 +84,7 @@ test("a list of hosts has names, and all names below one", () => {
 
 test("without the credential nothing is forwarded", async (t) => {
   const { proxy, port } = await proxyFor(t);
-  proxy.configure({ allowPrivateNetwork: true, allowedHostnames: [] });
+  proxy.configure({ allowPrivateNetwork: true, allowedHostnames: [], proxies });
   const site = await localSite((_request, response) => void response.end("inside"));
   t.after(site.close);
   assert.equal((await get(port, `${site.origin}/`)).status, 407);
@@ -110,7 +113,7 @@ test("a request goes to the address that was checked, without the headers for th
   assert.equal(seen["proxy-authorization"], undefined);
   const refused = await get(port, `http://127.0.0.1:${site.port}/`, headers);
   assert.deepEqual(refused, { status: 403, text: "127.0.0.1 was not opened: it is not on the public internet." });
-  assert.equal(proxy.takeRefusal("127.0.0.1"), "it is not on the public internet");
+  assert.equal(proxy.takeRefusal("127.0.0.1")?.message, "it is not on the public internet");
   assert.equal((await get(port, "http://absent.example/", headers)).status, 502);
   assert.equal((await get(port, "/", headers)).status, 400);
 });
@@ -143,4 +146,64 @@ test("a tunnel carries bytes both ways, and ends with either side", async (t) =>
     assert.match(answer, new RegExp(` ${status} `), target);
     other.destroy();
   }
+});
+
+/** A proxy of a network, by which alone it is left: it has a password, and may refuse. */
+async function upstream(t: TestContext, status = 200): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createHttpServer((_request, response) => void response.writeHead(405).end());
+  server.on("connect", ({ url = "", headers }: IncomingMessage, socket: Duplex) => {
+    asked.push(`${url} ${Buffer.from(String(headers["proxy-authorization"]).slice(6), "base64").toString()}`);
+    if (status !== 200) return void socket.end(`HTTP/1.1 ${status} No\r\n\r\n`);
+    const [, host, port] = /^(.*):(\d+)$/.exec(url)!;
+    const site = connect(Number(port), host === PUBLIC ? "127.0.0.1" : host!);
+    socket.write("HTTP/1.1 200 OK\r\n\r\n");
+    pipeline(socket, site, () => site.destroy());
+    pipeline(site, socket, () => socket.destroy());
+  });
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://ada:p%40ss@127.0.0.1:${(server.address() as AddressInfo).port}/`, asked };
+}
+
+test("through the proxy of the gateway's environment a request goes to the address that was checked", async (t) => {
+  const { proxy, port, authorization } = await proxyFor(t);
+  const next = await upstream(t);
+  const site = await localSite((_request, response) => void response.end("hello"));
+  t.after(site.close);
+  const headers = { "proxy-authorization": authorization };
+  proxy.configure({ ...settings, proxies: { ...proxies, http: next.url, https: next.url, noProxy: "site.example" } });
+  assert.deepEqual(await get(port, `http://public.example:${site.port}/`, headers), { status: 200, text: "hello" });
+  const { line, socket } = await tunnel(port, `public.example:${site.port}`, authorization);
+  assert.match(line, / 200 /);
+  socket.destroy();
+  assert.deepEqual(next.asked, [`${PUBLIC}:${site.port} ada:p@ss`, `${PUBLIC}:${site.port} ada:p@ss`], "not by its name");
+  assert.equal((await get(port, `http://site.example:${site.port}/`, headers)).status, 200);
+  assert.equal((await get(port, `http://inside.example:${site.port}/`, headers)).status, 403, "the guard holds behind a proxy as well");
+  assert.equal(next.asked.length, 2);
+  assert.match((await get(port, "http://absent.example/", headers)).text, /this machine cannot resolve its name/);
+});
+
+test("a proxy that refuses, that does not answer or that cannot be used is named, and there is no other way", async (t) => {
+  const { proxy, port, authorization } = await proxyFor(t);
+  const site = await localSite((_request, response) => void response.end("hello"));
+  t.after(site.close);
+  const headers = { "proxy-authorization": authorization };
+  const refusing = await upstream(t, 403);
+  const { problems } = readProxySettings({ HTTP_PROXY: "socks5://127.0.0.1:1" });
+  for (const [given, reason] of [
+    [{ http: refusing.url }, /the proxy 127\.0\.0\.1:\d+ answered 403 to CONNECT/],
+    [{ http: "http://127.0.0.1:9/" }, /the proxy 127\.0\.0\.1:9 cannot be reached/],
+    [{ problems }, /HTTP_PROXY names a SOCKS proxy, which is not supported/],
+  ] as const) {
+    proxy.configure({ ...settings, proxies: { ...proxies, ...given } });
+    const { status, text } = await get(port, `http://site.example:${site.port}/`, headers);
+    assert.equal(status, 403);
+    assert.match(text, reason);
+    assert.match(proxy.takeRefusal("site.example")!.fix, /HTTP_PROXY, HTTPS_PROXY or NO_PROXY/);
+  }
+  assert.deepEqual(site.requests, []);
 });

@@ -5,6 +5,7 @@ import { pipeline, type Duplex } from "node:stream";
 import { secureEquals } from "../../../core/secure-compare.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import { checkedAddresses, RefusedError, type EgressSettings, type Resolve } from "./egress-policy.ts";
+import { openThrough, routeTo } from "./upstream-proxy.ts";
 
 const USER = "browser";
 /** A page that only the proxy has: by it, a browser gets the credential, and shows that it uses the proxy. */
@@ -26,8 +27,8 @@ export class EgressProxy {
   readonly #server: Server;
   readonly #resolve: Resolve | undefined;
   readonly #tunnels = new Set<Duplex>();
-  readonly #refusals = new Map<string, string>();
-  #settings: EgressSettings = { allowPrivateNetwork: false, allowedHostnames: [] };
+  readonly #refusals = new Map<string, RefusedError>();
+  #settings: EgressSettings = { allowPrivateNetwork: false, allowedHostnames: [], proxies: NO_PROXIES };
 
   constructor({ resolve }: { resolve?: Resolve } = {}) {
     this.#resolve = resolve;
@@ -55,7 +56,7 @@ export class EgressProxy {
   }
 
   /** Why a host was refused last, once; null when it was not. */
-  takeRefusal(host: string): string | null {
+  takeRefusal(host: string): RefusedError | null {
     const reason = this.#refusals.get(host) ?? null;
     this.#refusals.delete(host);
     return reason;
@@ -73,18 +74,34 @@ export class EgressProxy {
     return secureEquals(headers["proxy-authorization"] ?? "", expected);
   }
 
-  async #addressesOf({ host }: Target): Promise<readonly string[]> {
+  /** A connection to a checked address of a host, through the proxy of the gateway's environment if there is one. */
+  async #open(scheme: "http" | "https", target: Target): Promise<Socket> {
+    const { host, port } = target;
     try {
-      return await checkedAddresses(host, this.#settings, this.#resolve);
+      const proxy = routeTo(scheme, target, this.#settings.proxies);
+      const addresses = await this.#addressesOf(host, proxy);
+      return await (proxy === null ? openSocket(addresses, port) : openThrough(proxy, addresses, port));
     } catch (err) {
-      if (err instanceof RefusedError) this.#noteRefusal(host, err.message);
+      if (err instanceof RefusedError) this.#noteRefusal(host, err);
       throw err;
     }
   }
 
-  #noteRefusal(host: string, reason: string): void {
+  async #addressesOf(host: string, proxy: URL | null): Promise<readonly string[]> {
+    try {
+      return await checkedAddresses(host, this.#settings, this.#resolve);
+    } catch (err) {
+      if (err instanceof RefusedError || proxy === null) throw err;
+      throw new RefusedError(
+        "this machine cannot resolve its name",
+        "Names are checked here also behind a proxy: the machine needs a name server.",
+      );
+    }
+  }
+
+  #noteRefusal(host: string, refusal: RefusedError): void {
     this.#refusals.delete(host);
-    this.#refusals.set(host, reason);
+    this.#refusals.set(host, refusal);
     if (this.#refusals.size > BROWSER_LIMITS.refusals) this.#refusals.delete(this.#refusals.keys().next().value!);
   }
 
@@ -95,7 +112,7 @@ export class EgressProxy {
     const target = parseAuthority(request.url ?? "");
     if (target === null) return void client.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     try {
-      const site = await openSocket(await this.#addressesOf(target), target.port);
+      const site = await this.#open("https", target);
       for (const socket of [client, site]) {
         this.#tunnels.add(socket);
         socket.once("close", () => this.#tunnels.delete(socket));
@@ -122,7 +139,9 @@ export class EgressProxy {
     if (url.origin === OWN_ORIGIN) return void response.writeHead(url.pathname === "/" ? 200 : 404, { "content-type": "text/html" }).end();
     try {
       const target = { host: hostOf(url), port: Number(url.port || 80) };
-      await this.#answer({ request, response, url, target, addresses: await this.#addressesOf(target) });
+      const site = await this.#open("http", target);
+      if (response.destroyed) return void site.destroy();
+      await this.#answer({ request, response, url, site });
     } catch (err) {
       if (response.headersSent) return void response.destroy();
       const reason = err instanceof RefusedError ? err.message : "it cannot be reached";
@@ -132,13 +151,13 @@ export class EgressProxy {
     }
   }
 
-  #answer({ request, response, url, target, addresses }: Forwarding): Promise<void> {
+  #answer({ request, response, url, site }: Forwarding): Promise<void> {
     return new Promise((resolve, reject) => {
       const outgoing = openRequest({
         method: request.method,
         path: url.pathname + url.search,
         headers: { ...endToEnd(request.headers), host: url.host },
-        createConnection: () => connectTo(addresses, target.port),
+        createConnection: () => site,
         timeout: BROWSER_LIMITS.silentMs,
       });
       outgoing.on("timeout", () => outgoing.destroy());
@@ -153,8 +172,9 @@ export class EgressProxy {
   }
 }
 
-type Forwarding = { request: IncomingMessage; response: ServerResponse; url: URL; target: Target; addresses: readonly string[] };
+type Forwarding = { request: IncomingMessage; response: ServerResponse; url: URL; site: Socket };
 
+const NO_PROXIES = { http: null, https: null, noProxy: "", problems: [] };
 const CHALLENGE = 'Proxy-Authenticate: Basic realm="browser"\r\nConnection: close';
 
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");

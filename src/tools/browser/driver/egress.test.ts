@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { localSite, noBrowser } from "../../../../test/fakes/browser-host.ts";
 import { until } from "../../../../test/until.ts";
 import { findBrowser } from "../find-browser.ts";
+import { findUserPrograms, isRootOfMachine } from "../user-programs.ts";
 import type { BrowserSettings, DriverAnswer } from "../records.ts";
 import { Browsers } from "./browsers.ts";
 
@@ -136,15 +137,28 @@ test("no trick of a page reaches an address that is not public", { skip: noBrows
   const settings: BrowserSettings = {
     executable: "path" in found ? found.path : "",
     headless: true,
-    noSandbox: process.getuid?.() === 0,
+    noSandbox: false,
+    otherUser: isRootOfMachine() ? findUserPrograms() : null,
+    extraArgs: [],
+    attach: null,
     evaluateEnabled: true,
+    proxies: { http: null, https: null, noProxy: "", problems: [] },
     allowPrivateNetwork: false,
     allowedHostnames: [SITE],
   };
   let id = 0;
   const run = (action: string, args: object, changes: Partial<BrowserSettings> = {}): Promise<DriverAnswer> =>
     browsers.run(
-      { id: (id += 1), agent: "main", session: "s", directory, action, args: { ...args }, settings: { ...settings, ...changes } },
+      {
+        id: (id += 1),
+        agent: "main",
+        profile: "openclaw",
+        session: "s",
+        directory,
+        action,
+        args: { ...args },
+        settings: { ...settings, ...changes },
+      },
       new AbortController().signal,
     );
   const home = `http://${SITE}:${pages.port}/`;

@@ -2,7 +2,15 @@
 import { Socket } from "node:net";
 import { reasonOf } from "../../../core/errors.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
-import { DRIVER_DESCRIPTOR, encodeRecord, readRecords, type DriverInput, type DriverOutput, type DriverRequest } from "../records.ts";
+import {
+  DRIVER_DESCRIPTOR,
+  encodeRecord,
+  readRecords,
+  type DriverInput,
+  type DriverOutput,
+  type DriverRequest,
+  type OperatorRequest,
+} from "../records.ts";
 import { Browsers } from "./browsers.ts";
 import { ActionProblem } from "./problem.ts";
 
@@ -22,7 +30,7 @@ function send(record: DriverOutput): void {
   gateway.write(encodeRecord({ id: record.id, tabs: record.tabs, browsers: record.browsers, problem }));
 }
 
-async function answer(request: DriverRequest): Promise<void> {
+async function answer(request: DriverRequest | OperatorRequest): Promise<void> {
   const controller = new AbortController();
   running.set(request.id, controller);
   const counts = (): { id: number; tabs: number; browsers: number } => ({
@@ -31,7 +39,7 @@ async function answer(request: DriverRequest): Promise<void> {
     browsers: browsers.running,
   });
   try {
-    const given = await browsers.run(request, controller.signal);
+    const given = await ("question" in request ? browsers.answer(request.question) : browsers.run(request, controller.signal));
     send({ ...counts(), answer: given });
   } catch (err) {
     const known = err instanceof ActionProblem ? err : new ActionProblem("failed", reasonOf(err));

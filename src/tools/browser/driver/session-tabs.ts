@@ -6,17 +6,17 @@ import { Tab } from "./tab.ts";
 
 /** The tabs of one session, in the browser of its agent. Nothing else reaches them. */
 export class SessionTabs {
-  readonly agent: string;
   readonly #tabs: Tab[] = [];
   #current: Tab | null = null;
   #nextId = 1;
 
-  constructor(agent: string) {
-    this.agent = agent;
-  }
-
   get all(): readonly Tab[] {
     return this.#tabs;
+  }
+
+  /** Those that the session has opened. */
+  get own(): readonly Tab[] {
+    return this.#tabs.filter(({ isOfOthers }) => !isOfOthers);
   }
 
   get current(): Tab | null {
@@ -24,7 +24,7 @@ export class SessionTabs {
   }
 
   get isFull(): boolean {
-    return this.#tabs.length >= BROWSER_LIMITS.sessionTabs;
+    return this.own.length >= BROWSER_LIMITS.sessionTabs;
   }
 
   owns(page: Page): boolean {
@@ -33,9 +33,15 @@ export class SessionTabs {
 
   /** Adds a page, which becomes the current tab. */
   add(page: Page): Tab {
-    const tab = new Tab(`t${this.#nextId++}`, page);
-    this.#tabs.push(tab);
+    const tab = this.addOpen(page, false);
     this.#current = tab;
+    return tab;
+  }
+
+  /** Adds a page that is open; one of others stays open when the session ends. */
+  addOpen(page: Page, isOfOthers = true): Tab {
+    const tab = new Tab(`t${this.#nextId++}`, page, isOfOthers);
+    this.#tabs.push(tab);
     page.once("close", () => this.#forget(tab));
     return tab;
   }
@@ -54,7 +60,7 @@ export class SessionTabs {
   }
 
   async closeAll(): Promise<void> {
-    await Promise.all(this.#tabs.map(({ page }) => page.close()));
+    await Promise.all(this.own.map(({ page }) => page.close()));
   }
 
   #forget(tab: Tab): void {

@@ -1,4 +1,4 @@
-import type { Dialog, Download, Frame, Locator, Page, Response } from "playwright-core";
+import type { CDPSession, Dialog, Download, Frame, Locator, Page, Response } from "playwright-core";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { PageContent } from "../records.ts";
 import { ActionProblem } from "./problem.ts";
@@ -8,14 +8,20 @@ export type ConsoleLine = { level: string; text: string };
 /** How the next dialog is answered. */
 export type DialogAnswer = { accept: boolean; promptText: string | undefined };
 
+/** The first status of an answer that is an error. */
+const FIRST_ERROR_STATUS = 400;
 const ERROR_LEVELS = new Set(["error", "assert"]);
 
 /** One page of one session, and what has happened in it. */
 export class Tab {
   readonly id: string;
   readonly page: Page;
+  /** Someone else has opened it. */
+  readonly isOfOthers: boolean;
   readonly console: ConsoleLine[] = [];
   readonly requests: string[] = [];
+  /** Errors of the console and requests that failed, of the current document. */
+  readonly problems: string[] = [];
   readonly downloads: Download[] = [];
   /** The dialog that waits for an answer: until then the page does nothing else. */
   dialog: Dialog | null = null;
@@ -25,17 +31,23 @@ export class Tab {
   documents = 0;
   /** Windows that the page opened and that were closed at once. */
   refusedWindows = 0;
+  /** What `emulate` has set lasts as long as this connection to the page. */
+  emulation: CDPSession | null = null;
+  /** For the site that they were given for. */
+  credentials: { username: string; password: string } | null = null;
+  answersChallenges = false;
   /** The last whole snapshot, to read on in it. */
   #snapshot: { text: string; isCut: boolean } | null = null;
   readonly #onDialog = new Set<() => void>();
 
-  constructor(id: string, page: Page) {
+  constructor(id: string, page: Page, isOfOthers: boolean) {
     this.id = id;
     this.page = page;
+    this.isOfOthers = isOfOthers;
     page.on("console", (message) => this.#log(message.type(), message.text()));
     page.on("pageerror", (err) => this.#log("error", `uncaught ${err.name}: ${err.message}`));
     page.on("response", (response) => this.#logRequest(response));
-    page.on("requestfailed", (request) => keep(this.requests, `${request.method()} ${request.url()} failed`));
+    page.on("requestfailed", (request) => this.#logFailure(`${request.method()} ${request.url()} failed`));
     page.on("dialog", (dialog) => void this.#handleDialog(dialog));
     page.on("download", (download) => void this.#keepDownload(download));
     page.on("crash", () => (this.hasCrashed = true));
@@ -89,6 +101,7 @@ export class Tab {
   #handleNavigation(frame: Frame): void {
     if (frame !== this.page.mainFrame()) return;
     this.documents += 1;
+    this.problems.length = 0;
     this.#snapshot = null;
   }
 
@@ -110,12 +123,20 @@ export class Tab {
 
   #logRequest(response: Response): void {
     const request = response.request();
-    keep(this.requests, `${request.method()} ${response.url()} ${response.status()} ${request.resourceType()}`);
+    const line = `${request.method()} ${response.url()} ${response.status()} ${request.resourceType()}`;
+    if (response.status() >= FIRST_ERROR_STATUS) this.#logFailure(line);
+    else keep(this.requests, line);
+  }
+
+  #logFailure(line: string): void {
+    keep(this.requests, line);
+    keep(this.problems, line);
   }
 
   #log(type: string, text: string): void {
     const level = ERROR_LEVELS.has(type) ? "error" : type;
     this.console.push({ level, text: text.slice(0, BROWSER_LIMITS.logLineChars) });
+    if (level === "error") keep(this.problems, text);
     if (this.console.length > BROWSER_LIMITS.logLines) this.console.shift();
   }
 }
