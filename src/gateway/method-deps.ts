@@ -30,7 +30,7 @@ import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
-import type { SandboxProbe } from "../tools/sandbox.ts";
+import type { CommandSandboxes } from "./command-sandbox.ts";
 
 /** What the methods of a conversation need. */
 export type ChatFamilyDeps = GatewayBase &
@@ -41,7 +41,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     allowlist: CommandAllowlist;
     approvals: Approvals;
-    sandbox: () => Promise<SandboxProbe>;
+    sandbox: CommandSandboxes;
     memory: MemoryNotes;
     mcp: McpServers;
     tools: ToolExecutor;
