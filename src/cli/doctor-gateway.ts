@@ -221,7 +221,7 @@ const checkBackend = (client: ProtocolClient, agentId: string, policies: readonl
         findingUnless(notes.length === 0, "sandbox", "commands of agents cannot be isolated, and no policy asks for that", {
           severity: "warning",
           title: `commands of agents cannot be isolated${answer.backend === undefined ? "" : ` by ${answer.backend}`}`,
-          why: `${answer.reason}. ${notes.join(" ")}`,
+          why: `${toSentence(answer.reason)} ${notes.join(" ")}`,
           fix: answer.fix,
         }),
       ];

@@ -1,4 +1,5 @@
 import { CliError, EXIT } from "../core/errors.ts";
+import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
 import { notesWithoutSandbox, readPolicies } from "./command-policies.ts";
 import { callGateway, withGateway } from "./connect.ts";
@@ -47,7 +48,9 @@ export const sandboxExplain: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const { answer, notes } = await withGateway(invocation, { scopes: ["operator.read"] }, async ({ client }) => {
     const found = await client.request<SandboxAnswer>("sandbox.explain", ownerParams(invocation));
-    return { answer: found, notes: found.available ? [] : notesWithoutSandbox(await readPolicies(client)) };
+    if (found.available) return { answer: found, notes: [] };
+    const policies = (await readPolicies(client)).filter(({ agentId }) => found.agentId === undefined || agentId === found.agentId);
+    return { answer: found, notes: notesWithoutSandbox(policies) };
   });
   out.result(answer, () => {
     showSettings(invocation, answer);
@@ -56,7 +59,7 @@ export const sandboxExplain: CommandHandler = async (invocation) => {
       for (const each of answer.guarantees) out.line(sanitizeLine(`- ${each}`));
       return;
     }
-    out.line(sanitizeLine(`Commands cannot be isolated: ${answer.reason}.`));
+    out.line(sanitizeLine(`Commands cannot be isolated: ${toSentence(answer.reason)}`));
     out.line(sanitizeLine(answer.fix));
     for (const note of notes.length > 0 ? notes : ["No command needs it with the present settings: openclaw exec-policy show"])
       out.line(sanitizeLine(note));
@@ -91,13 +94,24 @@ type ContainerRow = {
   sessionKey: string | null;
 };
 
+/** Engines that the configuration names and that do not answer. */
+type Unreachable = { backend: string; reason: string }[];
+type ContainerList = { ts: number; containers: ContainerRow[]; unreachable: Unreachable };
+
+function showUnreachable({ out }: Invocation, unreachable: Unreachable): void {
+  for (const { backend, reason } of unreachable)
+    out.note(sanitizeLine(`The containers of ${backend} are not known: ${toSentence(reason)}`));
+}
+
 /** `openclaw sandbox list` */
 export const sandboxList: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const answer = await callGateway<{ ts: number; containers: ContainerRow[] }>(invocation, ["operator.read"], "sandbox.list", {});
+  const answer = await callGateway<ContainerList>(invocation, ["operator.read"], "sandbox.list", {});
   out.result(answer, () => {
-    const { ts, containers } = answer;
+    const { ts, containers, unreachable } = answer;
+    showUnreachable(invocation, unreachable);
     if (containers.length === 0) {
+      if (unreachable.length > 0) return;
       out.line("There are no containers. The backend bubblewrap has none; those of podman and docker are made with the first command.");
       return;
     }
@@ -134,8 +148,14 @@ export const sandboxRecreate: CommandHandler = async (invocation) => {
   if (!invocation.has("force"))
     await invocation.confirm(`Remove ${sanitizeLine(which)}? Commands in them end, and files that are only in them are lost.`);
   const params = all ? { all } : owner;
-  const answer = await callGateway<{ removed: string[] }>(invocation, ["operator.admin"], "sandbox.recreate", params);
+  const answer = await callGateway<{ removed: string[]; unreachable: Unreachable }>(
+    invocation,
+    ["operator.admin"],
+    "sandbox.recreate",
+    params,
+  );
   out.result(answer, () => {
+    showUnreachable(invocation, answer.unreachable);
     for (const name of answer.removed) out.line(sanitizeLine(`Removed ${name}`));
     out.line(answer.removed.length === 0 ? "There was nothing to remove." : "The next command makes a new one.");
   });

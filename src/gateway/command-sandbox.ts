@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { resolveSandbox, type ResolvedSandbox } from "../config/sandbox.ts";
+import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
 import type { Containers } from "../tools/sandbox/containers/containers.ts";
@@ -14,6 +15,8 @@ type SandboxOwner = Pick<ToolCaller, "agentId" | "sessionKey">;
 
 /** For whose commands a container is. */
 type ContainerOwner = { scope: string; agentId: string | null; sessionKey: string | null };
+/** An engine that cannot be asked about its containers, and why. */
+type UnreachableEngine = { backend: EngineName; reason: string };
 type OwnedContainer = ContainerRecord & { engine: EngineName; commands: number; owner: ContainerOwner };
 
 const HASH_CHARS = 12;
@@ -50,18 +53,35 @@ export class CommandSandboxes {
       : { sandbox: probe.sandboxFor(containerSettings, owner) };
   }
 
-  /** The containers of the engines that the configuration names. */
-  async list(): Promise<OwnedContainer[]> {
-    const listed = (await this.#configured()).map(async ([engine, containers]) =>
-      (await containers.list()).map((record) => ({ ...record, engine, owner: ownerOf(record) })),
-    );
-    return (await Promise.all(listed)).flat();
+  /** The containers of the engines that the configuration names, and the engines that do not answer. */
+  async list(): Promise<{ containers: OwnedContainer[]; unreachable: UnreachableEngine[] }> {
+    const { found, unreachable } = await this.#ofEngines((containers) => containers.list());
+    return { containers: found.map(({ engine, value }) => ({ ...value, engine, owner: ownerOf(value) })), unreachable };
   }
 
   /** Removes those that are wanted; gives their names. */
-  async remove(isWanted: (container: { owner: ContainerOwner }) => boolean): Promise<string[]> {
-    const removed = (await this.#configured()).map(([, containers]) => containers.remove((record) => isWanted({ owner: ownerOf(record) })));
-    return (await Promise.all(removed)).flat();
+  async remove(
+    isWanted: (container: { owner: ContainerOwner }) => boolean,
+  ): Promise<{ removed: string[]; unreachable: UnreachableEngine[] }> {
+    const { found, unreachable } = await this.#ofEngines((containers) =>
+      containers.remove((record) => isWanted({ owner: ownerOf(record) })),
+    );
+    return { removed: found.map(({ value }) => value), unreachable };
+  }
+
+  async #ofEngines<T>(
+    get: (containers: Containers) => Promise<T[]>,
+  ): Promise<{ found: { engine: EngineName; value: T }[]; unreachable: UnreachableEngine[] }> {
+    const unreachable: UnreachableEngine[] = [];
+    const found = (await this.#configured()).map(async ([engine, containers]) => {
+      try {
+        return (await get(containers)).map((value) => ({ engine, value }));
+      } catch (err) {
+        unreachable.push({ backend: engine, reason: reasonOf(err) });
+        return [];
+      }
+    });
+    return { found: (await Promise.all(found)).flat(), unreachable };
   }
 
   /** Ends all containers. */

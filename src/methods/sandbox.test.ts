@@ -31,8 +31,8 @@ function open(probe: SandboxProbe = { sandbox: null, reason: "bwrap is not insta
     sandbox: {
       probe: () => Promise.resolve(probe),
       settings: (agentId) => resolveSandbox(config, agentId),
-      list: () => Promise.resolve(rows),
-      remove: (isWanted) => Promise.resolve(rows.filter(isWanted).map(({ name }) => name)),
+      list: () => Promise.resolve({ containers: rows, unreachable: [{ backend: "docker", reason: "it is off" }] }),
+      remove: (isWanted) => Promise.resolve({ removed: rows.filter(isWanted).map(({ name }) => name), unreachable: [] }),
     },
     config: () => config,
     now: () => 5_000,
@@ -88,8 +88,8 @@ test("an agent's own backend is described with its image and scope", async () =>
 });
 
 test("containers are listed with their owner, and whether their image is the configured one", async () => {
-  const { ts, containers } = await open()["sandbox.list"].run();
-  assert.equal(ts, 5_000);
+  const { ts, containers, unreachable } = await open()["sandbox.list"].run();
+  assert.deepEqual([ts, unreachable], [5_000, [{ backend: "docker", reason: "it is off" }]]);
   assert.deepEqual(
     containers.map(({ name, imageMatches, status, sessionKey }) => [name, imageMatches, status, sessionKey]),
     [
@@ -102,8 +102,9 @@ test("containers are listed with their owner, and whether their image is the con
 
 test("the containers of an agent, of a conversation or all of them are removed, and never without saying which", async () => {
   const { run } = open()["sandbox.recreate"];
-  assert.deepEqual(await run({ all: true }), { removed: ["a", "b", "c"] });
-  assert.deepEqual(await run({ agentId: "helper" }), { removed: ["b"] });
-  assert.deepEqual(await run({ sessionKey: "agent:helper:x" }), { removed: ["b"] });
-  for (const params of [{}, { all: false }, { all: true, agentId: "main" }]) await assert.rejects(run(params), /name one of all/);
+  assert.deepEqual((await run({ all: true })).removed, ["a", "b", "c"]);
+  assert.deepEqual((await run({ agentId: "helper" })).removed, ["b"]);
+  assert.deepEqual((await run({ sessionKey: "agent:helper:x" })).removed, ["b"]);
+  for (const params of [{}, { all: false }, { all: true, agentId: "main" }])
+    await assert.rejects(async () => await run(params), /name one of all/);
 });

@@ -21,12 +21,15 @@ type ContainerRow = {
   owner: { scope: string; agentId: string | null; sessionKey: string | null };
 };
 
+/** Engines that the configuration names and that do not answer. */
+type Unreachable = { backend: string; reason: string }[];
+
 export type SandboxMethodsDeps = {
   sandbox: {
     probe: (owner: Owner) => Promise<SandboxProbe>;
     settings: (agentId: string) => ResolvedSandbox;
-    list: () => Promise<ContainerRow[]>;
-    remove: (isWanted: (row: Pick<ContainerRow, "owner">) => boolean) => Promise<string[]>;
+    list: () => Promise<{ containers: ContainerRow[]; unreachable: Unreachable }>;
+    remove: (isWanted: (row: Pick<ContainerRow, "owner">) => boolean) => Promise<{ removed: string[]; unreachable: Unreachable }>;
   };
   config: () => Config;
   now: () => number;
@@ -50,18 +53,14 @@ export function sandboxMethods(deps: SandboxMethodsDeps) {
     },
     "sandbox.list": {
       scope: "operator.read",
-      run: async () => ({ ts: deps.now(), containers: (await listed(deps)).map((row) => toWireRow(deps, row)) }),
+      run: async () => {
+        const { containers, unreachable } = await deps.sandbox.list();
+        return { ts: deps.now(), containers: containers.map((row) => toWireRow(deps, row)), unreachable };
+      },
     },
     "sandbox.recreate": {
       scope: "operator.admin",
-      run: async (params: MethodParams<"sandbox.recreate">) => {
-        const isWanted = filterOf(deps, params);
-        try {
-          return { removed: await deps.sandbox.remove(isWanted) };
-        } catch (err) {
-          throw asUnavailable(err);
-        }
-      },
+      run: async (params: MethodParams<"sandbox.recreate">) => await deps.sandbox.remove(filterOf(deps, params)),
     },
   } satisfies MethodTable;
 }
@@ -89,17 +88,6 @@ function settingsOf(deps: SandboxMethodsDeps, owner: Owner): Record<string, unkn
     ...(backend !== "bubblewrap" && { scope, image: docker.image, prune }),
   };
 }
-
-async function listed({ sandbox }: SandboxMethodsDeps): Promise<ContainerRow[]> {
-  try {
-    return await sandbox.list();
-  } catch (err) {
-    throw asUnavailable(err);
-  }
-}
-
-const asUnavailable = (err: unknown): GatewayError =>
-  err instanceof GatewayError ? err : new GatewayError("UNAVAILABLE", (err as Error).message, { cause: err });
 
 function toWireRow({ sandbox }: SandboxMethodsDeps, { name, engine, image, isRunning, createdAt, endedAt, commands, owner }: ContainerRow) {
   const configured = owner.agentId === null ? null : sandbox.settings(owner.agentId).docker.image;

@@ -131,10 +131,11 @@ class Lane {
     this.#asked = null;
     for (const path of [this.#log, join(this.#workspace, "first/p0"), join(this.#workspace, "run.sh")]) rmSync(path, { force: true });
     writeProgram(join(this.#workspace, "run.sh"), `#!/bin/sh\nexec p1 "$@" ${at}\n`);
-    const request = this.#request(at);
+    const isChanged = this.#random.chance(this.#options.changeShare);
+    const request = this.#request(at, isChanged);
     const original = structuredClone(request);
     const before = await this.#plan(original);
-    const change = this.#random.chance(this.#options.changeShare) ? this.#change(request) : null;
+    const change = isChanged ? this.#change(request) : null;
     if (change) this.#summary.changed++;
     this.#afterAnswer = change ?? ((): void => {});
     const permit = testPermit(this.#workspace);
@@ -154,13 +155,14 @@ class Lane {
     await this.#compare(original, allowed);
   }
 
-  #request(at: number): CommandRequest {
+  #request(at: number, isChanged: boolean): CommandRequest {
     const random = this.#random;
     const isReading = random.chance(0.3);
     const word = (): string => Array.from({ length: random.int(0, 7) }, () => random.pick([...CHARS, "\n"])).join("");
     return {
       callId: `c${at}`,
-      command: this.#command(),
+      // Most changes are of the script.
+      command: this.#command(isChanged ? 0.6 : 0.15),
       cwd: random.chance(0.3) ? join(this.#workspace, "sub") : this.#workspace,
       env: {
         PATH: `${join(this.#workspace, "first")}:${this.#bin}`,
@@ -251,9 +253,9 @@ class Lane {
     }
   }
 
-  #command(): string {
+  #command(scriptShare: number): string {
     const { chance, int } = { chance: (p: number) => this.#random.chance(p), int: (a: number, b: number) => this.#random.int(a, b) };
-    if (chance(0.15))
+    if (chance(scriptShare))
       return this.#random.pick([
         "./run.sh a",
         "sh run.sh",
