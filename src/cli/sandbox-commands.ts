@@ -7,7 +7,7 @@ const AGENT: CliFlag = { name: "agent", value: "id", valueKind: "agent", help: "
 const SESSION: CliFlag = { name: "session", value: "key", valueKind: "session", help: "Of this conversation." };
 
 export const sandboxCommands: CommandFamily = {
-  summary: "Whether commands of agents are isolated, from what, and the containers they run in.",
+  summary: "How commands of agents are isolated, and their containers.",
   commands: [
     {
       path: ["sandbox", "explain"],
