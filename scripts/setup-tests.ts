@@ -15,6 +15,9 @@ type RequiredServer = {
 const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "ngircd", dirs: ["/usr/sbin"], skips: "the tests against a real IRC server" },
   { program: "bwrap", package: "bubblewrap", dirs: ["/usr/bin"], skips: "the tests of the sandbox for commands" },
+  { program: "podman", dirs: ["/usr/bin"], skips: "the tests of containers for commands" },
+  // crun, the other one, needs control groups of version 2 only.
+  { program: "runc", dirs: ["/usr/bin", "/usr/sbin"], skips: "the tests of containers for commands" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
   {
     program: "DejaVuSans.ttf",

@@ -59,6 +59,7 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "browser upload": ["e1", "paper.pdf"],
   "browser dialog": ["accept"],
   "browser wait": ["hello"],
+  "sandbox recreate": ["--all", "--yes"],
   "sessions show": ["agent:main:main"],
   "sessions delete": ["agent:main:main", "--yes"],
   "dead-letters show": ["3f2a"],

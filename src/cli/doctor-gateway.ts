@@ -199,20 +199,37 @@ const checkBrowser = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     }),
   ]);
 
-/** Whether commands can be isolated, where that matters for a policy. */
+/** Whether the backend of each agent isolates commands, where that matters for a policy. */
 const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>
-  describePart<SandboxAnswer>(client, "sandbox.explain", {}, async (answer) => {
-    if (answer.available) return [okFinding("sandbox", `commands of agents can be isolated: ${answer.name}`)];
-    const notes = notesWithoutSandbox(await readPolicies(client));
-    return [
-      findingUnless(notes.length === 0, "sandbox", "commands of agents cannot be isolated, and no policy asks for that", {
-        severity: "warning",
-        title: "commands of agents cannot be isolated",
-        why: `${answer.reason}. ${notes.join(" ")}`,
-        fix: answer.fix,
-      }),
-    ];
+  describePart<{ agents: { id: string }[] }>(client, "agents.list", {}, async ({ agents }) => {
+    const policies = await readPolicies(client);
+    const findings = await Promise.all(agents.map(({ id }) => checkBackend(client, id, policies)));
+    // Most agents have the same one.
+    return [...new Map(findings.flat().map((each) => [JSON.stringify(each), each])).values()];
   });
+
+/** A trial of a container takes some seconds. */
+const SANDBOX_TRIAL_MS = 60_000;
+
+const checkBackend = (client: ProtocolClient, agentId: string, policies: readonly AgentPolicy[]): Promise<DoctorFinding[]> =>
+  describePart<SandboxAnswer>(
+    client,
+    "sandbox.explain",
+    { agentId },
+    (answer) => {
+      if (answer.available) return [okFinding("sandbox", `commands of agents can be isolated: ${answer.name}`)];
+      const notes = notesWithoutSandbox(policies.filter((each) => each.agentId === agentId));
+      return [
+        findingUnless(notes.length === 0, "sandbox", "commands of agents cannot be isolated, and no policy asks for that", {
+          severity: "warning",
+          title: `commands of agents cannot be isolated${answer.backend === undefined ? "" : ` by ${answer.backend}`}`,
+          why: `${toSentence(answer.reason)} ${notes.join(" ")}`,
+          fix: answer.fix,
+        }),
+      ];
+    },
+    SANDBOX_TRIAL_MS,
+  );
 
 /** A server that takes longer to start is reported as slow. */
 const MCP_PROBE_MS = 40_000;

@@ -53,10 +53,9 @@ import { SettingsCommandGate, type ApprovalDesk } from "../tools/commands/gate.t
 import { approvalDesk } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
 import type { McpServers } from "../mcp/servers.ts";
-import type { SandboxProbe } from "../tools/sandbox.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import { createMemory } from "./agent-memory.ts";
-import { createCommandSandbox } from "./command-sandbox.ts";
+import { CommandSandboxes } from "./command-sandbox.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -88,7 +87,7 @@ export function composeGateway(input: ComposeInput) {
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const { allowlist, approvals } = composeApprovals(input);
-  const sandbox = createCommandSandbox(base);
+  const sandbox = new CommandSandboxes(base, running);
   const desk = approvalDesk(approvals, allowlist);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
   const memory = createMemory(base);
@@ -188,11 +187,11 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
 function composeGate(
   { log }: GatewayBase,
   running: RunningConfig,
-  { allowlist, desk, sandbox }: { allowlist: CommandAllowlist; desk: ApprovalDesk; sandbox: () => Promise<SandboxProbe> },
+  { allowlist, desk, sandbox }: { allowlist: CommandAllowlist; desk: ApprovalDesk; sandbox: CommandSandboxes },
 ): CommandGate {
   return new SettingsCommandGate({
     settings: (caller) => commandSettings(running, allowlist, caller),
-    sandbox,
+    sandbox: (caller) => sandbox.probe(caller),
     desk,
     log: log.child({ subsystem: "tools" }),
   });
@@ -224,7 +223,7 @@ type Shared = GatewayBase &
     media: MediaStore;
     allowlist: CommandAllowlist;
     approvals: Approvals;
-    sandbox: () => Promise<SandboxProbe>;
+    sandbox: CommandSandboxes;
     memory: MemoryNotes;
     toolMessages: ToolMessages;
     mcp: McpServers;

@@ -199,6 +199,7 @@ export class Gateway {
     ]);
     for (const end of this.#background) end();
     await step("sign-in", () => auth.close());
+    await step("the containers", () => parts.sandbox.stop());
     await step("the notes", () => parts.memory.stop());
     await step("the loop probe", () => loop.stop());
     await step("owner.json", () => removeOwnerFile(parts));

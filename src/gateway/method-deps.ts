@@ -32,7 +32,7 @@ import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
-import type { SandboxProbe } from "../tools/sandbox.ts";
+import type { CommandSandboxes } from "./command-sandbox.ts";
 
 /** What the methods of a conversation need. */
 export type ChatFamilyDeps = GatewayBase &
@@ -43,7 +43,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     allowlist: CommandAllowlist;
     approvals: Approvals;
-    sandbox: () => Promise<SandboxProbe>;
+    sandbox: CommandSandboxes;
     memory: MemoryNotes;
     mcp: McpServers;
     plugins: LazyToolPlugins;

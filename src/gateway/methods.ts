@@ -66,7 +66,18 @@ export function createMethods(deps: MethodsDeps): MethodTable {
       workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
       stateDir: deps.paths.state,
     }),
-    ...sandboxMethods(deps),
+    ...sandboxMethods({
+      sandbox: deps.sandbox,
+      config: () => deps.running.config,
+      now: () => deps.clock.now(),
+      resolveSession: (key, agentId) => resolveKey(deps.chat, key, agentId),
+      commandSettings: (owner) =>
+        commandSettings(deps.running, deps.allowlist, {
+          ...owner,
+          surface: "operator",
+          tools: deps.running.agents.operatorTools(owner.agentId),
+        }),
+    }),
     ...memoryMethods({
       config: () => deps.running.config,
       memory: deps.memory,

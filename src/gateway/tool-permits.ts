@@ -1,8 +1,10 @@
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
+import { resolveSandbox } from "../config/sandbox.ts";
 import { COMMAND_MODES } from "../core/command-modes.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { CommandMode } from "../tools/commands/decide.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
+import { mainSessionKey } from "../routing/session-key.ts";
 import { isEffectDenied, type Surface } from "../tools/policy.ts";
 import type { ToolCaller, ToolPermit } from "../tools/tool.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -64,7 +66,7 @@ const stricter = (a: CommandMode, b: CommandMode): CommandMode => (COMMAND_MODES
 export function commandSettings(
   { agents, config, loaded }: Pick<RunningConfig, "agents" | "config"> & { loaded: Pick<RunningConfig["loaded"], "issues"> },
   allowlist: CommandAllowlist,
-  caller: Pick<ToolCaller, "agentId" | "surface" | "tools">,
+  caller: Pick<ToolCaller, "agentId" | "surface" | "tools"> & Partial<Pick<ToolCaller, "sessionKey">>,
 ): CommandSettings {
   const { agentId, surface, tools } = caller;
   const ownKey = `agents.entries.${agentId}.tools.exec`;
@@ -82,8 +84,10 @@ export function commandSettings(
       : modeKey
         ? ruleOf(loaded, modeKey, mode)
         : `the default mode "${mode}"`;
-  const host = own?.host ?? (isOperator ? (shared?.host ?? "auto") : "sandbox");
-  const defaultRule = isOperator ? "the default" : "people on channels are in the sandbox";
+  const isolation = resolveSandbox(config, agentId);
+  const byMode = isOperator && isolation.mode ? hostOfMode(isolation.mode, caller) : null;
+  const host = own?.host ?? (isOperator ? (shared?.host ?? byMode ?? "auto") : "sandbox");
+  const defaultRule = !isOperator ? "people on channels are in the sandbox" : byMode ? `sandbox.mode "${isolation.mode}"` : "the default";
   const hostKey = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : null;
   const hostRule = hostKey === null ? defaultRule : isInvalid(loaded, hostKey) ? `${hostKey}, ${INVALID}` : hostKey;
   const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
@@ -94,7 +98,14 @@ export function commandSettings(
     hostRule,
     alwaysAsk: document.ask === "always",
     readOnly: isDenied || (!isOperator && !tools.includes("write")),
+    workspaceAccess: isolation.workspaceAccess,
   };
+}
+
+/** Where `sandbox.mode` puts the commands of a conversation. */
+function hostOfMode(mode: "off" | "non-main" | "all", caller: Pick<ToolCaller, "agentId"> & Partial<Pick<ToolCaller, "sessionKey">>) {
+  const isMain = mode === "non-main" && caller.sessionKey === mainSessionKey(caller.agentId);
+  return mode === "off" || isMain ? "gateway" : "sandbox";
 }
 
 const INVALID = "whose value in the configuration is invalid";

@@ -83,6 +83,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       hostRule: "the host",
       alwaysAsk: false,
       readOnly: !tools.includes("write"),
+      workspaceAccess: "rw",
     }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,

@@ -88,6 +88,8 @@ export const SERVED_METHODS = [
   "question.list",
   "route.explain",
   "sandbox.explain",
+  "sandbox.list",
+  "sandbox.recreate",
   "send",
   "sessions.abort",
   "sessions.compact",

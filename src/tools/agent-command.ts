@@ -102,7 +102,7 @@ export class AgentCommand {
   }
 
   /** Resolves when it runs, or was stopped before. Rejects when it cannot be started. */
-  async start({ argv, cwd, env, inputs }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
+  async start({ argv, cwd, env, inputs, release }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
     const { clock, watcher } = this.#options;
     this.#inputKind = input.kind;
     this.#startedAt = clock.monotonic();
@@ -111,6 +111,7 @@ export class AgentCommand {
       cwd,
       env,
       inputs,
+      release,
       timeoutMs: this.timeoutSeconds * 1_000,
       signal: this.#stopping.signal,
       watcher,

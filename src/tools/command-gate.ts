@@ -1,3 +1,4 @@
+import type { SandboxedCommand } from "./sandbox.ts";
 import type { ToolPermit } from "./tool.ts";
 
 /** Where a command runs: as the gateway's user, or isolated from it. */
@@ -28,6 +29,8 @@ export type AllowedCommand = {
   env: Readonly<Record<string, string>>;
   /** What it reads from the descriptors 4, 5, and so on. */
   inputs?: readonly Uint8Array[];
+  /** Ends what it has left running: called once, when it has ended or is to end. */
+  release?: SandboxedCommand["release"];
   host: CommandHost;
 };
 

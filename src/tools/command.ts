@@ -37,6 +37,8 @@ export type CommandOptions = {
   input?: "pipe" | number | undefined;
   /** What the command reads from the descriptors 4, 5, and so on; none by default. */
   inputs?: readonly Uint8Array[] | undefined;
+  /** Ends what it has left running where its process group does not reach. Called once; its end counts as the command's. */
+  release?: ((how: CommandEnd["reason"]) => Promise<void>) | undefined;
   /** Path of util-linux' `script`: the command reads from, and writes to, a terminal of its own. */
   terminal?: string | undefined;
 };
@@ -66,15 +68,20 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
   const output = readOutput(child, options);
   // A process that did not start has no number; its exit has the reason.
   if (child.pid === undefined) {
+    await options.release?.("stopped");
     await exit;
     throw new Error("the command did not start");
   }
   const groups = [child.pid];
   let reason: CommandEnd["reason"] = "exited";
   const { promise: killed, resolve: setKilled } = Promise.withResolvers<void>();
+  let released: Promise<void> | undefined;
+  const release = (): Promise<void> => (released ??= options.release?.(reason) ?? Promise.resolve());
   const kill = (why: "stopped" | "timed out"): void => {
     if (reason === "exited") reason = why;
     killSessions(groups);
+    // Who waits for the end learns of a failure.
+    release().catch(() => {});
     void sleep(clock, TOOL_LIMITS.killMs).then(setKilled);
   };
   const onAbort = (): void => kill("stopped");
@@ -92,7 +99,7 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
     try {
       const exitCode = await Promise.race([exit, killed.then(() => null)]);
       cancelTimeout?.();
-      await output.finish();
+      await Promise.all([output.finish(), release()]);
       return { reason, exitCode };
     } finally {
       close();
@@ -100,12 +107,13 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
   };
   try {
     if (signal.aborted) onAbort();
-    else await release(child, groups, options);
+    else await letBegin(child, groups, options);
   } catch (err) {
     // A command that was killed before it began does not read its release.
     if (reason === "exited") {
       killSessions(groups);
       close();
+      await release();
       throw err;
     }
   }
@@ -147,7 +155,7 @@ function watchExit(child: ChildProcess): Promise<number> {
 }
 
 /** Lets the command begin as soon as the watcher knows its groups: in a terminal there is a second one, whose number is added to `groups`. */
-async function release(child: ChildProcess, groups: number[], { inputs = [], watcher, log, terminal }: CommandOptions): Promise<void> {
+async function letBegin(child: ChildProcess, groups: number[], { inputs = [], watcher, log, terminal }: CommandOptions): Promise<void> {
   const gate = child.stdio[3] as Readable & Writable;
   for (const [index, input] of inputs.entries()) (child.stdio[4 + index] as Writable).end(input);
   await watcher.add(groups[0]!, log);

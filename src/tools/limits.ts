@@ -82,6 +82,20 @@ export const TOOL_LIMITS = {
   sandboxSharedBytes: 67_108_864,
   /** The trial of the sandbox is killed when it takes longer, and there is no sandbox. */
   sandboxTrialMs: 20_000,
+  /** A command line of podman or docker is killed when it takes longer, and has failed; the setup of a container has more time. */
+  engineMs: 60_000,
+  containerSetupMs: 600_000,
+  /** Bytes of its output that are kept. */
+  engineOutputBytes: 4_194_304,
+  /** Settings of containers whose trials are remembered; then all are forgotten. */
+  containerProbes: 16,
+  /** Open files of a process in a container, at most as many as the gateway may have. */
+  containerOpenFiles: 65_536,
+  /** A container without a command ends after this time; the next command starts it again. */
+  containerIdleMs: 600_000,
+  /** What a command has left in a container that others use is looked for this often, and the time between. */
+  containerSweeps: 4,
+  containerSweepMs: 150,
   /** After a trial that failed: how long its result is kept. */
   sandboxRetryMs: 60_000,
   /** Sessions and messages that the tools for conversations return at most, and the characters of each. */

@@ -1,3 +1,5 @@
+export type WorkspaceAccess = "none" | "ro" | "rw";
+
 /** What one command may reach. Paths are absolute and free of links. */
 export type SandboxRequest = {
   /** The program and its arguments as they would run outside. */
@@ -6,7 +8,8 @@ export type SandboxRequest = {
   cwd: string;
   /** The only directory of the host that the command may change, or only read with `workspaceAccess: "ro"`. It has the same path inside. */
   workspace: string;
-  workspaceAccess: "ro" | "rw";
+  /** `none`: an empty directory in memory is in the place of the workspace. */
+  workspaceAccess: WorkspaceAccess;
   /** The whole environment of the command. */
   env: Readonly<Record<string, string>>;
   /** Further directories and files that it may read, at the same path: skills, for example. */
@@ -25,6 +28,8 @@ export type SandboxedCommand = {
   env: Readonly<Record<string, string>>;
   /** What these programs read from the descriptors 4, 5, and so on. */
   inputs: readonly Uint8Array[];
+  /** Ends what the command has left running. Must be called once, when it has ended or is to end; resolves when nothing is left. */
+  release?: (how: "exited" | "stopped" | "timed out") => Promise<void>;
 };
 
 export interface Sandbox {
@@ -33,7 +38,7 @@ export interface Sandbox {
   /** What holds and what does not, one short line each. */
   readonly guarantees: readonly string[];
   /** Throws when a request cannot be isolated: the text says why, and what to change. */
-  wrap(request: SandboxRequest): SandboxedCommand;
+  wrap(request: SandboxRequest): SandboxedCommand | Promise<SandboxedCommand>;
 }
 
 /** Whether commands can be isolated on this machine; if not, why, and how to fix it. */

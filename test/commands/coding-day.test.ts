@@ -35,7 +35,15 @@ async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[
   const asked: string[] = [];
   const allowlist: AllowedProgram[] = [];
   const gate = new SettingsCommandGate({
-    settings: () => ({ mode: "auto", rule: "default", host: "auto", hostRule: "default", alwaysAsk: false, readOnly: false }),
+    settings: () => ({
+      mode: "auto",
+      rule: "default",
+      host: "auto",
+      hostRule: "default",
+      alwaysAsk: false,
+      readOnly: false,
+      workspaceAccess: "rw",
+    }),
     sandbox: () => Promise.resolve(hasSandbox ? { sandbox: isolated } : { sandbox: null, reason: "bwrap is missing", fix: "Install it." }),
     desk: {
       ask: ({ command, patterns }) => {

@@ -2,10 +2,13 @@
 //   npm run fuzz -- [--minutes M] [--seed N] [--main FILE]
 // Or odd events to every channel, over its real connection to a scripted platform:
 //   npm run fuzz -- --channels [--events N] [--seed N]
-// Or random commands to the gate that asks people about them:
-//   npm run fuzz -- --commands N [--seed N]
+// Or random commands to the gate that asks people about them, compared with what stubs of programs receive; in a second round, something
+// is changed after each answer:
+//   npm run fuzz -- --gate 100000 [--seed N] [--jobs 2]
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { CommandFuzz } from "./commands.ts";
+import { CommandFuzz, type CommandFuzzSummary } from "./commands.ts";
 import { FuzzCampaign } from "./campaign.ts";
 import { FUZZED_CHANNELS, fuzzChannel } from "./channels.ts";
 
@@ -15,14 +18,16 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     main: { type: "string" },
     channels: { type: "boolean", default: false },
-    commands: { type: "string" },
+    gate: { type: "string" },
+    jobs: { type: "string", default: "2" },
+    part: { type: "boolean", default: false },
     events: { type: "string", default: "100000" },
   },
 });
 const seed = Number(values.seed);
 console.log(`seed ${seed}`);
 if (values.channels) process.exit(await fuzzChannels(Number(values.events)));
-if (values.commands !== undefined) process.exit(await fuzzCommands(Number(values.commands)));
+if (values.gate !== undefined) process.exit(await fuzzGate(Number(values.gate), Number(values.jobs)));
 const summary = await new FuzzCampaign({
   seed,
   limitMs: Number(values.minutes) * 60_000,
@@ -41,13 +46,56 @@ const total = messages + handshakes + violations + requests;
 console.log(`${total - faults.length} passed, ${faults.length} failed`);
 process.exitCode = faults.length > 0 ? 1 : 0;
 
-/** Gives the exit code. */
-async function fuzzCommands(count: number): Promise<number> {
-  const { cases, understood, changed, faults } = await new CommandFuzz(seed).run(count);
+/** Half of the cases with what was agreed to, half with changes after the answer; in several processes. Gives the exit code. */
+async function fuzzGate(count: number, jobs: number): Promise<number> {
+  const startedAt = process.hrtime.bigint();
+  const share = Math.ceil(count / jobs);
+  const parts = values.part
+    ? [await runGatePart(share)]
+    : await Promise.all(Array.from({ length: jobs }, (_, at) => spawnGatePart(share, seed * jobs + at)));
+  if (values.part) {
+    console.log(JSON.stringify(parts[0]));
+    return 0;
+  }
+  const sum = (name: "cases" | "understood" | "changed" | "refused"): number => parts.reduce((total, part) => total + part[name], 0);
+  const faults = parts.flatMap((part) => part.faults);
   for (const fault of faults) console.log(`FAULT ${fault}`);
-  console.log(`${cases} commands: ${understood} run and compared, ${changed} refused because something had changed`);
-  console.log(`${cases - faults.length} passed, ${faults.length} failed`);
+  const seconds = Number((process.hrtime.bigint() - startedAt) / 1_000_000_000n);
+  console.log(
+    `${sum("cases")} commands in ${seconds} s: ${sum("understood")} run and compared (program, arguments, directory, environment, input)`,
+  );
+  console.log(
+    `${sum("changed")} times something was changed after the answer: ${sum("refused")} refused, because it was bound; none ran changed`,
+  );
+  console.log(`${sum("cases") - faults.length} passed, ${faults.length} failed`);
   return faults.length > 0 ? 1 : 0;
+}
+
+async function runGatePart(count: number): Promise<CommandFuzzSummary> {
+  const half = Math.ceil(count / 2);
+  const plain = await new CommandFuzz(seed).run(half, { changeShare: 0 });
+  const changed = await new CommandFuzz(seed + 1).run(count - half, { changeShare: 1 });
+  return {
+    cases: plain.cases + changed.cases,
+    understood: plain.understood + changed.understood,
+    changed: changed.changed,
+    refused: changed.refused,
+    faults: [...plain.faults, ...changed.faults],
+  };
+}
+
+/** One process for each core: most of the time goes to the start of programs. */
+async function spawnGatePart(count: number, partSeed: number): Promise<CommandFuzzSummary> {
+  const args = [import.meta.filename, "--part", "--jobs", "1", "--gate", String(count), "--seed", String(partSeed)];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [output] = await Promise.all([child.stdout.toArray(), once(child, "exit")]);
+  const last =
+    Buffer.concat(output as Buffer[])
+      .toString()
+      .trim()
+      .split("\n")
+      .at(-1) ?? "";
+  return JSON.parse(last) as CommandFuzzSummary;
 }
 
 /** The same number of events for each channel. Gives the exit code. */

@@ -10,6 +10,8 @@ export type EscapeCase = {
   outside: "everyone" | "root" | { notRun: string };
   /** A path that not every kernel has, without which nothing can get out. */
   needs?: string;
+  /** Why it is not run in containers, where another bound holds. */
+  inContainers?: string;
   /** Default: "rw". */
   workspaceAccess?: "ro" | "rw";
   /** Further variables of the command. */
@@ -100,7 +102,12 @@ const DEVICES: readonly EscapeCase[] = [
     script: "for each in kmsg mem port kvm fuse vsock loop-control vda sda net/tun; do [ -e /dev/$each ] && echo ESCAPED; done",
     outside: "everyone",
   },
-  { name: "change device files of the host", script: 'chmod "$(stat -c %a /dev/full)" /dev/full && echo ESCAPED', outside: "root" },
+  {
+    name: "change device files of the host",
+    script: 'chmod "$(stat -c %a /dev/full)" /dev/full && echo ESCAPED',
+    outside: "root",
+    inContainers: "a container has device files of its own",
+  },
   { name: "make a device file", script: "mknod device c 1 7 && echo ESCAPED", outside: "root" },
   {
     name: "put input into a terminal (TIOCSTI)",
@@ -136,6 +143,7 @@ const KERNEL: readonly EscapeCase[] = [
     name: "protect itself from being ended for its memory",
     script: "echo 0 > /proc/self/oom_score_adj && echo ESCAPED",
     outside: "everyone",
+    inContainers: "the memory of a container is limited as a whole",
   },
   {
     name: "set the name of the host",
@@ -349,6 +357,7 @@ const LIMITS: readonly EscapeCase[] = [
     name: "fill the memory with files in other places",
     script: 'for each in / /dev /etc /run /proc; do (: > "$each/$UNIQUE") && rm "$each/$UNIQUE" && echo ESCAPED; done',
     outside: "root",
+    inContainers: "/dev and /run have a size of their own, and count as memory of the container",
   },
   {
     name: "make a file larger than the limit",

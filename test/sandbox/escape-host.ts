@@ -27,6 +27,7 @@ import { GroupWatcher } from "../../src/tools/group-watcher.ts";
 import { TOOL_LIMITS } from "../../src/tools/limits.ts";
 import { probeSandbox } from "../../src/tools/sandbox/probe.ts";
 import { until } from "../until.ts";
+import { probeContainers, testContainers } from "./test-containers.ts";
 import { ESCAPE_CASES, type EscapeCase } from "./escape-cases.ts";
 
 export type EscapeRequest = { name: string; sandboxed: boolean };
@@ -127,7 +128,9 @@ function isRunning(pid: number): boolean {
 
 const parent = process.argv[2]!;
 const watcher = new GroupWatcher();
-const probe = await probeSandbox({ hidden: [], directory: parent, log: silentLog });
+const options = { hidden: [], directory: parent, log: silentLog };
+const containers = process.env["BACKEND"] === "podman" ? testContainers(parent) : null;
+const probe = containers ? await probeContainers(containers) : await probeSandbox(options);
 const greeting: EscapeGreeting = {
   sandbox: probe.sandbox?.name ?? null,
   reason: probe.sandbox === null ? `${probe.reason}. ${probe.fix}` : "",
@@ -147,7 +150,7 @@ async function runSandboxed({ script, env, place, workspaceAccess }: Command): P
   const { workspace, skills } = place;
   let output = "";
   await runCommand({
-    ...probe.sandbox.wrap({
+    ...(await probe.sandbox.wrap({
       argv: ["/bin/sh", "-c", script],
       cwd: workspace,
       workspace,
@@ -155,7 +158,7 @@ async function runSandboxed({ script, env, place, workspaceAccess }: Command): P
       env,
       readable: [skills],
       network: false,
-    }),
+    })),
     timeoutMs: undefined,
     signal: new AbortController().signal,
     watcher,
@@ -236,6 +239,8 @@ async function run(each: EscapeCase, sandboxed: boolean): Promise<EscapeAnswer> 
     return { found, output };
   } finally {
     victim.kill("SIGKILL");
+    // Each run has a workspace, and so a container, of its own.
+    await containers?.remove(() => true);
     for (const pid of processesOf(unique)) process.kill(pid, "SIGKILL");
     for (const server of servers) server.close();
     spawnSync("perl", ["-e", `my $id = shmget(${sharedKey}, ${SHARED_BYTES}, 0); shmctl($id, 0, 0) if defined $id`]);
@@ -261,3 +266,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify(answer));
 }
 watcher.killAll();
+await containers?.stop();

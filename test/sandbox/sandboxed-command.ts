@@ -60,7 +60,7 @@ export type CommandResult = { exitCode: number | null; reason: string; output: s
 
 /** Runs a script in the sandbox. */
 export async function runScript(script: string, request: SandboxRequest, signal = new AbortController().signal): Promise<CommandResult> {
-  const command = (await realSandbox()).wrap({ ...request, argv: ["/bin/sh", "-c", script] });
+  const command = await (await realSandbox()).wrap({ ...request, argv: ["/bin/sh", "-c", script] });
   let output = "";
   const onOutput = (chunk: Buffer): void => void (output += chunk.toString());
   const end = await runCommand({ ...command, timeoutMs: undefined, signal, watcher, clock: systemClock, log: silentLog, onOutput });

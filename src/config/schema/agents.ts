@@ -15,6 +15,7 @@ import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
+import { sandbox } from "./sandbox.ts";
 import { skillNames, skillsLimits } from "./skills.ts";
 import { commands, fileAccess, message, sessions } from "./tools.ts";
 
@@ -120,6 +121,7 @@ const entryFields = {
   ),
   skills: skillNames("Names of the skills that this agent may use, instead of those of `agents.defaults`; empty: none."),
   skillsLimits,
+  sandbox,
   tools: toolPolicy(
     "Tools of this agent.",
     ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "sandbox"],
@@ -149,7 +151,6 @@ const ENTRY_UNSERVED = [
   "tts",
   "contextLimits",
   "heartbeat",
-  "sandbox",
 ] as const;
 
 const AGENT_ID = { regex: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", description: "letters, digits, - and _, at most 64" } as const;
@@ -173,6 +174,7 @@ const defaults = object(
       min: 1,
     }),
     skills: skillNames("Names of the skills that agents may use; empty: none."),
+    sandbox,
     skipBootstrap: boolean("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
@@ -238,7 +240,6 @@ const defaults = object(
       "blockStreamingCoalesce",
       "humanDelay",
       "heartbeat",
-      "sandbox",
     ],
   },
 );

@@ -64,6 +64,7 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
       hostRule: "tools.exec.host",
       alwaysAsk: false,
       readOnly: false,
+      workspaceAccess: "rw",
       ...settings,
     }),
     sandbox: () => Promise.resolve(sandbox ? { sandbox: isolated } : { sandbox: null, reason: "bwrap is missing", fix: "Install it." }),

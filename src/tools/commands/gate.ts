@@ -4,7 +4,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
-import type { Sandbox, SandboxProbe } from "../sandbox.ts";
+import type { Sandbox, SandboxProbe, WorkspaceAccess } from "../sandbox.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
 import { decideCommand, patternsOf, repeatKey, runsUnseen, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
 import { bindPlan, planCommand, realPathOf, type BoundPlan } from "./plan.ts";
@@ -22,6 +22,8 @@ export type CommandSettings = {
   alwaysAsk: boolean;
   /** Another setting denies writing: commands run in the sandbox with a workspace that cannot be changed. */
   readOnly: boolean;
+  /** What sandboxed commands may do in the workspace, as far as writing is not denied. */
+  workspaceAccess: WorkspaceAccess;
 };
 
 /** A question to a person. */
@@ -50,8 +52,8 @@ export interface ApprovalDesk {
 
 export type SettingsGateOptions = {
   settings: (caller: ToolCaller) => CommandSettings;
-  /** Whether commands can be isolated here; found out once, with the first command that needs to know. */
-  sandbox: () => Promise<SandboxProbe>;
+  /** Whether commands can be isolated here, by what the agent's settings name; found out with the first command that needs to know. */
+  sandbox: (caller: ToolCaller) => Promise<SandboxProbe>;
   desk: ApprovalDesk;
   log: Log;
 };
@@ -68,17 +70,20 @@ export class SettingsCommandGate implements CommandGate {
     this.#options = options;
   }
 
-  async allow(request: CommandRequest, permit: ToolPermit, signal: AbortSignal): Promise<AllowedCommand> {
+  async allow(asked: CommandRequest, permit: ToolPermit, signal: AbortSignal): Promise<AllowedCommand> {
+    // What is decided about is what runs, whatever the caller does to its request while a person is asked.
+    const request: CommandRequest = { ...asked, env: { ...asked.env }, ownVariables: [...asked.ownVariables] };
     const settings = this.#options.settings(permit.caller);
     if (settings.mode === "deny") throw denial(settings.rule);
-    const { host, sandbox } = await this.#chooseHost(request.host, settings);
+    const { host, sandbox } = await this.#chooseHost(request.host, settings, permit.caller);
     if (!runsUnseen(settings.mode, host)) await this.#decide({ request, permit, settings, host, signal });
-    return await start(request, permit, { host, sandbox, readOnly: settings.readOnly });
+    return await start(request, permit, { host, sandbox, settings });
   }
 
   async #chooseHost(
     wanted: CommandHost | undefined,
     settings: CommandSettings,
+    caller: ToolCaller,
   ): Promise<{ host: "gateway"; sandbox: null } | { host: "sandbox"; sandbox: Sandbox }> {
     const { host, hostRule, mode, readOnly } = settings;
     if (host !== "auto" && wanted !== undefined && wanted !== host)
@@ -87,7 +92,7 @@ export class SettingsCommandGate implements CommandGate {
       throw new Error("Not run: writing is denied to you, so that commands run in the sandbox only. Leave out host.");
     const chosen = readOnly ? "sandbox" : host === "auto" ? (wanted ?? (mode === "auto" ? "auto" : "gateway")) : host;
     if (chosen === "gateway") return { host: "gateway", sandbox: null };
-    const probe = await this.#options.sandbox();
+    const probe = await this.#options.sandbox(caller);
     if (probe.sandbox) return { host: "sandbox", sandbox: probe.sandbox };
     if (chosen === "auto") return { host: "gateway", sandbox: null };
     throw new Error(`Not run: the command needs a sandbox (${readOnly ? "writing is denied to you" : hostRule}), and ${probe.reason}.`);
@@ -182,17 +187,18 @@ const denial = (rule: string): Error => new Error(`Not run: commands like this a
 async function start(
   { command, cwd, env, input }: CommandRequest,
   { workspace, outside, skills }: ToolPermit,
-  { host, sandbox, readOnly }: { host: CommandHost; sandbox: Sandbox | null; readOnly: boolean },
+  { host, sandbox, settings }: { host: CommandHost; sandbox: Sandbox | null; settings: CommandSettings },
 ): Promise<AllowedCommand> {
   const argv = [shell(), "-c", command];
   if (sandbox === null) return { argv, cwd, env: { ...revealAll(skills?.env ?? {}), ...env }, host };
-  const wrapped = sandbox.wrap({
+  const { readOnly, workspaceAccess } = settings;
+  const wrapped = await sandbox.wrap({
     argv,
     cwd,
     // The gateway's own directory for temporary files is not there.
     env: { ...env, TMPDIR: "/tmp" },
     workspace: await realPathOf(workspace),
-    workspaceAccess: readOnly ? "ro" : "rw",
+    workspaceAccess: readOnly && workspaceAccess === "rw" ? "ro" : workspaceAccess,
     // A skill may have been removed since the turn began.
     readable: await Promise.all([...outside, ...(skills?.directories ?? []).filter((path) => existsSync(path))].map(realPathOf)),
     network: false,

@@ -28,7 +28,9 @@ const FIRST_TO_END = "1000";
  * Each command in namespaces of its own (files, processes, network, users, IPC), without capabilities and with a filter of system calls.
  * No process of it is left when its first process has ended.
  */
-export function createBubblewrap(options: BubblewrapOptions): Sandbox {
+export function createBubblewrap(
+  options: BubblewrapOptions,
+): Omit<Sandbox, "wrap"> & { wrap: (request: SandboxRequest) => SandboxedCommand } {
   const { version, architecture, userId, otherUser } = options;
   const mounts = systemMounts();
   const filter = syscallFilter(architecture);
@@ -63,7 +65,9 @@ const OTHER_SETTINGS = ["--hostname", "sandbox", "--cap-drop", "ALL", "--die-wit
 type SmallFile = { path: string; content: string; descriptor: number };
 
 function toOptions(request: SandboxRequest, mounts: readonly Mount[], files: readonly SmallFile[], sourceOf: SourceOf): string[] {
-  const { cwd, env, network } = request;
+  const { env, network } = request;
+  // Nothing of the workspace is in the directory that takes its place.
+  const cwd = request.workspaceAccess === "none" ? request.workspace : request.cwd;
   const small = files.map(({ path, descriptor }) => ({ path, options: ["--ro-bind-data", String(descriptor), path] }));
   // What is written into these would be in memory, without a limit.
   const closed = ["--remount-ro", "/dev", "--remount-ro", "/"];
@@ -90,7 +94,8 @@ function limitsOf(prlimit: string): string[] {
   return [prlimit, `--nproc=${sandboxProcesses}`, `--fsize=${sandboxFileBytes}`, `--data=${sandboxProcessBytes}`, "--core=1", "--"];
 }
 
-function checkEnvironment(env: Readonly<Record<string, string>>): void {
+/** Throws when a variable cannot be given to a command. */
+export function checkEnvironment(env: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(env)) {
     if (name === "" || /[=\0]/.test(name))
       throw new Error(`${JSON.stringify(name)} cannot be the name of an environment variable. Choose another.`);

@@ -1,32 +1,12 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  copyFileSync,
-  constants,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { ESCAPE_CASES, type EscapeCase } from "../../../test/sandbox/escape-cases.ts";
-import type { EscapeAnswer, EscapeGreeting, EscapeRequest } from "../../../test/sandbox/escape-host.ts";
+import { EscapeHost, mayRunHost } from "../../../test/sandbox/escape-client.ts";
 import { findObstacle, needsOtherFileSystem, TEST_DIRECTORY } from "../../../test/sandbox/sandboxed-command.ts";
 
-const HOST = join(import.meta.dirname, "../../../test/sandbox/escape-host.ts");
 const ORDINARY_USER = 65_534;
-/** Higher than those that Node marks as its own. */
-const INHERITED_DESCRIPTOR = 40;
 const isRoot = process.getuid?.() === 0;
 
 type User = { title: string; isRoot: boolean; id: number; become: readonly string[]; cases: readonly EscapeCase[] };
@@ -47,76 +27,10 @@ const USERS: readonly User[] = [
   },
 ];
 
-/** The process of test/sandbox/escape-host.ts, as one user. */
-class EscapeHost {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(user: User, directory: string) {
-    const inherited = openSync(makeInherited(directory), constants.O_RDONLY | constants.O_DIRECTORY);
-    const stdio = [
-      "pipe" as const,
-      "pipe" as const,
-      "inherit" as const,
-      ...Array<"ignore">(INHERITED_DESCRIPTOR - 3).fill("ignore"),
-      inherited,
-    ];
-    const [program, ...args] = [...user.become, nodeFor(user, directory), HOST, directory];
-    const env = { PATH: process.env["PATH"] ?? "", GATEWAY_SECRET: "canary" };
-    this.#child = spawn(program!, args, { stdio, env, cwd: "/" });
-    closeSync(inherited);
-    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
-  }
-
-  async greeting(): Promise<EscapeGreeting> {
-    return this.#read() as Promise<EscapeGreeting>;
-  }
-
-  async run(request: EscapeRequest): Promise<EscapeAnswer> {
-    this.#child.stdin!.write(`${JSON.stringify(request)}\n`);
-    return this.#read() as Promise<EscapeAnswer>;
-  }
-
-  async close(): Promise<void> {
-    this.#child.stdin!.end();
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, "exit");
-  }
-
-  async #read(): Promise<unknown> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error("the host has ended");
-    return JSON.parse(value) as unknown;
-  }
-}
-
-const mayRead = (user: User, path: string): boolean => {
-  const [program, ...args] = [...user.become, "test", "-r", path];
-  return spawnSync(program!, args).status === 0;
-};
-
-function makeInherited(directory: string): string {
-  const inherited = join(directory, "inherited");
-  mkdirSync(inherited);
-  writeFileSync(join(inherited, "file"), "inherited");
-  return inherited;
-}
-
-/** Node, where the user may run it. */
-function nodeFor(user: User, directory: string): string {
-  if (mayRead(user, process.execPath)) return process.execPath;
-  const path = join(directory, "node");
-  try {
-    linkSync(process.execPath, path);
-  } catch {
-    copyFileSync(process.execPath, path);
-  }
-  return path;
-}
-
 function whySkipped(user: User): string | false {
   const obstacle = findObstacle(user.become);
   if (obstacle !== false) return obstacle;
-  return !mayRead(user, HOST) && `${user.title} may not read the sources`;
+  return !mayRunHost(user) && `${user.title} may not read the sources`;
 }
 
 const runsOutside = ({ outside, needs }: EscapeCase, user: User): boolean =>

@@ -103,19 +103,26 @@ function mountProgram(path: string): Mount[] {
 export function requestMounts(request: SandboxRequest, sourceOf: SourceOf): Mount[] {
   const { workspace, workspaceAccess, readable, network } = request;
   return [
-    { path: workspace, options: [workspaceAccess === "rw" ? "--bind" : "--ro-bind", sourceOf(workspace), workspace] },
+    workspaceAccess === "none"
+      ? temporary(workspace, TOOL_LIMITS.sandboxTemporaryBytes)
+      : { path: workspace, options: [workspaceAccess === "rw" ? "--bind" : "--ro-bind", sourceOf(workspace), workspace] },
     ...readable.filter((path) => !isAtOrBeneath(workspace, path)).map((path) => ({ path, options: ["--ro-bind", sourceOf(path), path] })),
     ...(network ? NETWORK_PATHS.map((path) => ({ path, options: ["--ro-bind-try", path, path] })) : []),
     ...homeMount(request),
   ];
 }
 
-/** The home directory is empty, unless it lies where something else is shown. */
-function homeMount({ env, workspace, readable }: SandboxRequest): Mount[] {
+function homeMount(request: SandboxRequest): Mount[] {
+  const home = emptyHome(request);
+  return home === null ? [] : [temporary(home, TOOL_LIMITS.sandboxHomeBytes)];
+}
+
+/** The home directory, which is empty; null when it lies where something else is shown. */
+export function emptyHome({ env, workspace, readable }: SandboxRequest): string | null {
   const home = env["HOME"];
-  if (home === undefined || findProblem(home, []) !== null) return [];
+  if (home === undefined || findProblem(home, []) !== null) return null;
   const shown = [workspace, ...readable, ...SYSTEM_PATHS, "/tmp"];
-  return shown.some((path) => isAtOrBeneath(path, home)) ? [] : [temporary(home, TOOL_LIMITS.sandboxHomeBytes)];
+  return shown.some((path) => isAtOrBeneath(path, home)) ? null : home;
 }
 
 /** The small files of a sandbox. One with the host's network has the host's names. */

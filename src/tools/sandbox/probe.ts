@@ -12,6 +12,7 @@ import { GroupWatcher } from "../group-watcher.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import type { Sandbox, SandboxProbe } from "../sandbox.ts";
 import { createBubblewrap, type BubblewrapOptions } from "./bubblewrap.ts";
+import { keepProbe } from "./kept-probe.ts";
 import { createOtherUser } from "./other-user.ts";
 import { AS_USER, findPrograms, INSTALL, PROGRAMS, ROOT_PROGRAMS } from "./programs.ts";
 import { isKnownArchitecture } from "./syscall-filter.ts";
@@ -30,19 +31,8 @@ export type SandboxOptions = {
 type TrialRun = Pick<CommandOptions, "watcher" | "clock" | "log">;
 
 /** As probeSandbox, asked for the first time by the first call. A sandbox is kept; a trial that failed is repeated after `sandboxRetryMs`. */
-export function createSandboxProbe(options: SandboxOptions): () => Promise<SandboxProbe> {
-  const { clock = systemClock } = options;
-  let kept: { probe: Promise<SandboxProbe>; failedAt: number } | null = null;
-  return () => {
-    if (kept !== null && clock.monotonic() < kept.failedAt + TOOL_LIMITS.sandboxRetryMs) return kept.probe;
-    const current = { probe: probeSandbox(options), failedAt: Infinity };
-    kept = current;
-    void current.probe.then(({ sandbox }) => {
-      if (sandbox === null) current.failedAt = clock.monotonic();
-    });
-    return current.probe;
-  };
-}
+export const createSandboxProbe = (options: SandboxOptions): (() => Promise<SandboxProbe>) =>
+  keepProbe(() => probeSandbox(options), { hasFailed: ({ sandbox }) => sandbox === null, clock: options.clock ?? systemClock });
 
 /** Runs a program that tries to get out of the sandbox. There is a sandbox only if it does not succeed. Never rejects. */
 export async function probeSandbox({ hidden, directory, log, clock = systemClock }: SandboxOptions): Promise<SandboxProbe> {
@@ -116,7 +106,7 @@ async function findWayOut(
     await listen(servers, { path: abstractSocket });
     const targets: TrialTargets = { ...thisProcess(), outside, port, abstractSocket, processes: TOOL_LIMITS.sandboxProcesses };
     const node = process.execPath;
-    const command = sandbox.wrap({
+    const command = await sandbox.wrap({
       argv: [node, "-e", TRIAL_PROGRAM, JSON.stringify(targets)],
       cwd: workspace,
       workspace,

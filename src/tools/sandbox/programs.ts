@@ -4,7 +4,9 @@ import { executableAt } from "../executable.ts";
 /** What every sandbox needs, and what one of root needs besides. */
 export const PROGRAMS = ["bwrap", "choom", "prlimit"] as const;
 export const ROOT_PROGRAMS = ["perl", "setpriv"] as const;
-type Program = (typeof PROGRAMS)[number] | (typeof ROOT_PROGRAMS)[number];
+/** Of the backends with containers. */
+export const ENGINES = ["podman", "docker"] as const;
+type Program = (typeof PROGRAMS)[number] | (typeof ROOT_PROGRAMS)[number] | (typeof ENGINES)[number];
 
 export const AS_USER = "run the gateway as an ordinary user instead of root";
 
@@ -15,6 +17,8 @@ export const INSTALL: Readonly<Record<Program, string>> = {
   prlimit: "Install the package util-linux.",
   perl: `Best, ${AS_USER}. Or install the package perl.`,
   setpriv: `Best, ${AS_USER}. Or install the package util-linux.`,
+  podman: "Install podman (Debian and Ubuntu: apt-get install podman), or set sandbox.backend to another one.",
+  docker: "Install Docker, or set sandbox.backend to another one.",
 };
 
 /** Not the directories of PATH, which may lead into a workspace. */

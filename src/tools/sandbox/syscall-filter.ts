@@ -7,7 +7,8 @@ const AUDIT_ARCHITECTURE: Readonly<Record<Architecture, number>> = { x64: 0xc000
 /** Calls of the x32 interface have the same architecture as those of x64, and this bit. */
 const X32_BIT = 0x40000000;
 
-type Numbers = Partial<Record<Architecture, number>>;
+/** A system call: its name, and its number for each processor that has it. */
+type SystemCall = { name: string } & Partial<Record<Architecture, number>>;
 
 const EPERM = 1;
 const ENOSYS = 38;
@@ -17,46 +18,46 @@ const EAFNOSUPPORT = 97;
  * Keys of the gateway's session, the log and the tracing of the kernel: namespaces do not separate them. Everything else that needs
  * a capability fails for lack of it.
  */
-const REFUSED: readonly Numbers[] = [
-  { x64: 103, arm64: 116 }, // syslog
-  { x64: 248, arm64: 217 }, // add_key
-  { x64: 249, arm64: 218 }, // request_key
-  { x64: 250, arm64: 219 }, // keyctl
-  { x64: 298, arm64: 241 }, // perf_event_open
-  { x64: 321, arm64: 280 }, // bpf
-  { x64: 323, arm64: 282 }, // userfaultfd
+export const REFUSED: readonly SystemCall[] = [
+  { name: "syslog", x64: 103, arm64: 116 },
+  { name: "add_key", x64: 248, arm64: 217 },
+  { name: "request_key", x64: 249, arm64: 218 },
+  { name: "keyctl", x64: 250, arm64: 219 },
+  { name: "perf_event_open", x64: 298, arm64: 241 },
+  { name: "bpf", x64: 321, arm64: 280 },
+  { name: "userfaultfd", x64: 323, arm64: 282 },
 ];
 
 /** Programs use another call when the kernel does not have these. Their arguments lie in memory, where a filter cannot check them. */
-const UNKNOWN: readonly Numbers[] = [
-  { x64: 425, arm64: 425 }, // io_uring_setup
-  { x64: 437, arm64: 437 }, // openat2
-  { x64: 452, arm64: 452 }, // fchmodat2
+export const UNKNOWN: readonly SystemCall[] = [
+  { name: "io_uring_setup", x64: 425, arm64: 425 },
+  { name: "openat2", x64: 437, arm64: 437 },
+  { name: "fchmodat2", x64: 452, arm64: 452 },
 ];
 
 /** Calls with a mode, by the index of that argument, and for those that only create with a flag also the index of the flags. */
-const WITH_MODE: readonly { call: Numbers; mode: number; flags?: number }[] = [
-  { call: { x64: 2 }, mode: 2, flags: 1 }, // open
-  { call: { x64: 85 }, mode: 1 }, // creat
-  { call: { x64: 90 }, mode: 1 }, // chmod
-  { call: { x64: 91, arm64: 52 }, mode: 1 }, // fchmod
-  { call: { x64: 133 }, mode: 1 }, // mknod
-  { call: { x64: 257, arm64: 56 }, mode: 3, flags: 2 }, // openat
-  { call: { x64: 259, arm64: 33 }, mode: 2 }, // mknodat
-  { call: { x64: 268, arm64: 53 }, mode: 2 }, // fchmodat
+export const WITH_MODE: readonly { call: SystemCall; mode: number; flags?: number }[] = [
+  { call: { name: "open", x64: 2 }, mode: 2, flags: 1 },
+  { call: { name: "creat", x64: 85 }, mode: 1 },
+  { call: { name: "chmod", x64: 90 }, mode: 1 },
+  { call: { name: "fchmod", x64: 91, arm64: 52 }, mode: 1 },
+  { call: { name: "mknod", x64: 133 }, mode: 1 },
+  { call: { name: "openat", x64: 257, arm64: 56 }, mode: 3, flags: 2 },
+  { call: { name: "mknodat", x64: 259, arm64: 33 }, mode: 2 },
+  { call: { name: "fchmodat", x64: 268, arm64: 53 }, mode: 2 },
 ];
 /** S_ISUID and S_ISGID: on the host, such a file would give its owner's rights to other users. */
-const SET_ID = 0o6000;
+export const SET_ID = 0o6000;
 /** O_CREAT and the part of O_TMPFILE that is its own. */
-const CREATES = 0o20000100;
+export const CREATES = 0o20000100;
 
-const SOCKET: Numbers = { x64: 41, arm64: 198 };
+const SOCKET: SystemCall = { name: "socket", x64: 41, arm64: 198 };
 /** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Others have no network namespace (AF_VSOCK reaches the hypervisor), or reach into the kernel. */
-const FAMILIES = [1, 2, 10, 16];
+export const FAMILIES = [1, 2, 10, 16];
 
-const IOCTL: Numbers = { x64: 16, arm64: 29 };
+const IOCTL: SystemCall = { name: "ioctl", x64: 16, arm64: 29 };
 /** TIOCSTI and TIOCLINUX put input into a terminal. */
-const TERMINAL_INPUT = [0x5412, 0x541c];
+export const TERMINAL_INPUT = [0x5412, 0x541c];
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
@@ -81,7 +82,7 @@ const fail = (errno: number): Instruction => answer(0x00050000 | errno);
  * of refusals, so that programs run as they do outside. Pure.
  */
 export function syscallFilter(architecture: Architecture): Uint8Array {
-  const onCall = (numbers: Numbers, body: readonly Instruction[]): Instruction[] => {
+  const onCall = (numbers: SystemCall, body: readonly Instruction[]): Instruction[] => {
     const number = numbers[architecture];
     return number === undefined ? [] : [load(CALL), ifEqual(number, [0, body.length]), ...body];
   };
