@@ -34,6 +34,10 @@ export const LIMITS = {
   /** Scripts that an approval binds to their present content, and the size of each; a larger one is not bound. */
   boundFiles: 32,
   boundFileBytes: 4_194_304,
+  /** How long a command may run without another question after one answer, at most; also while its conversation lasts. */
+  grantMs: 86_400_000,
+  /** Such grants that hold at the same time; one more is refused. */
+  grantsHeld: 256,
   /** Programs that are always allowed, for each agent; the oldest goes first. */
   allowedPrograms: 500,
   /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */

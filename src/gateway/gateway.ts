@@ -103,7 +103,7 @@ export class Gateway {
     }
     startPruning({
       ...parts,
-      tables: [parts.inbox, parts.outbox, parts.approvalRows, { ...parts.audit, retentionMs: LIMITS.auditRetentionMs }],
+      tables: [parts.inbox, parts.outbox, parts.approvalRows, parts.grantRows, { ...parts.audit, retentionMs: LIMITS.auditRetentionMs }],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
     });

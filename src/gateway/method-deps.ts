@@ -30,6 +30,7 @@ import type { AgentSkills } from "../skills/agent-skills.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
+import type { ApprovalGrants } from "../approvals/grants.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
 
 /** What the methods of a conversation need. */
@@ -41,6 +42,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     allowlist: CommandAllowlist;
     approvals: Approvals;
+    grants: ApprovalGrants;
     sandbox: () => Promise<SandboxProbe>;
     memory: MemoryNotes;
     mcp: McpServers;

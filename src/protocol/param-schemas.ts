@@ -78,6 +78,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
   "openclaw.approval.list": NO_PARAMS,
   "plugin.approval.list": NO_PARAMS,
+  "plugin.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "route.explain": objectSchema(
     {
       channel: boundedString(64),
@@ -183,9 +184,14 @@ const LIST_PROPERTIES: Readonly<Record<string, JsonSchema>> = {
   sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
 };
 
-/** Properties, or values of properties, that released clients send although the published schema does not know them yet. */
+/**
+ * Properties, or values of properties, that released clients send although the published schema does not know them yet; `grant`, for how long
+ * a command is allowed, is an addition of this gateway.
+ */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
   "agents.update": { agentRuntime: boundedString(128) },
+  "approval.resolve": { grant: boundedString(16) },
+  "exec.approval.resolve": { grant: boundedString(16) },
   connect: { modelCatalog: objectSchema({ sessionKey, agentId: boundedString(128) }) },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
   "chat.metadata": { authProfileId: boundedString(256) },

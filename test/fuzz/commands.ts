@@ -59,6 +59,7 @@ export class CommandFuzz {
           return Promise.resolve({ allowed: true, id: String(++count) });
         },
         use: () => Promise.resolve(true),
+        useGrant: () => Promise.resolve(false),
         allowlist: () => [],
       },
       log: silentLog,

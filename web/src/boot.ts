@@ -9,7 +9,7 @@ import { loadIdentity, openKeyVault } from "./device-identity.ts";
 import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
 import { requeueEntries } from "./outbox.ts";
 import * as store from "./state.ts";
-import { VIEW_TITLES, viewOfHash } from "./views.ts";
+import { approvalOfHash, VIEW_TITLES, viewOfHash } from "./views.ts";
 import type { ConnectionStatus } from "./client.ts";
 
 declare const __PAGE_VERSION__: string;
@@ -124,6 +124,7 @@ function onHash(): void {
     return client?.start();
   }
   store.view.value = viewOfHash(location.hash);
+  if (approvalOfHash(location.hash) !== null) store.linksFollowed.value += 1;
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;
   store.activeKey.value = key;
