@@ -413,6 +413,8 @@ export const LIMITS = {
   previewKeys: 200,
   /** Bytes of stored messages that are read for one answer with previews: a session has fewer items when they are used up, but always its newest. */
   previewBytes: 524_288,
+  /** The pause between two steps that index messages of an earlier release. */
+  indexStepMs: 50,
   /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
   /** Bytes of messages that a search reads for its answer, the best matches first; the answer reports when there were more. */
