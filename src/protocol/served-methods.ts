@@ -104,6 +104,7 @@ export const SERVED_METHODS = [
   "sessions.send",
   "sessions.subscribe",
   "set-heartbeats",
+  "skills.bins",
   "skills.status",
   "skills.update",
   "status",

@@ -481,6 +481,7 @@ const ADMINISTRATION = {
       conversationReadOrigin: any("every call here is by an operator"),
     },
   },
+  "skills.bins": { served: [] },
   "skills.status": { served: ["agentId", "sessionKey"] },
   "skills.update": { served: ["skillKey", "enabled", "apiKey", "env"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },
