@@ -125,9 +125,9 @@ test("a command that is allowed for an hour runs without a question in later tur
 
 test("a grant survives a restart until it expires", async (t) => {
   const { clock, grant, run, start } = open(t);
-  await grant("touch ./a", { minutes: 60 });
+  await grant("touch ./a", { minutes: 60 }, { env: { OPENCLAW_RUNNER: "first start" } });
   start();
-  assert.equal((await run("touch ./a")).questions, 0);
+  assert.equal((await run("touch ./a", { env: { OPENCLAW_RUNNER: "second start" } })).questions, 0);
   clock.advance(HOUR);
   start();
   assert.equal((await run("touch ./a")).questions, 1);

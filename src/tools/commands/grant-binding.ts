@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
+import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 import { errnoOf, isAbsent } from "../../core/files.ts";
 import type { CommandRequest } from "../command-gate.ts";
 import type { ToolCaller } from "../tool.ts";
@@ -19,7 +20,10 @@ export async function grantBindingOf(plan: BoundPlan, request: CommandRequest, c
   const bound = [
     [agentId, sessionKey, surface, isPrivate],
     [plan.host, request.cwd, request.input],
-    Object.entries(request.env).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    // The gateway's own mark differs after each start.
+    Object.entries(request.env)
+      .filter(([name]) => name !== MARKER_VARIABLE)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
     patterns,
     programs,
     plan.files,
