@@ -40,8 +40,8 @@ test("the first answer counts, also against a second one at the same time", asyn
   const { approvals, ask, ended } = open(t);
   const { id, answer } = await ask();
   const results = await Promise.all([
-    approvals.answer(id, "allow-once", ANN),
-    approvals.answer(shortId(id), "deny", { kind: "device", id: "laptop" }),
+    approvals.answer(id, { decision: "allow-once" }, ANN),
+    approvals.answer(shortId(id), { decision: "deny" }, { kind: "device", id: "laptop" }),
   ]);
   assert.deepEqual(
     results.map(({ applied, approval }) => [applied, approval.status]),
@@ -60,10 +60,10 @@ test("the first answer counts, also against a second one at the same time", asyn
 test("an answer is used once", async (t) => {
   const { approvals, ask } = open(t);
   const allowed = await ask();
-  await approvals.answer(allowed.id, "allow-once", ANN);
+  await approvals.answer(allowed.id, { decision: "allow-once" }, ANN);
   assert.deepEqual([await approvals.use(allowed.id), await approvals.use(allowed.id)], [true, false]);
   const denied = await ask();
-  await approvals.answer(denied.id, "deny", ANN);
+  await approvals.answer(denied.id, { decision: "deny" }, ANN);
   assert.equal(await approvals.use(denied.id), false);
 });
 
@@ -85,7 +85,7 @@ test("a restart closes what waits, and an answer after it changes nothing", asyn
   const { id } = await ask();
   const next = openApprovals(store);
   await next.approvals.recover();
-  const { applied, approval } = await next.approvals.answer(id, "allow-once", ANN);
+  const { applied, approval } = await next.approvals.answer(id, { decision: "allow-once" }, ANN);
   assert.deepEqual([applied, approval.status, approval.reason], [false, "cancelled", "gateway-restart"]);
   assert.equal(await approvals.use(id), false);
 });
@@ -94,7 +94,7 @@ test("recovery leaves alone what was asked in this process", async (t) => {
   const { approvals, ask } = open(t);
   const { id } = await ask();
   await approvals.recover();
-  assert.equal((await approvals.answer(id, "allow-once", ANN)).applied, true);
+  assert.equal((await approvals.answer(id, { decision: "allow-once" }, ANN)).applied, true);
 });
 
 test("the end of the gateway is the reason of the questions that it cancels", async (t) => {
@@ -121,7 +121,7 @@ test("the log says which question was asked and how it ended, and nothing of the
   const log = { ...silentLog, info: (message: string, fields?: object) => void lines.push([message, fields]) };
   const { approvals, ask } = open(t, undefined, log);
   const { id } = await ask("curl -H secret");
-  await approvals.answer(id, "deny", ANN);
+  await approvals.answer(id, { decision: "deny" }, ANN);
   const about = { approval: id, agent: "main", session: "agent:main:main" };
   assert.deepEqual(lines, [
     ["a command waits for an approval", about],
@@ -131,7 +131,7 @@ test("the log says which question was asked and how it ended, and nothing of the
 
 test("what is always allowed is stored with its patterns, once", async (t) => {
   const { approvals, allowlist, ask } = open(t);
-  for (const text of ["touch ./a", "touch ./b"]) await approvals.answer((await ask(text)).id, "allow-always", ANN);
+  for (const text of ["touch ./a", "touch ./b"]) await approvals.answer((await ask(text)).id, { decision: "allow-always" }, ANN);
   assert.deepEqual(
     allowlist.entries("main").map(({ pattern, argPattern, commandText, source }) => [pattern, argPattern, commandText, source]),
     [["/usr/bin/touch", 'words:["{path}"]', "touch ./a", "allow-always"]],
@@ -142,7 +142,7 @@ test("what is always allowed is stored with its patterns, once", async (t) => {
 test("a command that can be allowed once only keeps waiting when a person tries always", async (t) => {
   const { approvals, ask } = open(t);
   const { id } = await ask("sh -c ls", undefined, { patterns: [] });
-  await assert.rejects(approvals.answer(id, "allow-always", ANN), /allow-always is not offered.*/);
+  await assert.rejects(approvals.answer(id, { decision: "allow-always" }, ANN), /allow-always is not offered.*/);
   assert.equal(approvals.pending().length, 1);
 });
 
@@ -174,7 +174,7 @@ test("a program that waits for an answer gets it, also when it was given before"
   const { id } = await ask();
   const { signal } = new AbortController();
   const waiting = approvals.waitFor(id, 1_000, signal);
-  await approvals.answer(id, "deny", ANN);
+  await approvals.answer(id, { decision: "deny" }, ANN);
   assert.equal((await waiting)!.status, "denied");
   assert.equal((await approvals.waitFor(id, 1_000, signal))!.status, "denied");
   const other = await ask();

@@ -1,11 +1,21 @@
+import type { GrantRequest } from "../core/approval-words.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
-import type { ApprovalDecision, ApprovalEnd, ApprovalResolver, ApprovalRow, ApprovalRows, HistoryCursor } from "../store/approvals.ts";
+import type {
+  ApprovalDecision,
+  ApprovalEnd,
+  ApprovalKind,
+  ApprovalResolver,
+  ApprovalRow,
+  ApprovalRows,
+  HistoryCursor,
+} from "../store/approvals.ts";
 import type { CommandAllowlist } from "./allowlist.ts";
+import type { ApprovalGrants } from "./grants.ts";
 
 /** What the rest of the gateway may know of questions to people, as it happens. */
 export type ApprovalEvents = {
@@ -17,6 +27,7 @@ export type ApprovalEvents = {
 export type ApprovalsDeps = {
   rows: ApprovalRows;
   allowlist: CommandAllowlist;
+  grants: ApprovalGrants;
   /** A group commit of the store. */
   write: <T>(change: () => T) => Promise<T>;
   bus: Bus<ApprovalEvents>;
@@ -27,7 +38,18 @@ export type ApprovalsDeps = {
 };
 
 /** What is asked. */
-export type ApprovalQuestion = Pick<ApprovalRow, "agentId" | "sessionKey" | "runId" | "callId" | "subject" | "digest">;
+export type ApprovalQuestion = Pick<ApprovalRow, "agentId" | "sessionKey" | "runId" | "callId" | "subject" | "digest"> & {
+  /** How long it may wait; the default is LIMITS.approvalMs. */
+  timeoutMs?: number;
+  /** Chosen by the one who asks; absent: a new one. */
+  id?: string;
+};
+
+/** The ids of questions of other programs begin with this. */
+export const PLUGIN_PREFIX = "plugin:";
+
+/** What a person decides; `grant`: for longer than this one command. */
+export type ApprovalVerdict = { decision: ApprovalDecision; grant?: GrantRequest };
 
 /** `applied`: this answer counted; otherwise an earlier one did. */
 export type AnswerResult = { applied: boolean; approval: ApprovalRow };
@@ -38,12 +60,19 @@ export type PreparedAnswer = { apply: () => AnswerResult; onCommit: () => void }
 export const APPROVAL_DECISIONS = ["allow-once", "allow-always", "deny"] as const satisfies readonly ApprovalDecision[];
 
 /** The decisions that may be taken: always only where something could be stored. Pure. */
-export const allowedDecisions = ({ subject }: Pick<ApprovalRow, "subject">): readonly ApprovalDecision[] =>
-  APPROVAL_DECISIONS.filter((decision) => decision !== "allow-always" || subject.patterns.length > 0);
+export function allowedDecisions({ subject }: Pick<ApprovalRow, "subject">): readonly ApprovalDecision[] {
+  const { offered = APPROVAL_DECISIONS, patterns, plugin } = subject;
+  const hasAlways = plugin === undefined ? patterns.length > 0 : subject.offered?.includes("allow-always") === true;
+  return APPROVAL_DECISIONS.filter((each) => each === "deny" || (offered.includes(each) && (each !== "allow-always" || hasAlways)));
+}
+
+/** Whether it may be allowed for some time. Pure. */
+export const isGrantable = ({ subject }: Pick<ApprovalRow, "subject">): boolean => subject.binding !== undefined;
 
 /** Characters of an id that name an approval where they are unique. */
 export const SHORT_ID_CHARS = 4;
-export const shortId = (id: string): string => id.slice(0, SHORT_ID_CHARS);
+export const shortId = (id: string): string =>
+  (id.startsWith(PLUGIN_PREFIX) ? id.slice(PLUGIN_PREFIX.length) : id).slice(0, SHORT_ID_CHARS);
 
 /** What the log says of a question; the command may contain secrets. */
 const logFields = ({ id, agentId, sessionKey }: Pick<ApprovalRow, "id" | "agentId" | "sessionKey">) => ({
@@ -93,50 +122,69 @@ export class Approvals {
 
   /** Asks; resolves with the ended question, also when it expired or `signal` aborted. Rejects UNAVAILABLE when too many wait. */
   async ask(question: ApprovalQuestion, signal: AbortSignal): Promise<ApprovalRow> {
+    const { asked, ended } = this.begin(question, signal);
+    await asked;
+    return await ended;
+  }
+
+  /** The same in two steps: `asked` resolves when the question is on disk and people see it, and rejects where `ask` does. */
+  begin(question: ApprovalQuestion, signal: AbortSignal): { asked: Promise<ApprovalRow>; ended: Promise<ApprovalRow> } {
+    const { promise: ended, resolve } = Promise.withResolvers<ApprovalRow>();
+    return { asked: this.#ask(question, signal, resolve), ended };
+  }
+
+  async #ask(question: ApprovalQuestion, signal: AbortSignal, resolve: (approval: ApprovalRow) => void): Promise<ApprovalRow> {
     const { bus, clock, log, metrics, rows, write } = this.#deps;
     if (this.#waiters.size >= LIMITS.approvalsPending)
       throw new GatewayError("UNAVAILABLE", `${LIMITS.approvalsPending} questions wait for an answer already`, {
         fix: "Answer some of them: openclaw approvals watch",
       });
+    const { id: chosenId, timeoutMs = LIMITS.approvalMs, ...row } = question;
+    const kind = row.subject.plugin === undefined ? "exec" : "plugin";
     const createdAt = clock.now();
-    const id = this.#newId();
-    const { promise, resolve } = Promise.withResolvers<ApprovalRow>();
+    const id = chosenId ?? this.#newId(kind === "plugin" ? PLUGIN_PREFIX : "");
+    if (this.#waiters.has(id) || rows.get(id) !== undefined)
+      throw new GatewayError("INVALID_REQUEST", `there is an approval ${JSON.stringify(id)} already`, {
+        fix: "Leave the id out, or choose a new one: an approval is used once.",
+      });
     const waiter: Waiter = { resolve, cancelTimer: () => {} };
     this.#waiters.set(id, waiter);
     try {
-      await write(() => rows.add({ ...question, id, createdAt, expiresAt: createdAt + LIMITS.approvalMs }));
+      await write(() => rows.add({ ...row, id, kind, createdAt, expiresAt: createdAt + timeoutMs }));
     } catch (err) {
       this.#waiters.delete(id);
       throw err;
     }
-    waiter.cancelTimer = clock.after(LIMITS.approvalMs, () => this.#close(id, "expired", "timeout"));
     metrics.count("gateway_approvals_requested_total");
-    log.info("a command waits for an approval", logFields({ ...question, id }));
-    bus.emit("approval.requested", { approval: rows.get(id)! });
+    log.info(kind === "exec" ? "a command waits for an approval" : "a program waits for an approval", logFields({ ...row, id }));
+    const approval = rows.get(id)!;
     const onAbort = (): void => this.#close(id, "cancelled", this.#isStopping ? "gateway-restart" : "run-aborted");
+    const cancelTimer = clock.after(timeoutMs, () => this.#close(id, "expired", "timeout"));
+    waiter.cancelTimer = () => {
+      cancelTimer();
+      signal.removeEventListener("abort", onAbort);
+    };
+    bus.emit("approval.requested", { approval });
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    return approval;
   }
 
   pending(): readonly ApprovalRow[] {
     return this.#deps.rows.pending();
   }
 
-  history(before: HistoryCursor | null, limit: number): readonly ApprovalRow[] {
-    return this.#deps.rows.history(before, limit);
+  history(before: HistoryCursor | null, limit: number, kind?: ApprovalKind): readonly ApprovalRow[] {
+    return this.#deps.rows.history(before, limit, kind);
   }
 
   /** By its id, or by the beginning of it where that is unique. Throws NOT_FOUND. */
   find(idOrStart: string): ApprovalRow {
     const start = idOrStart.toLowerCase();
-    const exact = this.#deps.rows.get(start);
+    // A client may have chosen an id with capitals.
+    const exact = this.#deps.rows.get(idOrStart) ?? this.#deps.rows.get(start);
     if (exact) return exact;
-    const [first, second] = start.length < SHORT_ID_CHARS ? [] : this.#deps.rows.find(start);
+    const [first, second] = this.#findByStart(start);
     if (!first)
       throw detailError("APPROVAL_NOT_FOUND", `there is no approval ${JSON.stringify(idOrStart.slice(0, 64))}`, {
         fix: "openclaw approvals pending lists those that wait.",
@@ -146,19 +194,33 @@ export class Approvals {
     return first;
   }
 
+  /** At most two: those of commands, and those of other programs, whose ids have a prefix that people leave out. Pending ones come first. */
+  #findByStart(start: string): readonly ApprovalRow[] {
+    if (start.length < SHORT_ID_CHARS || start === PLUGIN_PREFIX.slice(0, start.length)) return [];
+    const { rows } = this.#deps;
+    const found = [...rows.find(start), ...(start.startsWith(PLUGIN_PREFIX) ? [] : rows.find(PLUGIN_PREFIX + start))];
+    return found.toSorted((a, b) => Number(b.status === "pending") - Number(a.status === "pending")).slice(0, 2);
+  }
+
   /** The answer of a person, for callers that commit it together with something else. Throws for a decision that is not offered. */
-  prepareAnswer(idOrStart: string, decision: ApprovalDecision, resolver: ApprovalResolver): PreparedAnswer {
-    const { id, agentId, subject } = this.find(idOrStart);
+  prepareAnswer(idOrStart: string, { decision, grant }: ApprovalVerdict, resolver: ApprovalResolver): PreparedAnswer {
+    const question = this.find(idOrStart);
+    const { id, agentId, status: before, subject } = question;
     if (!allowedDecisions({ subject }).includes(decision))
-      throw detailError("APPROVAL_DECISION_NOT_OFFERED", `${decision} is not offered for this command`, {
+      throw detailError("APPROVAL_DECISION_NOT_OFFERED", `${decision} is not offered for this question`, {
         fix: `Answer ${allowedDecisions({ subject }).join(" or ")}.`,
       });
+    if (grant !== undefined && decision !== "allow-once")
+      throw new GatewayError("INVALID_REQUEST", `${decision} has no time`, { fix: "Give a time with allow-once only." });
+    if (grant !== undefined && before === "pending") this.#deps.grants.check(question, grant);
     let result: AnswerResult | null = null;
     return {
       apply: () => {
-        const { allowlist, clock, rows } = this.#deps;
+        const { allowlist, clock, grants, rows } = this.#deps;
         const status = decision === "deny" ? "denied" : "allowed";
-        const applied = rows.end(id, { status, decision, reason: "user", resolver, at: clock.now() });
+        const isOpen = rows.get(id)?.status === "pending";
+        const given = grant !== undefined && isOpen ? grants.add(question, grant) : undefined;
+        const applied = rows.end(id, { status, decision, reason: "user", resolver, at: clock.now(), ...(given && { grant: given }) });
         if (applied && decision === "allow-always") allowlist.add(agentId, subject.patterns, subject.commandText);
         result = { applied, approval: rows.get(id)! };
         return result;
@@ -169,8 +231,8 @@ export class Approvals {
     };
   }
 
-  async answer(idOrStart: string, decision: ApprovalDecision, resolver: ApprovalResolver): Promise<AnswerResult> {
-    const prepared = this.prepareAnswer(idOrStart, decision, resolver);
+  async answer(idOrStart: string, verdict: ApprovalVerdict, resolver: ApprovalResolver): Promise<AnswerResult> {
+    const prepared = this.prepareAnswer(idOrStart, verdict, resolver);
     const result = await this.#deps.write(prepared.apply);
     prepared.onCommit();
     return result;
@@ -238,11 +300,11 @@ export class Approvals {
   }
 
   /** An id whose first characters no other waiting question has. */
-  #newId(): string {
+  #newId(prefix: string): string {
     const taken = new Set([...this.#waiters.keys()].map(shortId));
     for (;;) {
       const id = this.#deps.newId();
-      if (!taken.has(shortId(id))) return id;
+      if (!taken.has(shortId(id))) return prefix + id;
     }
   }
 }

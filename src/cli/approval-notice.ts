@@ -8,11 +8,12 @@ import { formatAge, revealLine, revealText } from "./terminal-text.ts";
 /** What `exec.approval.get` says of a question, as far as it is shown here. */
 type Question = {
   id: string;
+  kind?: "exec" | "plugin";
   status: string;
   commandText: string;
-  cwd: string;
-  host: string;
-  warnings: readonly string[];
+  cwd?: string | null;
+  host?: string;
+  warnings?: readonly string[];
   allowedDecisions: readonly ApprovalDecision[];
   expiresAtMs: number;
 };
@@ -29,8 +30,9 @@ export async function noteWaitingApproval(client: ProtocolClient, { out, host }:
   try {
     const question = await client.request<Question>("exec.approval.get", { id });
     if (question.status !== "pending") return;
-    const { commandText, cwd, host: where, warnings, allowedDecisions, expiresAtMs } = question;
-    out.note(`${out.paint("yellow", "?")} A command waits for your answer, ${revealLine(`on the ${where} in ${cwd}`)}:`);
+    const { kind, commandText, cwd, host: where, warnings = [], allowedDecisions, expiresAtMs } = question;
+    const what = kind === "plugin" ? "A program asks" : revealLine(`A command waits for your answer, on the ${where} in ${cwd}`);
+    out.note(`${out.paint("yellow", "?")} ${what}:`);
     for (const line of revealText(commandText).split("\n")) out.note(`    ${line}`);
     for (const warning of warnings) out.note(`  ${out.paint("yellow", "!")} ${revealLine(warning)}`);
     out.note(`  Answer with: ${command} ${shortId(id)} ${allowedDecisions.join("|")} (expires ${formatAge(expiresAtMs, host.now())})`);

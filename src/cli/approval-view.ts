@@ -16,17 +16,38 @@ export type CommandText = {
   readonly patterns: readonly AllowedPattern[];
 };
 
-/** A question that waits, as `exec.approval.list` and `exec.approval.requested` have it. */
+/** What another program asks for, in the shape of the protocol. */
+export type PluginText = {
+  readonly title: string;
+  readonly description: string;
+  readonly detail?: string | null;
+  readonly severity?: string | null;
+  readonly pluginId?: string | null;
+  readonly toolName?: string | null;
+};
+
+type Asked = {
+  readonly agentId: string | null;
+  readonly sessionKey: string | null;
+  readonly allowedDecisions: readonly ApprovalDecision[];
+  /** Whether it may be allowed for some time. */
+  readonly isGrantable?: boolean;
+};
+
+/** A question that waits, as `exec.approval.list`, `plugin.approval.list` and the events have it. */
 export type PendingApproval = {
   readonly id: string;
-  readonly request: CommandText & {
-    readonly agentId: string;
-    readonly sessionKey: string;
-    readonly allowedDecisions: readonly ApprovalDecision[];
-  };
+  readonly approvalKind?: "exec" | "plugin";
+  readonly request: (CommandText & Asked) | (PluginText & Asked);
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
 };
+
+export const isPlugin = <T extends object>(request: T): request is T & PluginText => "title" in request;
+
+/** In one line what is asked: the command, or the words of another program. */
+export const summaryOf = (request: CommandText | PluginText): string =>
+  isPlugin(request) ? `${request.title}: ${request.description}` : request.command;
 
 /** How a question has ended. */
 export type ApprovalEnding = {
@@ -35,19 +56,26 @@ export type ApprovalEnding = {
   readonly reason?: string | null;
   readonly resolver?: { readonly kind?: string; readonly id?: string } | null;
   readonly resolvedAtMs?: number | null;
+  /** Absent or null: the answer covers one command. */
+  readonly grant?: { readonly scope: string; readonly untilMs: number } | null;
 };
+
+/** "2026-11-30 14:05 UTC". */
+const formatTime = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
 export const APPROVALS = ["operator.approvals"] as const;
 
 /** The characters of an id that people write. */
-export const shortId = (id: string): string => revealLine(id).slice(0, 4);
+export const shortId = (id: string): string => revealLine(id.replace(/^plugin:/, "")).slice(0, 4);
 
 /** Columns of a command in a table; all of it is on the page of its question. */
 const COMMAND_COLUMNS = 160;
 export const commandLine = (command: string): string => truncateText(revealLine(command), COMMAND_COLUMNS);
 
-/** "allowed once", "denied", "expired", "cancelled: the gateway was restarted". */
-export function outcomeText({ status, decision, reason }: ApprovalEnding): string {
+/** "allowed once", "allowed until 2026-11-30 14:05", "denied", "expired", "cancelled: the gateway was restarted". */
+export function outcomeText({ status, decision, reason, grant }: ApprovalEnding): string {
+  if (status === "allowed" && grant)
+    return `allowed ${grant.scope === "session" ? "in this conversation, at most " : ""}until ${formatTime(grant.untilMs)}`;
   if (status === "allowed") return decision === "allow-always" ? "always allowed" : "allowed once";
   if (status !== "cancelled") return status;
   return reason === "gateway-restart" ? "cancelled: the gateway was restarted" : "cancelled: the turn was stopped";
@@ -71,8 +99,24 @@ export function argumentsText({ argPattern }: AllowedPattern): string {
   return words.length === 0 ? "no arguments" : words.join(" ");
 }
 
+/** All that is asked. */
+export function showRequest(out: Output, request: CommandText | PluginText): void {
+  if (isPlugin(request)) showPlugin(out, request);
+  else showCommand(out, request);
+}
+
+/** The words of another program, as it has them: they are its own. */
+function showPlugin(out: Output, { title, description, detail, severity, pluginId, toolName }: PluginText): void {
+  const mark = severity === "info" ? out.paint("dim", "i") : out.paint(severity === "critical" ? "red" : "yellow", "!");
+  out.paragraph(`${mark} ${revealLine(title)}`, "  ");
+  for (const line of revealText(description).split("\n")) out.line(`  ${line}`);
+  for (const line of detail ? revealText(detail).split("\n") : []) out.line(`    ${line}`);
+  const asker = [pluginId, toolName].filter(Boolean).join(", ");
+  if (asker !== "") out.paragraph(`${out.paint("dim", "asked by:")} ${revealLine(asker)}`, "  ");
+}
+
 /** The whole command and what deserves attention; nothing is cut, because the answer covers all of it. */
-export function showCommand(out: Output, { command, warnings, patterns }: CommandText): void {
+function showCommand(out: Output, { command, warnings, patterns }: CommandText): void {
   for (const line of revealText(command).split("\n")) out.line(`  ${line}`);
   for (const warning of warnings) out.paragraph(`${out.paint("yellow", "!")} ${revealLine(warning)}`, "  ");
   for (const each of patterns) out.paragraph(`${out.paint("dim", "always:")} ${patternText(each)}`, "  ");
@@ -82,6 +126,8 @@ const patternText = (each: AllowedPattern): string => revealLine(`${each.pattern
 
 /** Where it runs and how long there is time: "main, agent:main:main; gateway, in /workspace; expires in 25 min". */
 export function contextLine({ request, expiresAtMs }: PendingApproval, now: number): string {
-  const { agentId, sessionKey, host, cwd } = request;
-  return revealLine(`${agentId}, ${sessionKey}; on the ${host} in ${cwd}; expires ${formatAge(expiresAtMs, now)}`);
+  const { agentId, sessionKey } = request;
+  const who = [agentId, sessionKey].filter(Boolean).join(", ") || "no session";
+  const where = isPlugin(request) ? "" : `; on the ${request.host} in ${request.cwd}`;
+  return revealLine(`${who}${where}; expires ${formatAge(expiresAtMs, now)}`);
 }

@@ -34,10 +34,14 @@ export const approvalsCommands: CommandFamily = {
     },
     {
       path: ["approvals", "allow"],
-      summary: "Allow a command once, like resolve <id> allow-once.",
+      summary: "Allow a command once, like resolve <id> allow-once, or for some time.",
       args: [{ name: "id", required: true, valueKind: "approval" }],
+      flags: [
+        { name: "for", value: "time", help: "Allow this kind of command in this session for so long: 30m, 2h, at most 24h." },
+        { name: "session", help: "Allow it until the conversation is reset, at most for 24 hours." },
+      ],
       usesGateway: true,
-      examples: ["openclaw approvals allow 3f2a"],
+      examples: ["openclaw approvals allow 3f2a", "openclaw approvals allow 3f2a --for 1h", "openclaw approvals allow 3f2a --session"],
       load: async () => (await import("./approvals.ts")).approvalsAllow,
     },
     {
@@ -58,6 +62,18 @@ export const approvalsCommands: CommandFamily = {
         "At a terminal: o allows the command once, a always (where it is offered), d denies it. Without a terminal it only prints. Ctrl-C ends it.",
       ],
       load: async () => (await import("./approvals-watch.ts")).approvalsWatch,
+    },
+    {
+      path: ["approvals", "grants"],
+      summary: "List what is allowed for some time, or end one of them now.",
+      args: [
+        { name: "action", required: false, choices: ["list", "revoke"] },
+        { name: "id", required: false },
+      ],
+      flags: [{ name: "all", help: "Also those that have ended." }],
+      usesGateway: true,
+      examples: ["openclaw approvals grants", "openclaw approvals grants revoke 3f2a"],
+      load: async () => (await import("./approval-grants.ts")).approvalsGrants,
     },
     {
       path: ["approvals", "history"],

@@ -9,7 +9,7 @@ import { shortId } from "./approval-view.ts";
 const bench = await startApprovalsBench();
 after(() => bench.stop());
 afterEach(async () => {
-  for (const { id } of bench.approvals.pending()) await bench.approvals.answer(id, "deny", { kind: "system" });
+  for (const { id } of bench.approvals.pending()) await bench.approvals.answer(id, { decision: "deny" }, { kind: "system" });
 });
 
 type Watch = {
@@ -95,7 +95,7 @@ test("a key that was meant for an earlier question does not answer the next one"
   const { shows, press, pressAtOnce } = watch(t, { terminal: true });
   await shows(/touch \.\/first/);
   const second = await bench.ask("touch ./second");
-  await bench.approvals.answer(first.id, "deny", { kind: "channel", id: "irc:ann" });
+  await bench.approvals.answer(first.id, { decision: "deny" }, { kind: "channel", id: "irc:ann" });
   await shows(new RegExp(`${shortId(first.id)} {2}denied by irc:ann\n[^]*touch \\./second[^]*d deny\n$`));
   pressAtOnce("o");
   await shows(/too soon after the question/);
@@ -123,7 +123,7 @@ test("into a pipe each question and each end is printed, and nothing is read", a
   const second = await bench.ask("touch ./second");
   await shows(/touch \.\/second/);
   press("o");
-  await bench.approvals.answer(second.id, "deny", { kind: "channel", id: "irc:ann" });
+  await bench.approvals.answer(second.id, { decision: "deny" }, { kind: "channel", id: "irc:ann" });
   await shows(new RegExp(`${shortId(second.id)} {2}denied by irc:ann\n$`));
   assert.equal(bench.approvals.find(first.id).status, "pending");
   assert.equal(await end(), 0);
@@ -133,11 +133,11 @@ test("with --json each line is one event", async (t) => {
   const { text, shows } = watch(t, { terminal: false, words: ["--json"] });
   await until("a connection that gets events", async () => {
     const { id } = await bench.ask("touch ./probe");
-    await bench.approvals.answer(id, "deny", { kind: "system" });
+    await bench.approvals.answer(id, { decision: "deny" }, { kind: "system" });
     return text().includes("probe");
   });
   const { id } = await bench.ask("touch ./a\nls");
-  await bench.approvals.answer(id, "deny", { kind: "system" });
+  await bench.approvals.answer(id, { decision: "deny" }, { kind: "system" });
   await shows(new RegExp(`"resolved".*${id}`));
   const lines = text()
     .trim()

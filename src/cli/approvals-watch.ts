@@ -10,11 +10,13 @@ import {
   outcomeText,
   resolverText,
   shortId,
-  showCommand,
+  showRequest,
   type ApprovalEnding,
   type PendingApproval,
 } from "./approval-view.ts";
+import { SESSION_WORD, toGrantWord, USUAL_GRANT } from "../core/approval-words.ts";
 import type { ApprovalDecision } from "../store/approvals.ts";
+import { listPending } from "./approvals.ts";
 import type { CommandHandler } from "./command.ts";
 import { toCliError, toClientOptions } from "./connect.ts";
 import { resolveTarget } from "./gateway-target.ts";
@@ -24,8 +26,19 @@ import { formatDuration, sanitizeLine } from "./terminal-text.ts";
 /** The payload of `exec.approval.resolved`, as far as it is shown. */
 type EndedApproval = ApprovalEnding & { readonly id: string; readonly resolvedBy?: string | null };
 
-const KEYS: Readonly<Record<string, ApprovalDecision>> = { o: "allow-once", a: "allow-always", d: "deny" };
-const KEY_TEXTS: Readonly<Record<ApprovalDecision, string>> = { "allow-once": "o allow once", "allow-always": "a always", deny: "d deny" };
+type Answer = { readonly decision: ApprovalDecision; readonly grant?: string };
+type Request = PendingApproval["request"];
+
+/** Which key gives which answer, in the order in which they are shown. */
+const KEYS: Readonly<Record<string, Answer & { readonly text: string }>> = {
+  o: { decision: "allow-once", text: "allow once" },
+  h: { decision: "allow-once", grant: toGrantWord(USUAL_GRANT), text: "for an hour" },
+  s: { decision: "allow-once", grant: SESSION_WORD, text: "for this conversation" },
+  a: { decision: "allow-always", text: "always" },
+  d: { decision: "deny", text: "deny" },
+};
+const isOffered = ({ decision, grant }: Answer, { allowedDecisions, isGrantable = false }: Request): boolean =>
+  allowedDecisions.includes(decision) && (grant === undefined || isGrantable);
 const CTRL_C = "\u0003";
 
 /** A key that is pressed sooner after a question has appeared was meant for something else: another question, or another program. */
@@ -107,7 +120,7 @@ class ApprovalWatch {
   async attach(client: ProtocolClient): Promise<void> {
     const { out } = this.#invocation;
     client.on((event) => this.#onEvent(event));
-    const pending = await client.request<PendingApproval[]>("exec.approval.list");
+    const pending = await listPending(client);
     this.#client = client;
     if (!this.#hasConnected && pending.length === 0 && !out.json) out.note("No questions wait for an answer. Ctrl-C ends this.");
     this.#hasConnected = true;
@@ -123,23 +136,24 @@ class ApprovalWatch {
 
   press(key: string): void {
     const { host, out } = this.#invocation;
-    const decision = KEYS[key];
+    const answer = KEYS[key];
     const shown = this.#shown;
-    if (decision === undefined || shown === null || this.#client === null || this.#isAnswering) return;
-    const { allowedDecisions } = shown.approval.request;
-    if (!allowedDecisions.includes(decision)) return out.note(`(not offered; ${keysText(allowedDecisions)})`);
+    if (answer === undefined || shown === null || this.#client === null || this.#isAnswering) return;
+    const { request } = shown.approval;
+    if (!isOffered(answer, request)) return out.note(`(not offered; ${keysText(request)})`);
     if (Math.abs(host.now() - shown.at) < UNREAD_MS) return out.note("(too soon after the question: press the key again)");
     this.#isAnswering = true;
-    void this.#answer(this.#client, shown.approval.id, decision).finally(() => {
+    void this.#answer(this.#client, shown.approval, answer).finally(() => {
       this.#isAnswering = false;
       this.#showNext();
     });
   }
 
   /** What has become of it arrives as an event, as it does when someone else answers. */
-  async #answer(client: ProtocolClient, id: string, decision: ApprovalDecision): Promise<void> {
+  async #answer(client: ProtocolClient, { id, approvalKind: kind = "exec" }: PendingApproval, { decision, grant }: Answer): Promise<void> {
     try {
-      const { approval } = await client.request<{ approval: EndedApproval }>("approval.resolve", { id, kind: "exec", decision });
+      const params = { id, kind, decision, ...(grant !== undefined && { grant }) };
+      const { approval } = await client.request<{ approval: EndedApproval }>("approval.resolve", params);
       this.#remove(id, endingOf(approval));
     } catch (err) {
       if (!(err instanceof ClientError)) throw err;
@@ -151,8 +165,9 @@ class ApprovalWatch {
 
   #onEvent({ event, payload }: ServerEvent): void {
     const { out } = this.#invocation;
-    if (event !== "exec.approval.requested" && event !== "exec.approval.resolved") return;
-    if (event === "exec.approval.requested") this.#add(payload as PendingApproval);
+    const phase = /^(?:exec|plugin)\.approval\.(requested|resolved)$/.exec(event)?.[1];
+    if (phase === undefined) return;
+    if (phase === "requested") this.#add(payload as PendingApproval);
     else {
       const ended = payload as EndedApproval;
       if (out.json) out.data({ event: "resolved", approval: ended });
@@ -184,12 +199,16 @@ class ApprovalWatch {
     if (approval === undefined) return;
     showQuestion(this.#invocation, approval, host.now());
     const more = this.#pending.size > 1 ? `   (${this.#pending.size - 1} more)` : "";
-    out.line(`  ${out.paint("cyan", keysText(approval.request.allowedDecisions))}${more}`);
+    out.line(`  ${out.paint("cyan", keysText(approval.request))}${more}`);
     this.#shown = { approval, at: host.now() };
   }
 }
 
-const keysText = (decisions: readonly ApprovalDecision[]): string => decisions.map((decision) => KEY_TEXTS[decision]).join("   ");
+const keysText = (request: Request): string =>
+  Object.entries(KEYS)
+    .filter(([, answer]) => isOffered(answer, request))
+    .map(([key, { text }]) => `${key} ${text}`)
+    .join("   ");
 
 /** The answer of a method names the resolver, the event its id alone. */
 const endingOf = (ended: EndedApproval): string => {
@@ -200,5 +219,5 @@ const endingOf = (ended: EndedApproval): string => {
 function showQuestion({ out }: Invocation, approval: PendingApproval, now: number): void {
   out.line();
   out.line(`${out.paint("bold", shortId(approval.id))}  ${contextLine(approval, now)}`);
-  showCommand(out, approval.request);
+  showRequest(out, approval.request);
 }

@@ -13,7 +13,7 @@ const approvals = (...words: string[]): Promise<CliCall> => callCli(bench.state,
 const json = async <T>(...words: string[]): Promise<T> => JSON.parse((await approvals(...words, "--json")).out) as T;
 
 beforeEach(async () => {
-  for (const { id } of bench.approvals.pending()) await bench.approvals.answer(id, "deny", { kind: "system" });
+  for (const { id } of bench.approvals.pending()) await bench.approvals.answer(id, { decision: "deny" }, { kind: "system" });
   const { hash } = await json<{ hash: string }>("get");
   writeFileSync(join(bench.state, "empty.json"), JSON.stringify({ hash, file: { version: 1, defaults: {}, agents: {} } }));
   await approvals("set", join(bench.state, "empty.json"));
@@ -89,12 +89,70 @@ test("allow and deny are short forms of resolve", async () => {
   assert.equal((await second.ended).status, "denied");
 });
 
+test("approvals allow gives an answer for some time, which is listed until it is revoked", async () => {
+  assert.match((await approvals("grants")).out, /^No command is allowed for some time\.\n$/);
+  const hour = await bench.ask("touch ./a", { binding: "b1" });
+  const shown = await approvals("show", hour.id);
+  assert.match(shown.err, new RegExp(`For some time: openclaw approvals allow ${shortId(hour.id)} --for 1h, or --session`));
+  const given = await approvals("allow", shortId(hour.id), "--for", "90m");
+  assert.match(given.out, /^Allowed until \d{4}-\d\d-\d\d \d\d:\d\d UTC: touch \.\/a\n$/);
+  const session = await bench.ask("touch ./b", { binding: "b2" });
+  assert.match((await approvals("allow", session.id, "--session")).out, /^Allowed in this conversation, at most until .*: touch \.\/b\n$/);
+  const { grants } = await json<{ grants: { grantId: string; mintedByApprovalId: string; expiresAtMs: number; createdAtMs: number }[] }>(
+    "grants",
+  );
+  assert.deepEqual(new Set(grants.map((each) => each.mintedByApprovalId)), new Set([hour.id, session.id]));
+  const held = grants.find((each) => each.mintedByApprovalId === hour.id)!;
+  assert.equal(held.expiresAtMs - held.createdAtMs, 90 * 60_000);
+  const { out, err } = await approvals("grants", "list");
+  assert.match(out, new RegExp(`\n${held.grantId.slice(0, 4)} +main +session agent:main:main +touch \\./a +expires in .* 0 times`));
+  assert.match(err, /openclaw approvals grants revoke [0-9a-f]{4}\n$/);
+  const { items } = await json<{ items: { id: string; grant?: { untilMs: number } }[] }>("history");
+  assert.equal(items.find(({ id }) => id === hour.id)!.grant!.untilMs, held.expiresAtMs);
+  assert.match((await approvals("grants", "revoke", held.grantId)).out, /^The grant .* has ended/);
+  assert.match((await approvals("grants", "revoke", held.grantId)).out, /had ended before/);
+  assert.doesNotMatch((await approvals("grants")).out, /touch \.\/a/);
+  assert.match((await approvals("grants", "--all")).out, /touch \.\/a +ended by cli /);
+  assert.equal((await approvals("grants", "revoke", "zzzz")).code, 1);
+});
+
+test("an answer for some time is refused where none is offered, and where it is not a time", async () => {
+  const { id } = await bench.ask("sh ./a", { patterns: [] });
+  const unoffered = await approvals("allow", id, "--session");
+  assert.match(unoffered.err, /^✗ this can be allowed once only, not for some time\n/);
+  for (const time of ["0m", "25h", "soon", "1d"]) {
+    const { code, err } = await approvals("allow", id, "--for", time);
+    assert.equal(code, 2, time);
+    assert.match(err, /is not a time\n.*such as 30m or 2h/);
+  }
+  assert.equal((await approvals("allow", id, "--for", "1h", "--session")).code, 2);
+  assert.equal((await approvals("grants", "revoke")).code, 2);
+  assert.equal(bench.approvals.pending().length, 1);
+});
+
+test("a question of another program is listed, shown and answered like one about a command", async () => {
+  const { ended } = bench.askPlugin({
+    title: "Send the report",
+    description: "to sales@example.com",
+    detail: "two pages",
+    pluginId: "mailer",
+  });
+  const [row] = (await json<{ approvals: { id: string; kind: string; summary: string }[] }>("pending")).approvals;
+  assert.deepEqual([row!.kind, row!.summary], ["plugin", "Send the report: to sales@example.com"]);
+  assert.match((await approvals()).out, new RegExp(`\n${shortId(row!.id)} +- +- +Send the report: to sales@example\\.com +-`));
+  const { out } = await approvals("show", shortId(row!.id));
+  assert.match(out, /! Send the report\n {2}to sales@example\.com\n {4}two pages\nasked by: mailer\n$/);
+  assert.equal((await approvals("allow", shortId(row!.id))).out, "Allowed once: Send the report: to sales@example.com\n");
+  assert.equal((await ended)["decision"], "allow-once");
+  assert.match((await approvals("history", "--limit", "1")).out, /allowed once +cli +- +Send the report/);
+});
+
 test("approvals resolve fails when the question has ended, is unknown, or does not offer the answer", async () => {
   const { id } = await bench.ask("sh ./a", { patterns: [] });
   const unoffered = await approvals("resolve", id, "always");
   assert.equal(unoffered.code, 1);
-  assert.match(unoffered.err, /^✗ allow-always is not offered for this command\n.*\n {2}Fix: Answer allow-once or deny\.\n$/);
-  await bench.approvals.answer(id, "deny", { kind: "channel", id: "irc:ann" });
+  assert.match(unoffered.err, /^✗ allow-always is not offered for this question\n.*\n {2}Fix: Answer allow-once or deny\.\n$/);
+  await bench.approvals.answer(id, { decision: "deny" }, { kind: "channel", id: "irc:ann" });
   const late = await approvals("resolve", id, "once");
   assert.equal(late.code, 1);
   assert.match(late.err, new RegExp(`^✗ The approval ${shortId(id)} has ended before: denied by irc:ann, `));
@@ -111,13 +169,13 @@ test("approvals resolve fails when the question has ended, is unknown, or does n
 
 test("approvals history says how questions ended, more of them than one request brings", async () => {
   const { id } = await bench.ask("touch ./last");
-  await bench.approvals.answer(id, "allow-once", { kind: "channel", id: "irc:ann" });
+  await bench.approvals.answer(id, { decision: "allow-once" }, { kind: "channel", id: "irc:ann" });
   const { out } = await approvals("history", "--limit", "1");
-  const row = new RegExp(`^id +ended +outcome +by +agent +command\n${shortId(id)} +.* allowed once +irc:ann +main +touch \\./last\n$`);
+  const row = new RegExp(`^id +ended +outcome +by +agent +asked about\n${shortId(id)} +.* allowed once +irc:ann +main +touch \\./last\n$`);
   assert.match(out, row);
   for (let count = 0; count < 130; count++) {
     const asked = await bench.ask(`touch ./${count}`);
-    await bench.approvals.answer(asked.id, "deny", { kind: "system" });
+    await bench.approvals.answer(asked.id, { decision: "deny" }, { kind: "system" });
   }
   const { items } = await json<{ items: { id: string }[] }>("history", "--limit", "120");
   assert.equal(new Set(items.map((each) => each.id)).size, 120);
@@ -130,7 +188,7 @@ test("approvals allowlist adds and removes programs, and get shows them", async 
   assert.match((await approvals("allowlist", "add", "/opt/tools/*")).out, /was already allowed/);
   await approvals("allowlist", "add", "jira", "--agent", "main");
   const { id } = await bench.ask("touch ./a");
-  await bench.approvals.answer(id, "allow-always", { kind: "system" });
+  await bench.approvals.answer(id, { decision: "allow-always" }, { kind: "system" });
   const { out } = await approvals("get");
   assert.match(out, /\n\/opt\/tools\/\* +any arguments +\* +- +- +-\n/);
   assert.match(out, /\njira +any arguments +main +- +- +-\n/);

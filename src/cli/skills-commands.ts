@@ -54,10 +54,19 @@ export const skillsCommands: CommandFamily = {
     {
       path: ["skills", "update"],
       summary: "Show what has changed at the source of an installed skill, and take it over.",
-      args: [SKILL, { name: "source", required: false }],
-      flags: [PATH, YES],
-      notes: ["Without a source, the one that it was installed from is read again."],
-      examples: ["openclaw skills update weather", "openclaw skills update weather npm:weather-skill@1.3.0"],
+      args: [
+        { name: "name", required: false, valueKind: "skill" },
+        { name: "source", required: false },
+      ],
+      flags: [{ name: "all", help: "All installed skills, one after the other." }, PATH, YES],
+      notes: [
+        "Without a source, the one that it was installed from is read again. A package or a repository is named by one version or commit, so that only a directory can have changed there.",
+      ],
+      examples: [
+        "openclaw skills update weather",
+        "openclaw skills update weather npm:weather-skill@1.3.0",
+        "openclaw skills update --all",
+      ],
       load: async () => (await import("./skills-install.ts")).skillsUpdate,
     },
     {

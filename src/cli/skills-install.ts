@@ -131,11 +131,44 @@ async function requireInstalled(invocation: Invocation): Promise<{ name: string;
   return { name, pin, installed };
 }
 
-/** `openclaw skills update <name> [source]` */
+/** `openclaw skills update <name> [source]`, or `--all`. */
 export const skillsUpdate: CommandHandler = async (invocation) => {
+  const isAll = invocation.has("all");
+  if (isAll === (invocation.args[0] !== undefined))
+    throw new CliError(isAll ? "--all takes no name" : "the name of the skill is missing", {
+      fix: "openclaw skills update <name>, or openclaw skills update --all",
+      exit: EXIT.usage,
+    });
+  return isAll ? await updateAll(invocation) : await updateOne(invocation, await requireInstalled(invocation), invocation.args[1]);
+};
+
+/** A skill that cannot be updated does not keep the others from it. */
+async function updateAll(invocation: Invocation): Promise<number> {
   const { out } = invocation;
-  const { name, pin, installed } = await requireInstalled(invocation);
-  const given = invocation.args[1];
+  const installed = installedOf(invocation);
+  const pins = await orCliError("the installed skills cannot be read", () => installed.pins());
+  if (pins.size === 0) out.result({ updated: [] }, () => out.line("No skill is installed."));
+  let failed = 0;
+  for (const [name, pin] of [...pins].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    try {
+      await updateOne(invocation, { name, pin, installed }, undefined);
+    } catch (err) {
+      if (!(err instanceof CliError) || err.exit === EXIT.interrupted) throw err;
+      // Who refuses one skill may still want the next.
+      if (err instanceof CancelledError) out.note(`${name} stays as it is.`);
+      else {
+        failed += 1;
+        out.note(sanitizeLine(`${name}: ${[err.message, err.why].filter(Boolean).join(": ")}`));
+      }
+    }
+  if (failed > 0) out.note(`${plural(failed, "skill")} could not be updated.`);
+  return failed === 0 ? EXIT.ok : EXIT.failure;
+}
+
+type Target = Awaited<ReturnType<typeof requireInstalled>>;
+
+async function updateOne(invocation: Invocation, { name, pin, installed }: Target, given: string | undefined): Promise<void> {
+  const { out } = invocation;
   const origin = requireOrigin(invocation, given ?? pin.origin, invocation.text("path") ?? (given === undefined ? pin.folder : ""));
   const { files, header } = await fetchFiles(origin, invocation);
   if (directoryNameOf(header.name) !== name)
@@ -157,7 +190,7 @@ export const skillsUpdate: CommandHandler = async (invocation) => {
   });
   report(invocation, approval, true, `Updated ${name}.`);
   if (!out.json && current.length > 0) out.note("The next message of each agent has the new content.");
-};
+}
 
 /** `openclaw skills approve <name>` */
 export const skillsApprove: CommandHandler = async (invocation) => {
@@ -168,7 +201,9 @@ export const skillsApprove: CommandHandler = async (invocation) => {
   });
   const approval = { name, files, origin: pin.origin };
   if (pin.approved === hashContent(files)) return report(invocation, approval, true, `${name} is approved already.`);
-  show(invocation, header, files, diffContents([], files));
+  const before = await orCliError(`the approved content of ${name} cannot be read`, () => installed.approvedContent(name, pin));
+  if (before !== null && !invocation.out.json) invocation.out.note("What has changed since it was approved:");
+  show(invocation, header, files, diffContents(before ?? [], files));
   await invocation.confirm(`Let agents use ${name} with this content?`);
   await installed.approve(name, files);
   report(invocation, approval, true, `Approved ${name}.`);

@@ -157,13 +157,16 @@ test("without a gateway, list, info and check answer from the files and say so",
   assert.doesNotMatch((await bench.run("list", "--eligible")).out, /off/);
   const info = (await bench.run("info", "OFF")).out;
   assert.match(info, /\non +no: it is switched off \(set skills\.entries\.off\.enabled to true\); it needs the programs gone /);
-  assert.match(info, /\nhomepage +https:\/\/off\.example\nprograms +gone\nto install +Install gone\n/);
+  assert.match(
+    info,
+    /\nhomepage +https:\/\/off\.example\nprograms +gone\n\nTo install its programs, as its author says; nothing of this is run for you:\n {2}Install gone: see the homepage\n/,
+  );
   assert.match((await bench.run("info", "of")).err, /Unknown skill "of"\. Did you mean "off"\?/);
   const check = await bench.run("check");
   assert.equal(check.code, 1);
   assert.match(
     check.out,
-    /^off: it is switched off .*\n.*skills\/bad is not used: it does not begin with front matter between two lines of ---\n$/,
+    /^off: it is switched off .*\noff: it needs the programs gone .*\n.*skills\/bad is not used: it does not begin with front matter between two lines of ---\n$/,
   );
   const { warnings } = JSON.parse((await callCli(bench.state, ["config", "validate", "--json"])).out) as { warnings?: unknown };
   assert.match(JSON.stringify(warnings ?? (await callCli(bench.state, ["config", "validate"]))), /skills\.allowBundled/);
@@ -189,4 +192,55 @@ test("doctor reports skills that cannot be read or wait for approval, and why ot
     "warning: 1 skill of the agent main is not in the list that models read",
     `ok: 1 skill of the agent main on, 2 off (mac: it is for darwin, and this is ${process.platform}; weather: its content is not the approved one)`,
   ]);
+});
+
+test("skills info shows what a person could run to install the programs, and check names each reason on a line of its own", async (t) => {
+  const bench = openBench(t);
+  const install = '[{kind: brew, formula: gauge, os: [macos]}, {kind: node, package: gauge-cli}, {kind: node, package: "x; rm -rf ~"}]';
+  writeFiles(bench.state, {
+    "skills/gauge/SKILL.md": skillText(
+      "gauge",
+      `metadata: {openclaw: {requires: {bins: [no-gauge], env: [GAUGE]}, install: ${install}}}\n`,
+    ),
+  });
+  const { out } = await bench.run("info", "gauge");
+  assert.match(
+    out,
+    /nothing of this is run for you:\n {2}Install brew \(darwin\): brew install gauge\n {2}Install node: npm install -g gauge-cli\n/,
+  );
+  assert.match(out, / {2}Install node: see the homepage\n$/);
+  const lines = (await checkOf(bench)).trim().split("\n");
+  assert.deepEqual(
+    lines.map((line) => line.replace(/ \(.*/, "")),
+    ["gauge: it needs the programs no-gauge", "gauge: its commands need the variables GAUGE"],
+  );
+});
+
+test("skills update --all updates each skill that has changed, and one that cannot be read keeps no other from it", async (t) => {
+  const bench = openBench(t);
+  const { run, source } = bench;
+  assert.match((await run("update", "--all")).out, /^No skill is installed\.\n$/);
+  const other = join(bench.state, "../gone");
+  writeFiles(other, { "SKILL.md": skillText("gone") });
+  for (const directory of [source, other]) assert.equal((await run("install", directory, "--yes")).code, 0);
+  rmSync(other, { recursive: true });
+  writeFileSync(join(source, "run.sh"), "echo 2");
+  const { code, out, err } = await run("update", "--all", "--yes");
+  assert.equal(code, 1);
+  assert.match(out, /run\.sh: changed\n {2}- echo 1\n {2}\+ echo 2\nUpdated weather\.\n$/);
+  assert.match(err, /gone: the skill cannot be read from .*\n[^]*1 skill could not be updated\./);
+  assert.equal(readFileSync(join(bench.installed, "run.sh"), "utf8"), "echo 2");
+  for (const words of [["update"], ["update", "--all", "weather"]]) assert.equal((await run(...words)).code, 2);
+});
+
+test("an approval of a changed content shows what differs from the one that was approved", async (t) => {
+  const bench = openBench(t);
+  await bench.run("install", bench.source, "--yes");
+  writeFileSync(join(bench.installed, "run.sh"), "echo 2");
+  const approved = await bench.run("approve", "weather", "--yes");
+  assert.match(approved.err, /What has changed since it was approved:/);
+  assert.match(approved.out, /\n\nrun\.sh: changed\n {2}- echo 1\n {2}\+ echo 2\nApproved weather\.\n$/);
+  assert.doesNotMatch(approved.out, /SKILL\.md: new file/);
+  await bench.run("remove", "weather", "--yes");
+  assert.deepEqual(readdirSync(join(bench.state, "gateway/approved-skills")), []);
 });

@@ -7,11 +7,13 @@ import { EXIT } from "../core/errors.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { AgentSkills, personalHome } from "../skills/agent-skills.ts";
+import type { SkillInstaller } from "../skills/skill.ts";
 import { toSkillReport, type SkillReport, type SkillRow } from "../skills/report.ts";
 import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles } from "./connect.ts";
 import { configOf, pathsOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
+import type { Output } from "./output.ts";
 import { requireKnownAgent, unknownNameError } from "./known-names.ts";
 import { plural, sanitizeLine } from "./terminal-text.ts";
 
@@ -108,12 +110,23 @@ export const skillsInfo: CommandHandler = async (invocation) => {
       ),
       ...optional("variables", requirements.env.join(", ")),
       ...optional("configuration", requirements.config.join(", ")),
-      ...optional("to install", skill.install.map(({ label }) => label).join("; ")),
       ...optional("installed from", approval?.origin),
       ...optional("content", approval && `${approval.approved ? "approved" : "not approved"}, sha256 ${approval.hash || "unknown"}`),
     ]);
+    showInstallers(out, skill.install);
   });
 };
+
+/** What the author of a skill says about its programs. A person decides and runs it; the gateway never does. */
+function showInstallers(out: Output, install: readonly SkillInstaller[]): void {
+  if (install.length === 0) return;
+  out.line();
+  out.line("To install its programs, as its author says; nothing of this is run for you:");
+  for (const { label, os, command } of install) {
+    const systems = os.length === 0 ? "" : ` (${os.join(", ")})`;
+    out.line(sanitizeLine(`  ${label}${systems}: ${command ?? "see the homepage"}`));
+  }
+}
 
 /** `openclaw skills check` */
 export const skillsCheck: CommandHandler = async (invocation) => {
@@ -123,7 +136,8 @@ export const skillsCheck: CommandHandler = async (invocation) => {
   const waiting = off.filter(({ approval }) => approval?.approved === false);
   const ok = report.problems.length === 0 && waiting.length === 0;
   out.result({ ok, ...report, skills: off }, () => {
-    for (const { name, reason = "" } of off) out.line(sanitizeLine(`${name}: ${reason}`));
+    for (const { name, reasons } of off)
+      for (const { text, fix } of reasons) out.line(sanitizeLine(`${name}: ${fix === null ? text : `${text} (${fix})`}`));
     for (const { path, reason } of report.problems) out.line(sanitizeLine(`${path} is not used: ${reason}`));
     for (const { name, path, by } of report.hidden) out.line(sanitizeLine(`${path} is hidden: ${by} has the name ${name} as well`));
     for (const line of promptLines(report)) out.line(sanitizeLine(line));

@@ -70,9 +70,9 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
       { name: "id", description: "the characters in the question", required: true },
       {
         name: "decision",
-        description: "allow-once, allow-always or deny",
+        description: "allow-once, allow-always, deny, a time such as 1h, or session",
         required: true,
-        choices: ["allow-once", "allow-always", "deny"],
+        choices: ["allow-once", "1h", "session", "allow-always", "deny"],
       },
     ],
   },

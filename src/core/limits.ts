@@ -34,6 +34,10 @@ export const LIMITS = {
   /** Scripts that an approval binds to their present content, and the size of each; a larger one is not bound. */
   boundFiles: 32,
   boundFileBytes: 4_194_304,
+  /** How long a command may run without another question after one answer, at most; also while its conversation lasts. */
+  grantMs: 86_400_000,
+  /** Such grants that hold at the same time; one more is refused. */
+  grantsHeld: 256,
   /** Programs that are always allowed, for each agent; the oldest goes first. */
   allowedPrograms: 500,
   /** Characters of one message to the agent; a longer one is refused INVALID_REQUEST. */
@@ -416,6 +420,8 @@ export const LIMITS = {
   previewKeys: 200,
   /** Bytes of stored messages that are read for one answer with previews: a session has fewer items when they are used up, but always its newest. */
   previewBytes: 524_288,
+  /** The pause between two steps that index messages of an earlier release. */
+  indexStepMs: 50,
   /** Messages that a search examines, the newest matches first; the answer reports when there were more. */
   searchMatches: 500,
   /** Bytes of messages that a search reads for its answer, the best matches first; the answer reports when there were more. */

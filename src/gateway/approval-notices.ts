@@ -1,5 +1,6 @@
 import type { Approvals } from "../approvals/approvals.ts";
-import { allowedDecisions, shortId } from "../approvals/approvals.ts";
+import { allowedDecisions, isGrantable, shortId } from "../approvals/approvals.ts";
+import { SESSION_WORD, toGrantWord, USUAL_GRANT } from "../core/approval-words.ts";
 import { reasonOf } from "../core/errors.ts";
 import { codeFence } from "../core/text.ts";
 import type { ApprovalRow } from "../store/approvals.ts";
@@ -11,8 +12,22 @@ type NoticeDeps = Pick<ChatFamilyDeps, "bus" | "store" | "inbox" | "buttons" | "
   approvals: Approvals;
 };
 
-/** Labels of the buttons under a question. */
-const LABELS = { "allow-once": "Allow once", "allow-always": "Always", deny: "Deny" } as const;
+/** Labels of the buttons under a question; a grant is written as in `/approve <id> 1h`. */
+const LABELS: Readonly<Record<string, string>> = {
+  "allow-once": "Allow once",
+  deny: "Deny",
+  [toGrantWord(USUAL_GRANT)]: "For 1 hour",
+  [SESSION_WORD]: "This conversation",
+  "allow-always": "Always",
+};
+
+/** The words of the answers, in rows of buttons: those for one command first. Pure. */
+function buttonRows(approval: ApprovalRow): string[][] {
+  const decisions: readonly string[] = allowedDecisions(approval);
+  const lasting = [...(isGrantable(approval) ? [toGrantWord(USUAL_GRANT), SESSION_WORD] : []), "allow-always"];
+  const once = ["allow-once", "deny"].filter((word) => decisions.includes(word));
+  return [once, lasting.filter((word) => word !== "allow-always" || decisions.includes(word))].filter((row) => row.length > 0);
+}
 
 /**
  * Asks in the conversation on a channel where the command comes from, when an owner has written there, and tells the clients that watch
@@ -38,7 +53,7 @@ function askInConversation(deps: NoticeDeps, approval: ApprovalRow): void {
   const target = payload?.target;
   if (!payload || !target || !payload.provenance.senderIsOwner) return;
   const now = clock.now();
-  const decisions = allowedDecisions(approval);
+  const rows = buttonRows(approval);
   const hasButtons = directory.capabilities(target.channel)?.buttons === true;
   const issue = (): { text: string; token: string }[][] => {
     if (!hasButtons) return [];
@@ -46,11 +61,11 @@ function askInConversation(deps: NoticeDeps, approval: ApprovalRow): void {
       conversation: conversationOf(target),
       sessionKey: approval.sessionKey,
       sender: payload.provenance.senderId ?? null,
-      values: decisions.map((decision) => `/approve ${approval.id} ${decision}`),
+      values: rows.flat().map((word) => `/approve ${approval.id} ${word}`),
       ttlMs: approval.expiresAt - now,
       now,
     });
-    return [decisions.map((decision, index) => ({ text: LABELS[decision], token: tokens[index]! }))];
+    return rows.map((row) => row.map((word) => ({ text: LABELS[word]!, token: tokens.shift()! })));
   };
   store
     .write(() =>
@@ -70,8 +85,18 @@ function askInConversation(deps: NoticeDeps, approval: ApprovalRow): void {
 }
 
 /** The question for a person in a chat. A longer command is cut: who has to read all of it does so on the page or with the command line. */
-function toQuestion({ id, subject }: ApprovalRow): string {
-  const { commandText, cwd, warnings } = subject;
+function toQuestion(approval: ApprovalRow): string {
+  const { id, subject } = approval;
+  const { commandText, cwd, plugin, warnings } = subject;
+  const words = isGrantable(approval) ? "allow-once, 1h, session, allow-always or deny" : allowedDecisions(approval).join(" or ");
+  const answer = `Answer with /approve ${shortId(id)} and ${words}.`;
+  // The detail is for the page and the command line only.
+  if (plugin) {
+    const text = `${plugin.title}\n\n${plugin.description}`;
+    const fence = codeFence(text);
+    const asker = plugin.pluginId ?? "A program";
+    return [`${asker} asks (${shortId(id)}, ${plugin.severity}):`, `${fence}\n${text}\n${fence}`, answer].join("\n");
+  }
   const shown =
     commandText.length > COMMAND_CHARS ? `${commandText.slice(0, COMMAND_CHARS)}\n[cut: ${commandText.length} characters]` : commandText;
   const fence = codeFence(commandText);
@@ -79,7 +104,7 @@ function toQuestion({ id, subject }: ApprovalRow): string {
     `May I run this in ${cwd}? (${shortId(id)})`,
     `${fence}\n${shown}\n${fence}`,
     ...warnings.map((warning) => `- ${warning}`),
-    `Answer with /approve ${shortId(id)} and allow-once, allow-always or deny.`,
+    answer,
   ].join("\n");
 }
 

@@ -48,6 +48,7 @@ import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import { CommandAllowlist } from "../approvals/allowlist.ts";
 import { Approvals } from "../approvals/approvals.ts";
+import { ApprovalGrants } from "../approvals/grants.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
 import { SettingsCommandGate, type ApprovalDesk } from "../tools/commands/gate.ts";
 import { approvalDesk } from "./approval-desk.ts";
@@ -86,9 +87,9 @@ export function composeGateway(input: ComposeInput) {
   const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
-  const { allowlist, approvals } = composeApprovals(input);
+  const { allowlist, approvals, grants } = composeApprovals(input);
   const sandbox = new CommandSandboxes(base, running);
-  const desk = approvalDesk(approvals, allowlist);
+  const desk = approvalDesk(approvals, allowlist, grants);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
@@ -137,6 +138,7 @@ export function composeGateway(input: ComposeInput) {
     media,
     allowlist,
     approvals,
+    grants,
     sandbox,
     memory,
     toolMessages,
@@ -165,14 +167,24 @@ function composeSettings({ base, loaded, options }: ComposeInput) {
 }
 
 /** Questions to people about commands, and what they always allow. */
-function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals } {
+function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals; grants: ApprovalGrants } {
   const { bus, clock, metrics } = base;
-  const { approvalRows, keyValue, store } = storage;
+  const { approvalRows, grantRows, keyValue, sessions, store } = storage;
   const log = base.log.child({ subsystem: "approvals" });
   const allowlist = new CommandAllowlist({ keyValue, now: () => clock.now(), log });
+  const grants = new ApprovalGrants({
+    rows: grantRows,
+    conversationOf: (sessionKey) => sessions.get(sessionKey)?.session_id ?? null,
+    write: (change) => store.write(change),
+    now: () => clock.now(),
+    newId: randomUUID,
+    log,
+    metrics,
+  });
   const approvals = new Approvals({
     rows: approvalRows,
     allowlist,
+    grants,
     write: (change) => store.write(change),
     bus,
     clock,
@@ -180,7 +192,7 @@ function composeApprovals({ base, storage }: ComposeInput): { allowlist: Command
     metrics,
     newId: randomUUID,
   });
-  return { allowlist, approvals };
+  return { allowlist, approvals, grants };
 }
 
 /** Decides about the commands of agents by the settings that hold when they are to run. */
@@ -223,6 +235,7 @@ type Shared = GatewayBase &
     media: MediaStore;
     allowlist: CommandAllowlist;
     approvals: Approvals;
+    grants: ApprovalGrants;
     sandbox: CommandSandboxes;
     memory: MemoryNotes;
     toolMessages: ToolMessages;

@@ -11,6 +11,7 @@ import { resolveBind } from "../server/listen.ts";
 import { startIntegrityCheck } from "../store/integrity-check.ts";
 import { startMediaSweep } from "../store/media-sweep.ts";
 import type { StoreHealth } from "../store/store.ts";
+import { startMessageIndexing } from "../turns/message-indexing.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
 import type { GatewayBase } from "./base.ts";
@@ -104,10 +105,11 @@ export class Gateway {
     }
     startPruning({
       ...parts,
-      tables: [parts.inbox, parts.outbox, parts.approvalRows, { ...parts.audit, retentionMs: LIMITS.auditRetentionMs }],
+      tables: [parts.inbox, parts.outbox, parts.approvalRows, parts.grantRows, { ...parts.audit, retentionMs: LIMITS.auditRetentionMs }],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
     });
+    startMessageIndexing({ store, clock, log: log.child({ subsystem: "store" }), isStopping: () => messaging.turns.lanes.isStopping });
     messaging.delivery.start();
     await applier.startAccounts();
   }

@@ -32,6 +32,7 @@ import type { AgentBrowsers } from "../tools/browser/agent-browsers.ts";
 import type { ToolExecutor } from "../tools/tool.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
 import type { Approvals } from "../approvals/approvals.ts";
+import type { ApprovalGrants } from "../approvals/grants.ts";
 import type { CommandSandboxes } from "./command-sandbox.ts";
 
 /** What the methods of a conversation need. */
@@ -43,6 +44,7 @@ export type ChatFamilyDeps = GatewayBase &
     messaging: Messaging;
     allowlist: CommandAllowlist;
     approvals: Approvals;
+    grants: ApprovalGrants;
     sandbox: CommandSandboxes;
     memory: MemoryNotes;
     mcp: McpServers;

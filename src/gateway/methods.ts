@@ -87,6 +87,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
       ...deps,
       write: (change) => deps.store.write(change),
       workspaces: () => workspacesOf(deps.running),
+      activeRun: (sessionKey) => deps.messaging.turns.lanes.busySessions().get(sessionKey) ?? null,
     }),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createPairingCode } from "../channels/pairing-code.ts";
 import type { Config } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
+import { createGrantRows } from "../store/approval-grants.ts";
 import { createApprovalRows } from "../store/approvals.ts";
 import { createAudit } from "../store/audit.ts";
 import { createButtons } from "../store/buttons.ts";
@@ -37,6 +38,7 @@ export function openStorage(base: GatewayBase, repair: boolean) {
     outbox: createOutbox(store),
     channelState: createChannelState(store),
     approvalRows: createApprovalRows(store),
+    grantRows: createGrantRows(store),
     buttons: createButtons(store),
     notes: createSessionNotes(store),
     pairings: createPairings(store, { newCode: createPairingCode, now: clock.now }),

@@ -112,6 +112,7 @@ export class ToolMessages implements ChannelMessages {
         warnings: ["It writes to another conversation than this one."],
         patterns: [],
         digest: createHash("sha256").update(command).digest("hex"),
+        binding: null,
       },
       signal,
     );

@@ -29,10 +29,13 @@ function openMethods(t: TestContext) {
     rmSync(dir, { recursive: true, force: true });
   });
   const clock = new FakeClock();
-  const { approvals, allowlist, bus } = openApprovals(store, { clock });
+  const { approvals, allowlist, grants, bus } = openApprovals(store, { clock });
   const methods = approvalMethods({
     approvals,
     allowlist,
+    grants,
+    hub: { peers: () => [] },
+    activeRun: () => null,
     write: (change) => store.write(change),
     workspaces: () => [{ agentId: "ops", path: join(dir, "workspace") }],
   });
@@ -48,7 +51,16 @@ function openMethods(t: TestContext) {
     stop();
     return { id, ended };
   };
-  return { dir, methods, call, ask, clock };
+  /** A method that asks; resolves when its question waits. */
+  const begin = async (method: ApprovalMethod, params: object, caller: Partial<Caller> = {}) => {
+    const { promise, resolve } = Promise.withResolvers<ApprovalRow>();
+    const stop = bus.on("approval.requested", ({ approval }) => resolve(approval));
+    const answer = call(method, params, caller);
+    await promise;
+    stop();
+    return { answer };
+  };
+  return { dir, methods, call, ask, begin, clock };
 }
 
 const LAPTOP: Partial<Caller> = { device: asId("laptop") };
@@ -172,14 +184,109 @@ test("a program that waits for the decision gets it, and a question without an a
   const { id } = await ask();
   const waiting = call("exec.approval.waitDecision", { id: shortId(id) });
   await call("exec.approval.resolve", { id, decision: "allow-once" });
-  assert.deepEqual(await waiting, { id, decision: "allow-once", status: "allowed" });
+  assert.partialDeepStrictEqual(await waiting, { id, decision: "allow-once", status: "allowed", terminalReason: "user" });
   const late = await ask();
   clock.advance(LIMITS.approvalMs);
   await late.ended;
-  assert.deepEqual(await call("exec.approval.waitDecision", { id: late.id }), { id: late.id, decision: "deny", status: "expired" });
+  const expired = await call("exec.approval.waitDecision", { id: late.id });
+  assert.partialDeepStrictEqual(expired, { id: late.id, decision: "deny", status: "expired", terminalReason: "timeout" });
   const open = await ask();
   const gone = await call("exec.approval.waitDecision", { id: open.id }, { signal: AbortSignal.abort() });
-  assert.deepEqual(gone, { id: open.id, decision: null, status: "pending" });
+  assert.partialDeepStrictEqual(gone, { id: open.id, decision: null, status: "pending" });
+});
+
+test("a program asks for itself: its text is shown, it gets the answer, and the answer is used with that", async (t) => {
+  const { call, begin } = openMethods(t);
+  const question = { title: "Pay", description: "12 EUR to Ann", detail: "invoice 7", severity: "critical", pluginId: "payments" };
+  const { answer } = await begin("plugin.approval.request", { ...question, allowedDecisions: ["allow-once", "allow-always"] });
+  const [listed] = await call<{ id: string; approvalKind: string; request: Answer }[]>("plugin.approval.list");
+  assert.deepEqual(await call("exec.approval.list"), [], "it counts as no question about a command");
+  assert.match(listed!.id, /^plugin:[0-9a-f-]{36}$/);
+  assert.partialDeepStrictEqual(listed!.request, {
+    ...question,
+    allowedDecisions: ["allow-once", "allow-always", "deny"],
+    sessionKey: null,
+  });
+  assertMatchesResultSchema("ApprovalGetResult", await call("approval.get", { id: shortId(listed!.id) }));
+  await assert.rejects(call("exec.approval.resolve", { id: listed!.id, decision: "deny" }), /is of the kind plugin, not exec/);
+  assert.deepEqual(await call("plugin.approval.resolve", { id: shortId(listed!.id), decision: "allow-once" }, LAPTOP), { ok: true });
+  assert.partialDeepStrictEqual(await answer, { id: listed!.id, decision: "allow-once", status: "allowed" });
+  const whole = await call("exec.approval.get", { id: listed!.id });
+  assert.equal(typeof whole["usedAtMs"], "number");
+  const history = await call<{ items: Answer[] }>("approval.history", { kind: "plugin" });
+  assertMatchesResultSchema("ApprovalHistoryResult", history);
+  assert.equal(history.items.length, 1);
+  assert.deepEqual((await call<{ items: Answer[] }>("approval.history", { kind: "exec" })).items, []);
+});
+
+test("always is offered to a program only where it asks for that, a time never", async (t) => {
+  const { call, begin } = openMethods(t);
+  await begin("plugin.approval.request", { title: "Pay", description: "12 EUR" });
+  const [{ id, request } = { id: "", request: {} }] = await call<{ id: string; request: Answer }[]>("plugin.approval.list");
+  assert.deepEqual(request["allowedDecisions"], ["allow-once", "deny"]);
+  await assert.rejects(call("plugin.approval.resolve", { id, decision: "allow-always" }), {
+    code: "INVALID_REQUEST",
+    message: /not offered/,
+  });
+  await assert.rejects(call("approval.resolve", { id, kind: "plugin", decision: "allow-once", grant: "1h" }), /can be allowed once only/);
+  assert.equal((await call<unknown[]>("plugin.approval.list")).length, 1);
+  await assert.rejects(call("plugin.approval.request", { title: " ", description: "x" }), /is blank/);
+});
+
+test("no answer in time is a no, and so is the end of the connection that asks; with two phases another one may wait", async (t) => {
+  const { call, begin, clock } = openMethods(t);
+  const short = await begin("plugin.approval.request", { title: "a", description: "b", timeoutMs: 5_000 });
+  clock.advance(5_000);
+  assert.partialDeepStrictEqual(await short.answer, { decision: "deny", status: "expired" });
+  const closed = await call("plugin.approval.request", { title: "a", description: "b" }, { signal: AbortSignal.abort() });
+  assert.partialDeepStrictEqual(closed, { decision: "deny", status: "cancelled", terminalReason: "run-aborted" });
+  const accepted = Promise.withResolvers<Answer>();
+  const caller = { signal: AbortSignal.abort(), accept: (payload: unknown) => accepted.resolve(payload as Answer) };
+  const final = call("exec.approval.request", { command: "deploy", cwd: "/srv", twoPhase: true }, caller);
+  const { status, id, deliveryRoute } = await accepted.promise;
+  assert.deepEqual([status, deliveryRoute], ["accepted", "none"]);
+  const waiting = call("exec.approval.waitDecision", { id });
+  await call("exec.approval.resolve", { id, decision: "deny" });
+  assert.partialDeepStrictEqual(await waiting, { id, decision: "deny", status: "denied" });
+  assert.partialDeepStrictEqual(await final, { id, decision: "deny" });
+});
+
+test("a program that runs a command itself asks about all of it, once for each id", async (t) => {
+  const { call, begin } = openMethods(t);
+  const { answer } = await begin("exec.approval.request", { id: "node-1", commandArgv: ["echo", "a b"], cwd: "/srv", nodeId: "n1" });
+  const [listed] = await call<{ id: string; request: Answer }[]>("exec.approval.list");
+  assert.partialDeepStrictEqual(listed, {
+    id: "node-1",
+    request: { command: "echo 'a b'", cwd: "/srv", nodeId: "n1", isGrantable: false },
+  });
+  assert.deepEqual(listed!.request["allowedDecisions"], ["allow-once", "deny"]);
+  await call("exec.approval.resolve", { id: "node-1", decision: "allow-once" });
+  assert.partialDeepStrictEqual(await answer, { decision: "allow-once" });
+  await assert.rejects(call("exec.approval.request", { id: "node-1", command: "echo" }), /there is an approval "node-1" already/);
+  await assert.rejects(call("exec.approval.request", { id: "plugin:x", command: "echo" }), /cannot be used/);
+  await assert.rejects(call("exec.approval.request", { cwd: "/srv" }), /there is no command to ask about/);
+});
+
+test("an answer for some time is a grant, which is listed in the protocol's shape and revoked once", async (t) => {
+  const { call, ask } = openMethods(t);
+  const { id } = await ask("touch ./a", { binding: "b" });
+  const [listed] = await call<{ request: Answer }[]>("exec.approval.list");
+  assert.equal(listed!.request["isGrantable"], true);
+  await assert.rejects(call("approval.resolve", { id, kind: "exec", decision: "allow-once", grant: "2 days" }), /is not a time/);
+  await call("exec.approval.resolve", { id, decision: "allow-once", grant: "1h" }, LAPTOP);
+  const answer = await call<{ grants: { grantId: string }[] }>("exec.approval.grants.list");
+  assertMatchesResultSchema("ExecApprovalGrantsListResult", answer);
+  const [{ grantId } = { grantId: "" }] = answer.grants;
+  for (const [given, outcome] of [
+    ["nothing", "not-found"],
+    [grantId, "revoked"],
+    [grantId, "already-revoked"],
+  ] as const) {
+    const revoked = await call("exec.approval.grants.revoke", { grantId: given }, LAPTOP);
+    assertMatchesResultSchema("ExecApprovalGrantsRevokeResult", revoked);
+    assert.equal(revoked["outcome"], outcome);
+  }
+  assertMatchesResultSchema("ExecApprovalGrantsListResult", await call("exec.approval.grants.list"));
 });
 
 type Document = { hash: string; exists: boolean; file: { agents?: Record<string, { allowlist?: { id?: string; pattern: string }[] }> } };

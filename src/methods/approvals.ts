@@ -1,22 +1,28 @@
-import type { AnswerResult, Approvals } from "../approvals/approvals.ts";
-import { allowedDecisions, APPROVAL_DECISIONS, shortId } from "../approvals/approvals.ts";
+import type { AnswerResult, Approvals, ApprovalVerdict } from "../approvals/approvals.ts";
+import { APPROVAL_DECISIONS, shortId } from "../approvals/approvals.ts";
+import type { ApprovalGrants } from "../approvals/grants.ts";
 import type { AllowlistDocument, CommandAllowlist } from "../approvals/allowlist.ts";
+import { MAX_GRANT_MINUTES, parseGrantWord } from "../core/approval-words.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
-import type { ApprovalDecision, ApprovalResolver, ApprovalRow, HistoryCursor } from "../store/approvals.ts";
+import type { ApprovalDecision, ApprovalKind, ApprovalResolver, HistoryCursor } from "../store/approvals.ts";
+import { askForCommand, askForPlugin, waitDecision, type RequestDeps } from "./approval-requests.ts";
+import { toGrantRow, toRequestedEvent, toSnapshot, toWholeRow } from "./approval-shapes.ts";
 import { checkNewPatterns, type AgentWorkspace } from "./approval-patterns.ts";
 
-export type ApprovalMethodsDeps = {
-  approvals: Approvals;
+export type ApprovalMethodsDeps = RequestDeps & {
+  grants: ApprovalGrants;
   allowlist: CommandAllowlist;
   write: <T>(change: () => T) => Promise<T>;
   workspaces: () => readonly AgentWorkspace[];
 };
 
-/** approval.*, exec.approval.* and exec.approvals.*: questions about commands, their answers, and what is always allowed. */
+/** approval.*, exec.approval.*, plugin.approval.* and exec.approvals.*: questions to people, their answers, and what is allowed for longer. */
 export function approvalMethods(deps: ApprovalMethodsDeps) {
-  const { approvals, allowlist, write, workspaces } = deps;
+  return { ...answerMethods(deps), ...requestMethods(deps), ...grantMethods(deps), ...documentMethods(deps) } satisfies MethodTable;
+}
+
+function answerMethods({ approvals }: ApprovalMethodsDeps) {
   return {
     "approval.get": {
       scope: "operator.approvals",
@@ -26,38 +32,63 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
     "approval.resolve": {
       scope: "operator.approvals",
       run: async (params, caller) => {
-        if (params.kind !== "exec") throw noSuchKind(params.kind);
-        const { applied, approval } = await answer(approvals, params.id, params.decision, caller);
+        if (params.kind === "system-agent") throw noSuchKind(params.kind);
+        const verdict = { decision: params.decision, ...toGrant(params.grant) };
+        const { applied, approval } = await answer(approvals, { id: params.id, kind: params.kind, verdict }, caller);
         return { applied, approval: toSnapshot(approval) };
       },
     },
-    "exec.approval.get": { scope: "operator.approvals", run: ({ id }) => toCommandRow(approvals.find(id)) },
-    "exec.approval.list": { scope: "operator.approvals", run: () => approvals.pending().map(toRequestedEvent) },
+    "exec.approval.get": { scope: "operator.approvals", run: ({ id }) => toWholeRow(approvals.find(id)) },
+    "exec.approval.list": { scope: "operator.approvals", run: () => listOf(approvals, "exec") },
+    "plugin.approval.list": { scope: "operator.approvals", run: () => listOf(approvals, "plugin") },
+    // Clients list these beside the others, and fail when one is missing.
+    "openclaw.approval.list": { scope: "operator.approvals", run: () => [] },
     "exec.approval.resolve": {
       scope: "operator.approvals",
-      run: async (params, caller) => {
-        const { applied, approval } = await answer(approvals, params.id, toDecision(params.decision), caller);
-        if (!applied)
-          throw detailError("APPROVAL_ALREADY_RESOLVED", `the approval ${shortId(approval.id)} has ended before: ${approval.status}`, {
-            details: { approval: toSnapshot(approval) },
-            fix: "The first answer counts. If the command is still wanted, write to the agent, which asks again.",
-          });
-        return { ok: true };
-      },
+      run: ({ id, decision, grant }, caller) =>
+        resolve(approvals, { id, kind: "exec", verdict: { decision: toDecision(decision), ...toGrant(grant) } }, caller),
     },
+    "plugin.approval.resolve": {
+      scope: "operator.approvals",
+      run: ({ id, decision }, caller) => resolve(approvals, { id, kind: "plugin", verdict: { decision: toDecision(decision) } }, caller),
+    },
+  } satisfies MethodTable;
+}
+
+/** Questions that other programs ask, and their waiting for the answer. */
+function requestMethods(deps: ApprovalMethodsDeps) {
+  return {
+    "exec.approval.request": { scope: "operator.approvals", waits: true, run: (params, caller) => askForCommand(deps, params, caller) },
     "exec.approval.waitDecision": {
       scope: "operator.approvals",
       waits: true,
-      run: async ({ id }, caller) => {
-        const known = approvals.find(id);
-        const ended = await approvals.waitFor(known.id, LIMITS.approvalMs, caller.signal);
-        const { decision, status } = ended ?? known;
-        return { id: known.id, decision: status === "allowed" ? decision : status === "pending" ? null : "deny", status };
-      },
+      run: ({ id }, caller) => waitDecision(deps, id, caller),
     },
-    // Clients list these beside the questions about commands, and fail when one is missing.
-    "openclaw.approval.list": { scope: "operator.approvals", run: () => [] },
-    "plugin.approval.list": { scope: "operator.approvals", run: () => [] },
+    "plugin.approval.request": { scope: "operator.approvals", waits: true, run: (params, caller) => askForPlugin(deps, params, caller) },
+    "plugin.approval.waitDecision": {
+      scope: "operator.approvals",
+      waits: true,
+      run: ({ id }, caller) => waitDecision(deps, id, caller),
+    },
+  } satisfies MethodTable;
+}
+
+/** What people have allowed for some time. */
+function grantMethods({ grants }: ApprovalMethodsDeps) {
+  return {
+    "exec.approval.grants.list": {
+      scope: "operator.approvals",
+      run: async ({ limit = 100 }) => ({ grants: (await grants.list(limit)).map(toGrantRow) }),
+    },
+    "exec.approval.grants.revoke": {
+      scope: "operator.approvals",
+      run: async ({ grantId }, caller) => ({ outcome: (await grants.revoke(grantId, toResolver(caller).id ?? "a client")).outcome }),
+    },
+  } satisfies MethodTable;
+}
+
+function documentMethods({ allowlist, write, workspaces }: ApprovalMethodsDeps) {
+  return {
     "exec.approvals.get": { scope: "operator.admin", run: () => toDocumentAnswer(allowlist) },
     "exec.approvals.set": {
       scope: "operator.admin",
@@ -70,8 +101,41 @@ export function approvalMethods(deps: ApprovalMethodsDeps) {
   } satisfies MethodTable;
 }
 
-const answer = (approvals: Approvals, id: string, decision: ApprovalDecision, caller: Caller): Promise<AnswerResult> =>
-  approvals.answer(id, decision, toResolver(caller));
+const listOf = (approvals: Approvals, kind: ApprovalKind): Record<string, unknown>[] =>
+  approvals
+    .pending()
+    .filter((each) => each.kind === kind)
+    .map(toRequestedEvent);
+
+type Answering = { id: string; kind: ApprovalKind; verdict: ApprovalVerdict };
+
+/** An answer counts only where it is meant: the two kinds say different things. */
+async function answer(approvals: Approvals, { id, kind, verdict }: Answering, caller: Caller): Promise<AnswerResult> {
+  const { kind: known } = approvals.find(id);
+  if (known !== kind)
+    throw detailError("APPROVAL_NOT_FOUND", `the approval ${JSON.stringify(id.slice(0, 64))} is of the kind ${known}, not ${kind}`, {
+      fix: `Answer it with ${known}.approval.resolve, or with approval.resolve and the kind "${known}".`,
+    });
+  return await approvals.answer(id, verdict, toResolver(caller));
+}
+
+async function resolve(approvals: Approvals, answering: Answering, caller: Caller): Promise<{ ok: true }> {
+  const { applied, approval } = await answer(approvals, answering, caller);
+  if (applied) return { ok: true };
+  throw detailError("APPROVAL_ALREADY_RESOLVED", `the approval ${shortId(approval.id)} has ended before: ${approval.status}`, {
+    details: { approval: toSnapshot(approval) },
+    fix: "The first answer counts. If it is still wanted, write to the agent, which asks again.",
+  });
+}
+
+function toGrant(word: string | undefined): Pick<ApprovalVerdict, "grant"> {
+  if (word === undefined) return {};
+  const grant = parseGrantWord(word);
+  if (grant !== null) return { grant };
+  throw new GatewayError("INVALID_REQUEST", `${JSON.stringify(word.slice(0, 32))} is not a time for which a command may be allowed`, {
+    fix: `Write minutes or hours, such as 30m or 2h, up to ${MAX_GRANT_MINUTES / 60}h, or session.`,
+  });
+}
 
 /** Whether a client may read questions about commands and answer them. */
 export const mayApprove = ({ scopes }: Pick<Caller, "scopes">): boolean => scopes.has("operator.approvals") || scopes.has("operator.admin");
@@ -91,11 +155,11 @@ function toDecision(text: string): ApprovalDecision {
 }
 
 const noSuchKind = (kind: string): GatewayError =>
-  detailError("APPROVAL_NOT_FOUND", `this gateway asks about commands only, not about ${kind} requests`, { fix: 'Use the kind "exec".' });
+  detailError("APPROVAL_NOT_FOUND", `this gateway asks no questions of the kind ${kind}`, { fix: 'Use the kind "exec" or "plugin".' });
 
-function history(approvals: Approvals, { cursor, limit = 50, kind = "exec" }: MethodParams<"approval.history">): Record<string, unknown> {
-  if (kind !== "exec") return { items: [] };
-  const rows = approvals.history(cursor === undefined ? null : toCursor(cursor), limit);
+function history(approvals: Approvals, { cursor, limit = 50, kind }: MethodParams<"approval.history">): Record<string, unknown> {
+  if (kind === "system-agent") return { items: [] };
+  const rows = approvals.history(cursor === undefined ? null : toCursor(cursor), limit, kind);
   const last = rows.at(-1);
   return { items: rows.map(toSnapshot), ...(last && rows.length === limit && { nextCursor: `${last.resolvedAt}:${last.id}` }) };
 }
@@ -104,112 +168,6 @@ function toCursor(text: string): HistoryCursor {
   const match = /^(\d{1,15}):([\w.:-]{1,128})$/.exec(text);
   if (!match) throw new GatewayError("INVALID_REQUEST", "the cursor is not one of an earlier answer", { fix: "Begin without a cursor." });
   return { at: Number(match[1]), id: match[2]! };
-}
-
-/** The command as reviewers see it. */
-const toPresentation = (approval: ApprovalRow): Record<string, unknown> => ({
-  kind: "exec",
-  commandText: approval.subject.commandText,
-  commandPreview: null,
-  warningText: toWarningText(approval),
-  host: approval.subject.host,
-  nodeId: null,
-  agentId: approval.agentId,
-  allowedDecisions: allowedDecisions(approval),
-});
-
-const toWarningText = ({ subject }: ApprovalRow): string | null => (subject.warnings.length === 0 ? null : subject.warnings.join(" "));
-
-/** The state of a question in the protocol's shape, which has other fields in each state. */
-export function toSnapshot(approval: ApprovalRow): Record<string, unknown> {
-  const { id, status, decision, reason, resolver, resolvedAt, createdAt, expiresAt, agentId, sessionKey } = approval;
-  const common = {
-    id,
-    urlPath: `/approve/${id}`,
-    createdAtMs: createdAt,
-    expiresAtMs: expiresAt,
-    presentation: toPresentation(approval),
-  };
-  if (status === "pending") return { ...common, status, sourceSessionKey: sessionKey };
-  return {
-    ...common,
-    status,
-    ...(decision !== null && { decision }),
-    reason: reason ?? "user",
-    resolvedAtMs: resolvedAt ?? expiresAt,
-    source: { agentId, sessionKey },
-    ...(resolver && { resolver }),
-  };
-}
-
-/** The payload of `exec.approval.requested`, which `exec.approval.list` repeats. */
-export function toRequestedEvent(approval: ApprovalRow): Record<string, unknown> {
-  const { id, agentId, sessionKey, runId, callId, subject, createdAt, expiresAt } = approval;
-  const allowed = allowedDecisions(approval);
-  return {
-    approvalKind: "exec",
-    id,
-    shortId: shortId(id),
-    request: {
-      command: subject.commandText,
-      cwd: subject.cwd,
-      nodeId: null,
-      host: subject.host,
-      warningText: toWarningText(approval),
-      warnings: subject.warnings,
-      patterns: subject.patterns,
-      allowedDecisions: allowed,
-      unavailableDecisions: APPROVAL_DECISIONS.filter((each) => !allowed.includes(each)),
-      agentId,
-      resolvedPath: subject.resolvedPath,
-      sessionKey,
-      runId,
-      toolCallId: callId,
-    },
-    createdAtMs: createdAt,
-    expiresAtMs: expiresAt,
-  };
-}
-
-/** The payload of `exec.approval.resolved`. */
-export const toResolvedEvent = (approval: ApprovalRow): Record<string, unknown> => ({
-  id: approval.id,
-  decision: approval.decision ?? "deny",
-  status: approval.status,
-  reason: approval.reason,
-  resolvedBy: approval.resolver?.id ?? null,
-  ts: approval.resolvedAt ?? approval.expiresAt,
-  request: toRequestedEvent(approval)["request"],
-});
-
-/** Everything about one question, for a person who reads all of it. */
-function toCommandRow(approval: ApprovalRow): Record<string, unknown> {
-  const { id, agentId, sessionKey, runId, callId, subject, status, decision, reason, resolver } = approval;
-  return {
-    id,
-    shortId: shortId(id),
-    commandText: subject.commandText,
-    commandPreview: null,
-    allowedDecisions: allowedDecisions(approval),
-    host: subject.host,
-    nodeId: null,
-    agentId,
-    sessionKey,
-    runId,
-    toolCallId: callId,
-    cwd: subject.cwd,
-    resolvedPath: subject.resolvedPath,
-    warnings: subject.warnings,
-    patterns: subject.patterns,
-    createdAtMs: approval.createdAt,
-    expiresAtMs: approval.expiresAt,
-    status,
-    decision,
-    reason,
-    resolver,
-    resolvedAtMs: approval.resolvedAt,
-    usedAtMs: approval.usedAt,
-  };
 }
 
 /** Where the document is kept, for people; not the path of a file. */

@@ -1,3 +1,4 @@
+import { agentIds } from "../config/agents.ts";
 import { setAt, unsetAt } from "../config/edit.ts";
 import type { Config } from "../config/schema.ts";
 import { isRefusedVariable, refusalOf } from "../core/command-variables.ts";
@@ -19,6 +20,7 @@ export type SkillsDeps = ConfigDeps & {
 /** skills.*: which skills an agent has and why others are off, and the settings of one. */
 export function skillsMethods(deps: SkillsDeps) {
   return {
+    "skills.bins": { scope: "node", run: () => bins(deps) },
     "skills.status": { scope: "operator.read", run: (params) => status(deps, params) },
     "skills.update": { scope: "operator.admin", run: (params) => update(deps, params) },
   } satisfies MethodTable;
@@ -31,6 +33,15 @@ async function status(deps: SkillsDeps, { agentId, sessionKey }: MethodParams<"s
   const id = requireAgent(configOf(deps), named);
   const skills = await deps.skills.of(id, { isFresh: true });
   return toSkillReport({ agentId: id, workspace: deps.workspaceOf(id), state: deps.stateDir, skills });
+}
+
+/** The programs that skills of any agent name, for a node that says which of them it has. */
+async function bins({ skills, loaded }: SkillsDeps): Promise<{ bins: string[] }> {
+  const sets = await Promise.all(agentIds(loaded().config).map((id) => skills.lastOf(id)));
+  const named = sets.flatMap(({ set }) =>
+    set.skills.flatMap(({ requires, install }) => [...requires.bins, ...requires.anyBins, ...install.flatMap((each) => each.bins)]),
+  );
+  return { bins: [...new Set(named)].toSorted() };
 }
 
 const refusedVariable = (name: string): GatewayError =>

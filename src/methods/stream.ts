@@ -36,6 +36,8 @@ export const SERVED_EVENTS = [
   "device.pair.resolved",
   "exec.approval.requested",
   "exec.approval.resolved",
+  "plugin.approval.requested",
+  "plugin.approval.resolved",
   "health",
   "presence",
   "session.approval",

@@ -10,6 +10,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_agents_evictions_total: "Idle sessions closed because there were too many, or too little memory.",
   gateway_agents_resident_bytes: "Resident memory of the shared agent hosts, as of the last check.",
   gateway_agents_turns_total: "Turns that an agent runtime ended, by reason.",
+  gateway_approval_grants: "Commands that people have allowed for some time, which is not over.",
   gateway_approvals_ended_total: "Questions about commands that were answered, expired or cancelled, by status.",
   gateway_approvals_pending: "Questions about commands that wait for an answer.",
   gateway_approvals_requested_total: "Questions about commands that were asked.",

@@ -97,6 +97,7 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "sessions.get": objectSchema({ key: sessionKey, agentId: boundedString(128), limit: { type: "integer", minimum: 1 } }, ["key"]),
   "openclaw.approval.list": NO_PARAMS,
   "plugin.approval.list": NO_PARAMS,
+  "plugin.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "plugins.status": objectSchema({ id: boundedString(128) }),
   "route.explain": objectSchema(
     {
@@ -205,9 +206,14 @@ const LIST_PROPERTIES: Readonly<Record<string, JsonSchema>> = {
   sortBy: { type: "string", enum: ["activity", "lastInteractionAt", "updatedAt"] },
 };
 
-/** Properties, or values of properties, that released clients send although the published schema does not know them yet. */
+/**
+ * Properties, or values of properties, that released clients send although the published schema does not know them yet; `grant`, for how long
+ * a command is allowed, is an addition of this gateway.
+ */
 export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>> = {
   "agents.update": { agentRuntime: boundedString(128) },
+  "approval.resolve": { grant: boundedString(16) },
+  "exec.approval.resolve": { grant: boundedString(16) },
   connect: { modelCatalog: objectSchema({ sessionKey, agentId: boundedString(128) }) },
   "chat.history": { maxBytes: { type: "integer", minimum: 1 } },
   "chat.metadata": { authProfileId: boundedString(256) },

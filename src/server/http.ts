@@ -273,7 +273,7 @@ const approvalRoute: HttpRoute = {
   auth: "static",
   run: (exchange) => {
     const id = exchange.path.slice(APPROVAL_PATH.length);
-    if (!/^[\w-]{1,100}$/.test(id)) return exchange.sendError(404, "not_found", "there is nothing here");
+    if (!/^(?!\.{1,2}$)[\w.:-]{1,128}$/.test(id)) return exchange.sendError(404, "not_found", "there is nothing here");
     // Relative: a proxy in front may serve the gateway below a path of its own.
     exchange.response.writeHead(302, { location: `../#approve=${id}`, "cache-control": "no-store" }).end();
   },

@@ -1,23 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { plainHeader } from "../../test/fakes/skill-header.ts";
 import { parseHeader } from "./front-matter.ts";
 import { SKILL_LIMITS } from "./limits.ts";
 import type { SkillHeader } from "./skill.ts";
 
-const DEFAULTS: SkillHeader = {
-  name: "folder",
-  description: "d",
-  homepage: null,
-  emoji: null,
-  key: "folder",
-  primaryEnv: null,
-  isAlways: false,
-  os: [],
-  requires: { bins: [], anyBins: [], env: [], config: [] },
-  install: [],
-  isUserInvocable: true,
-  isModelInvocable: true,
-};
+const DEFAULTS = plainHeader("folder");
 const NO_REQUIREMENTS = DEFAULTS.requires;
 
 const FLOW = `name: vault
@@ -74,7 +62,9 @@ const READ: readonly (readonly [title: string, yaml: string, expected: Partial<S
       os: ["darwin", "linux"],
       requires: { ...NO_REQUIREMENTS, bins: ["vault"], env: ["VAULT_TOKEN"] },
       primaryEnv: "VAULT_TOKEN",
-      install: [{ id: "brew", kind: "brew", label: "Install vault (brew)", bins: ["vault"] }],
+      install: [
+        { id: "brew", kind: "brew", label: "Install vault (brew)", bins: ["vault"], os: [], command: "brew install example/tap/vault" },
+      ],
     },
   ],
   ["JSON in one line", `description: d\nmetadata: { "openclaw": { "emoji": "🧭" } }`, { emoji: "🧭" }],

@@ -1,8 +1,10 @@
 import { parse, YAMLError } from "yaml";
-import { asArray, asObject, asObjects, asString, asStrings, fieldsOf, type JsonObject } from "../core/json.ts";
+import { asObject, fieldsOf, type JsonObject } from "../core/json.ts";
 import { clip } from "../core/text.ts";
+import { listOf, textOf } from "./header-values.ts";
+import { installersOf } from "./installers.ts";
 import { SKILL_LIMITS } from "./limits.ts";
-import { isSkillName, type SkillHeader, type SkillInstaller } from "./skill.ts";
+import { isSkillName, toPlatform, type SkillHeader } from "./skill.ts";
 
 /** A header, or why there is none. */
 export type ParsedHeader = { header: SkillHeader } | { problem: string };
@@ -101,46 +103,13 @@ function metadataOf(fields: JsonObject): JsonObject | null {
   return metadata && fieldsOf(metadata["openclaw"] ?? metadata["clawdbot"]);
 }
 
-/** One line without control characters; numbers and switches as they are written. */
-function textOf(value: unknown): string {
-  const text = ["number", "boolean"].includes(typeof value) ? String(value) : asString(value);
-  return text
-    .normalize("NFC")
-    .replaceAll(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
-    .toWellFormed()
-    .trim();
-}
-
-/** A list of words, which may also be a single one. */
-const listOf = (value: unknown): readonly string[] =>
-  (typeof value === "string" ? [value] : asStrings(value)).map(textOf).filter((word) => word !== "" && word.length <= 200);
-
 function switchOf(value: unknown, absent: boolean): boolean {
   if (typeof value === "boolean") return value;
   const word = textOf(value).toLowerCase();
   return ["true", "yes", "on", "1"].includes(word) || (["false", "no", "off", "0"].includes(word) ? false : absent);
 }
 
-const toPlatform = (name: string): string => {
-  const lower = name.toLowerCase();
-  return { macos: "darwin", windows: "win32" }[lower] ?? lower;
-};
-
 function webAddress(value: unknown): string | null {
   const text = textOf(value);
   return /^https?:\/\/\S+$/i.test(text) && text.length <= 2_000 ? text : null;
 }
-
-const installersOf = (value: unknown): readonly SkillInstaller[] =>
-  asObjects(asArray(value))
-    .slice(0, SKILL_LIMITS.installers)
-    .map((entry, index) => {
-      const kind = textOf(entry["kind"]) || "other";
-      const bins = listOf(entry["bins"]);
-      return {
-        id: textOf(entry["id"]) || `${kind}-${index}`,
-        kind,
-        label: textOf(entry["label"]) || `Install ${bins.join(", ") || kind}`,
-        bins,
-      };
-    });

@@ -1,24 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { plainHeader } from "../../test/fakes/skill-header.ts";
 import { toSkillPrompt } from "./prompt.ts";
 import type { Skill } from "./skill.ts";
 
 const skillAt = (directory: string, name: string, description: string): Skill => ({
-  name,
-  description,
+  ...plainHeader(name, description),
   directory,
   path: directory,
   source: "openclaw-workspace",
-  homepage: null,
-  emoji: null,
-  key: name,
-  primaryEnv: null,
-  isAlways: false,
-  os: [],
-  requires: { bins: [], anyBins: [], env: [], config: [] },
-  install: [],
-  isUserInvocable: true,
-  isModelInvocable: true,
 });
 
 const many = (count: number, chars: number): Skill[] =>

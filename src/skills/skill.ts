@@ -17,7 +17,22 @@ export type SkillRequirements = {
 };
 
 /** How a person could install a program that the skill needs. The gateway only shows it. */
-export type SkillInstaller = { id: string; kind: string; label: string; bins: readonly string[] };
+export type SkillInstaller = {
+  id: string;
+  kind: string;
+  label: string;
+  bins: readonly string[];
+  /** Operating systems, as Node names them; empty: all. */
+  os: readonly string[];
+  /** What a person could run; null where the header does not say enough, or something that does not belong into a command. */
+  command: string | null;
+};
+
+/** The name of an operating system as Node has it. Pure. */
+export const toPlatform = (name: string): string => {
+  const lower = name.toLowerCase();
+  return { macos: "darwin", windows: "win32" }[lower] ?? lower;
+};
 
 /** What the front matter of a `SKILL.md` says. */
 export type SkillHeader = {

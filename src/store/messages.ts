@@ -2,7 +2,9 @@ import { crc32 } from "node:zlib";
 import type { RunId, SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StoredImage } from "./media.ts";
+import { createMessageWords } from "./message-words.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
+import { matchStarts, toBeginning, toQueryWords } from "./search-words.ts";
 import type { Store } from "./open.ts";
 
 export type Provenance = {
@@ -86,6 +88,7 @@ export type Messages = ReturnType<typeof createMessages>;
 
 /** The transcript of every session. `add` runs inside a `store.write`. */
 export function createMessages(store: Store) {
+  const words = createMessageWords(store);
   const read = (rows: readonly MessageSqlRow[]): Message[] => decodeRows(store, rows, messageRowKey, toMessage);
 
   /**
@@ -119,7 +122,9 @@ export function createMessages(store: Store) {
         message.at,
         crc32(body),
       );
-      return store.get<{ seq: number }>("SELECT last_insert_rowid() AS seq")!.seq;
+      const { seq } = store.get<{ seq: number }>("SELECT last_insert_rowid() AS seq")!;
+      words.add(seq, message.body.role, body);
+      return seq;
     },
 
     /** Deletes the person's message of one run; the rest of the run stays. Rows are never changed, so an edit adds a new one. */
@@ -205,10 +210,18 @@ export function createMessages(store: Store) {
 
 const messageRowKey = (row: MessageSqlRow): string => `messages ${row.seq}`;
 
+type FoundRow = BodySize & { seq: number; session_key: string; score: number };
+
+const FIND =
+  "SELECT m.seq, m.session_key, octet_length(m.body) AS bytes, f.score FROM (SELECT rowid AS seq, -bm25(message_words) AS score FROM message_words WHERE message_words MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key";
+
+/** Words of a query that count; a run without spaces is one. */
+const MAX_WORDS = 32;
+
 /**
- * Messages that contain every search word as a prefix of a word. The newest LIMITS.searchMatches matches count, so that a common
- * word costs no more than a rare one, and the best of these whose bodies fit into LIMITS.searchBytes are read; `complete` is false if
- * there were more.
+ * Messages that contain every search word, in any of its forms, or as the beginning of a word; in scripts without spaces as a part. The
+ * newest LIMITS.searchMatches matches count, so that a common word costs no more than a rare one, and the best of these whose bodies fit
+ * into LIMITS.searchBytes are read; `complete` is false if there were more, or if the messages of an earlier release are not in the index yet.
  */
 function searchMessages(
   store: Store,
@@ -216,13 +229,13 @@ function searchMessages(
   limit: number,
   filter: (sessionKey: string) => boolean,
 ): { hits: MessageHit[]; complete: boolean } {
-  if (words.length === 0) return { hits: [], complete: true };
-  const match = [...new Set(words)].map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
-  const rows = store.all<BodySize & { seq: number; session_key: string; score: number }>(
-    "SELECT m.seq, m.session_key, octet_length(m.body) AS bytes, f.score FROM (SELECT rowid AS seq, -bm25(message_search) AS score FROM message_search WHERE message_search MATCH ? ORDER BY rowid DESC LIMIT ?) f JOIN messages m ON m.seq = f.seq JOIN sessions s ON s.key = m.session_key",
-    match,
-    LIMITS.searchMatches,
-  );
+  const used = toQueryWords(words.join(" "), MAX_WORDS);
+  if (used.length === 0) return { hits: [], complete: true };
+  const find = (match: string): FoundRow[] => store.all<FoundRow>(FIND, match, LIMITS.searchMatches);
+  const exact = find(matchStarts(used));
+  // Someone who writes a word sees what is found meanwhile.
+  const beginnings = used.map(toBeginning);
+  const rows = exact.length > 0 || beginnings.every((each, index) => each === used[index]) ? exact : find(matchStarts(beginnings));
   const best = rows
     .filter((row) => filter(row.session_key))
     .toSorted((a, b) => b.score - a.score || b.seq - a.seq)
@@ -233,7 +246,7 @@ function searchMessages(
     const message = decodeRow(store, row, messageRowKey, toMessage);
     return message ? [{ message, score }] : [];
   });
-  return { hits, complete: rows.length < LIMITS.searchMatches && read.length === best.length };
+  return { hits, complete: rows.length < LIMITS.searchMatches && read.length === best.length && createMessageWords(store).isComplete() };
 }
 
 /** Throws for a row whose checksum does not match: it is left out, and the rest of the transcript stays readable. */

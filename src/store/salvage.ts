@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { freePages, createWalk, walkRecords, unreachableRecords, type StoredRecord, type SqlValue, type TreeWalk } from "./btree.ts";
 import type { KnownTables } from "./ledger.ts";
+import { INDEXED_BELOW } from "./indexed-below.ts";
 import { PageImage } from "./page-image.ts";
 
 /** The losses caused by damage. */
@@ -65,6 +66,8 @@ export function salvage(damagedFile: string, target: DatabaseSync, known: KnownT
     for (const table of tables)
       finishTable(table, target, { writer: writers.get(table.name)!, walk: walks.get(table.name)!, known, losses });
     restoreSessions(target);
+    // The rows were copied without their words: all of them are indexed again.
+    target.exec(`DELETE FROM facts WHERE name = '${INDEXED_BELOW}'`);
     losses.damagedPages += walk.damagedPages + image.wal.damagedFrames;
     target.exec("COMMIT");
   } finally {

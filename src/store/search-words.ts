@@ -31,6 +31,16 @@ export const matchAll = (words: readonly string[]): string => words.map(toTerm).
 export const matchAny = (words: readonly string[]): string =>
   words.flatMap((word) => (IS_UNSPACED.test(word) && [...word].length > 2 ? innerPairs(word).map(quoteWord) : [toTerm(word)])).join(" OR ");
 
+/** What finds the texts that have words which begin with these. Pure. */
+export const matchStarts = (words: readonly string[]): string =>
+  words.map((word) => (IS_UNSPACED.test(word) ? toTerm(word) : `${quoteWord(word)}*`)).join(" AND ");
+
+/** The ends of words that someone is still writing, before which an index of stems has nothing: "runnin", "deploye". */
+const UNFINISHED = /(?<=[a-z]{3})(?:in|io|ie|i|e|l)$/;
+const DOUBLED = /(?<=[a-z]{2})([b-df-hj-np-tv-z])\1$/;
+/** The beginning that a word and its unfinished forms have in common. Pure. */
+export const toBeginning = (word: string): string => word.replace(UNFINISHED, "").replace(DOUBLED, "$1");
+
 const innerPairs = (run: string): string[] => toPairs(run).slice(0, -1);
 
 function toTerm(word: string): string {

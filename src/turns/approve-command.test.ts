@@ -27,7 +27,31 @@ const PARSED: readonly [arg: string, id: string, decision: string][] = [
 for (const [arg, id, decision] of PARSED)
   test(`/approve ${JSON.stringify(arg)} is ${decision}`, () => assert.deepEqual(parseApproval(arg), { id, decision }));
 
-for (const arg of ["", "3f2a", "allow", "3f2a perhaps", "3f2a allow once", "constructor toString", "3f2a allow-once please"])
+const TIMES: readonly [arg: string, grant: object][] = [
+  ["3f2a 1h", { minutes: 60 }],
+  ["30m 3f2a", { minutes: 30 }],
+  ["3f2a allow for 15min", { minutes: 15 }],
+  ["3f2a session", { session: true }],
+  ["3f2a allow this session", { session: true }],
+];
+for (const [arg, grant] of TIMES)
+  test(`/approve ${JSON.stringify(arg)} is an answer for some time`, () =>
+    assert.deepEqual(parseApproval(arg), { id: "3f2a", decision: "allow-once", grant }));
+
+for (const arg of [
+  "3f2a 0m",
+  "3f2a 25h",
+  "3f2a 1d",
+  "3f2a deny 1h",
+  "3f2a always session",
+  "",
+  "3f2a",
+  "allow",
+  "3f2a perhaps",
+  "3f2a allow once",
+  "constructor toString",
+  "3f2a allow-once please",
+])
   test(`/approve ${JSON.stringify(arg)} says too little or too much`, () => assert.equal(parseApproval(arg), null));
 
 /** A question that waits, and how it ends. */
@@ -101,6 +125,26 @@ test("always stores the program, and only where it is offered", async (t) => {
   assert.equal(approvals.pending().length, 1);
 });
 
+test("an answer for some time says until when, and is refused where it is not offered", async (t) => {
+  const bench = open(t);
+  const asked = (binding?: string): Promise<ApprovalRow> => {
+    const { approvals, bus } = bench.approvals;
+    const { promise, resolve } = Promise.withResolvers<ApprovalRow>();
+    const stop = bus.on("approval.requested", ({ approval }) => (stop(), resolve(approval)));
+    void approvals.ask(questionOf("touch ./a", binding === undefined ? {} : { binding }), new AbortController().signal);
+    return promise;
+  };
+  const { id } = await asked("b");
+  const text = await answerTo(bench, "e1", `/approve ${id} 1h`);
+  assert.match(text, /^Allowed without another question in this session until \d{4}-\d\d-\d\d \d\d:\d\d UTC: touch \.\/a$/);
+  assert.equal((await bench.approvals.grants.list(10))[0]!.approvalId, id);
+  const session = await asked("b");
+  assert.match(await answerTo(bench, "e2", `/approve ${session.id} session`), /^Allowed in this conversation .*until it is reset/);
+  const once = await asked();
+  assert.match(await answerTo(bench, "e3", `/approve ${once.id} 1h`), /can be allowed once only/);
+  assert.equal(bench.approvals.approvals.pending().length, 1);
+});
+
 test("someone who is not an owner answers nothing, and learns nothing about the question", async (t) => {
   const bench = open(t);
   const { id } = await ask(bench);
@@ -123,7 +167,7 @@ test("a wrong id, a missing word and a question that has ended are answered with
   const bench = open(t);
   const { id } = await ask(bench);
   assert.match(await answerTo(bench, "e1", "/approve 0000 deny"), /there is no approval "0000"/);
-  assert.match(await answerTo(bench, "e2", `/approve ${shortId(id)}`), /^Write \/approve <id> allow-once/);
+  assert.match(await answerTo(bench, "e2", `/approve ${shortId(id)}`), /^Write \/approve <id> and allow-once/);
   assert.equal(await answerTo(bench, "e3", `/approve ${id} deny`), "Denied: touch ./a");
   assert.equal(await answerTo(bench, "e4", `/approve ${id} allow-once`), "That question has ended before: denied.");
   const stopped = new AbortController();

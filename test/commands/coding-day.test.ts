@@ -52,6 +52,7 @@ async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[
         return Promise.resolve({ allowed: true, id: String(asked.length) });
       },
       use: () => Promise.resolve(true),
+      useGrant: () => Promise.resolve(false),
       allowlist: () => allowlist,
     },
     log: silentLog,

@@ -8,11 +8,12 @@ import type { ApprovalRow } from "../../src/store/approvals.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import { Secret } from "../../src/core/secret.ts";
-import type { MethodTable } from "../../src/protocol/method.ts";
+import type { MethodParams, MethodTable } from "../../src/protocol/method.ts";
 import { ClientHub } from "../../src/server/hub.ts";
 import { openStore } from "../../src/store/open.ts";
 import { startServerBench, TOKEN } from "../server-bench.ts";
 import { startStoreHolder } from "./gateway-process.ts";
+import { callerOf } from "./method-bench.ts";
 import { openApprovals, questionOf, type TestApprovals } from "./test-approvals.ts";
 
 export type ApprovalsBench = TestApprovals & {
@@ -20,6 +21,8 @@ export type ApprovalsBench = TestApprovals & {
   state: string;
   /** Asks a question; it waits when the promise resolves. */
   ask: (command: string, more?: Parameters<typeof questionOf>[1]) => Promise<{ id: string; ended: Promise<ApprovalRow> }>;
+  /** Asks as another program does. */
+  askPlugin: (params: MethodParams<"plugin.approval.request">) => { ended: Promise<Record<string, unknown>> };
   /** Replaces the document about commands, as someone else does. */
   replace: (document: AllowlistDocument) => Promise<void>;
   /** Called when a client has read the document. */
@@ -40,6 +43,8 @@ export async function startApprovalsBench(more: MethodTable = {}): Promise<Appro
     ...parts,
     write: (change) => store.write(change),
     workspaces: () => [{ agentId: "main", path: join(state, "workspace") }],
+    hub,
+    activeRun: () => null,
   });
   const read: MethodTable = {
     "exec.approvals.get": {
@@ -68,6 +73,7 @@ export async function startApprovalsBench(more: MethodTable = {}): Promise<Appro
       stop();
       return { id, ended };
     },
+    askPlugin: (params) => ({ ended: methods["plugin.approval.request"].run(params, callerOf()) }),
     stop: async () => {
       stopEvents();
       await room.stop();

@@ -119,6 +119,7 @@ class Lane {
           return Promise.resolve({ allowed: true, id: String(this.#count) });
         },
         use: () => Promise.resolve(true),
+        useGrant: () => Promise.resolve(false),
         allowlist: () => [],
       },
       log: silentLog,

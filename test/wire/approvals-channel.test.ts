@@ -51,11 +51,11 @@ const order = (command: string): string => `tool:exec:${JSON.stringify({ command
 test("an owner answers with a button, and the command runs", async () => {
   say(order("touch ./by-button"));
   const question = await until("the question", () => heard(/May I run this[^]*by-button/));
-  assert.match(question.text, /\/approve [0-9a-f]{4} and allow-once, allow-always or deny/);
+  assert.match(question.text, /\/approve [0-9a-f]{4} and allow-once, 1h, session, allow-always or deny\./);
   const buttons = (question.markup as Markup).inline_keyboard.flat();
   assert.deepEqual(
     buttons.map(({ text }) => text),
-    ["Allow once", "Always", "Deny"],
+    ["Allow once", "Deny", "For 1 hour", "This conversation", "Always"],
   );
   assert.ok(!existsSync(join(workspace, "by-button")));
   const message = telegram.message({ message_id: question.id, chat: { id: PERSON.id, type: "private" } });
@@ -63,6 +63,19 @@ test("an owner answers with a button, and the command runs", async () => {
   await until("the command", () => existsSync(join(workspace, "by-button")));
   await until("the answer to the button", () => heard(/Allowed once: touch/));
   await until("the end of the turn", () => heard(/^Tool said/));
+});
+
+test("an owner allows a command for an hour with a button, and the next turn asks nothing", async () => {
+  say(order("mkdir -p ./for-an-hour/a"));
+  const question = await until("the question", () => heard(/May I run this[^]*for-an-hour\/a/));
+  const button = (question.markup as Markup).inline_keyboard.flat().find(({ text }) => text === "For 1 hour")!;
+  const message = telegram.message({ message_id: question.id, chat: { id: PERSON.id, type: "private" } });
+  telegram.push({ callback_query: { id: "q2", from: PERSON, data: button.callback_data, message } });
+  await until("the answer to the button", () => heard(/Allowed without another question in this session until .* UTC: mkdir/));
+  await until("the command", () => existsSync(join(workspace, "for-an-hour/a")));
+  say(order("mkdir -p ./for-an-hour/b"));
+  await until("the command of the next turn", () => existsSync(join(workspace, "for-an-hour/b")));
+  assert.equal(heard(/May I run this[^]*for-an-hour\/b/), undefined);
 });
 
 test("an owner answers with a message, and the command does not run", async () => {

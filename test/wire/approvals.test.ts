@@ -132,3 +132,60 @@ test("a stopped turn takes its question with it", async (t) => {
   assert.deepEqual(await client.request("exec.approval.list", {}), []);
   assert.ok(!existsSync(join(workspace, "never")));
 });
+
+test("what is allowed for an hour runs without a question, also after a restart, until it is revoked", async (t) => {
+  const home = newHome();
+  const one = await open(t, home);
+  const first = ask(one.client, "touch ./first.txt", "k1");
+  const question = await until("the question", () => one.asked[0]);
+  await one.client.request("approval.resolve", { id: question.id, kind: "exec", decision: "allow-once", grant: "1h" });
+  await first;
+  await one.gateway.kill();
+  const two = await open(t, home);
+  await ask(two.client, "touch ./second.txt", "k2");
+  assert.ok(existsSync(join(two.workspace, "second.txt")));
+  assert.deepEqual(two.asked, []);
+  const { stdout } = await openclaw(home, "approvals", "grants", "--json");
+  const { grants } = JSON.parse(stdout) as { grants: { grantId: string; useCount: number; command: string }[] };
+  assert.deepEqual(
+    grants.map(({ command, useCount }) => [command, useCount]),
+    [["touch ./first.txt", 1]],
+  );
+  assert.match((await openclaw(home, "approvals", "grants", "revoke", grants[0]!.grantId.slice(0, 4))).stdout, /has ended/);
+  const third = ask(two.client, "touch ./third.txt", "k3");
+  const again = await until("the question after the end of the grant", () => two.asked[0]);
+  await two.client.request("exec.approval.resolve", { id: again.id, decision: "deny" });
+  assert.match(textOf(await third), /Not run: .* denied it at .* Commands that only read/);
+});
+
+test("a program asks over one connection, a person answers over another, and a third one waits for the decision", async (t) => {
+  const { client, gateway } = await open(t);
+  const reviewer = await gateway.connect({ scopes: ["operator.approvals"] });
+  const events: { event: string; payload: { id: string; decision?: string } }[] = [];
+  reviewer.on(({ event, payload }) => {
+    if (event.startsWith("plugin.approval.")) events.push({ event, payload: payload as (typeof events)[number]["payload"] });
+  });
+  const accepted = Promise.withResolvers<{ id: string; deliveryRoute: string }>();
+  const answer = client.request<{ decision: string }>(
+    "plugin.approval.request",
+    { title: "Pay", description: "12 EUR to Ann", severity: "critical", pluginId: "payments", twoPhase: true },
+    { timeoutMs: 60_000, onAccepted: (payload) => accepted.resolve(payload as { id: string; deliveryRoute: string }) },
+  );
+  const { id, deliveryRoute } = await accepted.promise;
+  assert.equal(deliveryRoute, "approval-client");
+  const waiting = gateway
+    .connect({ scopes: SCOPES })
+    .then((third) => third.request<{ decision: string }>("plugin.approval.waitDecision", { id }));
+  await until("the event", () => events[0]);
+  await reviewer.request("plugin.approval.resolve", { id, decision: "allow-once" });
+  assert.deepEqual([(await answer).decision, (await waiting).decision], ["allow-once", "allow-once"]);
+  await assert.rejects(reviewer.request("plugin.approval.resolve", { id, decision: "deny" }), /has ended before: allowed/);
+  await until("the end", () => events[1]);
+  assert.deepEqual(
+    events.map(({ event, payload }) => [event, payload.id]),
+    [
+      ["plugin.approval.requested", id],
+      ["plugin.approval.resolved", id],
+    ],
+  );
+});

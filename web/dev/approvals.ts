@@ -14,6 +14,10 @@ export type Asked = {
   callId?: string;
   warnings?: readonly string[];
   patterns?: readonly { pattern: string; argPattern: string }[];
+  /** It may be allowed for some time. */
+  isGrantable?: boolean;
+  /** Another program asks, in its own words. */
+  plugin?: { title: string; description: string; detail?: string; pluginId: string } | null;
   /** When it was asked; now by default. */
   at?: number;
 };
@@ -23,6 +27,7 @@ export type Ended = {
   reason?: string;
   by?: string;
   at?: number;
+  grant?: { scope: "time" | "session"; untilMs: number };
 };
 type Row = Required<Omit<Asked, "at">> & { id: string; createdAt: number; end: (Ended & { at: number }) | null };
 type Entry = { id: string; pattern: string; argPattern?: string; commandText?: string; lastUsedAt?: number };
@@ -32,6 +37,7 @@ const LIFE_MS = 30 * 60_000;
 export class Approvals {
   readonly #publish: Publish;
   #rows: Row[] = [];
+  #grants: Params[] = [];
   #waiters = new Map<string, (status: string) => void>();
   document: { version: 1; defaults: Params; agents: Record<string, { allowlist: Entry[] }> } = { version: 1, defaults: {}, agents: {} };
 
@@ -41,6 +47,7 @@ export class Approvals {
 
   clear(): void {
     this.#rows = [];
+    this.#grants = [];
     this.#waiters.clear();
     this.document = { version: 1, defaults: {}, agents: {} };
   }
@@ -56,13 +63,15 @@ export class Approvals {
       callId: "call_1",
       warnings: [],
       patterns: [],
+      isGrantable: false,
+      plugin: null,
       ...asked,
       id: randomBytes(16).toString("hex"),
       createdAt: asked.at ?? Date.now(),
       end: null,
     };
     this.#rows.push(row);
-    this.#publish("exec.approval.requested", toRequested(row));
+    this.#publish(`${kindOf(row)}.approval.requested`, toRequested(row));
     return row.id;
   }
 
@@ -72,7 +81,7 @@ export class Approvals {
     if (row.end !== null) return false;
     row.end = { at: Date.now(), ...ended };
     if (ended.decision === "allow-always") this.#allow(row);
-    this.#publish("exec.approval.resolved", toResolved(row));
+    this.#publish(`${kindOf(row)}.approval.resolved`, toResolved(row));
     this.#waiters.get(id)?.(ended.status);
     return true;
   }
@@ -94,11 +103,22 @@ export class Approvals {
 
   /** Undefined for a method that is none of these; `device` is who asks. Throws Error for a refusal. */
   answer(method: string, params: Params, device: string): unknown {
-    if (method === "exec.approval.list") return this.#rows.filter(({ end }) => end === null).map(toRequested);
+    const list = /^(exec|plugin)\.approval\.list$/.exec(method)?.[1];
+    if (list !== undefined) return this.#rows.filter((row) => row.end === null && kindOf(row) === list).map(toRequested);
+    if (method === "exec.approval.grants.list") return { grants: this.#grants };
+    if (method === "exec.approval.grants.revoke") {
+      const grant = this.#grants.find(({ grantId }) => grantId === params["grantId"]);
+      if (grant) grant["revokedAtMs"] = Date.now();
+      return { outcome: grant ? "revoked" : "not-found" };
+    }
     if (method === "approval.history") return this.#history(params);
     if (method === "approval.resolve") {
-      const { id, decision } = params as { id: string; decision: string };
-      const applied = this.end(id, { status: decision === "deny" ? "denied" : "allowed", decision, reason: "user", by: device });
+      const { id, decision, grant: word } = params as { id: string; decision: string; grant?: string };
+      const status = decision === "deny" ? "denied" : "allowed";
+      const untilMs = Date.now() + (word === "session" ? 24 : 1) * 3_600_000;
+      const grant = word === undefined ? {} : { grant: { scope: word === "session" ? ("session" as const) : ("time" as const), untilMs } };
+      const applied = this.end(id, { status, decision, reason: "user", by: device, ...grant });
+      if (applied && word !== undefined) this.#grant(this.#find(id), untilMs);
       return { applied, approval: toSnapshot(this.#find(id)) };
     }
     if (method === "exec.approvals.get") return this.#document();
@@ -130,6 +150,12 @@ export class Approvals {
     );
   }
 
+  #grant({ id, agentId, sessionKey, command, cwd }: Row, expiresAtMs: number): void {
+    const bound = { agentId, cronJobId: sessionKey, cronJobName: `session ${sessionKey}`, command, cwd };
+    const state = { createdAtMs: Date.now(), expiresAtMs, revokedAtMs: null, revokedBy: null, lastUsedAtMs: null, useCount: 0 };
+    this.#grants.unshift({ grantId: randomBytes(16).toString("hex"), mintedByApprovalId: id, ...bound, ...state });
+  }
+
   #hash(): string {
     return createHash("sha256").update(JSON.stringify(this.document)).digest("hex");
   }
@@ -149,19 +175,19 @@ export class ApprovalRefusal extends Error {
   }
 }
 
+const kindOf = ({ plugin }: Row): "exec" | "plugin" => (plugin === null ? "exec" : "plugin");
 const decisionsOf = ({ patterns }: Row): string[] => ["allow-once", ...(patterns.length > 0 ? ["allow-always"] : []), "deny"];
 const warningText = ({ warnings }: Row): string | null => (warnings.length === 0 ? null : warnings.join(" "));
 
 function toRequested(row: Row): Params {
   const { id, command, cwd, host, agentId, sessionKey, runId, callId, warnings, patterns, createdAt } = row;
   return {
-    approvalKind: "exec",
+    approvalKind: kindOf(row),
     id,
     shortId: id.slice(0, 4),
     request: {
-      command,
-      cwd,
-      host,
+      ...(row.plugin ?? { command, cwd, host }),
+      isGrantable: row.isGrantable,
       warningText: warningText(row),
       warnings,
       patterns,
@@ -177,9 +203,10 @@ function toRequested(row: Row): Params {
 }
 
 function toResolved(row: Row): Params {
-  const { status, decision, reason, by, at } = row.end!;
+  const { status, decision, reason, by, at, grant } = row.end!;
   return {
     id: row.id,
+    ...(grant && { grant }),
     decision: decision ?? "deny",
     status,
     reason: reason ?? "user",
@@ -201,12 +228,14 @@ function toSnapshot(row: Row): Params {
     expiresAtMs: row.createdAt + LIFE_MS,
     resolvedAtMs: at,
     presentation: {
-      kind: "exec",
-      commandText: row.command,
-      commandPreview: null,
-      warningText: warningText(row),
-      host: row.host,
-      nodeId: null,
+      kind: kindOf(row),
+      ...(row.plugin ?? {
+        commandText: row.command,
+        commandPreview: null,
+        warningText: warningText(row),
+        host: row.host,
+        nodeId: null,
+      }),
       agentId: row.agentId,
       allowedDecisions: decisionsOf(row),
     },

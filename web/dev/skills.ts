@@ -42,6 +42,15 @@ export class ScriptedSkills {
       }),
       row("deploy", "Puts a release on the servers.", { modelVisible: false, source: "agents-skills-personal" }),
       row("notes", "Keeps notes, and finds them again.", this.#isNotesOn ? {} : { disabled: true, ...off(SWITCHED_OFF) }),
+      row("radio", "Plays a station.", {
+        ...off("it needs the programs tuner (install them where PATH of the gateway leads)"),
+        missing: { bins: ["tuner"] },
+        install: [
+          { id: "brew", label: "Homebrew", os: ["darwin"], command: "brew install example/tap/tuner" },
+          { id: "npm", label: "npm", os: [], command: "npm install -g tuner-cli" },
+          { id: "odd", label: "By hand", os: [], command: null },
+        ],
+      }),
       row("weather", "Current weather and forecasts of a place."),
     ];
     return { ...about, skills, problems: [{ path: "/home/ann/.openclaw/workspace/skills/draft", reason: "it has no description" }] };

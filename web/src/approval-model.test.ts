@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { asId } from "../../src/core/ids.ts";
-import { toRequestedEvent, toResolvedEvent, toSnapshot } from "../../src/methods/approvals.ts";
+import { toRequestedEvent, toResolvedEvent, toSnapshot } from "../../src/methods/approval-shapes.ts";
 import {
   endOfEvent,
   endOfSnapshot,
@@ -22,7 +22,9 @@ const BROWSER = "b".repeat(64);
 /** A row as the gateway stores it. */
 const row: ApprovalRow = {
   id: "4f2a00000000",
+  kind: "exec",
   status: "pending",
+  grant: null,
   agentId: asId("main"),
   sessionKey: asId("agent:main:main"),
   runId: asId("run1"),
@@ -64,6 +66,9 @@ describe("questions about commands as the gateway sends them", () => {
     const shown = toQuestion(toRequestedEvent(row) as unknown as RequestedApproval);
     assert.deepEqual(shown, {
       id: row.id,
+      kind: "exec",
+      asker: null,
+      isGrantable: false,
       command: "git push origin main",
       cwd: "/srv/agent",
       host: "gateway",

@@ -6,11 +6,23 @@ export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
 /** A program that may be, or is, always allowed. */
 export type AllowedProgram = { pattern: string; argPattern?: string };
 
-/** `exec.approval.requested`, and one row of `exec.approval.list`. */
+/** The answer to a question: a decision, and for how long, in the words of `approval.resolve`. */
+export type Answer = { decision: ApprovalDecision; grant?: "1h" | "session" };
+export type ApprovalKind = "exec" | "plugin";
+
+/** `exec.approval.requested` and `plugin.approval.requested`, and one row of their lists. */
 export type RequestedApproval = {
   id: string;
+  approvalKind?: ApprovalKind;
   request: {
-    command: string;
+    /** Absent where another program asks, with a title and a description. */
+    command?: string;
+    title?: string;
+    description?: string | null;
+    detail?: string | null;
+    severity?: string | null;
+    pluginId?: string | null;
+    isGrantable?: boolean;
     cwd?: string | null;
     host?: string | null;
     agentId?: string | null;
@@ -26,6 +38,9 @@ export type RequestedApproval = {
   expiresAtMs: number;
 };
 
+/** How far an answer reaches beyond one command. */
+export type GrantFacts = { scope: "time" | "session"; untilMs: number };
+
 /** `exec.approval.resolved`. */
 export type ResolvedApproval = {
   id: string;
@@ -33,6 +48,7 @@ export type ResolvedApproval = {
   status?: string;
   reason?: string | null;
   resolvedBy?: string | null;
+  grant?: GrantFacts;
   ts: number;
   request?: RequestedApproval["request"];
 };
@@ -46,18 +62,37 @@ export type ApprovalSnapshot = {
   createdAtMs: number;
   expiresAtMs: number;
   resolvedAtMs?: number;
-  presentation: { commandText: string; host?: string | null; agentId?: string | null; warningText?: string | null };
+  presentation: {
+    commandText?: string;
+    title?: string;
+    description?: string;
+    detail?: string;
+    host?: string | null;
+    agentId?: string | null;
+    warningText?: string | null;
+  };
   source?: { agentId?: string | null; sessionKey?: string | null };
   resolver?: { kind: string; id?: string };
 };
 
 /** How a question ended. `by`: the device, the client or the person on a channel who answered; null where none did. */
-export type ApprovalEnd = { status: string; decision: ApprovalDecision | null; reason: string | null; by: string | null; atMs: number };
+export type ApprovalEnd = {
+  status: string;
+  decision: ApprovalDecision | null;
+  reason: string | null;
+  by: string | null;
+  atMs: number;
+  grant?: GrantFacts;
+};
 
 /** A question on the page. */
 export type Question = {
   id: string;
+  kind: ApprovalKind;
+  /** The command, or all words of the program that asks. */
   command: string;
+  /** The program that asks; null for a command of an agent. */
+  asker: string | null;
   cwd: string | null;
   host: string | null;
   agentId: string | null;
@@ -68,6 +103,8 @@ export type Question = {
   /** What the answer "always" would store, one for each program. */
   patterns: readonly AllowedProgram[];
   decisions: readonly ApprovalDecision[];
+  /** It may be allowed for some time. */
+  isGrantable: boolean;
   askedAtMs: number;
   expiresAtMs: number;
   /** An answer of this page is on its way. */
@@ -77,13 +114,20 @@ export type Question = {
 };
 
 /** The characters of an id that name it in messages and on the command line. */
-export const shortId = (id: string): string => id.slice(0, 4);
+export const shortId = (id: string): string => id.replace(/^plugin:/, "").slice(0, 4);
 
-export function toQuestion({ id, request, createdAtMs, expiresAtMs }: RequestedApproval): Question {
-  const { command, cwd, host, agentId, sessionKey, runId, toolCallId, warnings, warningText, patterns, allowedDecisions } = request;
+/** The words of a question of another program, one below the other. */
+export const wordsOf = ({ title, description, detail }: { title?: string; description?: string | null; detail?: string | null }): string =>
+  [title, description, detail].filter((each) => typeof each === "string" && each !== "").join("\n\n");
+
+export function toQuestion({ id, approvalKind: kind = "exec", request, createdAtMs, expiresAtMs }: RequestedApproval): Question {
+  const { cwd, host, agentId, sessionKey, runId, toolCallId, warnings, warningText, patterns, allowedDecisions } = request;
   return {
     id,
-    command,
+    kind,
+    command: request.command ?? wordsOf(request),
+    asker: kind === "plugin" ? (request.pluginId ?? "A program") : null,
+    isGrantable: request.isGrantable === true,
     cwd: cwd ?? null,
     host: host ?? null,
     agentId: agentId ?? null,
@@ -100,7 +144,8 @@ export function toQuestion({ id, request, createdAtMs, expiresAtMs }: RequestedA
   };
 }
 
-export const endOfEvent = ({ status, decision, reason, resolvedBy, ts }: ResolvedApproval): ApprovalEnd => ({
+export const endOfEvent = ({ status, decision, reason, resolvedBy, ts, grant }: ResolvedApproval): ApprovalEnd => ({
+  ...(grant && { grant }),
   status: status ?? (decision === "deny" ? "denied" : "allowed"),
   decision,
   reason: reason ?? null,
@@ -130,11 +175,23 @@ export function mergeQuestions(known: readonly Question[], waiting: readonly Que
 export function endText(end: ApprovalEnd & { isOwn?: boolean }, deviceId: string | null): string {
   const by = answererText(end, deviceId);
   if (end.status === "denied") return `Denied${by}`;
-  if (end.status === "allowed") return `${end.decision === "allow-always" ? "Always allowed" : "Allowed once"}${by}`;
+  if (end.status === "allowed") return `${allowedText(end)}${by}`;
   if (end.status === "expired") return "No answer in time, so it did not run";
   if (end.reason === "gateway-restart") return "Closed by a restart of the gateway";
   return "The turn was stopped before an answer";
 }
+
+function allowedText({ decision, grant }: ApprovalEnd): string {
+  if (decision === "allow-always") return "Always allowed";
+  if (grant === undefined) return "Allowed once";
+  return grant.scope === "session" ? "Allowed for this conversation" : `Allowed until ${clockText(grant.untilMs)}`;
+}
+
+/** "14:05", or with its date when that is another day. */
+const clockText = (at: number): string => {
+  const time = new Date(at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(at).toDateString() === new Date().toDateString() ? time : `${new Date(at).toLocaleDateString()} ${time}`;
+};
 
 const DEVICE_ID = /^[0-9a-f]{64}$/;
 /** Enough of a device id to find it in `openclaw devices list`. */

@@ -19,6 +19,19 @@ type HistoryPage = { items: readonly ApprovalSnapshot[]; nextCursor?: string };
 /** Newest first; null while nothing was read. */
 export const history = signal<{ items: readonly ApprovalSnapshot[]; next: string | null } | null>(null);
 export const allowlist = signal<AllowlistAnswer | null>(null);
+/** What people have allowed for some time, which is not over; `cronJobName` is what a grant is bound to. */
+export type Grant = {
+  grantId: string;
+  agentId: string;
+  cronJobName: string | null;
+  command: string;
+  cwd: string | null;
+  createdAtMs: number;
+  expiresAtMs: number;
+  revokedAtMs: number | null;
+  useCount: number;
+};
+export const grants = signal<readonly Grant[] | null>(null);
 /** Why the last reading failed; null when it did not. */
 export const failed = signal<string | null>(null);
 
@@ -39,10 +52,29 @@ const readAllowlist = (): Promise<AllowlistAnswer> => requireClient().request<Al
 /** Reads the newest part of the history again, and for administrators the allowlist. Never throws: `failed` says why there is nothing newer. */
 export async function loadRecords(): Promise<void> {
   await attempt(async () => {
-    const [page, allowed] = await Promise.all([readHistory(null), store.mayAdminister.value ? readAllowlist() : null]);
+    const [page, allowed, held] = await Promise.all([
+      readHistory(null),
+      store.mayAdminister.value ? readAllowlist() : null,
+      requireClient().request<{ grants: readonly Grant[] }>("exec.approval.grants.list", { limit: 500 }),
+    ]);
     history.value = mergeHistory(history.value, page);
+    grants.value = held.grants;
     allowlist.value = allowed;
   });
+}
+
+/** Those that hold at a time. Pure. */
+export const heldGrants = (all: readonly Grant[], now: number): readonly Grant[] =>
+  all.filter(({ revokedAtMs, expiresAtMs }) => revokedAtMs === null && expiresAtMs > now);
+
+/** Ends a grant: the next such command is asked about again. */
+export async function revokeGrant(grantId: string): Promise<void> {
+  try {
+    await requireClient().request("exec.approval.grants.revoke", { grantId });
+    await loadRecords();
+  } catch (error) {
+    store.showToast(`Not ended: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+  }
 }
 
 /** Reads the next older part of the history. */

@@ -5,7 +5,7 @@ import { endOfEvent, endOfSnapshot, mergeQuestions, toQuestion } from "./approva
 import { isConnectionLost } from "./client.ts";
 import { errorMessage, requireClient, toKey } from "./sync.ts";
 import * as store from "./state.ts";
-import type { ApprovalDecision, ApprovalEnd, ApprovalSnapshot, Question, RequestedApproval, ResolvedApproval } from "./approval-model.ts";
+import type { Answer, ApprovalEnd, ApprovalSnapshot, Question, RequestedApproval, ResolvedApproval } from "./approval-model.ts";
 import type { EventFrame } from "./protocol-types.ts";
 import type { ToastAction } from "./state.ts";
 
@@ -47,7 +47,12 @@ export async function loadApprovals(): Promise<void> {
   if (!store.mayApprove.value) return void (questions.value = []);
   if (!store.isOnline.value) return;
   try {
-    const rows = await requireClient().request<readonly RequestedApproval[]>("exec.approval.list", {});
+    const lists = await Promise.all(
+      (["exec.approval.list", "plugin.approval.list"] as const).map((method) =>
+        requireClient().request<readonly RequestedApproval[]>(method, {}),
+      ),
+    );
+    const rows = lists.flat().toSorted((a, b) => a.createdAtMs - b.createdAtMs);
     questions.value = mergeQuestions(questions.value, rows.map(toQuestion));
     failed.value = null;
   } catch (error) {
@@ -57,8 +62,8 @@ export async function loadApprovals(): Promise<void> {
 
 /** Takes the events about questions; others are none of its business. */
 export function onApprovalEvent({ event, payload }: EventFrame): void {
-  if (event === "exec.approval.requested") add(toQuestion(payload as RequestedApproval));
-  else if (event === "exec.approval.resolved") {
+  if (event === "exec.approval.requested" || event === "plugin.approval.requested") add(toQuestion(payload as RequestedApproval));
+  else if (event === "exec.approval.resolved" || event === "plugin.approval.resolved") {
     const ended = payload as ResolvedApproval;
     const end = endOfEvent(ended);
     endQuestion(ended.id, end, end.by !== null && end.by === store.deviceId.value);
@@ -78,18 +83,23 @@ function change(id: string, by: (question: Question) => Partial<Question>): void
 }
 
 function endQuestion(id: string, end: ApprovalEnd, isOwn: boolean): void {
-  change(id, ({ end: before }) => ({ answering: false, end: { ...end, isOwn: isOwn || before?.isOwn === true } }));
+  change(id, ({ end: before }) => ({
+    answering: false,
+    // The answer of the method does not say for how long, the event does.
+    end: { ...(before?.grant && { grant: before.grant }), ...end, isOwn: isOwn || before?.isOwn === true },
+  }));
   if (waiting.value.length === 0) retractNotice();
 }
 
 /** Answers a question. When another answer was first, the question shows that one. */
-export async function answerQuestion(id: string, decision: ApprovalDecision): Promise<void> {
+export async function answerQuestion(id: string, answer: Answer): Promise<void> {
+  const kind = questions.value.find((question) => question.id === id)?.kind ?? "exec";
   change(id, () => ({ answering: true }));
   try {
     const { applied, approval } = await requireClient().request<{ applied: boolean; approval: ApprovalSnapshot }>("approval.resolve", {
       id,
-      kind: "exec",
-      decision,
+      kind,
+      ...answer,
     });
     endQuestion(id, endOfSnapshot(approval), applied);
   } catch (error) {

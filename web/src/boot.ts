@@ -10,7 +10,7 @@ import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.t
 import { takeSignInAnswer, type SignInAnswer } from "./mcp-sign-in.ts";
 import { requeueEntries } from "./outbox.ts";
 import * as store from "./state.ts";
-import { VIEW_TITLES, viewOfHash } from "./views.ts";
+import { approvalOfHash, VIEW_TITLES, viewOfHash } from "./views.ts";
 import type { ConnectionStatus } from "./client.ts";
 
 declare const __PAGE_VERSION__: string;
@@ -131,6 +131,7 @@ function onHash(): void {
     return client?.start();
   }
   store.view.value = viewOfHash(location.hash);
+  if (approvalOfHash(location.hash) !== null) store.linksFollowed.value += 1;
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;
   store.activeKey.value = key;

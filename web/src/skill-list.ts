@@ -16,6 +16,9 @@ export type SkillRow = {
   disabled: boolean;
   modelVisible: boolean;
   reason?: string;
+  /** How a person could install its programs, as its author says. */
+  install?: readonly { id: string; label: string; os?: readonly string[]; command?: string | null }[];
+  missing?: { bins?: readonly string[]; anyBins?: readonly string[] };
 };
 type SkillsAnswer = {
   agentId: string;
@@ -43,6 +46,17 @@ const SOURCES: Readonly<Record<string, string>> = {
 };
 /** Where a skill is from. Pure. */
 export const sourceText = (source: string): string => SOURCES[source] ?? source;
+
+/** The commands that could install what a skill lacks; none for one that lacks no program. Pure. */
+export function commandsFor({
+  install = [],
+  missing = {},
+}: Pick<SkillRow, "install" | "missing">): readonly { label: string; command: string }[] {
+  if ((missing.bins ?? []).length + (missing.anyBins ?? []).length === 0) return [];
+  return install.flatMap(({ label, os = [], command }) =>
+    command ? [{ label: os.length === 0 ? label : `${label} (${os.join(", ")})`, command }] : [],
+  );
+}
 
 /** What people see of the state of a skill. Pure. */
 export const stateText = ({ eligible, modelVisible }: Pick<SkillRow, "eligible" | "modelVisible">): string =>

@@ -58,6 +58,8 @@ export const commandRows = signal<readonly CommandRow[]>([]);
 export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "audit";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");
+/** How often a link to something on the page was followed: the same link may be followed again. */
+export const linksFollowed = signal(0);
 export const drawerOpen = signal(false);
 /** The list of models is open. */
 export const choosingModel = signal(false);

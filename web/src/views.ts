@@ -23,7 +23,7 @@ const APPROVAL = "#approve=";
 /** The approval that an address names, such as the one to which the gateway sends `/approve/<id>`; null for every other address. */
 export function approvalOfHash(hash: string): string | null {
   const id = hash.startsWith(APPROVAL) ? hash.slice(APPROVAL.length) : "";
-  return /^[\w-]+$/.test(id) ? id : null;
+  return /^[\w.:-]+$/.test(id) ? id : null;
 }
 
 /** The view that an address names; the conversation for every other one. */

@@ -243,6 +243,67 @@ describe("the link of an approval", () => {
   });
 });
 
+test("the link of an approval shows it again when it is followed again", async () => {
+  const { approvals } = stage.gateway;
+  const ids = ["make first", "make second"].map((command) => approvals.ask({ command }));
+  const { page, errors } = await stage.signedIn();
+  const isFocused = (command: string): Promise<boolean> =>
+    page.evaluate(
+      (text) => document.activeElement?.classList.contains("question") === true && document.activeElement.textContent.includes(text),
+      command,
+    );
+  for (const [id, command] of [
+    [ids[1], "make second"],
+    [ids[0], "make first"],
+    [ids[1], "make second"],
+    [null, ""],
+    [ids[1], "make second"],
+  ] as const) {
+    await page.evaluate((hash) => void (location.hash = hash), id === null ? "#approvals" : `#approve=${id}`);
+    if (id !== null) await until(`${command} to have the keyboard`, () => isFocused(command));
+    await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  }
+  assert.deepEqual(errors, []);
+});
+
+test("a command is allowed for some time, which the page lists and ends", async () => {
+  const { approvals } = stage.gateway;
+  approvals.ask({ command: "make cake", isGrantable: true });
+  approvals.ask({ command: "sh -c 'make tea'" });
+  const { page, errors } = await stage.signedIn();
+  await page.evaluate(() => void (location.hash = "#approvals"));
+  const card = page.locator(".question", { hasText: "make cake" });
+  assert.equal(await page.locator(".question", { hasText: "make tea" }).getByRole("button", { name: "For 1 hour" }).count(), 0);
+  await card.locator("button:enabled").first().waitFor();
+  await picture(page, "grantable");
+  await button(card, "For 1 hour").click();
+  await hasText(page, ".question-end", "Allowed until ");
+  const grant = page.locator("section", { hasText: "Allowed for some time" }).locator("li");
+  await grant.waitFor();
+  assert.match(await grant.innerText(), /make cake\s+main[^]*for session agent:main:main\. (?:59|60) min left; used 0 times/);
+  await picture(page, "grants");
+  await grant.getByRole("button", { name: "End the grant for make cake" }).click();
+  await grant.waitFor({ state: "detached" });
+  assert.deepEqual(errors, []);
+});
+
+test("a question of another program is shown with all of its text and answered", async () => {
+  const { approvals } = stage.gateway;
+  approvals.ask({
+    command: "",
+    plugin: { title: "Send the report", description: "To sales@example.com", detail: "Two pages.", pluginId: "mailer" },
+  });
+  const { page, errors } = await stage.signedIn();
+  await page.evaluate(() => void (location.hash = "#approvals"));
+  const card = page.locator(".question", { hasText: "mailer asks" });
+  assert.match(await card.locator(".question-command").innerText(), /Send the report\s+To sales@example\.com\s+Two pages\./);
+  await card.locator("button:enabled").first().waitFor();
+  await picture(page, "plugin");
+  await button(card, "Deny").click();
+  await hasText(page, ".question-end", "Denied by you");
+  assert.deepEqual(errors, []);
+});
+
 describe("questions in a conversation on the page", () => {
   test("a turn that waits says so, is answered above the field, and goes on", async () => {
     const { page, errors } = await stage.signedIn();

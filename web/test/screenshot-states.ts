@@ -135,6 +135,7 @@ function fillApprovals(gateway: DevGateway): void {
     host: "sandbox",
     at: NOW - 4 * MIN,
     patterns: [{ pattern: "/usr/bin/cp", argPattern: 'words:["-r","{path}"]' }],
+    isGrantable: true,
   });
   approvals.ask({
     command: 'for file in *.log; do\n  gzip "$file"\n  mv "$file.gz" /archive/\ndone',
@@ -253,7 +254,7 @@ export const STATES: readonly ScreenshotState[] = [
     setUp: fillApprovals,
     navigate: async (page) => {
       await openView(page, "Approvals");
-      await page.locator(".question-answers button:enabled").nth(4).waitFor();
+      await page.locator(".question-answers button:enabled").nth(6).waitFor();
       await page.locator(".past").first().waitFor({ state: "attached" });
     },
   },
@@ -263,7 +264,7 @@ export const STATES: readonly ScreenshotState[] = [
     setUp: fillApprovals,
     navigate: async (page) => {
       await openView(page, "Approvals");
-      await page.locator(".question-answers button:enabled").nth(4).waitFor({ state: "attached" });
+      await page.locator(".question-answers button:enabled").nth(6).waitFor({ state: "attached" });
       await page.locator(".past").first().waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Remove" }).waitFor({ state: "attached" });
       await page.locator(".past summary").first().click();
@@ -293,6 +294,7 @@ export const STATES: readonly ScreenshotState[] = [
         at: NOW - MIN,
         warnings: ["It runs outside of the sandbox, with the rights of the gateway."],
         patterns: [{ pattern: "/usr/bin/mkdir", argPattern: 'words:["-p","{path}"]' }],
+        isGrantable: true,
       });
     },
     navigate: async (page) => {

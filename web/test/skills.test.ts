@@ -27,7 +27,7 @@ const updates = (): unknown[] => stage.gateway.calls.filter((call) => call.metho
 describe("skills on the page", () => {
   test("each skill says where it is from, and why it is off; what cannot be read is listed", async () => {
     const { page, errors, unexpectedRequests } = await openSkills();
-    await hasText(page, ".panel-head", /Skills of main\s*2 of 4 on/);
+    await hasText(page, ".panel-head", /Skills of main\s*2 of 5 on/);
     assert.match(await skillText(page, "weather"), /weather\s+workspace\s+On\s+Current weather/);
     assert.match(await skillText(page, "deploy"), /deploy\s+personal\s+On, only for \/skill/);
     assert.match(
@@ -36,6 +36,17 @@ describe("skills on the page", () => {
     );
     await hasText(page, ".entry", "it has no description");
     assert.deepEqual([errors, unexpectedRequests], [[], []]);
+  });
+
+  test("a skill that lacks a program shows what a person could run to install it", async () => {
+    const { page, errors } = await openSkills();
+    const radio = page.locator("li.entry", { hasText: "Plays a station." });
+    await radio.getByText("To install its programs, as its author says").click();
+    const text = await radio.innerText();
+    assert.match(text, /Homebrew \(darwin\)\s+brew install example\/tap\/tuner[^]*npm\s+npm install -g tuner-cli/);
+    assert.doesNotMatch(text, /By hand/);
+    assert.equal(await page.getByText("To install its programs").count(), 1);
+    assert.deepEqual(errors, []);
   });
 
   test("a skill is switched, and each agent has its own", async () => {

@@ -50,14 +50,8 @@ export class InstalledSkills {
   }
 
   /** Whether there is anything where the skill would be. */
-  async isTaken(name: string): Promise<boolean> {
-    try {
-      await lstat(this.directoryOf(name));
-      return true;
-    } catch (err) {
-      if (isAbsent(err)) return false;
-      throw err;
-    }
+  isTaken(name: string): Promise<boolean> {
+    return exists(this.directoryOf(name));
   }
 
   content(name: string): Promise<readonly ContentFile[]> {
@@ -87,14 +81,40 @@ export class InstalledSkills {
     }
   }
 
-  /** From now on the skill may be used with exactly this content. */
+  /** From now on the skill may be used with exactly this content. A copy of it is kept, so that a later change can be shown. */
   async approve(name: string, files: readonly ContentFile[]): Promise<void> {
+    const root = this.#approvedRoot;
+    await ensureDirectory(root);
+    const staged = join(root, `.${name}.${randomBytes(6).toString("hex")}`);
+    try {
+      await writeContent(staged, files);
+      await rm(this.#approvedCopy(name), { recursive: true, force: true });
+      await rename(staged, this.#approvedCopy(name));
+    } finally {
+      await rm(staged, { recursive: true, force: true });
+    }
     await this.#change(name, (pin) => ({ ...pin, approved: hashContent(files) }));
+  }
+
+  /** The content that was approved last; null where there is no copy of exactly that. */
+  async approvedContent(name: string, { approved }: Pick<SkillPin, "approved">): Promise<readonly ContentFile[] | null> {
+    if (approved === null || !(await exists(this.#approvedCopy(name)))) return null;
+    const files = await readContent(this.#approvedCopy(name));
+    return hashContent(files) === approved ? files : null;
+  }
+
+  get #approvedRoot(): string {
+    return join(this.#paths.gateway, "approved-skills");
+  }
+
+  #approvedCopy(name: string): string {
+    return join(this.#approvedRoot, name);
   }
 
   /** The directory goes first: without its pin it would count as one that the owner has put there. */
   async remove(name: string): Promise<void> {
     await rm(this.directoryOf(name), { recursive: true, force: true });
+    await rm(this.#approvedCopy(name), { recursive: true, force: true });
     await this.#change(name, () => null);
   }
 
@@ -106,6 +126,16 @@ export class InstalledSkills {
     if (next === null) pins.delete(name);
     else pins.set(name, next);
     await writePins(this.#paths.gateway, pins);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (err) {
+    if (isAbsent(err)) return false;
+    throw err;
   }
 }
 

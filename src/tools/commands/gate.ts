@@ -1,12 +1,14 @@
 import { existsSync } from "node:fs";
 import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { SessionKey } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
 import type { Sandbox, SandboxProbe, WorkspaceAccess } from "../sandbox.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
 import { decideCommand, patternsOf, repeatKey, runsUnseen, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
+import { grantBindingOf } from "./grant-binding.ts";
 import { bindPlan, planCommand, realPathOf, type BoundPlan } from "./plan.ts";
 
 /** What the configuration says about the commands of a caller. */
@@ -37,10 +39,14 @@ export type CommandQuestion = {
   warnings: readonly string[];
   patterns: readonly { pattern: string; argPattern: string }[];
   digest: string;
+  /** What a grant would be bound to; null where the command may be allowed once only. */
+  binding: string | null;
 };
 
 /** `note`: who answered, or why there was no answer, in words for the model. */
-export type ApprovalAnswer = { allowed: true; id: string } | { allowed: false; note: string };
+export type ApprovalAnswer =
+  | { allowed: true; id: string; /** For some time: the grant decides about the next call. */ isGranted?: boolean }
+  | { allowed: false; note: string };
 
 /** Asks people, and keeps what they always allow. */
 export interface ApprovalDesk {
@@ -48,6 +54,8 @@ export interface ApprovalDesk {
   /** Marks the answer as used by the command that starts now; false when it was used before. */
   use(id: string): Promise<boolean>;
   allowlist(agentId: string): readonly AllowedProgram[];
+  /** Whether a person has allowed this for some time, which is not over; counts the use. */
+  useGrant(binding: string, sessionKey: SessionKey): Promise<boolean>;
 }
 
 export type SettingsGateOptions = {
@@ -74,7 +82,7 @@ export class SettingsCommandGate implements CommandGate {
     // What is decided about is what runs, whatever the caller does to its request while a person is asked.
     const request: CommandRequest = { ...asked, env: { ...asked.env }, ownVariables: [...asked.ownVariables] };
     const settings = this.#options.settings(permit.caller);
-    if (settings.mode === "deny") throw denial(settings.rule);
+    if (settings.mode === "deny") throw denial("deny", settings.rule);
     const { host, sandbox } = await this.#chooseHost(request.host, settings, permit.caller);
     if (!runsUnseen(settings.mode, host)) await this.#decide({ request, permit, settings, host, signal });
     return await start(request, permit, { host, sandbox, settings });
@@ -110,18 +118,20 @@ export class SettingsCommandGate implements CommandGate {
       allowlist: this.#options.desk.allowlist(caller.agentId),
       alwaysAsk: settings.alwaysAsk,
     });
-    if (verdict === "deny") throw denial(rule);
+    if (verdict === "deny") throw denial(settings.mode, rule);
     if (verdict === "allow") return;
     const bound = await bindPlan(plan, input);
-    const answer = await this.#answerFor(bound, { request, permit, settings, host, signal });
-    if (!answer.allowed) throw new Error(`Not run: ${answer.note}`);
+    const binding = settings.alwaysAsk ? null : await grantBindingOf(bound, request, caller);
+    if (binding !== null && (await this.#options.desk.useGrant(binding, caller.sessionKey))) return;
+    const answer = await this.#answerFor({ ...bound, binding }, { request, permit, settings, host, signal });
+    if (!answer.allowed) throw new Error(`Not run: ${answer.note} ${READING_IS_ALLOWED}`);
     const now = await bindPlan(await planCommand(input, permit), input);
     if (now.digest !== bound.digest)
       throw new Error("Not run: a program or a file that the command runs has changed since it was approved. Call again to ask again.");
   }
 
   /** Commands of one kind are asked about once in a turn; two that come at the same time wait for one answer. */
-  async #answerFor(plan: BoundPlan, decision: Decision): Promise<ApprovalAnswer> {
+  async #answerFor(plan: Asked, decision: Decision): Promise<ApprovalAnswer> {
     const { request, permit, signal } = decision;
     const answers = this.#answersOf(permit.caller.runId);
     const key = repeatKey(plan, request);
@@ -129,18 +139,18 @@ export class SettingsCommandGate implements CommandGate {
     if (known) return await known;
     const asked = this.#ask(plan, decision, signal);
     answers.set(key, asked);
-    let isAllowed = false;
+    let isKept = false;
     try {
       const answer = await asked;
-      isAllowed = answer.allowed;
+      isKept = answer.allowed && answer.isGranted !== true;
       return answer;
     } finally {
-      // A later call may ask again.
-      if (!isAllowed) answers.delete(key);
+      // A later call may ask again, or finds the grant if it still holds.
+      if (!isKept) answers.delete(key);
     }
   }
 
-  async #ask(plan: BoundPlan, { request, permit, host }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
+  async #ask(plan: Asked, { request, permit, host }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
     const { desk, log } = this.#options;
     const answer = await desk.ask(
       {
@@ -153,6 +163,7 @@ export class SettingsCommandGate implements CommandGate {
         warnings: warningsOf(plan, request),
         patterns: request.ownVariables.length > 0 ? [] : (patternsOf(plan) ?? []),
         digest: plan.digest,
+        binding: plan.binding,
       },
       signal,
     );
@@ -180,9 +191,18 @@ export class SettingsCommandGate implements CommandGate {
   }
 }
 
+type Asked = BoundPlan & Pick<CommandQuestion, "binding">;
 type Decision = { request: CommandRequest; permit: ToolPermit; settings: CommandSettings; host: CommandHost; signal: AbortSignal };
 
-const denial = (rule: string): Error => new Error(`Not run: commands like this are denied by ${rule}.`);
+const READING_IS_ALLOWED = "Commands that only read files of the workspace run without a question.";
+
+/** Who denies, and what is allowed instead; never how to be allowed more, which is not for an agent to ask for. */
+const denial = (mode: CommandMode, rule: string): Error =>
+  new Error(
+    mode === "deny"
+      ? `Not run: commands are denied by ${rule}. None is allowed here.`
+      : `Not run: commands like this are denied by ${rule}. Allowed are commands that only read files of the workspace, and the programs of the allowlist.`,
+  );
 
 async function start(
   { command, cwd, env, input }: CommandRequest,

@@ -8,7 +8,7 @@ import * as store from "../state.ts";
 import { toKey } from "../sync.ts";
 import { elementOf, hashOf } from "../views.ts";
 import { Warning } from "./icons.tsx";
-import type { ApprovalDecision, Question } from "../approval-model.ts";
+import type { Answer, Question } from "../approval-model.ts";
 
 /** A question takes answers only after this long on the screen: a click that was meant for what lay there before must not count. */
 const ARMED_AFTER_MS = 500;
@@ -16,9 +16,15 @@ const ARMED_AFTER_MS = 500;
 /** Characters of a command that name its question for screen readers. */
 const LABEL_CHARS = 80;
 
-const LABELS: Readonly<Record<ApprovalDecision, string>> = { "allow-once": "Allow once", "allow-always": "Always", deny: "Deny" };
-const BUTTONS: Readonly<Record<ApprovalDecision, string>> = { "allow-once": "primary small", "allow-always": "quiet", deny: "quiet no" };
-const DECISIONS = Object.keys(LABELS) as ApprovalDecision[];
+const ANSWERS: readonly (Answer & { label: string; look: string })[] = [
+  { decision: "allow-once", label: "Allow once", look: "primary small" },
+  { decision: "allow-once", grant: "1h", label: "For 1 hour", look: "quiet" },
+  { decision: "allow-once", grant: "session", label: "This conversation", look: "quiet" },
+  { decision: "allow-always", label: "Always", look: "quiet" },
+  { decision: "deny", label: "Deny", look: "quiet no" },
+];
+const isOffered = ({ decision, grant }: Answer, { decisions, isGrantable }: Question): boolean =>
+  decisions.includes(decision) && (grant === undefined || isGrantable);
 
 /** Everything about one question: what would run, what deserves attention, and the answers. */
 export function QuestionCard({ question, inChat = false }: { question: Question; inChat?: boolean }): JSX.Element {
@@ -29,11 +35,13 @@ export function QuestionCard({ question, inChat = false }: { question: Question;
       class="question"
       id={inChat ? undefined : elementOf(id)}
       tabIndex={-1}
-      aria-label={`May this run? ${toVisibleText(command).slice(0, LABEL_CHARS)}`}
+      aria-label={`${titleText(question)} ${toVisibleText(command).slice(0, LABEL_CHARS)}`}
       data-ended={end !== null || undefined}
     >
       <p class="question-title">
-        <strong>May this run?</strong>
+        <strong>
+          <bdi>{titleText(question)}</bdi>
+        </strong>
         <span class="hint">
           {question.agentId !== null && `${question.agentId} asked `}
           {agoText(question.askedAtMs)}
@@ -42,23 +50,16 @@ export function QuestionCard({ question, inChat = false }: { question: Question;
           <code title="How messages and the command line name it">{shortId(id)}</code>
         </span>
       </p>
-      <pre class="question-command" tabIndex={0} dir="ltr" aria-label="Command">
+      <pre
+        class="question-command"
+        tabIndex={0}
+        dir={question.asker === null ? "ltr" : "auto"}
+        aria-label={question.asker === null ? "Command" : "Request"}
+      >
         {toVisibleText(command)}
       </pre>
       {length !== null && <p class="hint">{length}: scroll to read all of it</p>}
-      <p class="question-place">
-        Runs {hostText(question.host)}
-        {question.cwd !== null && (
-          <>
-            {question.host === null ? "" : ", "}in <code dir="ltr">{question.cwd}</code>
-          </>
-        )}
-        {!inChat && question.sessionKey !== null && (
-          <>
-            , for <SessionLink sessionKey={question.sessionKey} />
-          </>
-        )}
-      </p>
+      <Place question={question} inChat={inChat} />
       {warnings.length > 0 && (
         <ul class="question-warnings">
           {warnings.map((warning) => (
@@ -74,7 +75,27 @@ export function QuestionCard({ question, inChat = false }: { question: Question;
   );
 }
 
-/** What the answer "always" would store. */
+const titleText = ({ asker }: Question): string => (asker === null ? "May this run?" : `${toVisibleText(asker)} asks: is this all right?`);
+
+/** Where it would run, and for which session. */
+function Place({ question, inChat }: { question: Question; inChat: boolean }): JSX.Element | null {
+  const { asker, cwd, host, sessionKey } = question;
+  const session = inChat || sessionKey === null ? null : <SessionLink sessionKey={sessionKey} />;
+  if (asker !== null) return session === null ? null : <p class="question-place">For {session}</p>;
+  return (
+    <p class="question-place">
+      Runs {hostText(host)}
+      {cwd !== null && (
+        <>
+          {host === null ? "" : ", "}in <code dir="ltr">{cwd}</code>
+        </>
+      )}
+      {session !== null && <>, for {session}</>}
+    </p>
+  );
+}
+
+/** What the answer "always" would store, and what a time would allow. */
 function Patterns({ question }: { question: Question }): JSX.Element | null {
   const { agentId, decisions, patterns } = question;
   if (!decisions.includes("allow-always") || patterns.length === 0) return null;
@@ -102,7 +123,7 @@ function Patterns({ question }: { question: Question }): JSX.Element | null {
 
 /** The buttons, and in their place how the question ended. */
 function Answers({ question, inChat }: { question: Question; inChat: boolean }): JSX.Element {
-  const { id, decisions, answering, end } = question;
+  const { id, answering, end } = question;
   const [armed, setArmed] = useState(false);
   const [clicked, setClicked] = useState(false);
   const outcome = useRef<HTMLParagraphElement>(null);
@@ -123,23 +144,23 @@ function Answers({ question, inChat }: { question: Question; inChat: boolean }):
       </p>
     );
   }
-  const answer = (decision: ApprovalDecision): void => {
+  const send = ({ decision, grant }: Answer): void => {
     setClicked(true);
-    void answerQuestion(id, decision).then(() => {
+    void answerQuestion(id, { decision, ...(grant !== undefined && { grant }) }).then(() => {
       if (inChat) requestAnimationFrame(focusComposer);
     });
   };
   return (
     <div class="question-answers" role="group" aria-label="Answer">
-      {DECISIONS.filter((decision) => decisions.includes(decision)).map((decision) => (
+      {ANSWERS.filter((answer) => isOffered(answer, question)).map((answer) => (
         <button
-          key={decision}
+          key={answer.label}
           type="button"
-          class={BUTTONS[decision]}
+          class={answer.look}
           disabled={!armed || answering || !store.isOnline.value}
-          onClick={() => answer(decision)}
+          onClick={() => send(answer)}
         >
-          {LABELS[decision]}
+          {answer.label}
         </button>
       ))}
     </div>

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { endOfSnapshot, endText, hasPathPlace, hostText, patternText, toVisibleText } from "../approval-model.ts";
+import { endOfSnapshot, endText, hasPathPlace, hostText, patternText, timeLeftText, toVisibleText, wordsOf } from "../approval-model.ts";
 import * as records from "../approval-records.ts";
 import * as approvals from "../approvals.ts";
 import * as store from "../state.ts";
@@ -55,23 +55,25 @@ function Records(): JSX.Element {
         </p>
       )}
       <Waiting ended={ended} />
+      <Grants />
       <History />
       {store.mayAdminister.value && <Allowlist />}
     </>
   );
 }
 
-/** Shows the approval that the address names, once, as soon as it is on the page. */
+/** Shows the approval that the address names as soon as it is on the page, once each time that a link to it is followed. */
 function useLinkedApproval(): void {
-  const shown = useRef<string | null>(null);
+  const shown = useRef<number | null>(null);
+  const followed = store.linksFollowed.value;
   useEffect(() => {
     const id = approvalOfHash(location.hash);
-    const element = id === null || id === shown.current ? null : document.getElementById(elementOf(id));
+    const element = id === null || shown.current === followed ? null : document.getElementById(elementOf(id));
     if (element === null) return;
-    shown.current = id;
+    shown.current = followed;
     element.scrollIntoView({ block: "center" });
     element.focus({ preventScroll: true });
-  }, [approvals.questions.value, records.history.value]);
+  }, [approvals.questions.value, records.history.value, followed]);
 }
 
 function Waiting({ ended }: { ended: number }): JSX.Element {
@@ -121,7 +123,7 @@ function History(): JSX.Element {
 function HistoryRow({ item }: { item: ApprovalSnapshot }): JSX.Element {
   const { presentation, source } = item;
   const end = endOfSnapshot(item);
-  const command = toVisibleText(presentation.commandText);
+  const command = toVisibleText(presentation.commandText ?? wordsOf(presentation));
   const host = hostText(presentation.host ?? null);
   return (
     <li class="entry" id={elementOf(item.id)} tabIndex={-1}>
@@ -139,7 +141,9 @@ function HistoryRow({ item }: { item: ApprovalSnapshot }): JSX.Element {
             {command}
           </pre>
           <p class="hint">
-            <bdi>{source?.agentId ?? "An agent"}</bdi> asked to run this{host !== null && ` ${host}`}
+            <bdi>{source?.agentId ?? (presentation.commandText === undefined ? "A program" : "An agent")}</bdi> asked
+            {presentation.commandText === undefined ? " this" : " to run this"}
+            {host !== null && ` ${host}`}
             {source?.sessionKey && (
               <>
                 , for <SessionLink sessionKey={source.sessionKey} />
@@ -153,6 +157,59 @@ function HistoryRow({ item }: { item: ApprovalSnapshot }): JSX.Element {
           )}
         </details>
       </div>
+    </li>
+  );
+}
+
+/** What runs without a question for some time. Nothing is shown where nothing is. */
+function Grants(): JSX.Element | null {
+  const held = records.heldGrants(records.grants.value ?? [], store.clock.value);
+  if (held.length === 0) return null;
+  return (
+    <section class="panel" aria-labelledby="grants-title">
+      <div class="panel-head">
+        <h2 id="grants-title">Allowed for some time</h2>
+      </div>
+      <ul>
+        {held.map((grant) => (
+          <GrantRow key={grant.grantId} grant={grant} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function GrantRow({ grant }: { grant: records.Grant }): JSX.Element {
+  const { grantId, agentId, command, cwd, expiresAtMs, useCount } = grant;
+  const text = toVisibleText(command);
+  return (
+    <li class="entry">
+      <div class="entry-text">
+        <p class="entry-name">
+          <code dir="ltr">{text}</code>
+          <span class="tag">{agentId}</span>
+        </p>
+        <p class="hint">
+          And commands of this kind
+          {cwd !== null && (
+            <>
+              {" "}
+              in <code dir="ltr">{cwd}</code>
+            </>
+          )}
+          , for <bdi>{grant.cronJobName ?? "its session"}</bdi>. {timeLeftText(expiresAtMs, store.clock.value)}; used{" "}
+          {useCount === 1 ? "once" : `${useCount} times`}.
+        </p>
+      </div>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`End the grant for ${text}`}
+        disabled={!store.isOnline.value}
+        onClick={() => void records.revokeGrant(grantId)}
+      >
+        End now
+      </button>
     </li>
   );
 }

@@ -4,6 +4,7 @@ import * as list from "../skill-list.ts";
 import type { SkillRow } from "../skill-list.ts";
 import * as store from "../state.ts";
 import * as access from "../tool-access.ts";
+import { CommandLine } from "./command-line.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 
 /** Which skills an agent has, and why others are off. */
@@ -93,6 +94,7 @@ function Skill({ skill }: { skill: SkillRow }): JSX.Element {
             {reason}
           </p>
         )}
+        <Installers skill={skill} />
       </div>
       {store.mayAdminister.value && (
         <div class="entry-actions">
@@ -108,6 +110,27 @@ function Skill({ skill }: { skill: SkillRow }): JSX.Element {
         </div>
       )}
     </li>
+  );
+}
+
+/** Commands for a person, who decides about them: the gateway runs none. */
+function Installers({ skill }: { skill: SkillRow }): JSX.Element | null {
+  const commands = list.commandsFor(skill);
+  if (commands.length === 0) return null;
+  return (
+    <details class="past">
+      <summary>To install its programs, as its author says</summary>
+      <ul>
+        {commands.map(({ label, command }) => (
+          <li key={label}>
+            <p class="hint">
+              <bdi>{label}</bdi>
+            </p>
+            <CommandLine text={command} />
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 
