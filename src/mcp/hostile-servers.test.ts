@@ -2,9 +2,11 @@
 // Servers that change their minds, write nonsense, ask for more than they should, or never stop.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { mcpBench, mcpServer, scriptFile, type McpBench } from "../../test/fakes/mcp-bench.ts";
 import { textOf } from "../../test/fakes/tool-context.ts";
 import { until } from "../../test/until.ts";
+import { MCP_LIMITS } from "./limits.ts";
 
 const never = new AbortController().signal;
 const toolNames = async ({ servers }: McpBench): Promise<string[]> => (await servers.list(never)).map(({ name }) => name);
@@ -12,7 +14,7 @@ const tools = (...names: string[]): { tools: object[] } => ({ tools: names.map((
 
 test("a tool that changes after it was first seen is withheld until it is accepted, also after a restart", async (t) => {
   const script = scriptFile(t, tools("send", "echo"));
-  const bench = mcpBench(t, { one: mcpServer({ vars: { MCP_SCRIPT_FILE: script.path } }) });
+  const bench = mcpBench(t, { one: mcpServer({ vars: { MCP_SCRIPT_FILE: script.path } }) }, { clock: new FakeClock() });
   assert.deepEqual(await toolNames(bench), ["one__send", "one__echo"]);
   await bench.servers.stop();
 
@@ -78,11 +80,16 @@ test("a tool that changes while the server runs is withheld as soon as the serve
 test("a tool that is added later is withheld until it is accepted, and a filter that is widened adds none", async (t) => {
   const script = scriptFile(t, tools("change", "echo", "hidden"));
   const server = (exclude: string[]) => mcpServer({ vars: { MCP_SCRIPT_FILE: script.path }, toolFilter: { exclude } });
-  const bench = mcpBench(t, { one: server(["hidden"]) });
+  // This clock does not move: the limits of a start do not end while a busy machine starts the server.
+  const clock = new FakeClock();
+  const bench = mcpBench(t, { one: server(["hidden"]) }, { clock });
   assert.deepEqual(await toolNames(bench), ["one__change", "one__echo"]);
   script.write(tools("change", "echo", "hidden", "added"));
-  await bench.call("one__change");
-  await until("the added tool is seen", () => bench.report("one").withheld.length > 0);
+  await until("the added tool is seen", async () => {
+    clock.advance(MCP_LIMITS.refreshMs);
+    await bench.call("one__change");
+    return bench.report("one").withheld.length > 0;
+  });
   assert.deepEqual(bench.report("one").withheld, [{ name: "added", reason: "new" }]);
   assert.deepEqual(await toolNames(bench), ["one__change", "one__echo"]);
   assert.match(

@@ -2,10 +2,13 @@
 // What servers have besides tools: resources and prompts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { mcpBench, mcpServer, scriptFile, type McpBench } from "../../test/fakes/mcp-bench.ts";
 import { textOf } from "../../test/fakes/tool-context.ts";
 import { MCP_LIMITS } from "./limits.ts";
 
+/** A clock that does not move: the limits of a start do not end while a busy machine starts the server. */
+const unhurried = (): { clock: FakeClock } => ({ clock: new FakeClock() });
 const never = new AbortController().signal;
 const toolNames = async ({ servers }: McpBench): Promise<string[]> => (await servers.list(never)).map(({ name }) => name);
 const CONTENT = {
@@ -21,11 +24,15 @@ const CONTENT = {
 const OWN = ["resources_list", "resources_read", "prompts_list", "prompts_get"];
 
 test("a server with resources and prompts has four tools more, which are found like its own", async (t) => {
-  const bench = mcpBench(t, {
-    all: mcpServer({ script: CONTENT }),
-    none: mcpServer(),
-    some: mcpServer({ script: CONTENT, toolFilter: { exclude: ["prompts_*", "echo"] } }),
-  });
+  const bench = mcpBench(
+    t,
+    {
+      all: mcpServer({ script: CONTENT }),
+      none: mcpServer(),
+      some: mcpServer({ script: CONTENT, toolFilter: { exclude: ["prompts_*", "echo"] } }),
+    },
+    unhurried(),
+  );
   const names = await toolNames(bench);
   assert.deepEqual(names, [
     "all__echo",
@@ -41,7 +48,7 @@ test("a server with resources and prompts has four tools more, which are found l
 });
 
 test("resources are listed and read as quotations; images are shown, and other content is left out", async (t) => {
-  const bench = mcpBench(t, { one: mcpServer({ script: { ...CONTENT, pageSize: 1 } }) });
+  const bench = mcpBench(t, { one: mcpServer({ script: { ...CONTENT, pageSize: 1 } }) }, unhurried());
   const text = async (name: string, args = {}): Promise<string> => textOf(await bench.call(`one__${name}`, args));
   assert.equal(
     await text("resources_list"),
@@ -65,7 +72,7 @@ test("resources are listed and read as quotations; images are shown, and other c
 });
 
 test("prompts are listed with their arguments, and returned as text", async (t) => {
-  const bench = mcpBench(t, { one: mcpServer({ script: CONTENT }) });
+  const bench = mcpBench(t, { one: mcpServer({ script: CONTENT }) }, unhurried());
   assert.match(textOf(await bench.call("one__prompts_list")), /\n> review\(file, style\?\) {2}Reviews code\.$/);
   const got = textOf(await bench.call("one__prompts_get", { name: "review", arguments: { file: "a.ts", depth: 2 } }));
   assert.equal(
@@ -76,7 +83,7 @@ test("prompts are listed with their arguments, and returned as text", async (t) 
 
 test("a tool of the server with such a name takes precedence, and is withheld when it was added later", async (t) => {
   const tools = [{ name: "resources_read", description: "Mine." }];
-  const bench = mcpBench(t, { one: mcpServer({ script: { ...CONTENT, tools } }) });
+  const bench = mcpBench(t, { one: mcpServer({ script: { ...CONTENT, tools } }) }, unhurried());
   assert.deepEqual(await toolNames(bench), ["one__resources_read", "one__resources_list", "one__prompts_list", "one__prompts_get"]);
   assert.match(textOf(await bench.call("one__resources_read")), /\n> resources_read: $/);
 });
@@ -84,7 +91,7 @@ test("a tool of the server with such a name takes precedence, and is withheld wh
 test("a long list is cut, and a contact counts what there is", async (t) => {
   const many = Array.from({ length: MCP_LIMITS.listedContent + 1 }, (_, at) => ({ uri: `file:///${at}`, name: "x".repeat(60), text: "" }));
   const script = scriptFile(t, { resources: many });
-  const bench = mcpBench(t, { one: mcpServer({ vars: { MCP_SCRIPT_FILE: script.path } }), two: mcpServer() });
+  const bench = mcpBench(t, { one: mcpServer({ vars: { MCP_SCRIPT_FILE: script.path } }), two: mcpServer() }, unhurried());
   const long = textOf(await bench.call("one__resources_list"));
   assert.ok(Buffer.byteLength(long) < 60_000);
   assert.match(long, /The result was cut/);
@@ -95,7 +102,7 @@ test("a long list is cut, and a contact counts what there is", async (t) => {
 });
 
 test("what a server asks for and is refused is in its status and once in the log", async (t) => {
-  const bench = mcpBench(t, { one: mcpServer({ script: { tools: [{ name: "ask" }] } }) });
+  const bench = mcpBench(t, { one: mcpServer({ script: { tools: [{ name: "ask" }] } }) }, unhurried());
   for (let call = 0; call < 2; call += 1)
     assert.match(textOf(await bench.call("one__ask")), /refused -32601 refused -32601 refused -32601/);
   assert.deepEqual(bench.report("one").refused, ["sampling/createMessage", "elicitation/create", "roots/list"]);

@@ -8,11 +8,14 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { TLSSocket } from "node:tls";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { mcpBench, mcpServer, scriptFile } from "../../test/fakes/mcp-bench.ts";
 import { startMcpHttpServer } from "../../test/fakes/mcp-http-server.ts";
 import { textOf } from "../../test/fakes/tool-context.ts";
 import { readTlsSettings } from "./http-fetch.ts";
 
+/** A clock that does not move: the limits of a start do not end while a busy machine starts the server. */
+const unhurried = (): { clock: FakeClock } => ({ clock: new FakeClock() });
 const TLS = join(import.meta.dirname, "../../test/fakes/tls");
 const CERT = join(TLS, "cert.pem");
 const KEY = join(TLS, "key.pem");
@@ -49,7 +52,7 @@ async function startTlsServer(t: TestContext, requestCert: boolean): Promise<{ u
 
 test("a certificate that cannot be verified is refused, unless sslVerify is off", async (t) => {
   const { url } = await startTlsServer(t, false);
-  const bench = mcpBench(t, { checked: mcpServer({ url }), open: mcpServer({ url, sslVerify: false }) });
+  const bench = mcpBench(t, { checked: mcpServer({ url }), open: mcpServer({ url, sslVerify: false }) }, unhurried());
   assert.equal((await bench.servers.probe("checked")).state, "failed");
   assert.match(bench.report("checked").cause!, /certificate/);
   assert.match(textOf(await bench.call("open__greet")), /\n> hello$/);
@@ -59,12 +62,16 @@ test("a server that asks for a certificate gets the configured one", async (t) =
   const { url, subjects } = await startTlsServer(t, true);
   const both = scriptFile(t, {}).path;
   writeFileSync(both, `${readFileSync(CERT, "utf8")}\n${readFileSync(KEY, "utf8")}`);
-  const bench = mcpBench(t, {
-    none: mcpServer({ url, sslVerify: false }),
-    two: mcpServer({ url, sslVerify: false, clientCert: CERT, clientKey: KEY }),
-    one: mcpServer({ url, sslVerify: false, clientCert: both }),
-    lost: mcpServer({ url, sslVerify: false, clientCert: "/no/such.pem" }),
-  });
+  const bench = mcpBench(
+    t,
+    {
+      none: mcpServer({ url, sslVerify: false }),
+      two: mcpServer({ url, sslVerify: false, clientCert: CERT, clientKey: KEY }),
+      one: mcpServer({ url, sslVerify: false, clientCert: both }),
+      lost: mcpServer({ url, sslVerify: false, clientCert: "/no/such.pem" }),
+    },
+    unhurried(),
+  );
   assert.equal((await bench.servers.probe("none")).state, "failed");
   for (const name of ["two", "one"]) assert.match(textOf(await bench.call(`${name}__greet`)), /\n> hello$/, name);
   assert.ok(subjects.size === 1 && !subjects.has("none"), [...subjects].join(" "));
