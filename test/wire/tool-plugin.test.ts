@@ -312,12 +312,13 @@ test("settings are applied at once, wrong ones are reported, and a secret is pri
   assert.ok(!readFileSync(join(stateDir(home), "gateway", "logs", "gateway.log"), "utf8").includes(TOKEN));
 });
 
+const plugins = (enabled: boolean): Wire => ({ ...modelConfig(model.url), plugins: { entries: { weather: { enabled } } } });
+
 test("nothing of plugins is loaded while none is used, and an entry loads them", async () => {
   const other = newHome();
   const modules = join(other, "modules");
   const hook = join(import.meta.dirname, "../fakes/record-modules.mjs");
   const isLoaded = (): boolean => /tool-plugins-|plugins\/tool-plugins|plugin-thread/.test(readFileSync(modules, "utf8"));
-  const plugins = (enabled: boolean): Wire => ({ ...modelConfig(model.url), plugins: { entries: { weather: { enabled } } } });
   writeFileSync(modules, "");
   const quiet = await startGateway({
     home: other,

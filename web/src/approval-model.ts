@@ -134,7 +134,10 @@ export function toQuestion({ id, approvalKind: kind = "exec", request, createdAt
     sessionKey: sessionKey ?? null,
     runId: runId ?? null,
     callId: toolCallId ?? null,
-    warnings: warnings ?? (warningText ? [warningText] : []),
+    warnings: warnings ?? [
+      ...(warningText ? [warningText] : []),
+      ...(request.severity === "critical" ? ["The program marks this as critical."] : []),
+    ],
     patterns: patterns ?? [],
     decisions: allowedDecisions ?? ["allow-once", "deny"],
     askedAtMs: createdAtMs,
