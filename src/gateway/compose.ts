@@ -248,6 +248,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
     channels: messaging.supervisor.status,
     labelOf: (channel) => directory.label(channel),
     agents: () => running.agents.list(),
+    plugins: () => deps.plugins.report(),
     storePath: store.path,
     configErrors: () => running.errors(),
   });

@@ -4,6 +4,7 @@ import type { LoopReading } from "../core/health.ts";
 import type { Readiness } from "../core/health.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
+import type { PluginReport } from "../tools/plugins/plugin-report.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
 
@@ -21,6 +22,8 @@ export type HealthDeps = {
   };
   /** File that holds the sessions. */
   storePath: string;
+  /** The plugins of the configuration. */
+  plugins: () => readonly Pick<PluginReport, "id" | "state">[];
   /** Errors of the configuration in use, in words. */
   configErrors: () => readonly string[];
 };
@@ -77,7 +80,7 @@ function summarise(deps: HealthDeps, now: number, eventLoop: LoopReading): Healt
     ok: ready,
     ts: now,
     durationMs: 0,
-    plugins: { loaded: [], errors: [], unavailable: [] },
+    plugins: { loaded: deps.plugins().flatMap(({ id, state }) => (state === "ready" ? [id] : [])), errors: [], unavailable: [] },
     configReload: errors.length === 0 ? { hotReloadStatus: "active" } : { hotReloadStatus: "degraded", errors },
     channels: Object.fromEntries(
       [...groups].map(([id, accounts]) => [

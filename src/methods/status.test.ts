@@ -83,6 +83,10 @@ async function rig() {
   let changes = 0;
   const facts = createKeyValueStore(store);
   const { snapshot, invalidate, methods } = healthMethods({
+    plugins: () => [
+      { id: "weather", state: "ready" },
+      { id: "broken", state: "failed" },
+    ],
     now: () => state.now,
     readiness: () => health.readiness(),
     loop,
@@ -145,6 +149,7 @@ test("health names what works and what does not, and is computed once a second a
   assert.ok(failing && degraded && parts, "the method says more");
   assert.deepEqual(r.snapshot(), known, "than clients with a strict schema take in hello-ok");
   r.close();
+  assert.deepEqual(r.snapshot()["plugins"], { loaded: ["weather"], errors: [], unavailable: [] });
 });
 
 test("status has every key that the official command line reads without asking", async () => {

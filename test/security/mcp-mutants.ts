@@ -65,7 +65,7 @@ export const MCP_MUTANTS: readonly Mutant[] = [
   {
     invariant: 11,
     breaks: "every room of a turn decides about a tool of a server",
-    file: "src/gateway/mcp-servers.ts",
+    file: "src/gateway/tool-sources.ts",
     text: "const decisions = [null, ...rooms].map(",
     broken: "const decisions = [null, ...rooms.slice(0, 1)].map(",
     tests: [GATEWAY],
@@ -73,7 +73,7 @@ export const MCP_MUTANTS: readonly Mutant[] = [
   {
     invariant: 13,
     breaks: "a call is decided before it is made",
-    file: "src/gateway/mcp-servers.ts",
+    file: "src/gateway/tool-sources.ts",
     text: "return isGranted ? await source.run(call, context) :",
     broken: "return isGranted || rule ? await source.run(call, context) :",
     tests: [GATEWAY],

@@ -312,6 +312,35 @@ test("settings are applied at once, wrong ones are reported, and a secret is pri
   assert.ok(!readFileSync(join(stateDir(home), "gateway", "logs", "gateway.log"), "utf8").includes(TOKEN));
 });
 
+/** A configuration with one plugin. */
+const withWeather = (enabled: boolean): Wire => ({ ...modelConfig(model.url), plugins: { entries: { weather: { enabled } } } });
+
+test("nothing of plugins is loaded while none is used, and an entry loads them", async () => {
+  const other = newHome();
+  const modules = join(other, "modules");
+  const hook = join(import.meta.dirname, "../fakes/record-modules.mjs");
+  const isLoaded = (): boolean => /tool-plugins-|plugins\/tool-plugins|plugin-thread/.test(readFileSync(modules, "utf8"));
+  writeFileSync(modules, "");
+  const quiet = await startGateway({
+    home: other,
+    config: withWeather(false),
+    env: { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules },
+  });
+  try {
+    const client = await quiet.connect();
+    await client.request("plugins.status", {});
+    await client.request("tools.catalog", {});
+    assert.match(readFileSync(modules, "utf8"), /main\.(js|ts)/);
+    assert.ok(!isLoaded());
+    writeFileSync(join(stateDir(other), "openclaw.json"), JSON.stringify(withWeather(true)));
+    await until("the plugins", isLoaded);
+    await client.close();
+  } finally {
+    await quiet.kill();
+    dropHome(other);
+  }
+});
+
 test("a changed file is loaded when a model next looks for tools, and one that is gone is reported", async () => {
   const file = join(folder, "weather.mjs");
   writeFileSync(file, readFileSync(file, "utf8").replace("Tells the weather of a city.", "Tells how warm a city is."));
