@@ -312,7 +312,8 @@ test("settings are applied at once, wrong ones are reported, and a secret is pri
   assert.ok(!readFileSync(join(stateDir(home), "gateway", "logs", "gateway.log"), "utf8").includes(TOKEN));
 });
 
-const plugins = (enabled: boolean): Wire => ({ ...modelConfig(model.url), plugins: { entries: { weather: { enabled } } } });
+/** A configuration with one plugin. */
+const withWeather = (enabled: boolean): Wire => ({ ...modelConfig(model.url), plugins: { entries: { weather: { enabled } } } });
 
 test("nothing of plugins is loaded while none is used, and an entry loads them", async () => {
   const other = newHome();
@@ -322,7 +323,7 @@ test("nothing of plugins is loaded while none is used, and an entry loads them",
   writeFileSync(modules, "");
   const quiet = await startGateway({
     home: other,
-    config: plugins(false),
+    config: withWeather(false),
     env: { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules },
   });
   try {
@@ -331,7 +332,7 @@ test("nothing of plugins is loaded while none is used, and an entry loads them",
     await client.request("tools.catalog", {});
     assert.match(readFileSync(modules, "utf8"), /main\.(js|ts)/);
     assert.ok(!isLoaded());
-    writeFileSync(join(stateDir(other), "openclaw.json"), JSON.stringify(plugins(true)));
+    writeFileSync(join(stateDir(other), "openclaw.json"), JSON.stringify(withWeather(true)));
     await until("the plugins", isLoaded);
     await client.close();
   } finally {
