@@ -182,8 +182,8 @@ const PROFILE_COMMANDS: readonly CliCommand[] = [
       "Command-line values are visible in the process list: for an address with a token write --cdp-url '${MY_CDP_URL}', which names a variable of the gateway.",
     ],
     examples: [
-      "openclaw browser create-profile --name work --color #0066CC",
-      "openclaw browser create-profile --name desk --cdp-url http://127.0.0.1:9222 --allow-unguarded",
+      'openclaw browser create-profile --name work --color "#0066CC"',
+      "openclaw browser create-profile --name desk --cdp-url http://127.0.0.1:9222",
     ],
     load: async () => (await import("./browser-profiles.ts")).createProfile,
   },

@@ -79,7 +79,7 @@ export const createProfile: CommandHandler = async (invocation) => {
       out.note(
         `Its requests do not pass the gateway's proxy: it is not used before openclaw config set browser.profiles.${name}.dangerouslyAllowUnguardedNetwork true`,
       );
-    else out.note(`Try it with: openclaw browser --browser-profile ${name} doctor --deep`);
+    else out.note(`Try it with: openclaw browser doctor --deep --browser-profile ${name}`);
   });
 };
 

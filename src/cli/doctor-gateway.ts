@@ -49,6 +49,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkSandbox(client),
       checkCommandPolicy(client),
       checkBrowser(client),
+      checkBrowserProfiles(client),
       checkMcpServers(client),
       checkPlugins(client),
     ]);
@@ -186,18 +187,55 @@ const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
     }),
   ]);
 
-type BrowserAnswer = { available: boolean; /** The policy of tools denies it. */ isOff?: boolean; description?: string; reason?: string };
+type BrowserAnswer = {
+  available: boolean;
+  /** The policy of tools denies it. */
+  isOff?: boolean;
+  description?: string;
+  reason?: string;
+  withoutSandbox?: string | null;
+};
 
 /** Whether agents have a browser. It is not started: that takes seconds. */
 const checkBrowser = (client: ProtocolClient): Promise<DoctorFinding[]> =>
-  describePart<BrowserAnswer>(client, "browser.explain", {}, ({ available, isOff, description = "", reason = "" }) => [
+  describePart<BrowserAnswer>(client, "browser.explain", {}, ({ available, isOff, description = "", reason = "", withoutSandbox }) => [
     findingUnless(available || isOff === true, "browser", isOff ? `the browser of agents is off: ${reason}` : description, {
       severity: "warning",
       title: "agents have no browser",
       why: toSentence(reason),
       fix: "openclaw browser doctor --deep starts it; browser.enabled false in the configuration does without it.",
     }),
+    ...(typeof withoutSandbox === "string" ? [withoutSandboxFinding(withoutSandbox)] : []),
   ]);
+
+const withoutSandboxFinding = (reason: string): DoctorFinding => ({
+  check: "browser-sandbox",
+  severity: "warning",
+  title: "the browser of agents runs without its own sandbox",
+  why: `${reason}. A page that breaks out of it acts as the gateway's user.`,
+  fix: "run the gateway as an ordinary user, or see Running as root in docs/browser.md.",
+});
+
+/** Running browsers, which no proxy guards. */
+const checkBrowserProfiles = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ profiles: { name: string; cdpUrl: string | null; problem?: string; fix?: string }[] }>(
+    client,
+    "browser.profiles",
+    {},
+    ({ profiles }) =>
+      profiles
+        .filter(({ cdpUrl, problem }) => cdpUrl !== null || problem !== undefined)
+        .map(({ name, cdpUrl, problem, fix }): DoctorFinding => ({
+          check: `browser-profile:${name}`,
+          severity: "warning",
+          title:
+            problem === undefined
+              ? `the browser profile ${name} is a running browser, without a guard`
+              : `the browser profile ${name} cannot be used`,
+          why: problem ?? `the requests of ${cdpUrl} do not pass the gateway's proxy: its pages reach this machine and its network.`,
+          fix: fix ?? `openclaw browser delete-profile --name ${name}, if agents do not need it.`,
+        })),
+  );
 
 /** Whether the backend of each agent isolates commands, where that matters for a policy. */
 const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>

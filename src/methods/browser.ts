@@ -4,6 +4,7 @@ import type { AgentId } from "../core/ids.ts";
 import { asString, fieldsOf } from "../core/json.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { AgentBrowsers, ProfileRow } from "../tools/browser/agent-browsers.ts";
+import { missingSandbox } from "../tools/browser/describe.ts";
 import { listProfiles } from "../tools/browser/profiles.ts";
 import { toRouteCall } from "./browser-routes.ts";
 import { requireAgent } from "./require-agent.ts";
@@ -14,13 +15,18 @@ const KEPT_MS = 10_000;
 
 export type BrowserMethodsDeps = ToolsDeps & { browsers: AgentBrowsers };
 
-type BrowserExplanation = { available: true; description: string } | { available: false; isOff: boolean; reason: string };
+type BrowserExplanation =
+  | { available: true; description: string; /** Why pages are not kept from the gateway's user. */ withoutSandbox: string | null }
+  | { available: false; isOff: boolean; reason: string };
 
 /** Whether there is a browser; with `deep` by a start of it. */
-async function explainBrowser(deps: ToolsDeps, caller: Caller, deep: boolean): Promise<BrowserExplanation> {
+async function explainBrowser(deps: BrowserMethodsDeps, caller: Caller, deep: boolean): Promise<BrowserExplanation> {
   const { ok, output, error } = await invokeTool(deps, { name: "browser", args: { action: "doctor", deep } }, caller);
   const text = (output?.content ?? []).flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n");
-  if (ok) return { available: true, description: text };
+  if (ok) {
+    const plan = deps.browsers.plan(undefined);
+    return { available: true, description: text, withoutSandbox: "what" in plan ? null : missingSandbox(plan.settings) };
+  }
   return { available: false, isOff: error?.code === "denied", reason: error?.message ?? text };
 }
 

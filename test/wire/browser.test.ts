@@ -113,6 +113,8 @@ test("the command line makes, uses, resets and deletes a profile", { skip: noBro
   });
   assert.match(listed, /desk: stopped\n  running browser at http:\/\/127\.0\.0\.1:1, not behind .*\n  Not usable: The profile desk/);
   assert.ok(!listed.includes("hidden"));
+  const { findings } = await openclawJson<{ findings: { check: string; severity: string; why?: string }[] }>(home, "doctor");
+  assert.match(findings.find(({ check }) => check === "browser-profile:desk")?.why ?? "", /do not pass the gateway's proxy/);
 });
 
 test("OpenClaw's command line reaches the browser by its paths", { skip: noBrowser }, async () => {

@@ -23,12 +23,18 @@ function wayOut({ proxies }: BrowserSettings): string {
 }
 
 /** What is expected of its sandbox; a start shows it. */
-function sandboxText({ noSandbox, otherUser, headless }: BrowserSettings): string {
-  if (noSandbox) return "without its own sandbox (browser.noSandbox)";
-  if (process.getuid?.() !== 0) return "with its own sandbox";
-  if (otherUser === null || !headless)
-    return `without its own sandbox, which Chromium refuses to root (${headless ? "perl or setpriv is not installed" : "a window is of root's screen"}; best, run the gateway as an ordinary user)`;
-  return "with its own sandbox, as a user of its own";
+function sandboxText(settings: BrowserSettings): string {
+  const problem = missingSandbox(settings);
+  if (problem !== null) return `without its own sandbox (${problem})`;
+  return settings.otherUser === null ? "with its own sandbox" : "with its own sandbox, as a user of its own";
+}
+
+/** Why a browser of the gateway will have no sandbox of its own; null where it is expected to have one. */
+export function missingSandbox({ noSandbox, otherUser, headless, attach }: BrowserSettings): string | null {
+  if (attach !== null) return null;
+  if (noSandbox) return "browser.noSandbox";
+  if (process.getuid?.() !== 0 || (otherUser !== null && headless)) return null;
+  return `Chromium refuses it to root, and ${headless ? "perl or setpriv is not installed" : "with a window it does not run as another user"}`;
 }
 
 /** The profiles as lines. Pure. */
