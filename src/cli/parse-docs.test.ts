@@ -69,7 +69,7 @@ const complain = ({ at, command, inline }: Found): string[] => {
   } catch (err) {
     const { message } = err as Error;
     const isName = inline && /^Missing <|needs a value$/.test(message);
-    return isName || /"<\w+>"/.test(message) ? [] : [`${at}: openclaw ${command}: ${message}`];
+    return isName || /"[<[]\w+[\]>]"/.test(message) ? [] : [`${at}: openclaw ${command}: ${message}`];
   }
 };
 
