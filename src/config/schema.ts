@@ -1,6 +1,7 @@
 import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
+import { cron } from "./schema/cron.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { skills } from "./schema/skills.ts";
@@ -82,7 +83,6 @@ const UNSERVED_KEYS = [
   "attachments",
   "tts",
   "approvals",
-  "cron",
   "transcripts",
   "hooks",
   "discovery",
@@ -115,6 +115,7 @@ export const CONFIG = object(
     browser,
     mcp,
     skills,
+    cron,
     logging,
     env,
     secrets: object(

@@ -32,6 +32,7 @@ import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RunningConfig } from "./running-config.ts";
+import { Schedule } from "./schedule.ts";
 import { countPresence, serverDeps } from "./server-deps.ts";
 import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
@@ -109,6 +110,7 @@ export function composeGateway(input: ComposeInput) {
     approvals,
     skills,
   });
+  const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -131,6 +133,7 @@ export function composeGateway(input: ComposeInput) {
     skills,
     runtime,
     messaging,
+    schedule,
     answers,
   };
   const reports = composeReports({ ...shared, prompt });
@@ -215,6 +218,7 @@ type Shared = GatewayBase &
     skills: AgentSkills;
     runtime: AgentRuntime;
     messaging: Messaging;
+    schedule: Schedule;
     answers: AnswerCache;
   };
 
@@ -247,7 +251,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, schedule } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -266,6 +270,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     log,
     onApplied: ({ hash }) => {
       answers.clear();
+      schedule.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,

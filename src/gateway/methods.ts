@@ -14,6 +14,7 @@ import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
+import { cronMethods } from "../methods/cron.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods } from "../methods/mcp.ts";
@@ -56,6 +57,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...channelMethods(deps),
     ...toolFamily(deps),
     ...mcpMethods(deps),
+    ...cronMethods({ schedule: () => deps.schedule.get() }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,
