@@ -14,6 +14,7 @@ import type { CommandGate } from "../tools/command-gate.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
+import type { AgentJobs } from "../tools/cron/jobs.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
 import { listAllowed } from "./mcp-servers.ts";
@@ -70,6 +71,7 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     /** What agents have noted. */
     memory: MemoryNotes;
     toolMessages: ChannelMessages;
+    toolSchedule: AgentJobs;
     /** The tools of MCP servers. */
     source: ToolSource;
   };
@@ -94,6 +96,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       conversations: createConversations(input),
       notes: input.memory,
       messages: input.toolMessages,
+      jobs: input.toolSchedule,
       listSource: (caller, signal) => listAllowed(input.source, running, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),
     });

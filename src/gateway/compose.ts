@@ -38,6 +38,7 @@ import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
+import { ToolSchedule } from "./tool-schedule.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -90,8 +91,13 @@ export function composeGateway(input: ComposeInput) {
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
+  const toolSchedule = new ToolSchedule(storage);
   const mcp = createMcpServers({ ...base, ...storage, running });
-  const tools = withSource(createTools({ ...base, ...storage, running, gate, memory, toolMessages, source: mcp }), mcp, running);
+  const tools = withSource(
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, source: mcp }),
+    mcp,
+    running,
+  );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -111,6 +117,7 @@ export function composeGateway(input: ComposeInput) {
     skills,
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
+  toolSchedule.bind(() => schedule.get());
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,

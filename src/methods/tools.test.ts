@@ -2,6 +2,7 @@
 import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
+import { noJobs } from "../../test/fakes/no-jobs.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
@@ -46,6 +47,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      jobs: noJobs,
       gate: openGate,
     }),
     log: silentLog,

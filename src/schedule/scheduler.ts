@@ -84,7 +84,7 @@ export class JobScheduler {
   /** Looks at what is due, at what has ended and at what may start. Resolves when that is stored; never rejects. */
   wake(): Promise<void> {
     this.#isAgain = true;
-    this.#step ??= this.#steps().finally(() => (this.#step = null));
+    this.#step ??= this.#steps();
     return this.#step;
   }
 
@@ -101,6 +101,8 @@ export class JobScheduler {
         break;
       }
     }
+    // At once after the last look at #isAgain: whoever wakes it from here on starts another step.
+    this.#step = null;
     this.#setTimer(hasFailed);
   }
 
@@ -255,6 +257,8 @@ export class JobScheduler {
     const { rows } = this.#deps;
     const open = rows.openRuns().filter(({ jobId }) => jobId === job.id);
     const { slot, dueMs, cause, attempt } = claim;
+    // The clock was set back, and it was decided when this time came before.
+    if (cause !== "retry" && rows.isSkipped(job.id, dueMs)) return job;
     const mayWait = cause === "missed" || job.definition.overlap === "queue";
     const skip = (reason: string): Job => this.#skip(job, { slot, firstMs: dueMs, lastMs: dueMs, count: 1, reason }, { now, cause }, emit);
     if (open.length > 0 && !mayWait) return skip("an earlier run of the job was not over");

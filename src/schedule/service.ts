@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { detailError, GatewayError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { SessionKey } from "../core/ids.ts";
@@ -88,6 +89,8 @@ export class ScheduleService {
     const hasMore = offset + page.length < sorted.length;
     return {
       jobs: page.map((job) => this.row(job)),
+      // Official clients read all pages of one revision, or begin again.
+      snapshotRevision: snapshotRevision(sorted),
       total: sorted.length,
       offset,
       limit,
@@ -160,11 +163,11 @@ export class ScheduleService {
     return { label, detail: `${target.channel}/${target.account} ${target.chat.id}` };
   }
 
-  async add(params: JsonObject, grant: JobGrant, guard: (definition: JobDefinition) => void = () => {}): Promise<Wire> {
+  async add(params: JsonObject, grant: JobGrant, guard?: AgentGuard): Promise<Wire> {
     const { rows, store, clock, newId, zone } = this.#deps;
     const now = clock.now();
     const definition = toDefinition(params, { createdAtMs: now, grant }, { now, zone: zone() });
-    guard(definition);
+    if (guard) checkAgentJob(definition, now, guard);
     const id = newId();
     const enabled = params["enabled"] !== false;
     const job = this.#toJob({ id, definition, enabled, now });
@@ -204,11 +207,7 @@ export class ScheduleService {
     return { id, enabled, definition, state, nextAt: nextAtOf(state), updatedAt: now };
   }
 
-  async update(
-    id: string,
-    patch: JsonObject,
-    { expected, guard = () => {} }: { expected?: string; guard?: (definition: JobDefinition) => void } = {},
-  ): Promise<Wire> {
+  async update(id: string, patch: JsonObject, { expected, guard, grant }: UpdateOptions = {}): Promise<Wire> {
     const { rows, store, clock, zone } = this.#deps;
     const known = this.require(id);
     await store.write(() => {
@@ -217,8 +216,8 @@ export class ScheduleService {
       if (expected !== undefined && revisionOf(job) !== expected)
         throw detailError("CRON_JOB_CHANGED", "the job was changed since it was read", { fix: "Read it again, then repeat the change." });
       const now = clock.now();
-      const definition = toDefinition(patch, job.definition, { now, zone: zone() });
-      guard(definition);
+      const definition = toDefinition(patch, { ...job.definition, ...(grant && { grant }) }, { now, zone: zone() });
+      if (guard) checkAgentJob(definition, now, guard);
       const enabled = typeof patch["enabled"] === "boolean" ? patch["enabled"] : job.enabled;
       const next = this.#toUpdated(job, { definition, enabled, now });
       const isActivated = enabled && (!job.enabled || patch["schedule"] !== undefined);
@@ -306,6 +305,18 @@ export class ScheduleService {
   }
 }
 
+/** Changes whenever a job is added, changed or removed, not with each run. */
+const snapshotRevision = (jobs: readonly Job[]): string =>
+  createHash("sha256")
+    .update(JSON.stringify(jobs.map(({ id, updatedAt }) => [id, updatedAt]).toSorted()))
+    .digest("base64url");
+
+/** Whose jobs an agent may make: its own, for the conversation in which it is asked. */
+export type AgentGuard = { agentId: string; sessionKey: SessionKey };
+
+/** `expected`: the revision that was read. `grant`: from now on the job has this one. */
+export type UpdateOptions = { expected?: string; guard?: AgentGuard; grant?: JobGrant };
+
 const tooManyJobs = (limit: number, whose: string): GatewayError =>
   new GatewayError("INVALID_REQUEST", `${whose} ${limit} jobs already`, { fix: "Remove one first: openclaw cron rm <id>." });
 
@@ -338,13 +349,13 @@ function compareJobs(a: Job, b: Job, { sortBy = "nextRunAtMs", sortDir = "asc" }
 }
 
 /** Agents make jobs for their own conversation, and not more often than a person would. */
-export function checkAgentJob(definition: JobDefinition, now: number, mayUseMain: boolean, sessionKey: SessionKey): void {
+function checkAgentJob(definition: JobDefinition, now: number, { agentId, sessionKey }: AgentGuard): void {
   const { minAgentIntervalMs } = SCHEDULE_LIMITS;
   if (shortestInterval(definition.schedule, now) < minAgentIntervalMs)
     throw invalidField("schedule", `jobs of agents are at least ${minAgentIntervalMs / 1_000} s apart`);
   const { sessionTarget, delivery } = definition;
-  const isOwn = sessionTarget === "isolated" || sessionTarget === "current" || sessionTarget === `session:${sessionKey}`;
-  if (!isOwn && !(sessionTarget === "main" && mayUseMain))
+  if (definition.agentId !== agentId) throw invalidField("agentId", "an agent makes jobs for itself");
+  if (sessionTarget !== "isolated" && (sessionTarget !== "current" || definition.sessionKey !== sessionKey))
     throw invalidField(
       "sessionTarget",
       "jobs of agents run in a session of their own (isolated) or in the conversation that they were made in (current)",

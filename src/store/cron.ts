@@ -133,6 +133,15 @@ function createRunRows<R>(store: Store) {
         JSON.stringify(record),
       ) > 0,
 
+    /** Whether a due time is one of those that were skipped together. */
+    isSkipped: (jobId: string, dueAt: number): boolean =>
+      store.get(
+        "SELECT 1 AS found FROM cron_runs WHERE job_id = ? AND state = 'skipped' AND cause = 'missed' AND due_at <= ? AND last_due_at >= ? LIMIT 1",
+        jobId,
+        dueAt,
+        dueAt,
+      ) !== undefined,
+
     /** The claimed run is in the inbox. */
     startRun: (seq: number, at: number, record: R): boolean =>
       store.run(

@@ -1,5 +1,6 @@
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
+import { noJobs } from "../../test/fakes/no-jobs.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
 import assert from "node:assert/strict";
@@ -143,6 +144,7 @@ test("the built-in tools are those of the policy, described in the order that is
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    jobs: noJobs,
     gate: openGate,
   });
   assert.deepEqual(tools.map(({ name }) => name).toSorted(), [...TOOL_NAMES.filter((name) => name !== "mcp"), MORE_TOOLS].toSorted());
@@ -171,6 +173,7 @@ test("a stop of the gateway ends a running command", async (t) => {
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    jobs: noJobs,
     gate: openGate,
   });
   const executor = createToolExecutor({ tools, log: silentLog });

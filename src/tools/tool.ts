@@ -20,6 +20,8 @@ export type ToolEffect =
   | "recall"
   /** Writes to people. */
   | "send"
+  /** Starts turns later. */
+  | "schedule"
   /** Whatever a tool of an MCP server does. */
   | "mcp";
 
@@ -40,6 +42,7 @@ export const TOOL_SECTIONS = {
   sessions: "Conversations",
   memory: "Memory",
   messaging: "Messages",
+  automation: "Schedule",
   mcp: "MCP servers",
   ui: "Browser",
 } as const;
@@ -67,6 +70,7 @@ export const TOOLS = {
   memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
+  cron: { section: "automation", effect: "schedule", profiles: ["coding"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
   browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
 } as const satisfies Readonly<Record<string, ToolFacts>>;
@@ -76,7 +80,7 @@ export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
 const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
 
 /** Further names of tools, which lists of tools and programs that call one may use. */
-export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec" };
+export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec", automations: "cron" };
 /** The tool that a program means; null for an unknown one. */
 export function findToolName(name: string): ToolName | null {
   if (isToolName(name)) return name;

@@ -1,5 +1,6 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
 import { noConversations } from "./no-conversations.ts";
+import { noJobs } from "./no-jobs.ts";
 import { noMessages } from "./no-messages.ts";
 import { noNotes } from "./no-notes.ts";
 import { readFileSync } from "node:fs";
@@ -52,6 +53,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      jobs: noJobs,
       env,
       marker,
       tempDir: outputDir,

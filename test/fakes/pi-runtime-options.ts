@@ -1,4 +1,5 @@
 import { noConversations } from "./no-conversations.ts";
+import { noJobs } from "./no-jobs.ts";
 import { noMessages } from "./no-messages.ts";
 import { noNotes } from "./no-notes.ts";
 import { commandMarker, piDirs } from "../../src/agents/pi/files.ts";
@@ -25,6 +26,7 @@ export function testTools(stateDir: string): ToolExecutor {
     conversations: noConversations,
     notes: noNotes,
     messages: noMessages,
+    jobs: noJobs,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

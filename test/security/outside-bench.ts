@@ -1,5 +1,6 @@
 import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
+import { noJobs } from "../fakes/no-jobs.ts";
 import { noMessages } from "../fakes/no-messages.ts";
 import { noNotes } from "../fakes/no-notes.ts";
 import { createHash } from "node:crypto";
@@ -90,6 +91,7 @@ export function openOutsideBench(
       conversations: noConversations,
       notes: noNotes,
       messages: noMessages,
+      jobs: noJobs,
       gate: openGate,
       ...(hold && { hold }),
     }),
