@@ -9,9 +9,10 @@ import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-p
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
+import type { JobView } from "./cron.ts";
 import type { Invocation } from "./invocation.ts";
 import type { McpServerRow } from "./mcp.ts";
-import { plural } from "./terminal-text.ts";
+import { plural, sanitizeLine } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
 type Health = { ok: boolean; parts?: HealthPartRow[] };
@@ -49,6 +50,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkCommandPolicy(client),
       checkBrowser(client),
       checkMcpServers(client),
+      checkJobs(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -244,6 +246,34 @@ function mcpFindings({ name, enabled, state, cause, withheld, tools }: McpServer
       why: `what the server says of them now is not what was accepted: ${withheld.slice(0, 5).join(", ")}.`,
       fix: `openclaw mcp tools ${name} shows them, openclaw mcp accept ${name} accepts them.`,
     },
+  ];
+}
+
+/** Jobs that cannot run, or whose answers have no place to go. */
+const checkJobs = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ jobs: JobView[] }>(client, "cron.list", { includeDisabled: true, limit: 200 }, ({ jobs }) => jobs.flatMap(jobFindings));
+
+function jobFindings({ id, name, enabled, problem, state }: JobView): DoctorFinding[] {
+  const job = `the job ${sanitizeLine(name)} (${id.slice(0, 8)})`;
+  if (state?.autoDisabled) {
+    return [
+      {
+        check: `job:${id}`,
+        severity: "warning",
+        title: `${job} was disabled`,
+        why: `${state.autoDisabled.consecutiveErrors} runs in a row failed: ${toSentence(sanitizeLine(state.lastError ?? "unknown"))}`,
+        fix: `openclaw cron runs ${id.slice(0, 8)} shows them; openclaw cron enable ${id.slice(0, 8)} starts it again.`,
+      },
+    ];
+  }
+  if (!enabled) return [];
+  return [
+    findingUnless(problem === undefined, `job:${id}`, `${job} can run`, {
+      severity: "warning",
+      title: `${job} does not do what it should`,
+      why: toSentence(sanitizeLine(problem ?? "")),
+      fix: `openclaw cron show ${id.slice(0, 8)} shows it; openclaw cron edit ${id.slice(0, 8)} changes it.`,
+    }),
   ];
 }
 

@@ -102,7 +102,7 @@ function runLookups({ running, directory, sessions }: ScheduleInput): RunLookups
       const last = keys.map((key) => lastTarget(sessions, key)).find((target) => target !== null);
       if (!last)
         throw new GatewayError("INVALID_REQUEST", "no session of this agent has talked on a channel yet", {
-          fix: "Name one: openclaw cron edit <id> --channel <channel> --to <recipient>.",
+          fix: "Name a chat with --channel and --to, or write to the agent on a channel once.",
         });
       return threadId === undefined ? last : { ...last, thread: threadId };
     },

@@ -131,7 +131,7 @@ test("a stagger shifts all due times of a job by the same time within its window
   );
 });
 
-test("an expression that cannot be used is told from one that can", () => {
+test("an expression that cannot be used differs from one that can", () => {
   const now = ms("2026-06-01T00:00Z");
   assert.equal(expressionProblem("0 9 * * 1-5", "UTC", now), null);
   assert.match(expressionProblem("61 * * * *", "UTC", now)!, /minute/);

@@ -200,7 +200,7 @@ test("a run that failed is repeated after its wait, and ends the count of failur
   close();
 });
 
-test("a job whose agent is gone is skipped with the way to mend it, and one whose model is unknown is not added", async () => {
+test("a job whose agent is gone is skipped with the way to fix it, and one whose model is unknown is not added", async () => {
   const { service, deps, pass, runs, ended, close } = openBench();
   await service.add(every(HOUR), OPERATOR);
   Object.assign(deps.lookups, { hasAgent: () => false });

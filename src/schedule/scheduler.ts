@@ -101,7 +101,7 @@ export class JobScheduler {
         break;
       }
     }
-    // At once after the last look at #isAgain: whoever wakes it from here on starts another step.
+    // At once after the last look at #isAgain: a wake-up from here on starts another step.
     this.#step = null;
     this.#setTimer(hasFailed);
   }
