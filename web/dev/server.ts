@@ -11,6 +11,7 @@ import { ApprovalRefusal, Approvals } from "./approvals.ts";
 import { ChannelRefusal, Channels } from "./channels.ts";
 import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import { AuditEvents } from "./audit.ts";
+import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -64,6 +65,7 @@ export type DevGateway = {
   audit: AuditEvents;
   approvals: Approvals;
   skills: ScriptedSkills;
+  jobs: ScriptedJobs;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -133,7 +135,22 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
   const skills = new ScriptedSkills();
-  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, channels, approvals, audit, skills };
+  const jobs = new ScriptedJobs();
+  const house: House = {
+    peers,
+    links,
+    deviceTokens,
+    calls,
+    connects,
+    refused,
+    grant,
+    conversations,
+    channels,
+    approvals,
+    audit,
+    skills,
+    jobs,
+  };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
@@ -155,6 +172,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     approvals,
     audit,
     skills,
+    jobs,
     calls,
     connects,
     muteEvents: (now) => void (muted = now),
@@ -206,6 +224,7 @@ type House = {
   audit: AuditEvents;
   approvals: Approvals;
   skills: ScriptedSkills;
+  jobs: ScriptedJobs;
   conversations: Conversations;
 };
 
@@ -317,7 +336,12 @@ function checkSignature(
 
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
-function answerParts({ audit, channels, approvals, skills }: House, { scopes, device }: Peer, method: string, params: Params): unknown {
+function answerParts(
+  { audit, channels, approvals, skills, jobs }: House,
+  { scopes, device }: Peer,
+  method: string,
+  params: Params,
+): unknown {
   if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
     throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
   try {
@@ -325,6 +349,7 @@ function answerParts({ audit, channels, approvals, skills }: House, { scopes, de
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??
+      jobs.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

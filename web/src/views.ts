@@ -8,6 +8,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   approvals: "Approvals",
   tools: "Tools",
   skills: "Skills",
+  schedule: "Schedule",
   audit: "Audit",
 };
 

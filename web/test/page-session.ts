@@ -38,6 +38,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.channels.clear();
       gateway.approvals.clear();
       gateway.skills.reset();
+      gateway.jobs.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Audit"): Promise<void> {
+async function openView(page: Page, name: "Approvals" | "Channels" | "Tools" | "Skills" | "Schedule" | "Audit"): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
   if (await menu.isVisible()) await menu.click();
   await page.locator(".to-view", { hasText: name }).click();
@@ -334,6 +334,27 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Skills");
       await untilVisible(".entry", "draft")(page);
+    },
+  },
+  {
+    name: "schedule",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.jobs.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Schedule");
+      await untilVisible(".entry", "Check the backup")(page);
+    },
+  },
+  {
+    name: "schedule-empty",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "Schedule");
+      await untilVisible(".panel-empty", "No jobs yet")(page);
     },
   },
   {

@@ -81,6 +81,7 @@ async function take(
   gateway.conversations.clear();
   gateway.channels.clear();
   gateway.approvals.clear();
+  gateway.jobs.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

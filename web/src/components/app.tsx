@@ -17,6 +17,7 @@ const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) 
 const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
 const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => module.AuditView));
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
+const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -99,6 +100,7 @@ function MainView(): JSX.Element {
   if (view === "tools") return <ToolsView />;
   if (view === "audit") return <AuditView />;
   if (view === "skills") return <SkillsView />;
+  if (view === "schedule") return <ScheduleView />;
   return <ChatView />;
 }
 

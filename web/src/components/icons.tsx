@@ -35,6 +35,7 @@ export const Wrench = path(
 );
 export const ListIcon = path("M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01");
 export const Book = path("M12 6.5C10 5 7.5 4.5 4 4.5v13c3.5 0 6 .5 8 2 2-1.5 4.5-2 8-2v-13c-3.5 0-6 .5-8 2zM12 6.5v13");
+export const Clock = path("M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18M12 7v5l3.5 2");
 export const Plus = path("M12 5v14M5 12h14");
 export const Close = path("M6 6l12 12M18 6L6 18");
 export const Search = path("M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4");

@@ -15,6 +15,7 @@ import { VIEW_TITLES } from "../views.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
 import {
   Book,
+  Clock,
   Close,
   ListIcon,
   Mark,
@@ -70,6 +71,7 @@ export function Sidebar(): JSX.Element {
       </ViewButton>
       <ViewButton view="tools" icon={<Wrench size={16} />} />
       <ViewButton view="skills" icon={<Book size={16} />} />
+      <ViewButton view="schedule" icon={<Clock size={16} />} />
       <ViewButton view="audit" icon={<ListIcon size={16} />} />
       <List />
       <SidebarFooter />
