@@ -76,8 +76,8 @@ const changes: readonly CliCommand[] = [
       "It prints when the job is due next. An answer is delivered only with --announce or --channel; otherwise it stays in the session.",
     ],
     examples: [
-      'openclaw cron add "Morning report" --cron "0 9 * * 1-5" --tz Europe/Berlin --message "Summarize my mail."',
-      'openclaw cron add tea --at 20m --message "Tell me that the tea is ready." --announce --delete-after-run',
+      'openclaw cron add report --cron "0 9 * * 1-5" --message "Summarize my mail."',
+      'openclaw cron add tea --at 20m --message "The tea is ready." --announce',
     ],
     load: async () => (await import("./cron-edit.ts")).cronAdd,
   },

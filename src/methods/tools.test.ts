@@ -156,6 +156,7 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_search", undefined],
       ["memory_search", undefined],
       ["memory_get", undefined],
+      ["cron", true],
     ],
   );
 });

@@ -105,13 +105,14 @@ test("a repeating job is disabled after ten failures in a row, and a success sta
   assert.equal(afterRun(failing, { ...ok, status: "ok" }, 3).state.consecutiveErrors, 0);
 });
 
+const once = (more: Partial<JobDefinition>, status: "ok" | "error") =>
+  afterRun(
+    jobOf({ schedule: { kind: "at", at: "1970-01-01T01:00:00.000Z" }, ...more }, { nextDueMs: null }),
+    { ...END, status, errorKind: "auth" },
+    3,
+  );
+
 test("a job that is due once ends with its run, and is removed only where that was asked for and it succeeded", () => {
-  const once = (more: Partial<JobDefinition>, status: "ok" | "error") =>
-    afterRun(
-      jobOf({ schedule: { kind: "at", at: "1970-01-01T01:00:00.000Z" }, ...more }, { nextDueMs: null }),
-      { ...END, status, errorKind: "auth" },
-      3,
-    );
   assert.deepEqual([once({}, "ok").enabled, once({}, "ok").isRemoved], [false, false]);
   assert.equal(once({ deleteAfterRun: true }, "ok").isRemoved, true);
   assert.deepEqual([once({ deleteAfterRun: true }, "error").isRemoved, once({ deleteAfterRun: true }, "error").enabled], [false, false]);

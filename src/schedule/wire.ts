@@ -13,10 +13,10 @@ export const revisionOf = ({ definition, enabled }: Pick<Job, "definition" | "en
     .update(JSON.stringify([definition, enabled]))
     .digest("base64url")}`;
 
-export type JobView = { runningAtMs: number | null; lastRun: JobRun | undefined; agentId: string; now: number };
+export type JobFacts = { runningAtMs: number | null; lastRun: JobRun | undefined; agentId: string; now: number };
 
 /** A job as protocol v4 shows it. `preview`, `missed`, `overlap` and `maxRetries` are this gateway's own. */
-export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobView): Wire {
+export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFacts): Wire {
   const { id, definition, state, enabled, updatedAt } = job;
   const { grant, missed, overlap, maxRetries, createdAtMs, ...shown } = definition;
   const nextRunAtMs = enabled ? nextAtOf(state) : null;

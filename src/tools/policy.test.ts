@@ -15,8 +15,8 @@ const grantOf = (surface: Surface, policies: Policies): string => grantedTools(d
 
 const RECALL = "sessions_list sessions_history sessions_search memory_search memory_get";
 const CODING_TOOLS = `read ls find grep write edit apply_patch exec process web_fetch web_search ${RECALL}`;
-const CODING = `${CODING_TOOLS} mcp`;
-const ALL = `${CODING_TOOLS} message mcp browser`;
+const CODING = `${CODING_TOOLS} cron mcp`;
+const ALL = `${CODING_TOOLS} message cron mcp browser`;
 const CASES: readonly [title: string, surface: Surface, policies: Policies, granted: string][] = [
   ["an operator has all tools by default", "operator", {}, ALL],
   ["a channel sender has none by default", "channel", {}, ""],
@@ -42,7 +42,7 @@ const CASES: readonly [title: string, surface: Surface, policies: Policies, gran
     "deny takes from the operator too",
     "operator",
     { shared: { deny: ["exec"] } },
-    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} message mcp browser`,
+    `read ls find grep write edit apply_patch web_fetch web_search ${RECALL} message cron mcp browser`,
   ],
   [
     "a switch takes a tool of the web away",

@@ -4,6 +4,7 @@ import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
+import { MORE_TOOLS } from "../../src/tools/tool.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { assertMatchesSchema } from "../protocol-oracle.ts";
 import { openclaw, openclawJson } from "./cli.ts";
@@ -240,5 +241,35 @@ test("without a job nothing of the schedule is loaded", async () => {
   assert.deepEqual(ofSchedule(), []);
   await client.request("cron.status", {});
   assert.ok(ofSchedule().length > 0, "the hook sees what is loaded");
+  await client.close();
+});
+
+const call = (args: object): string => `tool:${MORE_TOOLS}:${JSON.stringify({ name: "cron", arguments: args })}`;
+
+test("an owner's agent makes a job that has its own tools, and a run of it makes no others", async () => {
+  const gateway = await start(newHome());
+  const client = await gateway.connect();
+  const ask = async (message: string, key: string): Promise<string> => {
+    const { runId } = await client.request<{ runId: string }>("chat.send", { sessionKey: "agent:main:page", message, idempotencyKey: key });
+    await client.request("agent.wait", { runId, timeoutMs: 60_000 });
+    return (await answersIn(client, "agent:main:page")).at(-1)!;
+  };
+  const schedule = { kind: "every", everyMs: 3_600_000 };
+  const nested = call({ action: "add", job: { name: "nested", message: "x", schedule } });
+  assert.match(await ask(call({ action: "add", job: { name: "hourly", message: nested, schedule } }), "add"), /every hour/);
+  assert.match(
+    await ask(call({ action: "add", job: { name: "fast", message: "x", schedule: { kind: "every", everyMs: 1_000 } } }), "fast"),
+    /everyMs|60 s apart/,
+  );
+  assert.match(/job\.delivery is not a field/);
+  const { jobs } = await client.request<{ jobs: Wire[] }>("cron.list", {});
+  assert.deepEqual(
+    jobs.map(({ name, owner }) => [name, (owner as Wire)["sessionKey"]]),
+    [["hourly", "agent:main:page"]],
+  );
+  await client.request("cron.run", { id: jobs[0]!["id"] });
+  const run = await endedRun(client, String(jobs[0]!["id"]));
+  assert.match(String(run["summary"]), /started by the schedule: a job makes no other jobs/);
+  assert.equal((await client.request<{ total: number }>("cron.list", {})).total, 1);
   await client.close();
 });

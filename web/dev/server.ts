@@ -134,8 +134,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const skills = new ScriptedSkills();
-  const jobs = new ScriptedJobs();
+  const scripted = { skills: new ScriptedSkills(), jobs: new ScriptedJobs() };
   const house: House = {
     peers,
     links,
@@ -148,8 +147,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     channels,
     approvals,
     audit,
-    skills,
-    jobs,
+    ...scripted,
   };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
@@ -171,8 +169,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     channels,
     approvals,
     audit,
-    skills,
-    jobs,
+    ...scripted,
     calls,
     connects,
     muteEvents: (now) => void (muted = now),
