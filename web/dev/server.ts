@@ -134,21 +134,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const scripted = { skills: new ScriptedSkills(), jobs: new ScriptedJobs() };
-  const house: House = {
-    peers,
-    links,
-    deviceTokens,
-    calls,
-    connects,
-    refused,
-    grant,
-    conversations,
-    channels,
-    approvals,
-    audit,
-    ...scripted,
-  };
+  const scripted = { channels, approvals, audit, skills: new ScriptedSkills(), jobs: new ScriptedJobs() };
+  const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, conversations, ...scripted };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
   const drop = (): void => {
@@ -166,9 +153,6 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     url: `http://127.0.0.1:${at}${basePath}`,
     token: TOKEN,
     conversations,
-    channels,
-    approvals,
-    audit,
     ...scripted,
     calls,
     connects,
