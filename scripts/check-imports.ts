@@ -21,6 +21,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   approvals: ["core", "store"],
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
+  schedule: ["core", "config", "store", "turns"],
   methods: [
     "core",
     "config",
@@ -36,6 +37,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "approvals",
     "mcp",
     "skills",
+    "schedule",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
@@ -73,6 +75,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   marked: ["core/markdown"],
   "@modelcontextprotocol/client": ["mcp"],
   "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
+  croner: ["schedule/due-times.ts"],
   uqr: ["core/qr.ts"],
   yaml: ["skills/front-matter.ts"],
 };

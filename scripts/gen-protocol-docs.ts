@@ -29,6 +29,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   chat: "Conversations",
   commands: "Chat commands",
   config: "Configuration",
+  cron: "Scheduled jobs",
   deadletters: "Dead letters",
   device: "Devices",
   exec: "Questions about commands",

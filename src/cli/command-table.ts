@@ -6,6 +6,7 @@ import { auditCommands } from "./audit-commands.ts";
 import { browserCommands } from "./browser-commands.ts";
 import { channelsCommands } from "./channels-commands.ts";
 import { chatCommands } from "./chat-commands.ts";
+import { cronCommands } from "./cron-commands.ts";
 import { completionCommands } from "./completion-commands.ts";
 import { configCommands } from "./config-commands.ts";
 import { dashboardCommands } from "./dashboard-commands.ts";
@@ -43,6 +44,7 @@ const FAMILIES: readonly CommandFamily[] = [
   toolsCommands,
   memoryCommands,
   browserCommands,
+  cronCommands,
   auditCommands,
   sessionsCommands,
   deadLettersCommands,

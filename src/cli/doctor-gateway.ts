@@ -9,10 +9,11 @@ import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-p
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
+import type { JobView } from "./cron.ts";
 import type { Invocation } from "./invocation.ts";
 import { withheldText, type McpServerRow } from "./mcp.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
-import { plural } from "./terminal-text.ts";
+import { plural, sanitizeLine } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
 type Health = { ok: boolean; parts?: HealthPartRow[] };
@@ -52,6 +53,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkBrowserProfiles(client),
       checkMcpServers(client),
       checkPlugins(client),
+      checkJobs(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -328,6 +330,34 @@ const checkPlugins = (client: ProtocolClient): Promise<DoctorFinding[]> =>
         });
       }),
   );
+
+/** Jobs that cannot run, or whose answers have no place to go. */
+const checkJobs = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ jobs: JobView[] }>(client, "cron.list", { includeDisabled: true, limit: 200 }, ({ jobs }) => jobs.flatMap(jobFindings));
+
+function jobFindings({ id, name, enabled, problem, state }: JobView): DoctorFinding[] {
+  const job = `the job ${sanitizeLine(name)} (${id.slice(0, 8)})`;
+  if (state?.autoDisabled) {
+    return [
+      {
+        check: `job:${id}`,
+        severity: "warning",
+        title: `${job} was disabled`,
+        why: `${state.autoDisabled.consecutiveErrors} runs in a row failed: ${toSentence(sanitizeLine(state.lastError ?? "unknown"))}`,
+        fix: `openclaw cron runs ${id.slice(0, 8)} shows them; openclaw cron enable ${id.slice(0, 8)} starts it again.`,
+      },
+    ];
+  }
+  if (!enabled) return [];
+  return [
+    findingUnless(problem === undefined, `job:${id}`, `${job} can run`, {
+      severity: "warning",
+      title: `${job} does not do what it should`,
+      why: toSentence(sanitizeLine(problem ?? "")),
+      fix: `openclaw cron show ${id.slice(0, 8)} shows it; openclaw cron edit ${id.slice(0, 8)} changes it.`,
+    }),
+  ];
+}
 
 /** Whether agents run every command for people on channels, unasked and outside of the sandbox. */
 const checkCommandPolicy = (client: ProtocolClient): Promise<DoctorFinding[]> =>

@@ -1,6 +1,7 @@
 import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
+import { cron } from "./schema/cron.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
@@ -83,7 +84,6 @@ const UNSERVED_KEYS = [
   "attachments",
   "tts",
   "approvals",
-  "cron",
   "transcripts",
   "hooks",
   "discovery",
@@ -116,6 +116,7 @@ export const CONFIG = object(
     mcp,
     skills,
     plugins,
+    cron,
     logging,
     env,
     secrets: object(

@@ -60,6 +60,8 @@ export const ERROR_DETAILS = {
   APPROVAL_ALREADY_RESOLVED: { code: "INVALID_REQUEST", text: "The question was answered before, or has ended; the first answer counts." },
   APPROVAL_DECISION_NOT_OFFERED: { code: "INVALID_REQUEST", text: "The decision is not one of those that the question offers." },
   APPROVAL_NOT_FOUND: { code: "NOT_FOUND", text: "No approval has this id, or several begin with it." },
+  CRON_JOB_CHANGED: { code: "CONFLICT", text: "The job was changed since it was read." },
+  CRON_JOB_NOT_FOUND: { code: "NOT_FOUND", text: "No job has this id; `jobId` is it." },
   LANE_FULL: { code: "UNAVAILABLE", text: "Too many messages are queued in the session." },
   MODEL_NOT_FOUND: { code: "INVALID_REQUEST", text: "The model is unknown." },
   NOTHING_TO_COMPACT: { code: "UNAVAILABLE", retryable: false, text: "The context is short already." },

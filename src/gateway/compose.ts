@@ -33,11 +33,13 @@ import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RunningConfig } from "./running-config.ts";
+import { Schedule } from "./schedule.ts";
 import { countPresence, serverDeps } from "./server-deps.ts";
 import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
+import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
@@ -93,6 +95,7 @@ export function composeGateway(input: ComposeInput) {
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
+  const toolSchedule = new ToolSchedule(storage);
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
   const images = new RuntimeImageModels({ ...base, ...storage, running });
@@ -103,7 +106,7 @@ export function composeGateway(input: ComposeInput) {
   ];
   const tools = sources.reduce(
     withSource,
-    createTools({ ...base, ...storage, running, gate, memory, toolMessages, images, browsers, sources }),
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, images, browsers, sources }),
   );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
@@ -124,6 +127,8 @@ export function composeGateway(input: ComposeInput) {
     approvals,
     skills,
   });
+  const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
+  toolSchedule.bind(() => schedule.get());
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -149,6 +154,7 @@ export function composeGateway(input: ComposeInput) {
     skills,
     runtime,
     messaging,
+    schedule,
     answers,
   };
   const reports = composeReports({ ...shared, prompt });
@@ -246,6 +252,7 @@ type Shared = GatewayBase &
     skills: AgentSkills;
     runtime: AgentRuntime;
     messaging: Messaging;
+    schedule: Schedule;
     answers: AnswerCache;
   };
 
@@ -279,7 +286,7 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins, schedule } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -299,6 +306,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     log,
     onApplied: ({ hash }) => {
       answers.clear();
+      schedule.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,

@@ -21,6 +21,8 @@ import { prepareWorkspace } from "./method-deps.ts";
 import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
+import { startCronEvents } from "../methods/cron.ts";
+import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startApprovalNotices } from "./approval-notices.ts";
 
 export type GatewayInput = {
@@ -50,12 +52,13 @@ export class Gateway {
   /** Opens the port, then begins everything that can wait until then. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase } = parts;
+    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule } = parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
     startApprovalEvents({ bus, hub });
+    startCronEvents({ bus, hub, rows: schedule.rows, schedule: () => schedule.get() });
     startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
@@ -82,7 +85,7 @@ export class Gateway {
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, applier, approvals } = parts;
+    const { log, clock, store, messaging, directory, applier, approvals, schedule } = parts;
     if (this.#abort.signal.aborted) return;
     try {
       await approvals.recover();
@@ -105,13 +108,25 @@ export class Gateway {
     }
     startPruning({
       ...parts,
-      tables: [parts.inbox, parts.outbox, parts.approvalRows, parts.grantRows, { ...parts.audit, retentionMs: LIMITS.auditRetentionMs }],
+      tables: [
+        parts.inbox,
+        parts.outbox,
+        parts.approvalRows,
+        parts.grantRows,
+        { ...parts.audit, retentionMs: LIMITS.auditRetentionMs },
+        {
+          prune: (before, limit) => schedule.rows.prune(before, limit, SCHEDULE_LIMITS.logRows),
+          retentionMs: SCHEDULE_LIMITS.logRetentionMs,
+        },
+      ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
     });
     startMessageIndexing({ store, clock, log: log.child({ subsystem: "store" }), isStopping: () => messaging.turns.lanes.isStopping });
     messaging.delivery.start();
     await applier.startAccounts();
+    // A schedule that does not load stops nothing else.
+    await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
   }
 
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */
@@ -181,6 +196,7 @@ export class Gateway {
     const { log, loop, store, auth, server, runtime, announcements, messaging, approvals, phase } = parts;
     phase.value = "stopping";
     approvals.stop();
+    await parts.schedule.stop();
     this.#abort.abort();
     log.info("stopping", { reason });
     // A failure while stopping is logged and delays nothing: the first error may be the reason for the stop.

@@ -22,6 +22,7 @@ import type { ConfigApplier } from "./config-applier.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
+import type { Schedule } from "./schedule.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
@@ -69,6 +70,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   /** The presence list has changed for another reason than a connection. */
   presenceChanged(): void;
   restart(reason: string): void;
+  schedule: Schedule;
   /** Where clients reach the gateway, and which setting says so. */
   address(): { url: string; source: string };
   /** Where the gateway listens; 0 before that. */

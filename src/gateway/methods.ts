@@ -14,6 +14,7 @@ import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
+import { cronMethods } from "../methods/cron.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
@@ -60,6 +61,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...toolFamily(deps),
     ...mcpMethods(mcpDeps(deps)),
     ...pluginsMethods(deps),
+    ...cronMethods({ schedule: () => deps.schedule.get() }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,

@@ -32,6 +32,7 @@ export const SERVED_EVENTS = [
   "chat.metadata.changed",
   "config.changed",
   "connect.challenge",
+  "cron",
   "device.pair.requested",
   "device.pair.resolved",
   "exec.approval.requested",

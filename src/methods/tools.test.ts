@@ -2,6 +2,7 @@
 import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
+import { noJobs } from "../../test/fakes/no-jobs.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
 import { noImageModels } from "../../test/fakes/no-image-models.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
@@ -49,6 +50,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       notes: noNotes,
       messages: noMessages,
       images: noImageModels,
+      jobs: noJobs,
       gate: openGate,
     }),
     log: silentLog,
@@ -166,6 +168,7 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["memory_search", undefined],
       ["memory_get", undefined],
       ["view_image", undefined],
+      ["cron", true],
     ],
   );
 });

@@ -26,6 +26,7 @@ const objectSchema = (properties: Record<string, JsonSchema>, required: readonly
 });
 const NO_PARAMS = objectSchema({});
 const sessionKey = boundedString(512);
+const JOB_ID = { id: boundedString(128), jobId: boundedString(128) };
 
 /** Params of served methods for which the published schema has no definition under the method's own name. */
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
@@ -67,6 +68,16 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     { sessionKey, agentId: boundedString(128), messageId: boundedString(256), index: { type: "integer", minimum: 0, maximum: 1_000 } },
     ["sessionKey", "messageId", "index"],
   ),
+  // The published definitions are two sets of params each: with `id`, and with its other name `jobId`.
+  "cron.get": objectSchema(JOB_ID),
+  "cron.remove": objectSchema(JOB_ID),
+  "cron.run": objectSchema({
+    ...JOB_ID,
+    mode: { type: "string", enum: ["due", "force", "if-enabled"] },
+    expectedProcessInstanceId: boundedString(128),
+  }),
+  // The fields of the patch are checked one by one, with their names (src/schedule/edit.ts).
+  "cron.update": objectSchema({ ...JOB_ID, patch: { type: "object" }, expectedConfigRevision: boundedString(128) }, ["patch"]),
   "deadletters.drop": objectSchema({ id: boundedString(640) }, ["id"]),
   "deadletters.list": NO_PARAMS,
   "deadletters.retry": objectSchema({ id: boundedString(640) }, ["id"]),
@@ -177,6 +188,13 @@ export const DEFINED_AS: Readonly<Record<string, string>> = {
 /** Methods that take one of several sets of required params, where the published definition knows one. */
 export const REQUIRED_SETS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "chat.startup": [["sessionKey"], ["shortId", "agentId"]],
+  "cron.get": [["id"], ["jobId"]],
+  "cron.remove": [["id"], ["jobId"]],
+  "cron.run": [["id"], ["jobId"]],
+  "cron.update": [
+    ["id", "patch"],
+    ["jobId", "patch"],
+  ],
 };
 
 /** Params that hold the params of another method, and are checked by the rules of that one. */
@@ -233,6 +251,18 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
       ["page"],
     ),
     __controlUiReconnectResume: booleanSchema,
+  },
+  // Policies of a job, which the published schema does not know.
+  "cron.add": {
+    missed: objectSchema(
+      {
+        policy: { type: "string", enum: ["skip", "once", "all"] },
+        windowMs: { type: "integer", minimum: 60_000, maximum: 31 * 86_400_000 },
+      },
+      ["policy"],
+    ),
+    overlap: { type: "string", enum: ["skip", "queue"] },
+    maxRetries: { type: "integer", minimum: 0, maximum: 10 },
   },
   "chat.startup": { maxBytes: { type: "integer", minimum: 1 }, shortId: boundedString(64), slugHint: boundedString(512) },
   "models.list": {

@@ -8,6 +8,8 @@ import { BackgroundCommands } from "./background-commands.ts";
 import { AgentBrowsers } from "./browser/agent-browsers.ts";
 import { createBrowserTool } from "./browser/browser.ts";
 import type { CommandGate } from "./command-gate.ts";
+import { createCronTool } from "./cron/cron.ts";
+import type { AgentJobs } from "./cron/jobs.ts";
 import { createEditTool } from "./edit/edit.ts";
 import { createExecTool } from "./exec/exec.ts";
 import { FileLocks } from "./file-locks.ts";
@@ -61,6 +63,7 @@ export type BuiltInToolOptions = {
   notes: Pick<MemoryNotes, "search" | "read">;
   messages: ChannelMessages;
   images: ImageModels;
+  jobs: AgentJobs;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -70,7 +73,21 @@ export type BuiltInToolOptions = {
 
 /** The registry of the tools that every agent may be granted. */
 export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[] {
-  const { env, marker, tempDir, config, variables, mediaDir, hold, gate, conversations, notes, messages, clock = systemClock } = options;
+  const {
+    env,
+    marker,
+    tempDir,
+    config,
+    variables,
+    mediaDir,
+    hold,
+    gate,
+    conversations,
+    notes,
+    messages,
+    jobs,
+    clock = systemClock,
+  } = options;
   const home = env["HOME"] || homedir();
   const files = new WorkspaceFiles({
     home,
@@ -114,6 +131,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     ...createMemoryTools({ notes, conversations, visibility }),
     createMessageTool(messages),
     createViewImageTool({ files, models: options.images, fetch: guardedFetch }),
+    createCronTool(jobs),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

@@ -20,6 +20,8 @@ export const TOOL_EFFECTS = [
   "recall",
   /** Writes to people. */
   "send",
+  /** Starts turns later. */
+  "schedule",
   /** Whatever a tool of an MCP server does. */
   "mcp",
   /** Whatever a tool of a plugin does. */
@@ -44,6 +46,7 @@ export const TOOL_SECTIONS = {
   sessions: "Conversations",
   memory: "Memory",
   messaging: "Messages",
+  automation: "Schedule",
   mcp: "MCP servers",
   ui: "Browser",
   media: "Media",
@@ -73,6 +76,7 @@ export const TOOLS = {
   memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
+  cron: { section: "automation", effect: "schedule", profiles: ["coding"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
   browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
   view_image: { section: "media", effect: "read", profiles: ["coding"], isFound: true },
@@ -84,7 +88,7 @@ export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
 const isToolName = (name: string): name is ToolName => Object.hasOwn(TOOLS, name);
 
 /** Further names of tools, which lists of tools and programs that call one may use. */
-export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec", image: "view_image" };
+export const OTHER_NAMES: Readonly<Record<string, ToolName>> = { bash: "exec", image: "view_image", automations: "cron" };
 /** The tool that a program means; null for an unknown one. */
 export function findToolName(name: string): ToolName | null {
   if (isToolName(name)) return name;

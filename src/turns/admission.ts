@@ -222,7 +222,7 @@ export class MessageAdmission {
   /** The session of a message. `isRestarted`: its conversation was over, and another one begins. */
   #ensureSession(submission: Submission, now: number): { session: SessionRow; isRestarted: boolean } {
     const { expired, lanes, newId, sessions } = this.#deps;
-    const { sessionKey: key, agentId, chatKind, target } = submission;
+    const { sessionKey: key, agentId, chatKind, target, newConversation = false } = submission;
     const changes = {
       updated_at: now,
       ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
@@ -233,7 +233,7 @@ export class MessageAdmission {
       return { session: sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) }), isRestarted: false };
     }
     // A turn that runs or waits belongs to the old conversation, which therefore continues.
-    const isRestarted = lanes.isIdle(key) && expired(found, now);
+    const isRestarted = lanes.isIdle(key) && (newConversation || expired(found, now));
     const restart = isRestarted ? toNewConversation(found, newId()) : {};
     const session = { ...found, ...restart, ...changes, archived: 0 };
     const title = session.title || sessionTitle(submission);

@@ -85,6 +85,8 @@ export type Submission = Omit<Payload, "kind"> & {
   precondition?: (session: SessionRow | undefined) => void;
   /** The chat command that the text is; null: it is not read as one. Absent: admission reads the text. */
   command?: ParsedCommand | null;
+  /** The message begins a conversation of its own in its session, unless a turn runs or waits there. */
+  newConversation?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
   deadLetter?: boolean;
 };

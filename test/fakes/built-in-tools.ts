@@ -2,6 +2,7 @@ import { createBuiltInTools, type BuiltInToolOptions } from "../../src/tools/bui
 import type { Tool } from "../../src/tools/tool.ts";
 import { noConversations } from "./no-conversations.ts";
 import { noImageModels } from "./no-image-models.ts";
+import { noJobs } from "./no-jobs.ts";
 import { noMessages } from "./no-messages.ts";
 import { noNotes } from "./no-notes.ts";
 import { openGate } from "./open-gate.ts";
@@ -19,6 +20,7 @@ export const builtInTools = (options: Partial<BuiltInToolOptions> = {}): readonl
     notes: noNotes,
     messages: noMessages,
     images: noImageModels,
+    jobs: noJobs,
     gate: openGate,
     ...options,
   });

@@ -1,5 +1,6 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
 import { noConversations } from "./no-conversations.ts";
+import { noJobs } from "./no-jobs.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -54,6 +55,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       notes: noNotes,
       messages: noMessages,
       images: noImageModels,
+      jobs: noJobs,
       env,
       marker,
       tempDir: outputDir,

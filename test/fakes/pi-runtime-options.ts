@@ -1,4 +1,5 @@
 import { noConversations } from "./no-conversations.ts";
+import { noJobs } from "./no-jobs.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -27,6 +28,7 @@ export function testTools(stateDir: string): ToolExecutor {
     notes: noNotes,
     messages: noMessages,
     images: noImageModels,
+    jobs: noJobs,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

@@ -1,5 +1,6 @@
 import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
+import { noJobs } from "../fakes/no-jobs.ts";
 import { noMessages } from "../fakes/no-messages.ts";
 import { noImageModels } from "../fakes/no-image-models.ts";
 import { noNotes } from "../fakes/no-notes.ts";
@@ -92,6 +93,7 @@ export function openOutsideBench(
       notes: noNotes,
       messages: noMessages,
       images: noImageModels,
+      jobs: noJobs,
       gate: openGate,
       ...(hold && { hold }),
     }),

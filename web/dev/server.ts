@@ -13,6 +13,7 @@ import { COMMANDS, Conversations, MODELS } from "./conversation.ts";
 import { AuditEvents } from "./audit.ts";
 import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
+import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -68,6 +69,7 @@ export type DevGateway = {
   skills: ScriptedSkills;
   mcp: ScriptedMcp;
   browsers: ScriptedBrowsers;
+  jobs: ScriptedJobs;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -136,8 +138,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const scripted = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers() };
-  const parts = { conversations, channels, approvals, audit, ...scripted };
+  const pages = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers(), jobs: new ScriptedJobs() };
+  const parts = { conversations, channels, approvals, audit, ...pages };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
@@ -209,6 +211,7 @@ type House = {
   skills: ScriptedSkills;
   mcp: ScriptedMcp;
   browsers: ScriptedBrowsers;
+  jobs: ScriptedJobs;
   conversations: Conversations;
 };
 
@@ -321,7 +324,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -335,6 +338,7 @@ function answerParts(
       skills.answer(method, params) ??
       mcp.answer(method, params) ??
       browsers.answer(method, params) ??
+      jobs.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

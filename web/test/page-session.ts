@@ -40,6 +40,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.skills.reset();
       gateway.mcp.reset();
       gateway.browsers.reset();
+      gateway.jobs.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Audit";
+type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Schedule" | "Audit";
 
 async function openView(page: Page, name: ViewName): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
@@ -381,6 +381,27 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Browser");
       await page.getByRole("heading", { name: "No browser runs" }).waitFor();
+    },
+  },
+  {
+    name: "schedule",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.jobs.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Schedule");
+      await untilVisible(".entry", "Check the backup")(page);
+    },
+  },
+  {
+    name: "schedule-empty",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await openView(page, "Schedule");
+      await untilVisible(".panel-empty", "No jobs yet")(page);
     },
   },
   {

@@ -83,6 +83,7 @@ async function take(
   gateway.approvals.clear();
   gateway.mcp.reset();
   gateway.browsers.reset();
+  gateway.jobs.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

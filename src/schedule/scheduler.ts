@@ -1,0 +1,446 @@
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { CronRunCause } from "../store/cron.ts";
+import type { Inbox, RunOutcome } from "../store/inbox.ts";
+import type { Store } from "../store/open.ts";
+import type { TurnEvents } from "../turns/events.ts";
+import type { Submission, SubmitResult } from "../turns/submission.ts";
+import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
+import { afterRun, decideDue, type Claim, type Skip } from "./decide.ts";
+import { nextDue } from "./due-times.ts";
+import type { ScheduleEvents } from "./events.ts";
+import { isRepeating, nextAtOf, type Job, type JobRows, type JobRun, type JobState, type MissedPolicy, type RunRecord } from "./job.ts";
+import { SCHEDULE_LIMITS } from "./limits.ts";
+import type { RunPlan } from "./run-plan.ts";
+
+export type ScheduleSettings = { enabled: boolean; maxConcurrentRuns: number; missed: MissedPolicy; maxRetries: number };
+
+export type JobSchedulerDeps = {
+  rows: JobRows;
+  store: Pick<Store, "write">;
+  inbox: Pick<Inbox, "byRun">;
+  bus: Bus<TurnEvents & ScheduleEvents>;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  settings: () => ScheduleSettings;
+  /** What a run of a job is, with the agents, models and channels that there are now. */
+  plan: (job: Job, run: JobRun) => RunPlan;
+  /** The admission of a message; committed together with the row of the ledger. */
+  prepare: (submission: Submission) => UnitOfWork<SubmitResult>;
+  /** Leaves a line for the next turn of a session; inside a `store.write`. */
+  addNote: (sessionKey: SessionKey, text: string) => void;
+};
+
+export type ManualRun =
+  | { ok: true; enqueued: true; runId: string }
+  | { ok: true; ran: false; reason: "not-due" | "already-running" | "disabled" };
+
+/**
+ * Decides who runs, and when. Every due time becomes one row of the ledger in the transaction that moves the job to its next one; a run
+ * enters the inbox in the transaction that marks its row. What follows from the end of a run is read from the inbox, so that nothing depends
+ * on having heard of it.
+ */
+export class JobScheduler {
+  readonly #deps: JobSchedulerDeps;
+  #cancelTimer: (() => void) | null = null;
+  /** Runs in the inbox, so that the end of every other turn costs one lookup in memory. */
+  #running = new Set<string>();
+  #step: Promise<void> | null = null;
+  #isAgain = false;
+  #isStopped = false;
+  #seen: { wall: number; monotonic: number };
+  readonly #unsubscribe: () => void;
+
+  constructor(deps: JobSchedulerDeps) {
+    this.#deps = deps;
+    this.#seen = { wall: deps.clock.now(), monotonic: deps.clock.monotonic() };
+    this.#unsubscribe = deps.bus.on("turn.ended", ({ runId }) => {
+      if (this.#running.has(runId)) this.wake();
+    });
+  }
+
+  /** Takes up what an earlier process left, then what is due. */
+  async start(): Promise<void> {
+    try {
+      await this.#realign();
+    } catch (err) {
+      this.#deps.log.warn("due times could not be computed again after the start", { cause: reasonOf(err) });
+    }
+    await this.wake();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    this.#unsubscribe();
+  }
+
+  /** Looks at what is due, at what has ended and at what may start. Resolves when that is stored; never rejects. */
+  wake(): Promise<void> {
+    this.#isAgain = true;
+    this.#step ??= this.#steps();
+    return this.#step;
+  }
+
+  async #steps(): Promise<void> {
+    let hasFailed = false;
+    while (this.#isAgain && !this.#isStopped) {
+      this.#isAgain = false;
+      try {
+        await this.#noticeClock();
+        await commitWork(this.#deps.store as Store, this.#planStep());
+      } catch (err) {
+        hasFailed = true;
+        if (!this.#isStopped) this.#deps.log.warn("the schedule could not be advanced; it is tried again", { cause: reasonOf(err) });
+        break;
+      }
+    }
+    // At once after the last look at #isAgain: a wake-up from here on starts another step.
+    this.#step = null;
+    this.#setTimer(hasFailed);
+  }
+
+  /** One timer for all jobs; none when nothing will be due. */
+  #setTimer(hasFailed: boolean): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.#isStopped) return;
+    const { clock, rows, settings } = this.#deps;
+    const at = settings().enabled ? rows.nextAt() : null;
+    if (at === null && !hasFailed) return;
+    const untilDue = at === null ? SCHEDULE_LIMITS.maxSleepMs : Math.max(0, at - clock.now());
+    const delay = hasFailed ? SCHEDULE_LIMITS.storeRetryMs : Math.min(untilDue, SCHEDULE_LIMITS.maxSleepMs);
+    this.#cancelTimer = clock.after(delay, () => void this.wake());
+  }
+
+  /** After the wall clock was set back, jobs wait for their next due time as it is now; those that ran before are in the ledger. */
+  async #noticeClock(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const [wall, monotonic] = [clock.now(), clock.monotonic()];
+    const jumpMs = wall - this.#seen.wall - (monotonic - this.#seen.monotonic);
+    this.#seen = { wall, monotonic };
+    if (jumpMs >= -1_000) return;
+    log.warn("the clock of this machine was set back; due times are computed again", { byMs: Math.round(-jumpMs) });
+    await this.#realign();
+  }
+
+  async #realign(): Promise<void> {
+    const { rows, store, clock } = this.#deps;
+    const now = clock.now();
+    const late = rows.jobs().flatMap((job) => {
+      const { nextDueMs } = job.state;
+      if (!job.enabled || nextDueMs === null || nextDueMs <= now || !isRepeating(job.definition)) return [];
+      const next = nextDue(job.definition.schedule, now, job.id);
+      return next !== null && next < nextDueMs ? [{ id: job.id, next }] : [];
+    });
+    if (late.length === 0) return;
+    await store.write(() => {
+      for (const { id, next } of late) {
+        const job = rows.job(id);
+        if (job) this.#save(job, { state: { ...job.state, nextDueMs: next } });
+      }
+    });
+  }
+
+  /** Everything that has to be decided now, as one transaction. */
+  #planStep(): UnitOfWork<void> {
+    let events: ScheduleEvents["cron.changed"][] = [];
+    const work = planInTransaction(() => {
+      events = [];
+      const emit = (event: ScheduleEvents["cron.changed"]): void => void events.push(event);
+      this.#endRuns(emit);
+      const { enabled } = this.#deps.settings();
+      if (enabled) this.#claimDue(emit);
+      return combineWork(enabled ? this.#startWaiting(emit) : []);
+    });
+    return {
+      ...work,
+      onCommit: () => {
+        work.onCommit();
+        this.#running = new Set(
+          this.#deps.rows.openRuns().flatMap(({ state, runId }) => (state === "running" && runId !== null ? [runId] : [])),
+        );
+        for (const event of events) this.#report(event);
+      },
+    };
+  }
+
+  #report(event: ScheduleEvents["cron.changed"]): void {
+    const { bus, metrics } = this.#deps;
+    if (event.run?.status) metrics.count("gateway_schedule_runs_total", { status: event.run.status }, event.run.count);
+    if (event.action === "started" && event.run) metrics.observe("gateway_schedule_lag_seconds", Math.max(0, event.run.lagMs ?? 0) / 1_000);
+    bus.emit("cron.changed", event);
+  }
+
+  /** Runs whose message has an outcome. */
+  #endRuns(emit: (event: ScheduleEvents["cron.changed"]) => void): void {
+    const { rows, inbox, clock } = this.#deps;
+    for (const run of rows.openRuns()) {
+      if (run.state !== "running" || run.runId === null) continue;
+      const row = inbox.byRun<{ text: string }>(run.runId);
+      const outcome = row === undefined ? lostOutcome(clock.now()) : (row.outcome ?? deadLetterOutcome(row.state, clock.now()));
+      if (outcome === null) continue;
+      this.#endRun(run, { outcome, toolsStarted: row?.toolsStarted ?? true, sessionId: row?.sessionId }, emit);
+    }
+  }
+
+  #endRun(run: JobRun, { outcome, toolsStarted, sessionId }: EndedRun, emit: (event: ScheduleEvents["cron.changed"]) => void): void {
+    const { rows, settings } = this.#deps;
+    const status = outcome.status === "ok" ? "ok" : "error";
+    const error =
+      outcome.status === "ok"
+        ? undefined
+        : (outcome.error?.message ?? (outcome.status === "aborted" ? "the run was stopped" : "the run failed"));
+    const record: RunRecord = {
+      ...run.record,
+      ...(error !== undefined && { error: error.slice(0, SCHEDULE_LIMITS.errorChars).toWellFormed() }),
+      ...(outcome.error && { errorKind: outcome.error.kind }),
+      ...(outcome.text !== "" && { summary: outcome.text.slice(0, SCHEDULE_LIMITS.summaryChars).toWellFormed() }),
+      ...(outcome.model !== undefined && { model: outcome.model }),
+      ...(outcome.usage !== undefined && { usage: outcome.usage }),
+      ...(sessionId !== undefined && { sessionId }),
+    };
+    if (!rows.endRun(run.seq, status, outcome.endedAt, record)) return;
+    emit({ jobId: run.jobId, action: "finished", run: { runId: run.runId, status, count: 1 } });
+    const job = rows.job(run.jobId);
+    if (!job) return;
+    const end = {
+      status,
+      toolsStarted,
+      dueMs: run.dueAt,
+      attempt: run.record.attempt ?? 0,
+      isManual: run.cause === "manual",
+      startedAt: run.startedAt ?? run.claimedAt,
+      endedAt: outcome.endedAt,
+      ...(error !== undefined && { error }),
+      // A person has stopped it: nothing is repeated.
+      errorKind: outcome.status === "aborted" ? "aborted" : outcome.error?.kind,
+    } as const;
+    const next = afterRun(job, end, settings().maxRetries);
+    if (next.isRemoved) {
+      rows.removeJob(job.id);
+      emit({ jobId: job.id, action: "removed" });
+    } else this.#save(job, next);
+    if (next.state.autoDisabled && job.enabled)
+      this.#deps.log.warn("a job was disabled after it failed too often", {
+        job: job.id,
+        name: job.definition.name,
+        failures: next.state.consecutiveErrors,
+        cause: error,
+      });
+  }
+
+  /** Every due time becomes a row, and each job moves on to its next one. */
+  #claimDue(emit: (event: ScheduleEvents["cron.changed"]) => void): void {
+    const { rows, clock, settings } = this.#deps;
+    const now = clock.now();
+    const due = rows.dueJobs(now, SCHEDULE_LIMITS.jobsPerStep);
+    if (due.length === SCHEDULE_LIMITS.jobsPerStep) this.#isAgain = true;
+    for (const job of due) {
+      const { claims, skips, state } = decideDue(job, now, settings().missed);
+      let next = { ...job, state };
+      for (const skip of skips) next = this.#skip(next, skip, { now, cause: "missed" }, emit);
+      for (const claim of claims) next = this.#claim(next, claim, now, emit);
+      const isOver =
+        !isRepeating(job.definition) && nextAtOf(next.state) === null && !rows.openRuns().some(({ jobId }) => jobId === job.id);
+      this.#save(next, isOver ? { enabled: false } : {});
+    }
+  }
+
+  #claim(job: Job, claim: Claim, now: number, emit: (event: ScheduleEvents["cron.changed"]) => void): Job {
+    const { rows } = this.#deps;
+    const open = rows.openRuns().filter(({ jobId }) => jobId === job.id);
+    const { slot, dueMs, cause, attempt } = claim;
+    // The clock was set back, and it was decided when this time came before.
+    if (cause !== "retry" && rows.isSkipped(job.id, dueMs)) return job;
+    const mayWait = cause === "missed" || job.definition.overlap === "queue";
+    const skip = (reason: string): Job => this.#skip(job, { slot, firstMs: dueMs, lastMs: dueMs, count: 1, reason }, { now, cause }, emit);
+    if (open.length > 0 && !mayWait) return skip("an earlier run of the job was not over");
+    if (open.length > SCHEDULE_LIMITS.waitingRuns) return skip(`${SCHEDULE_LIMITS.waitingRuns} runs of the job are waiting already`);
+    this.#addClaim(job, { slot, cause, dueMs, runId: runIdOf(job.id, slot), now, attempt });
+    return job;
+  }
+
+  #addClaim(job: Job, { slot, cause, dueMs, runId, now, attempt }: NewClaim): boolean {
+    return this.#deps.rows.addRun({
+      jobId: job.id,
+      slot,
+      cause,
+      state: "waiting",
+      dueAt: dueMs,
+      lastDueAt: dueMs,
+      dueCount: 1,
+      runId,
+      claimedAt: now,
+      endedAt: null,
+      record: { jobName: job.definition.name, ...(attempt !== undefined && { attempt }) },
+    });
+  }
+
+  /** Records due times that do not run. Those of a slot that is in the ledger were decided before. */
+  #skip(
+    job: Job,
+    skip: Skip,
+    { now, cause }: { now: number; cause: CronRunCause },
+    emit: (event: ScheduleEvents["cron.changed"]) => void,
+  ): Job {
+    const { slot, firstMs, lastMs, count, reason } = skip;
+    const isNew = this.#deps.rows.addRun({
+      jobId: job.id,
+      slot,
+      cause,
+      state: "skipped",
+      dueAt: firstMs,
+      lastDueAt: lastMs,
+      dueCount: count,
+      runId: null,
+      claimedAt: now,
+      endedAt: now,
+      record: { jobName: job.definition.name, error: reason },
+    });
+    if (!isNew) return job;
+    emit({ jobId: job.id, action: "finished", run: { runId: null, status: "skipped", count } });
+    return { ...job, state: toSkippedState(job.state, reason, count) };
+  }
+
+  /** Claimed runs for which there is a place now: one of each job, and not more in all than the configuration permits. */
+  #startWaiting(emit: (event: ScheduleEvents["cron.changed"]) => void): UnitOfWork<unknown>[] {
+    const { rows, settings } = this.#deps;
+    const open = rows.openRuns();
+    const busy = new Set(open.flatMap(({ state, jobId }) => (state === "running" ? [jobId] : [])));
+    let places = settings().maxConcurrentRuns - open.filter(({ state }) => state === "running").length;
+    const units: UnitOfWork<unknown>[] = [];
+    for (const run of open) {
+      if (places <= 0) break;
+      if (run.state !== "waiting" || busy.has(run.jobId)) continue;
+      const unit = this.#startRun(run, emit);
+      if (unit === null) continue;
+      places--;
+      busy.add(run.jobId);
+      units.push(unit);
+    }
+    return units;
+  }
+
+  /** The admission of a claimed run; null when there is nothing to admit. */
+  #startRun(run: JobRun, emit: (event: ScheduleEvents["cron.changed"]) => void): UnitOfWork<unknown> | null {
+    const { rows, clock, plan, prepare } = this.#deps;
+    const now = clock.now();
+    const job = rows.job(run.jobId);
+    if (!job) return this.#endUnstarted(run, null, "the job was removed", emit);
+    if (!job.enabled && run.cause !== "manual") return this.#endUnstarted(run, job, "the job was disabled", emit);
+    const planned = plan(job, run);
+    if (planned.kind === "refused") return this.#endUnstarted(run, job, planned.reason, emit);
+    const started = { jobId: job.id, action: "started", run: { runId: run.runId, lagMs: now - run.dueAt } } as const;
+    if (planned.kind === "note") {
+      this.#deps.addNote(planned.sessionKey, planned.text);
+      rows.startRun(run.seq, now, { ...run.record, sessionKey: planned.sessionKey, delivery: "none" });
+      emit(started);
+      const outcome: RunOutcome = { status: "ok", text: planned.text, stopReason: "stop", endedAt: now };
+      this.#endRun(
+        { ...run, state: "running", startedAt: now, record: { ...run.record, sessionKey: planned.sessionKey } },
+        { outcome, toolsStarted: false },
+        emit,
+      );
+      return null;
+    }
+    const { submission, delivery, deliveryError } = planned;
+    try {
+      const unit = prepare(submission);
+      const record: RunRecord = {
+        ...run.record,
+        sessionKey: submission.sessionKey,
+        delivery,
+        ...(deliveryError !== undefined && { deliveryError }),
+        ...(submission.target && { channel: submission.target.channel }),
+      };
+      rows.startRun(run.seq, now, record);
+      emit(started);
+      return unit;
+    } catch (err) {
+      if (!(err instanceof GatewayError) || err.details?.["code"] !== "LANE_FULL") throw err;
+      return this.#endUnstarted(run, job, err.message, emit);
+    }
+  }
+
+  /** A claimed run that cannot start. */
+  #endUnstarted(run: JobRun, job: Job | null, reason: string, emit: (event: ScheduleEvents["cron.changed"]) => void): null {
+    const { rows, clock } = this.#deps;
+    if (!rows.endRun(run.seq, "skipped", clock.now(), { ...run.record, error: reason })) return null;
+    emit({ jobId: run.jobId, action: "finished", run: { runId: run.runId, status: "skipped", count: 1 } });
+    if (job) {
+      const isOver = !isRepeating(job.definition) && nextAtOf(job.state) === null;
+      this.#save(job, { state: toSkippedState(job.state, reason, 1), ...(isOver && { enabled: false }) });
+    }
+    return null;
+  }
+
+  #save(job: Job, change: { state?: JobState; enabled?: boolean }): void {
+    const next = { ...job, ...change };
+    this.#deps.rows.saveJob({ ...next, nextAt: nextAtOf(next.state) });
+  }
+
+  /** A run that a person asks for. `due`: only what is due. */
+  async runNow(id: string, mode: "due" | "force" | "if-enabled"): Promise<ManualRun> {
+    const { rows, store, clock } = this.#deps;
+    const answer = await store.write((): ManualRun | null => {
+      const job = rows.job(id);
+      if (!job) throw noSuchJob(id);
+      const now = clock.now();
+      if (mode === "due")
+        return job.enabled && job.nextAt !== null && job.nextAt <= now ? null : { ok: true, ran: false, reason: "not-due" };
+      if (mode === "if-enabled" && !job.enabled) return { ok: true, ran: false, reason: "disabled" };
+      const isOpen = rows.openRuns().some(({ jobId }) => jobId === id);
+      if (isOpen && job.definition.overlap !== "queue") return { ok: true, ran: false, reason: "already-running" };
+      for (let count = 1; ; count++) {
+        const slot = `manual:${now}:${count}`;
+        const runId = asId<RunId>(`manual:${id}:${now}:${count}`);
+        if (this.#addClaim(job, { slot, cause: "manual", dueMs: now, runId, now })) return { ok: true, enqueued: true, runId };
+      }
+    });
+    await this.wake();
+    if (answer !== null) return answer;
+    const run = rows.runs({ jobId: id }, 1)[0];
+    return run?.runId ? { ok: true, enqueued: true, runId: run.runId } : { ok: true, ran: false, reason: "not-due" };
+  }
+}
+
+type EndedRun = { outcome: RunOutcome; toolsStarted: boolean; sessionId?: string | undefined };
+type NewClaim = { slot: string; cause: CronRunCause; dueMs: number; runId: RunId; now: number; attempt?: number | undefined };
+
+/** The same for every attempt to start the run of a slot, so that the inbox refuses a second one. */
+const runIdOf = (jobId: string, slot: string): RunId => asId<RunId>(`cron:${jobId}:${slot.replace(/^due:/, "")}`);
+
+export const noSuchJob = (id: string): GatewayError =>
+  detailError("CRON_JOB_NOT_FOUND", `there is no job ${JSON.stringify(id.slice(0, 64))}`, {
+    details: { jobId: id.slice(0, 64) },
+    fix: "openclaw cron list --all shows the jobs.",
+  });
+
+const toSkippedState = (state: JobState, reason: string, count: number): JobState => ({
+  ...state,
+  lastStatus: "skipped",
+  lastError: reason,
+  consecutiveSkipped: state.consecutiveSkipped + count,
+});
+
+const failure = (message: string, at: number): RunOutcome => ({
+  status: "error",
+  text: "",
+  stopReason: "error",
+  error: { kind: "lost", message },
+  endedAt: at,
+});
+
+const lostOutcome = (at: number): RunOutcome => failure("the message of this run is not in the store any more", at);
+
+function deadLetterOutcome(state: string, at: number): RunOutcome | null {
+  if (state === "queued" || state === "running") return null;
+  return failure("the run became a dead letter; openclaw dead-letters list shows it", at);
+}

@@ -1,0 +1,82 @@
+/** Invented jobs for the scripted gateway. */
+type Params = Record<string, unknown>;
+
+const AT = Date.parse("2027-01-04T08:00:00Z");
+const DAY = 86_400_000;
+
+const REPORT = {
+  id: "7f0c1a52-0000-4000-8000-000000000001",
+  name: "Morning report",
+  effectiveAgentId: "main",
+  nextRunAtMs: AT,
+  preview: { description: "every weekday at 09:00 Europe/Berlin", nextRunsAtMs: [AT, AT + DAY, AT + 2 * DAY], timeZone: "Europe/Berlin" },
+};
+const BACKUP = {
+  id: "7f0c1a52-0000-4000-8000-000000000002",
+  name: "Check the backup",
+  effectiveAgentId: "ops",
+  enabled: true,
+  nextRunAtMs: AT + DAY / 2,
+  owner: { agentId: "ops", sessionKey: "agent:ops:main" },
+  preview: { description: "every 6 hours", nextRunsAtMs: [AT + DAY / 2], timeZone: null },
+  problem: "the model local/large is not known; openclaw models list shows those that are",
+  state: { lastStatus: "error", lastError: "no answer within 600 s" },
+};
+
+export class ScriptedJobs {
+  #isReportOn = true;
+  /** When the jobs were made; null: there are none. */
+  #madeAt: number | null = null;
+
+  reset(): void {
+    this.#isReportOn = true;
+    this.#madeAt = null;
+  }
+
+  fill(now: number): void {
+    this.#madeAt = now;
+  }
+
+  /** Undefined for a method that is none of these. */
+  answer(method: string, params: Params): unknown {
+    if (method === "cron.status") return { enabled: true };
+    const report = { ...REPORT, enabled: this.#isReportOn, state: { lastStatus: "ok" } };
+    if (method === "cron.list") return { jobs: this.#madeAt === null ? [] : [report, BACKUP] };
+    if (method === "cron.runs") return { entries: this.#madeAt === null ? [] : toRuns(this.#madeAt) };
+    if (method === "cron.run") return { ok: true, enqueued: true, runId: "manual:1" };
+    if (method !== "cron.update") return undefined;
+    this.#isReportOn = (params["patch"] as Params)["enabled"] === true;
+    return { id: params["id"] };
+  }
+}
+
+const toRuns = (now: number): object[] => [
+  {
+    ts: now - 120_000,
+    jobId: BACKUP.id,
+    jobName: BACKUP.name,
+    status: "error",
+    error: "no answer within 600 s",
+    runId: "a",
+    durationMs: 600_000,
+  },
+  {
+    ts: now - 3_600_000,
+    jobId: REPORT.id,
+    jobName: REPORT.name,
+    status: "ok",
+    summary: "Three new messages, one of them about the invoice.",
+    runId: "b",
+    sessionKey: "agent:main:main",
+    durationMs: 14_000,
+  },
+  {
+    ts: now - DAY,
+    jobId: REPORT.id,
+    jobName: REPORT.name,
+    status: "skipped",
+    error: "the gateway did not run at that time; one later run stands for all that were missed",
+    dueAtMs: now - 2 * DAY,
+    dueCount: 2,
+  },
+];

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { hasText, startPageTest } from "./page-session.ts";
+import type { BrowserUser } from "./browser.ts";
+import type { PageTest } from "./page-session.ts";
+import type { Page } from "playwright-core";
+
+let stage: PageTest;
+before(async () => {
+  stage = await startPageTest();
+});
+beforeEach(() => stage.reset());
+after(() => stage.close());
+
+async function openSchedule(): Promise<BrowserUser> {
+  const user = await stage.signedIn();
+  await user.page.getByRole("button", { name: "Schedule" }).click();
+  return user;
+}
+
+const entryText = (page: Page, name: string): Promise<string> =>
+  page
+    .locator(".entry", { has: page.getByText(name, { exact: true }) })
+    .first()
+    .innerText();
+const calls = (method: string): unknown[] => stage.gateway.calls.filter((call) => call.method === method).map((call) => call.params);
+
+describe("the schedule on the page", () => {
+  test("each job says when it is due and what is in its way, and the log says what became of its runs", async () => {
+    stage.gateway.jobs.fill(Date.now());
+    const { page, errors, unexpectedRequests } = await openSchedule();
+    await hasText(page, ".panel-head", /Jobs\s*2 of 2 on/);
+    assert.match(await entryText(page, "Morning report"), /Morning report\s+On\s+every weekday at 09:00 Europe\/Berlin\s+Next: .*09:00/);
+    assert.match(
+      await entryText(page, "Check the backup"),
+      /made by the agent\s+Last run failed[\s\S]+the model local\/large is not known/,
+    );
+    await hasText(page, ".entry", /Skipped\s*2 due times: the gateway did not run at that time/);
+    await hasText(page, ".entry", /Done\s*Three new messages/);
+    assert.deepEqual([errors, unexpectedRequests], [[], []]);
+  });
+
+  test("a job is run, disabled and enabled", async () => {
+    stage.gateway.jobs.fill(Date.now());
+    const { page, errors } = await openSchedule();
+    await page.getByRole("button", { name: "Disable Morning report" }).click();
+    await page.getByRole("button", { name: "Enable Morning report" }).waitFor();
+    await page.getByRole("button", { name: "Enable Morning report" }).click();
+    await page.getByRole("button", { name: "Disable Morning report" }).waitFor();
+    const id = "7f0c1a52-0000-4000-8000-000000000001";
+    assert.deepEqual(
+      calls("cron.update"),
+      [false, true].map((enabled) => ({ id, patch: { enabled } })),
+    );
+    await page.getByRole("button", { name: "Run Morning report now" }).click();
+    await page.locator("button[aria-label='Run Morning report now']:enabled").waitFor();
+    assert.deepEqual(calls("cron.run"), [{ id, mode: "force" }]);
+    assert.deepEqual(errors, []);
+  });
+
+  test("without jobs it shows how to add one", async () => {
+    const { page } = await openSchedule();
+    await hasText(page, ".panel-empty", /No jobs yet/);
+    assert.equal(await page.getByRole("button", { name: "Copy the command" }).count(), 1);
+  });
+
+  test("only administrators run and switch jobs", async () => {
+    stage.gateway.jobs.fill(Date.now());
+    stage.gateway.limitScopes(["operator.read"]);
+    const { page } = await openSchedule();
+    await hasText(page, ".entry", "Morning report");
+    assert.equal(await page.getByRole("button", { name: /^(?:Run|Disable|Enable) / }).count(), 0);
+  });
+});
