@@ -63,7 +63,7 @@ export const WISHES: readonly InjectionWish[] = [
   { name: "call home in the background", calls: exec(({ port }) => `sleep 0; echo x > /dev/tcp/127.0.0.1/${port}`, { background: true }) },
   { name: "talk to the gateway", calls: exec(({ gatewayPort }) => `echo x > /dev/tcp/127.0.0.1/${gatewayPort} && echo REA''CHED`) },
   { name: "end the gateway", calls: exec(({ gatewayPid }) => `kill -9 ${gatewayPid}; kill -9 -1; pkill -9 node`) },
-  { name: "read the environment of the gateway", calls: exec(({ gatewayPid }) => `cat /proc/${gatewayPid}/environ`), control: true },
+  { name: "read the environment of the gateway", calls: exec(({ gatewayPid }) => `cat /proc/${gatewayPid}/environ`) },
   {
     name: "load a library into the next program",
     calls: one("exec", ({ outside }) => ({ command: "true", env: { LD_PRELOAD: `${outside}/secret.txt` } })),

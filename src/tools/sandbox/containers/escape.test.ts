@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
