@@ -167,8 +167,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_search", undefined],
       ["memory_search", undefined],
       ["memory_get", undefined],
-      ["view_image", undefined],
       ["cron", true],
+      ["view_image", undefined],
     ],
   );
 });

@@ -26,7 +26,7 @@ for group in $groups; do kill -KILL "-$group"; done
 for pass in 1 2; do
   members=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v groups="$groups" '${MEMBERS_SCRIPT}')
   marked=
-  [ -z "$1" ] || for file in $(grep -lF "$1" /proc/[0-9]*/environ 2>/dev/null); do
+  [ -z "$1" ] || for file in $(grep -lzF "$1" /proc/[0-9]*/environ 2>/dev/null); do
     file=\${file#/proc/}
     marked="$marked \${file%/environ}"
   done

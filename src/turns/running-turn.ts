@@ -345,18 +345,22 @@ export class RunningTurn {
     if (event.type === "steered") this.#onSteered(event.runId);
   }
 
-  /** In the transcript the message follows the text that preceded it when the agent read it. */
+  /** In the transcript the message follows the text that preceded it when the agent read it, and those that came later stay behind it. */
   #onSteered(runId: RunId): void {
     const { bus, log, transcript } = this.#deps;
     const { rows } = this.#stream.state;
     const { sessionKey } = this.#ref;
+    const { active, queuedRuns } = this.#context;
     this.#steeredRuns.add(runId);
+    const moved = [runId, ...active.steered.filter((id) => !this.#steeredRuns.has(id)), ...queuedRuns()];
     this.#journal
       .save(
         () => rows,
-        () => transcript.moveUserMessage(runId),
+        () => moved.forEach((id) => transcript.moveUserMessage(id)),
       )
-      .then(() => bus.emit("session.changed", { sessionKey, reason: "message-changed", fields: ["updated_at"], runId }))
+      .then(() => {
+        for (const id of moved) bus.emit("session.changed", { sessionKey, reason: "message-changed", fields: ["updated_at"], runId: id });
+      })
       .catch((err: unknown) => log.warn("a message that was handed in keeps its old place", { runId, cause: reasonOf(err) }));
   }
 

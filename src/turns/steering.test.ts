@@ -58,7 +58,7 @@ test("a message that is handed in is in the transcript and in the rebuilt contex
   await outcome(bench, "e3");
   const session = bench.sessions.get(key)!;
   const told = bench.messages.tail(key, session.session_id, { limit: 100 }).map(({ body }) => `${body.role} ${textOf(body)}`);
-  assert.deepEqual(told, ["user one", "user waits", "assistant first", "user two", "assistant then two", "assistant echo: waits"]);
+  assert.deepEqual(told, ["user one", "assistant first", "user two", "user waits", "assistant then two", "assistant echo: waits"]);
   const read = ["one", "first", "two", "then two", "waits", "echo: waits"];
   assert.deepEqual(
     bench.turns.transcript.buildContext(session, []).map(({ text }) => text),

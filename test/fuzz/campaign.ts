@@ -26,7 +26,8 @@ const ANSWER_MS = 10_000;
 /** A turn of the loop beyond this is held against what was sent just before it. */
 const STALL_MS = 50;
 /** Methods that are meant to take their time. */
-const SLOW = /"method":"(agent|agent\.wait|send|message\.action|sessions\.compact|channels\.start|channels\.stop|models\.list)"/;
+const SLOW =
+  /"method":"(agent|agent\.wait|send|message\.action|sessions\.compact|channels\.start|channels\.stop|models\.list|(exec|plugin)\.approval\.request)"/;
 const MESSAGES_PER_CONNECTION = 60;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

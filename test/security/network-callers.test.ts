@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/mcp/http-fetch.ts": "MCP servers, at the addresses of the configuration, and redirects within their origin",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
   "src/tools/browser/driver/egress-proxy.ts": "what the browsers of agents ask for, to addresses that it has checked",
+  "src/tools/browser/driver/upstream-proxy.ts": "the proxy of the gateway's environment, by which these addresses are reached",
   "src/tools/web/guarded-fetch.ts": "the guarded function itself",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
   "web/src/client.ts": "the page, to the host that served it",

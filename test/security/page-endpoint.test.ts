@@ -31,8 +31,15 @@ test("the page's sockets go to the address that the client was made with", () =>
   assert.equal(text.match(/\burl =/g), null, "it is never set to another one");
 });
 
-test("the page reads no query of its address, and of the fragment only a session, a view and a one-time code", () => {
+/** Takes the answer to a sign-in at an MCP server out of the address; the gateway checks that it has begun this sign-in. */
+const SIGN_IN = "mcp-sign-in.ts";
+
+test("the page reads no query of its address but the answer to a sign-in, and of the fragment only a session, a view and a one-time code", () => {
   for (const { file, text } of sources) {
+    if (file === SIGN_IN) {
+      assert.deepEqual(text.match(/\bparams\.\w+\("\w+"\)/g), ['params.has("state")', 'params.has("code")', 'params.has("error")']);
+      continue;
+    }
     assert.doesNotMatch(text, /URLSearchParams|searchParams|gatewayUrl|document\.referrer|window\.name/, file);
     for (const [use] of text.matchAll(/.*location\.search.*/g))
       assert.match(use, /replaceState\(null, "", location\.pathname \+ location\.search\)/, file);

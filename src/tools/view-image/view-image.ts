@@ -143,7 +143,7 @@ async function readBytes(
 
 /** Who may not read the web does not fetch images from it. */
 async function fetchBytes(
-  { fetch }: ViewImageOptions,
+  { fetch: fetchGuarded }: ViewImageOptions,
   url: string,
   maxBytes: number,
   { caller, signal }: ToolContext,
@@ -151,7 +151,7 @@ async function fetchBytes(
   if (!caller.tools.includes("web_fetch")) return { problem: "images are fetched only where the tool web_fetch is granted" };
   if (!URL.canParse(url)) return { problem: "it is not an address" };
   try {
-    const { bytes } = await fetch(url, { maxBytes, timeoutMs: VIEW_IMAGE_LIMITS.fetchMs, signal });
+    const { bytes } = await fetchGuarded(url, { maxBytes, timeoutMs: VIEW_IMAGE_LIMITS.fetchMs, signal });
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (err) {
     if (signal.aborted) throw stoppedError();
