@@ -183,6 +183,8 @@ test("an unknown sender is not answered, and what cannot be read does not stop t
 test("an answer whose receipt is lost is repeated with its key, and shown once", async () => {
   desk.lost = 1;
   desk.say("once");
+  await shows("You said: once");
+  // Said before, it could be handed into the turn of the first one, whose answer then has both.
   desk.say("twice");
   await shows("You said: twice");
   assert.equal(desk.shown.filter(({ text }) => text === "You said: once").length, 1);
