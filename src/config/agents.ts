@@ -47,9 +47,9 @@ export function defaultAgentId(config: AgentEntries): AgentId {
   return ids.includes(MAIN_AGENT) ? MAIN_AGENT : ids[0]!;
 }
 
-/** Whether the configuration has this agent. The case of the id does not matter. */
+/** Whether the configuration has this agent. The case of the id does not matter; a text that would only become an id is none. */
 export function hasAgent(config: Config, id: string): boolean {
-  return agentIds(config).includes(toAgentId(id));
+  return agentIds(config).includes(asId<AgentId>(id.toLowerCase()));
 }
 
 /**
