@@ -67,3 +67,33 @@ test("a tool that ends because of the abort is not answered: the model would be 
   assert.equal((await result).reason, "aborted");
   assert.deepEqual(replies, []);
 });
+
+for (const [what, isHandedIn] of [
+  ["with a message of which no event has come is rebuilt", true],
+  ["without one is what the events say", false],
+] as const)
+  test(`after a crash, a context ${what}`, async () => {
+    const { slot, sent, listener } = scriptedSlot();
+    const attempt = new PromptAttempt({
+      slot,
+      turn: { runId: asId("run-1"), text: "hi", images: [] } as never,
+      model: { provider: "test", id: "test-model" },
+      grant: {} as never,
+      runTool: () => Promise.resolve(),
+      hasFallback: false,
+      signal: new AbortController().signal,
+      out: { push() {} },
+      clock: new FakeClock(),
+      log: silentLog,
+      limits: { waitingMs: 60_000, timeoutMs: 600_000 } as never,
+    });
+    const result = attempt.run();
+    await Promise.resolve();
+    listener().onRecord({ type: "agent_start" });
+    const steered = isHandedIn ? attempt.steer({ runId: asId("run-2"), text: "more", images: [] }) : null;
+    assert.deepEqual(sent, isHandedIn ? ["steer"] : []);
+    listener().onExit({ code: null, signal: "SIGKILL" });
+    const { reason, contextDiffers } = await result;
+    assert.deepEqual([reason, contextDiffers], ["crashed", isHandedIn ? true : undefined]);
+    if (steered) assert.equal(await steered, false);
+  });

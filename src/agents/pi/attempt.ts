@@ -278,6 +278,8 @@ export class PromptAttempt implements SlotListener {
 
   onExit(exit: Pick<PiExit, "code" | "signal">): void {
     if (this.#aborting) return this.#finishAborted(false);
+    // Pi's file may have a message of which no event has come; it runs by itself, and would be read twice.
+    if (this.#steers.some((steer) => steer.sent)) this.#contextDiffers = true;
     const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
     const message = `The agent process ended in the middle of the turn (${how}). The answer is incomplete; tools are not run again.`;
     this.#finish({ reason: "crashed", error: { kind: "crashed", message }, visible: this.#visible, settled: false });
