@@ -47,7 +47,7 @@ export class Schedule {
     return this.#service;
   }
 
-  /** Takes up what an earlier process left; loads nothing when there is no job. */
+  /** Takes up what an earlier process left; loads nothing without a job. */
   async start(): Promise<void> {
     this.#isStarted = true;
     if (this.#service !== null) await (await this.#service).scheduler.start();

@@ -87,7 +87,7 @@ export class ToolSchedule implements AgentJobs {
       throw new GatewayError("INVALID_REQUEST", "jobId: the id of a job is required", { fix: "The action list shows them." });
     const job = service.require(jobId);
     if (isVisible(job)) return job;
-    throw new GatewayError("NOT_FOUND", `there is no job ${JSON.stringify(jobId.slice(0, 64))} of this conversation`);
+    throw new GatewayError("NOT_FOUND", `the job ${JSON.stringify(jobId.slice(0, 64))} was not found in this conversation`);
   }
 
   /** A request in the form of the protocol. */

@@ -26,7 +26,7 @@ export function askForCommand(
   const { id, command, commandArgv, systemRunPlan, env, cwd, nodeId, host, warningText, scope, resolvedPath } = params;
   const commandText = systemRunPlan?.commandText ?? command ?? commandArgv?.map(toShellWord).join(" ") ?? "";
   if (commandText.trim() === "")
-    throw new GatewayError("INVALID_REQUEST", "there is no command to ask about", { fix: "Give command, commandArgv or systemRunPlan." });
+    throw new GatewayError("INVALID_REQUEST", "the request names no command", { fix: "Give command, commandArgv or systemRunPlan." });
   if (id !== undefined && (!CHOSEN_ID.test(id) || id.startsWith(PLUGIN_PREFIX)))
     throw new GatewayError("INVALID_REQUEST", `the id ${JSON.stringify(id.slice(0, 64))} cannot be used`, {
       fix: "Take 4 to 128 letters, digits and . _ : -, or leave it out.",

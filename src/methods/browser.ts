@@ -81,7 +81,7 @@ export function browserMethods(deps: BrowserMethodsDeps) {
         const agent = requireAgent(deps.config(), agentId);
         const picture = await browsers.picture({ agent, profile, session: sessionKey, targetId });
         if (picture) return picture;
-        throw new GatewayError("INVALID_REQUEST", "there is no such tab any more", { fix: "browser.tabs lists those that there are." });
+        throw new GatewayError("INVALID_REQUEST", "the tab was not found", { fix: "browser.tabs lists the open ones." });
       },
     },
   } satisfies MethodTable;

@@ -418,7 +418,7 @@ type NewClaim = { slot: string; cause: CronRunCause; dueMs: number; runId: RunId
 const runIdOf = (jobId: string, slot: string): RunId => asId<RunId>(`cron:${jobId}:${slot.replace(/^due:/, "")}`);
 
 export const noSuchJob = (id: string): GatewayError =>
-  detailError("CRON_JOB_NOT_FOUND", `there is no job ${JSON.stringify(id.slice(0, 64))}`, {
+  detailError("CRON_JOB_NOT_FOUND", `the job ${JSON.stringify(id.slice(0, 64))} was not found`, {
     details: { jobId: id.slice(0, 64) },
     fix: "openclaw cron list --all shows the jobs.",
   });

@@ -153,7 +153,7 @@ test("operators see the browsers and a picture of a tab, and reading starts noth
   const picture = await reader.request<{ mimeType: string; data: string }>("browser.screenshot", { ...where, targetId: tab.targetId });
   assert.equal(picture.mimeType, "image/jpeg");
   assert.equal(Buffer.from(picture.data, "base64").toString("hex", 0, 3), "ffd8ff");
-  await assert.rejects(reader.request("browser.screenshot", { ...where, targetId: "t99" }), /no such tab/);
+  await assert.rejects(reader.request("browser.screenshot", { ...where, targetId: "t99" }), /the tab was not found/);
   for (const method of ["browser.request", "browser.profiles.reset"])
     await assert.rejects(reader.request(method, { action: "stop" }), /operator\.admin|unexpected/, method);
   await openclaw(home, "browser", "stop");

@@ -112,7 +112,7 @@ test("a plugin is loaded, lists its tools with its name, and runs them with chec
   assert.deepEqual(context.updates, [[{ type: "text", text: "working" }]]);
   assert.match(await call("a", { n: "x" }), /^The arguments of a are not valid; nothing was run\. n must be an integer/);
   assert.equal((await report("a")).state, "ready");
-  assert.match(await call("b"), /^There is no plugin with a tool "b"/);
+  assert.match(await call("b"), /^No plugin has a tool "b"/);
 });
 
 const BROKEN: readonly [title: string, text: string, cause: RegExp][] = [

@@ -77,7 +77,7 @@ export class ToolPlugins implements ToolSource {
 
   async run(call: ToolCall, context: CallContext): Promise<ToolResult> {
     const { executor } = this.#find(call.name) ?? {};
-    return executor ? await executor.run(call, context) : errorResult(`There is no plugin with a tool ${quote(call.name)}.`);
+    return executor ? await executor.run(call, context) : errorResult(`No plugin has a tool ${quote(call.name)}.`);
   }
 
   async stop(): Promise<void> {
