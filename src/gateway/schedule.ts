@@ -113,9 +113,9 @@ function runLookups({ running, directory, sessions }: ScheduleInput): RunLookups
 
 /** Where a session talked last on a channel. */
 function lastTarget(sessions: Storage["sessions"], key: SessionKey): ReplyTarget | null {
-  const stored = sessions.get(key)?.target;
-  if (!stored) return null;
-  const { replyTo: _replyTo, via: _via, ...target } = JSON.parse(stored) as ReplyTarget;
+  const last = sessions.lastTarget<ReplyTarget>(key);
+  if (last === null) return null;
+  const { replyTo: _replyTo, via: _via, ...target } = last;
   return target;
 }
 

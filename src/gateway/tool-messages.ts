@@ -17,7 +17,7 @@ import type { RunningConfig } from "./running-config.ts";
 
 type ToolMessagesDeps = {
   running: Pick<RunningConfig, "agents">;
-  sessions: Pick<Sessions, "get">;
+  sessions: Pick<Sessions, "get" | "lastTarget">;
   inbox: Pick<Inbox, "byRun">;
   outbox: Pick<Outbox, "isSent">;
   desk: Pick<ApprovalDesk, "ask" | "use">;
@@ -65,8 +65,7 @@ export class ToolMessages implements ChannelMessages {
   #ownTarget({ runId, sessionKey, surface }: ToolCaller): ReplyTarget | null {
     const target = runId === null ? null : (this.#deps.inbox.byRun<Payload>(runId)?.payload?.target ?? null);
     if (target !== null || surface === "channel") return target;
-    const stored = this.#deps.sessions.get(sessionKey)?.target ?? null;
-    return stored === null ? null : (JSON.parse(stored) as ReplyTarget);
+    return this.#deps.sessions.lastTarget<ReplyTarget>(sessionKey);
   }
 
   #target(send: SendDeps, own: ReplyTarget | null, { channel, target, accountId, threadId }: MessageRequest["where"]): ReplyTarget {

@@ -8,7 +8,7 @@ import type { AgentJobs, CronRequest } from "../tools/cron/jobs.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { Payload } from "../turns/submission.ts";
 
-export type ToolScheduleDeps = { inbox: Pick<Inbox, "byRun">; sessions: Pick<Sessions, "get"> };
+export type ToolScheduleDeps = { inbox: Pick<Inbox, "byRun">; sessions: Pick<Sessions, "get" | "lastTarget"> };
 
 /** What an agent decides of a job; everything else follows from the turn. */
 const AGENT_FIELDS: readonly string[] = ["name", "description", "schedule", "sessionTarget", "enabled"];
@@ -71,15 +71,9 @@ export class ToolSchedule implements AgentJobs {
       tools,
       ...(roomTools && { roomTools }),
       provenance,
-      target: payload?.target ?? this.#lastTarget(sessionKey),
+      target: payload?.target ?? this.#deps.sessions.lastTarget<NonNullable<AgentGrant["target"]>>(sessionKey),
     };
     return { grant, isScheduled: row?.channel === "cron" };
-  }
-
-  /** Where the session talked last on a channel. */
-  #lastTarget(sessionKey: string): AgentGrant["target"] {
-    const stored = this.#deps.sessions.get(sessionKey)?.target ?? null;
-    return stored === null ? null : (JSON.parse(stored) as AgentGrant["target"]);
   }
 
   #requireVisible(service: ScheduleService, jobId: string | undefined, isVisible: (job: Job) => boolean): Job {

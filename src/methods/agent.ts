@@ -77,8 +77,8 @@ function targetOf(deps: ChatDeps, params: AgentParams, key: SessionKey): ReplyTa
   const channel = params.replyChannel ?? params.channel;
   const to = params.replyTo ?? params.to;
   if (channel && to) return deps.toTarget(channel, params.replyAccountId ?? params.accountId, to, params.threadId);
-  const last = deps.sessions.get(key)?.target;
-  if (last && !channel && !to) return JSON.parse(last) as ReplyTarget;
+  const last = !channel && !to ? deps.sessions.lastTarget<ReplyTarget>(key) : null;
+  if (last !== null) return last;
   throw new GatewayError("INVALID_REQUEST", "deliver: it is not clear where the answer is to go", {
     fix: "Name channel and to, or use a session that has talked on a channel.",
   });

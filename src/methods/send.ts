@@ -135,9 +135,9 @@ async function send(deps: SendDeps, params: SendParams): Promise<unknown> {
 
 /** The conversation of the named session, when it is what `to` names there: an id alone does not say whether it is a person's or a room's. */
 function ownTarget(deps: SendDeps, channel: string, { sessionKey, agentId, accountId, to, threadId }: SendParams): ReplyTarget | null {
-  const stored = sessionKey === undefined ? null : deps.sessions.get(resolveKey(deps, sessionKey, agentId).key)?.target;
-  if (!stored) return null;
-  const { replyTo: _replyTo, thread: _thread, ...target } = JSON.parse(stored) as ReplyTarget;
+  const last = sessionKey === undefined ? null : deps.sessions.lastTarget<ReplyTarget>(resolveKey(deps, sessionKey, agentId).key);
+  if (last === null) return null;
+  const { replyTo: _replyTo, thread: _thread, ...target } = last;
   if (target.channel !== channel || target.chat.id !== to || (accountId !== undefined && accountId !== target.account)) return null;
   return { ...target, ...(threadId === undefined ? {} : { thread: threadId }) };
 }

@@ -50,6 +50,25 @@ test("a number beyond 2^53 does not fail a list: it is clamped, and its row is r
   assert.deepEqual(store.health, { state: "degraded", cause: "1 record is not readable; the log names it" });
 });
 
+test("a target that cannot be read costs a session where it talked last, and nothing else", (t) => {
+  const { store, errors } = fresh(t);
+  const sessions = createSessions(store);
+  const damaged = ["{", '"irc"', "null", "[]"];
+  store.writeNow(() => {
+    for (const [n, target] of damaged.entries()) {
+      sessions.ensure(asId(`k${n}`), newSession(n));
+      sessions.patch(`k${n}`, { target });
+    }
+    sessions.ensure(asId("good"), newSession(9));
+    sessions.patch("good", { target: '{"channel":"irc"}' });
+  });
+  for (const n of damaged.keys()) assert.equal(sessions.lastTarget(`k${n}`), null);
+  assert.deepEqual(sessions.lastTarget("good"), { channel: "irc" });
+  assert.equal(sessions.lastTarget("unknown"), null);
+  assert.equal(sessions.list({ limit: 10, offset: 0 }).rows.length, 5);
+  assert.equal(errors.length, damaged.length);
+});
+
 test("an unreadable record is reported to who watches the store, once", (t) => {
   const { store } = fresh(t);
   const seen: string[] = [];

@@ -172,19 +172,23 @@ class ChangedRows {
   }
 }
 
+/** The keys of the sessions that are listed under one. */
+function readChildren(store: Store): (key: string) => readonly string[] {
+  const children = new ReadCache<readonly string[]>(store);
+  return (key) =>
+    children.get(key, () =>
+      store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
+    );
+}
+
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
   const changed = new ChangedRows(store);
+  const childrenOf = readChildren(store);
   const one = (row: SessionRow | undefined): SessionRow | undefined => decodeRow(store, row, sessionRowKey, checkRow);
   const rows = new ReadCache<SessionRow | undefined>(store);
   const get = (key: string): SessionRow | undefined =>
     rows.get(key, () => one(store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", key)));
-
-  const children = new ReadCache<readonly string[]>(store);
-  const childrenOf = (key: string): readonly string[] =>
-    children.get(key, () =>
-      store.all<{ key: string }>("SELECT key FROM sessions WHERE parent_key = ? ORDER BY key", key).map((row) => row.key),
-    );
 
   function patch(key: string, changes: SessionPatch): void {
     const names = Object.keys(changes).filter((name) => changes[name as keyof SessionPatch] !== undefined);
@@ -196,6 +200,10 @@ export function createSessions(store: Store) {
   return {
     get,
     patch,
+    /** Where a session talked last on a channel; null if it never did, or if the column cannot be read, which is reported. */
+    lastTarget<T extends object>(key: string): T | null {
+      return decodeRow(store, get(key), sessionRowKey, ({ target }) => (target === null ? null : toTarget<T>(target))) ?? null;
+    },
     bySessionId: (id: string): SessionRow | undefined => one(store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", id)),
 
     /** A new row with these columns; the others get their defaults. */
@@ -303,6 +311,13 @@ const NUMBERS = [
   "output_tokens",
   "cost_usd",
 ] as const;
+
+/** Throws for a column that is no JSON object. Only this program writes it, so that an object has the fields of a target. */
+function toTarget<T extends object>(text: string): T {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError("target is not an object");
+  return value as T;
+}
 
 /** Throws TypeError for a row whose content is damaged. */
 function checkRow(row: SessionRow): SessionRow {

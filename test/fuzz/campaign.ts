@@ -22,7 +22,7 @@ export type FuzzSummary = {
 };
 
 /** A frame is answered within this, or its connection ends. Generous: the machine may be busy. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 /** A turn of the loop beyond this is held against what was sent just before it. */
 const STALL_MS = 50;
 /** Methods that are meant to take their time. */
