@@ -312,7 +312,7 @@ const NUMBERS = [
   "cost_usd",
 ] as const;
 
-/** Throws for a column that is no JSON object. Only this program writes it, so that an object has the fields of a target. */
+/** Throws for a column that is not a JSON object. Only this program writes it, so that an object has the fields of a target. */
 function toTarget<T extends object>(text: string): T {
   const value: unknown = JSON.parse(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError("target is not an object");
