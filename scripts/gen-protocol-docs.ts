@@ -57,6 +57,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   "system-presence": "State",
   tokens: "Named tokens",
   sandbox: "The sandbox of commands",
+  tasks: "Tasks of sub-agents",
   tools: "Tools",
   wake: "State",
   web: "Channels and pairing",

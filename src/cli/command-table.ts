@@ -27,6 +27,7 @@ import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
 import { statusCommands } from "./status-commands.ts";
+import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
 
@@ -45,6 +46,7 @@ const FAMILIES: readonly CommandFamily[] = [
   memoryCommands,
   browserCommands,
   cronCommands,
+  tasksCommands,
   auditCommands,
   sessionsCommands,
   deadLettersCommands,

@@ -12,11 +12,13 @@ import type { RootLog } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { sampleProcess } from "../observe/process-metrics.ts";
 import type { ScheduleEvents } from "../schedule/events.ts";
+import type { SubagentEvents } from "../subagents/task.ts";
 import type { TurnEvents } from "../turns/events.ts";
 
 /** What the parts of the gateway tell each other as it happens. */
 export type GatewayEvents = TurnEvents &
   ScheduleEvents &
+  SubagentEvents &
   ApprovalEvents & {
     /** Connections and requests that rest on it have to end. */
     "credential.revoked": RevokedCredential;

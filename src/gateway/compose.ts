@@ -39,6 +39,7 @@ import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
+import { LazySubagents } from "./subagents.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
@@ -96,6 +97,7 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
+  const subagents = new LazySubagents({ ...base, ...storage, running });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
   const images = new RuntimeImageModels({ ...base, ...storage, running });
@@ -106,7 +108,7 @@ export function composeGateway(input: ComposeInput) {
   ];
   const tools = sources.reduce(
     withSource,
-    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, images, browsers, sources }),
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, subagents, images, browsers, sources }),
   );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
@@ -127,6 +129,7 @@ export function composeGateway(input: ComposeInput) {
     approvals,
     skills,
   });
+  subagents.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
   const answers = new AnswerCache(base.metrics);
@@ -155,6 +158,7 @@ export function composeGateway(input: ComposeInput) {
     runtime,
     messaging,
     schedule,
+    subagents,
     answers,
   };
   const reports = composeReports({ ...shared, prompt });
@@ -253,6 +257,7 @@ type Shared = GatewayBase &
     runtime: AgentRuntime;
     messaging: Messaging;
     schedule: Schedule;
+    subagents: LazySubagents;
     answers: AnswerCache;
   };
 

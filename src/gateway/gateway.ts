@@ -23,6 +23,8 @@ import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
 import { startCronEvents } from "../methods/cron.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
+import { startTaskEvents } from "../methods/tasks.ts";
+import { SUBAGENT_LIMITS } from "../subagents/limits.ts";
 import { startApprovalNotices } from "./approval-notices.ts";
 
 export type GatewayInput = {
@@ -59,6 +61,7 @@ export class Gateway {
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
     startApprovalEvents({ bus, hub });
     startCronEvents({ bus, hub, rows: schedule.rows, schedule: () => schedule.get() });
+    startTaskEvents({ bus, hub, rows: parts.subagents.rows });
     startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
@@ -118,6 +121,7 @@ export class Gateway {
           prune: (before, limit) => schedule.rows.prune(before, limit, SCHEDULE_LIMITS.logRows),
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,
         },
+        { prune: parts.subagents.rows.prune, retentionMs: SUBAGENT_LIMITS.keepMs },
       ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
@@ -125,6 +129,9 @@ export class Gateway {
     startMessageIndexing({ store, clock, log: log.child({ subsystem: "store" }), isStopping: () => messaging.turns.lanes.isStopping });
     messaging.delivery.start();
     await applier.startAccounts();
+    await parts.subagents
+      .start()
+      .catch((err: unknown) => log.error("tasks of sub-agents that an earlier process left are not taken up", { error: err }));
     // A schedule that does not load stops nothing else.
     await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
   }
@@ -197,6 +204,7 @@ export class Gateway {
     phase.value = "stopping";
     approvals.stop();
     await parts.schedule.stop();
+    await parts.subagents.stop();
     this.#abort.abort();
     log.info("stopping", { reason });
     // A failure while stopping is logged and delays nothing: the first error may be the reason for the stop.

@@ -15,6 +15,7 @@ import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
 import { cronMethods } from "../methods/cron.ts";
+import { taskMethods } from "../methods/tasks.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
@@ -62,6 +63,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...mcpMethods(mcpDeps(deps)),
     ...pluginsMethods(deps),
     ...cronMethods({ schedule: () => deps.schedule.get() }),
+    ...taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,

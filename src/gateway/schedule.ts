@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { ReplyTarget } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
-import { asId, type SessionKey } from "../core/ids.ts";
+import type { SessionKey } from "../core/ids.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
 import type { ScheduleSettings } from "../schedule/scheduler.ts";
 import type { RunLookups } from "../schedule/run-plan.ts";
 import type { ScheduleService } from "../schedule/service.ts";
 import { createCronRows } from "../store/cron.ts";
 import type { JobDefinition, JobRows, JobState, RunRecord } from "../schedule/job.ts";
+import { isKnownModel } from "./agent-models.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import type { Messaging } from "./messaging.ts";
@@ -117,10 +118,4 @@ function lastTarget(sessions: Storage["sessions"], key: SessionKey): ReplyTarget
   if (last === null) return null;
   const { replyTo: _replyTo, via: _via, ...target } = last;
   return target;
-}
-
-function isKnownModel({ agents, config }: RunningConfig, agentId: string, model: string): boolean {
-  const aliases = { ...config.agents.defaults.models, ...config.agents.entries[agentId]?.models };
-  const isAlias = Object.values(aliases).some((each) => (each as { alias?: string }).alias === model);
-  return isAlias || agents.modelNames(asId(agentId)).some((name) => name === model || name.endsWith(`/${model}`));
 }

@@ -47,6 +47,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_ready: "1 when all vital parts work.",
   gateway_schedule_jobs: "Jobs of the schedule.",
   gateway_schedule_lag_seconds: "Time between the due time of a job and the start of its run.",
+  gateway_subagent_tasks_open: "Tasks of sub-agents that have not ended.",
+  gateway_subagent_tasks_total: "Tasks of sub-agents that have ended, by status: ok, error, aborted or timeout.",
   gateway_schedule_runs_total: "Due times of jobs that were decided, by status: ok, error or skipped.",
   gateway_server_clients: "Connected clients, after their handshake.",
   gateway_server_events_dropped_total: "Events dropped for slow clients.",

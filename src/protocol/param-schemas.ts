@@ -182,6 +182,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
 export const DEFINED_AS: Readonly<Record<string, string>> = {
   "agent.identity.get": "AgentIdentityParams",
   "chat.startup": "ChatHistoryParams",
+  "tasks.dismiss": "TasksRecoveryParams",
+  "tasks.retry": "TasksRecoveryParams",
   "sessions.subscribe": "SessionsListParams",
 };
 
@@ -301,6 +303,7 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
   "sessions.resolve": { reference: objectSchema({ key: boundedString(512), slug: boundedString(512) }, ["key"]) },
   "sessions.send": { mentions },
   "sessions.subscribe": { ...LIST_PROPERTIES, includeApprovals: booleanSchema },
+  "tasks.list": { sortBy: { type: "string", enum: ["createdAt", "updatedAt", "endedAt"] } },
   "web.login.start": { channel: boundedString(64) },
   "web.login.wait": { channel: boundedString(64), sessionKey },
 };

@@ -5,7 +5,7 @@ import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { CronRunCause } from "../store/cron.ts";
-import type { Inbox, RunOutcome } from "../store/inbox.ts";
+import { endOfRun, type Inbox, type RunOutcome } from "../store/inbox.ts";
 import type { Store } from "../store/open.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import type { Submission, SubmitResult } from "../turns/submission.ts";
@@ -184,7 +184,7 @@ export class JobScheduler {
     for (const run of rows.openRuns()) {
       if (run.state !== "running" || run.runId === null) continue;
       const row = inbox.byRun<{ text: string }>(run.runId);
-      const outcome = row === undefined ? lostOutcome(clock.now()) : (row.outcome ?? deadLetterOutcome(row.state, clock.now()));
+      const outcome = endOfRun(row, clock.now());
       if (outcome === null) continue;
       this.#endRun(run, { outcome, toolsStarted: row?.toolsStarted ?? true, sessionId: row?.sessionId }, emit);
     }
@@ -429,18 +429,3 @@ const toSkippedState = (state: JobState, reason: string, count: number): JobStat
   lastError: reason,
   consecutiveSkipped: state.consecutiveSkipped + count,
 });
-
-const failure = (message: string, at: number): RunOutcome => ({
-  status: "error",
-  text: "",
-  stopReason: "error",
-  error: { kind: "lost", message },
-  endedAt: at,
-});
-
-const lostOutcome = (at: number): RunOutcome => failure("the message of this run is not in the store any more", at);
-
-function deadLetterOutcome(state: string, at: number): RunOutcome | null {
-  if (state === "queued" || state === "running") return null;
-  return failure("the run became a dead letter; openclaw dead-letters list shows it", at);
-}

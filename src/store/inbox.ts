@@ -25,6 +25,20 @@ export type RunOutcome = {
   endedAt: number;
 };
 
+/** How a run ended, for those that keep a row of their own about it; null: it has not. `row`: undefined when it is not in the store. */
+export function endOfRun(row: Pick<InboxRow, "state" | "outcome"> | undefined, at: number): RunOutcome | null {
+  const lost = (message: string): RunOutcome => ({
+    status: "error",
+    text: "",
+    stopReason: "error",
+    error: { kind: "lost", message },
+    endedAt: at,
+  });
+  if (row === undefined) return lost("the message of this run is not in the store any more");
+  if (row.outcome !== null || row.state === "queued" || row.state === "running") return row.outcome;
+  return lost("the run became a dead letter; openclaw dead-letters list shows it");
+}
+
 export type InboxRow<P = unknown> = {
   seq: number;
   runId: RunId;

@@ -28,6 +28,8 @@ import type { Conversations, SessionVisibility } from "./conversations.ts";
 import { createMemoryTools } from "./memory/memory-tools.ts";
 import type { MemoryNotes } from "./memory/memory-notes.ts";
 import { createSessionTools } from "./sessions/sessions.ts";
+import { createSubagentTools } from "./subagents/subagents.ts";
+import type { AgentTasks } from "./subagents/tasks.ts";
 import { createWebFetchTool } from "./web/web-fetch/web-fetch.ts";
 import { createWebSearchTool } from "./web/web-search/web-search.ts";
 import { webFetchConfig, webSearchConfig } from "./web/web-settings.ts";
@@ -64,6 +66,7 @@ export type BuiltInToolOptions = {
   messages: ChannelMessages;
   images: ImageModels;
   jobs: AgentJobs;
+  tasks: AgentTasks;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -86,6 +89,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     notes,
     messages,
     jobs,
+    tasks,
     clock = systemClock,
   } = options;
   const home = env["HOME"] || homedir();
@@ -132,6 +136,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createMessageTool(messages),
     createViewImageTool({ files, models: options.images, fetch: guardedFetch }),
     createCronTool(jobs),
+    ...createSubagentTools(tasks),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

@@ -22,6 +22,8 @@ export const TOOL_EFFECTS = [
   "send",
   /** Starts turns later. */
   "schedule",
+  /** Gives work to other sessions. */
+  "delegate",
   /** Whatever a tool of an MCP server does. */
   "mcp",
   /** Whatever a tool of a plugin does. */
@@ -73,6 +75,8 @@ export const TOOLS = {
   sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  sessions_spawn: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+  subagents: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
   memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },

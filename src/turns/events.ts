@@ -36,6 +36,8 @@ export type TurnEvents = {
   "message.added": { message: Message };
   /** A session row was changed or created; `fields` are the columns that differ. */
   "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
+  /** A person has stopped what runs or waits in a session. */
+  "session.stopped": { sessionKey: SessionKey };
   "session.removed": { sessionKey: SessionKey; sessionId: string };
   /** The connection of a channel account has another state. */
   "channel.changed": { channel: string; account: string };

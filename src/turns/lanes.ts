@@ -128,6 +128,7 @@ export class SessionLanes {
       active.abort.abort();
     }
     for (const each of waiting) this.#contained("to end a waiting message", () => this.#endQueued(each))();
+    if (hit || runId === undefined) this.#deps.runs.noteStopped(sessionKey);
     return [...(hit ? active.runIds : []), ...waiting];
   }
 

@@ -61,6 +61,11 @@ export class RunRegistry {
     if (run) this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
   }
 
+  /** Tells that a person has stopped a session: what its turns have started ends too. */
+  noteStopped(sessionKey: SessionKey): void {
+    this.#deps.bus.emit("session.stopped", { sessionKey });
+  }
+
   /** Announces the end of a run whose outcome is on disk. */
   emitEnded(ref: RunRef, seq: number, outcome: RunOutcome, mergedInto?: RunId): void {
     this.#deps.metrics.count("gateway_turns_ended_total", { status: outcome.status });

@@ -17,6 +17,7 @@ import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
 import { sandbox } from "./sandbox.ts";
 import { skillNames, skillsLimits } from "./skills.ts";
+import { ownSubagents, subagents } from "./subagents.ts";
 import { commands, fileAccess, message, sessions } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
@@ -122,6 +123,7 @@ const entryFields = {
   skills: skillNames("Names of the skills that this agent may use, instead of those of `agents.defaults`; empty: none."),
   skillsLimits,
   sandbox,
+  subagents: ownSubagents,
   tools: toolPolicy(
     "Tools of this agent.",
     ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "sandbox"],
@@ -141,7 +143,6 @@ const ENTRY_UNSERVED = [
   "fastModeDefault",
   "contextInjection",
   "experimental",
-  "subagents",
   "embeddedAgent",
   "params",
   "runtime",
@@ -175,6 +176,7 @@ const defaults = object(
     }),
     skills: skillNames("Names of the skills that agents may use; empty: none."),
     sandbox,
+    subagents,
     skipBootstrap: boolean("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
@@ -234,7 +236,6 @@ const defaults = object(
       "systemAgent",
       "authInheritance",
       "sessionStore",
-      "subagents",
       "contextLimits",
       "blockStreamingChunk",
       "blockStreamingCoalesce",

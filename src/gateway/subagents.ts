@@ -1,0 +1,168 @@
+import { randomUUID } from "node:crypto";
+import { GatewayError } from "../core/errors.ts";
+import { asId, type AgentId, type RunId } from "../core/ids.ts";
+import type { SubagentSettings, Task, TaskRecord, TaskRows } from "../subagents/task.ts";
+import type { Subagents, TaskParent } from "../subagents/subagents.ts";
+import { createSubagentTasks } from "../store/subagent-tasks.ts";
+import type { AgentTasks, SpawnRequest, TaskResult } from "../tools/subagents/tasks.ts";
+import type { ToolCaller } from "../tools/tool.ts";
+import type { Payload } from "../turns/submission.ts";
+import type { GatewayBase } from "./base.ts";
+import { isKnownModel } from "./agent-models.ts";
+import type { Messaging } from "./messaging.ts";
+import type { RunningConfig } from "./running-config.ts";
+import type { Storage } from "./storage.ts";
+
+export type SubagentsInput = GatewayBase & Storage & { running: RunningConfig };
+
+const LISTED = 32;
+const LIST_CHARS = 500;
+
+/** Tasks of sub-agents, which are loaded with the first task or the first request for them. Built before the turns, which `bind` adds. */
+export class LazySubagents implements AgentTasks {
+  readonly rows: TaskRows;
+  readonly #input: SubagentsInput;
+  #messaging: Messaging | null = null;
+  #loaded: Promise<Subagents> | null = null;
+  #isStopped = false;
+
+  constructor(input: SubagentsInput) {
+    this.#input = input;
+    this.rows = createSubagentTasks<TaskRecord>(input.store);
+    input.metrics.sample("gateway_subagent_tasks_open", () => this.rows.open().filter(({ endedAt }) => endedAt === null).length);
+  }
+
+  bind(messaging: Messaging): void {
+    this.#messaging = messaging;
+  }
+
+  /** The tasks, with everything that they need. */
+  get(): Promise<Subagents> {
+    const messaging = this.#messaging;
+    if (messaging === null || this.#isStopped) throw new GatewayError("UNAVAILABLE", "the gateway is starting or stopping");
+    this.#loaded ??= import("../subagents/subagents.ts").then(({ Subagents: Loaded }) => new Loaded(this.#deps(messaging)));
+    return this.#loaded;
+  }
+
+  /** Takes up what an earlier process left; loads nothing without an open task. */
+  async start(): Promise<void> {
+    if (this.rows.hasOpen()) await (await this.get()).wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    (await this.#loaded)?.stop();
+  }
+
+  async spawn(request: SpawnRequest, caller: ToolCaller): Promise<unknown> {
+    const { expectsCompletionMessage: expectsResult = true, ...wish } = request;
+    const task = await (await this.get()).spawn({ ...wish, expectsResult }, this.#parentOf(caller));
+    return {
+      status: "accepted",
+      taskId: task.runId,
+      runId: task.runId,
+      childSessionKey: task.childKey,
+      label: task.record.label,
+      mode: "run",
+      depth: task.record.depth,
+      expectsCompletionMessage: expectsResult,
+      note: expectsResult
+        ? "The result comes as a message. Do not ask for it again and again."
+        : "The result is kept in the session of the task.",
+    };
+  }
+
+  list(caller: ToolCaller): unknown {
+    return { tasks: this.rows.list({ parentKey: caller.sessionKey }, LISTED).map(toBrief) };
+  }
+
+  async wait(caller: ToolCaller, taskIds: readonly string[], timeoutMs: number, signal: AbortSignal): ReturnType<AgentTasks["wait"]> {
+    const tasks = this.#named(caller, taskIds, ({ delivery }) => delivery === "pending");
+    const runIds = tasks.map(({ runId }) => runId);
+    const ended = runIds.length === 0 ? [] : await (await this.get()).wait(runIds, caller.runId, timeoutMs, signal);
+    const open = runIds.filter((runId) => !ended.some((task) => task.runId === runId));
+    return { ended: ended.map(toResult), open };
+  }
+
+  async cancel(caller: ToolCaller, taskIds: readonly string[]): Promise<unknown> {
+    const tasks = this.#named(caller, taskIds, ({ endedAt }) => endedAt === null);
+    const subagents = await this.get();
+    const cancelled: RunId[] = [];
+    for (const task of tasks) if (await subagents.cancel(task, "the agent that gave the task cancelled it")) cancelled.push(task.runId);
+    return { cancelled };
+  }
+
+  /** Tasks of the caller's conversation by their ids; those that `isMeant` without ids. */
+  #named({ sessionKey }: ToolCaller, taskIds: readonly string[], isMeant: (task: Task) => boolean): Task[] {
+    if (taskIds.length === 0) return this.rows.list({ parentKey: sessionKey }, LISTED).filter(isMeant);
+    return taskIds.map((id) => {
+      const task = this.rows.get(id);
+      if (task?.parentKey === sessionKey) return task;
+      throw new GatewayError("NOT_FOUND", `the task ${JSON.stringify(id.slice(0, 64))} was not found in this conversation`, {
+        fix: "The action list shows them.",
+      });
+    });
+  }
+
+  /** What the turn of a call has, from its message as it was admitted. */
+  #parentOf({ agentId, sessionKey, runId, tools }: ToolCaller): TaskParent {
+    const payload = runId === null ? null : (this.#input.inbox.byRun<Payload>(runId)?.payload ?? null);
+    if (payload === null)
+      throw new GatewayError("INVALID_REQUEST", "a task is given in a turn, to which its result is handed back", {
+        fix: "Send the agent a message that asks for it.",
+      });
+    const { provenance, target, roomTools } = payload;
+    return { agentId, sessionKey, runId, grant: { tools, provenance, target, ...(roomTools && { roomTools }) } };
+  }
+
+  #deps(messaging: Messaging): ConstructorParameters<typeof Subagents>[0] {
+    const { running, log } = this.#input;
+    const { admission, lanes } = messaging.turns;
+    return {
+      ...this.#input,
+      rows: this.rows,
+      log: log.child({ subsystem: "subagents" }),
+      settings: (agentId) => subagentSettings(running, agentId),
+      lookups: {
+        hasAgent: (agentId) => running.agents.ids().includes(asId<AgentId>(agentId)),
+        hasModel: (agentId, model) => isKnownModel(running, agentId, model),
+        operatorTools: (agentId) => running.agents.operatorTools(agentId),
+        channelTools: (agentId, room) => running.agents.channelTools(agentId, room ?? null),
+      },
+      prepare: (submission) => admission.prepare(submission),
+      abort: (sessionKey, runId) => lanes.abortDurably(sessionKey, runId),
+      newId: randomUUID,
+    };
+  }
+}
+
+/** What holds for the sub-agents of an agent: its own settings, else those of all agents. */
+function subagentSettings({ config }: RunningConfig, agentId: AgentId): SubagentSettings {
+  const { model, thinking, allowAgents, ...shared } = config.agents.defaults.subagents;
+  const own = config.agents.entries[agentId]?.subagents;
+  return {
+    ...shared,
+    model: own?.model ?? model ?? null,
+    thinking: own?.thinking ?? thinking ?? null,
+    allowAgents: own?.allowAgents ?? allowAgents ?? [],
+  };
+}
+
+const toResult = ({ runId, state, record }: Task): TaskResult => ({
+  taskId: runId,
+  label: record.label,
+  status: state,
+  result: record.result ?? record.error ?? "",
+});
+
+/** What a model needs to know of a task. */
+const toBrief = ({ runId, childKey, state, delivery, createdAt, endedAt, record }: Task): unknown => ({
+  taskId: runId,
+  label: record.label,
+  status: state,
+  result: delivery,
+  sessionKey: childKey,
+  createdAt: new Date(createdAt).toISOString(),
+  ...(endedAt !== null && { endedAt: new Date(endedAt).toISOString() }),
+  ...(record.error !== undefined && { error: record.error.slice(0, LIST_CHARS) }),
+});

@@ -1,0 +1,343 @@
+import type { Bus } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
+import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { clip } from "../core/text.ts";
+import { endOfRun, type Inbox } from "../store/inbox.ts";
+import type { Store } from "../store/open.ts";
+import type { Sessions } from "../store/sessions.ts";
+import type { TurnEvents } from "../turns/events.ts";
+import type { Submission, SubmitResult } from "../turns/submission.ts";
+import { oneLine } from "../turns/untrusted-text.ts";
+import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
+import { dueDeliveries } from "./delivery.ts";
+import { SUBAGENT_LIMITS } from "./limits.ts";
+import { refuseSpawn, toEnd, toolsOfTask, toResultSubmission, toTaskSubmission, type SpawnWish, type TaskLookups } from "./plan.ts";
+import { hasEnded, type SubagentEvents, type SubagentSettings, type Task, type TaskGrant, type TaskRecord, type TaskRows } from "./task.ts";
+
+export type SubagentsDeps = {
+  rows: TaskRows;
+  store: Store;
+  inbox: Pick<Inbox, "byRun">;
+  sessions: Pick<Sessions, "get" | "insert">;
+  bus: Bus<TurnEvents & SubagentEvents>;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  settings: (agentId: AgentId) => SubagentSettings;
+  lookups: TaskLookups;
+  /** The admission of a message; committed together with the row of its task. */
+  prepare: (submission: Submission) => UnitOfWork<SubmitResult>;
+  /** Stops a run; resolves when that is on disk. */
+  abort: (sessionKey: SessionKey, runId: RunId) => Promise<unknown>;
+  newId: () => string;
+};
+
+/** Who gives a task: the turn, and what it may do. */
+export type TaskParent = { agentId: AgentId; sessionKey: SessionKey; runId: RunId | null; grant: TaskGrant };
+
+/**
+ * Tasks of sub-agents from their start to the message that hands their results back. A task and its session, a run and its inbox row, and a
+ * result and the message that has it are one transaction each. What follows from the end of a run is read from the inbox, so that nothing
+ * depends on having heard of it.
+ */
+export class Subagents {
+  readonly #deps: SubagentsDeps;
+  /** Runs of tasks, and runs whose tool calls read results. */
+  #watched = new Set<string>();
+  /** Tasks that a tool call waits for: their results are not handed back by a message meanwhile. */
+  readonly #awaited = new Map<RunId, number>();
+  #cancelTimer: (() => void) | null = null;
+  #step: Promise<void> | null = null;
+  #isAgain = false;
+  #isStopped = false;
+  readonly #unsubscribe: readonly (() => void)[];
+
+  constructor(deps: SubagentsDeps) {
+    this.#deps = deps;
+    this.#unsubscribe = [
+      deps.bus.on("turn.ended", ({ runId }) => {
+        if (this.#watched.has(runId)) void this.wake();
+      }),
+      deps.bus.on("session.stopped", ({ sessionKey }) => this.#stopChildren(sessionKey)),
+    ];
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  /** Gives a task: on disk before the promise resolves. Throws when it is refused. */
+  async spawn(wish: SpawnWish & { expectsResult: boolean }, parent: TaskParent): Promise<Task> {
+    const { rows, store, sessions, clock, newId, lookups, settings } = this.#deps;
+    const { sessionKey, agentId: parentAgentId } = parent;
+    const limits = settings(parentAgentId);
+    const place = { depth: this.depthOf(sessionKey), openChildren: this.childrenOf(sessionKey).length };
+    const refusal = refuseSpawn(wish, place, { settings: limits, lookups, parentAgentId });
+    if (refusal) throw refusal;
+    const agentId = asId<AgentId>(wish.agentId ?? parentAgentId);
+    const id = newId();
+    const runId = asId<RunId>(id);
+    const childKey = asId<SessionKey>(`agent:${agentId}:subagent:${id}`);
+    const seconds = wish.runTimeoutSeconds ?? limits.runTimeoutSeconds;
+    await store.write(() => {
+      const session = sessions.get(sessionKey);
+      if (!session) throw new GatewayError("NOT_FOUND", "the session that gives the task was deleted");
+      const record: TaskRecord = {
+        task: wish.task,
+        label: labelOf(wish),
+        agentId,
+        model: wish.model ?? limits.model,
+        thinking: wish.thinking ?? limits.thinking,
+        timeoutMs: seconds === 0 ? null : seconds * 1_000,
+        depth: place.depth + 1,
+        parentAgentId,
+        parentRunId: parent.runId,
+        parentSessionId: session.session_id,
+        grant: parent.grant,
+      };
+      const now = clock.now();
+      const identity = { key: childKey, session_id: newId(), agent_id: agentId, chat_kind: "direct" as const, channel: "webchat" };
+      sessions.insert({ ...identity, created_at: now, updated_at: now, parent_key: sessionKey, label: record.label });
+      const delivery = wish.expectsResult ? "pending" : "none";
+      rows.add({ runId, childKey, parentKey: sessionKey, delivery, createdAt: now, record });
+    });
+    this.#changed(runId);
+    await this.wake();
+    return rows.get(runId)!;
+  }
+
+  /** How deep a session is among the tasks; 0: it is of people. */
+  depthOf = (sessionKey: SessionKey): number => this.#deps.rows.byChild(sessionKey)?.record.depth ?? 0;
+
+  /** Tasks of a session that have not ended. */
+  childrenOf = (sessionKey: SessionKey): Task[] =>
+    this.#deps.rows.list({ parentKey: sessionKey, states: ["waiting", "running"] }, Number.MAX_SAFE_INTEGER);
+
+  /**
+   * Waits until tasks have ended, or for so long. Their results count as handed back when the run `reader` ends well; until then nothing
+   * else hands them back.
+   */
+  async wait(runIds: readonly RunId[], reader: RunId | null, timeoutMs: number, signal: AbortSignal): Promise<Task[]> {
+    const { rows, store, bus, clock } = this.#deps;
+    for (const runId of runIds) this.#awaited.set(runId, (this.#awaited.get(runId) ?? 0) + 1);
+    const isOver = (): boolean => runIds.every((runId) => hasEnded(rows.get(runId) ?? { state: "aborted" }));
+    const done = Promise.withResolvers<void>();
+    const off = bus.on("task.changed", () => {
+      if (isOver()) done.resolve();
+    });
+    const cancel = clock.after(timeoutMs, done.resolve);
+    signal.addEventListener("abort", () => done.resolve(), { once: true });
+    try {
+      if (!isOver() && !signal.aborted) await done.promise;
+      if (signal.aborted) return [];
+      const ended = runIds.flatMap((runId) => rows.get(runId) ?? []).filter(hasEnded);
+      if (reader !== null)
+        await store.write(() => {
+          for (const { runId } of ended) rows.setDelivery(runId, "pending", "reading", reader);
+        });
+      return ended;
+    } finally {
+      off();
+      cancel();
+      for (const runId of runIds) {
+        const left = this.#awaited.get(runId)! - 1;
+        if (left > 0) this.#awaited.set(runId, left);
+        else this.#awaited.delete(runId);
+      }
+      void this.wake();
+    }
+  }
+
+  /** Ends a task and everything that it has started. False: it had ended. */
+  async cancel({ runId, childKey }: Pick<Task, "runId" | "childKey">, why: string): Promise<boolean> {
+    const { rows, store, clock, abort } = this.#deps;
+    const ended = await store.write(() => {
+      const task = rows.get(runId);
+      if (task?.state !== "waiting") return false;
+      return rows.end(runId, "aborted", clock.now(), { ...task.record, error: why });
+    });
+    if (ended) this.#changed(runId);
+    const isRunning = rows.get(runId)?.state === "running";
+    if (isRunning) await abort(childKey, runId);
+    await this.wake();
+    return ended || isRunning;
+  }
+
+  /** Hands a result back that was not: its conversation was over, or a person wants it again. */
+  async retry(runId: RunId): Promise<void> {
+    const { rows, store, sessions } = this.#deps;
+    await store.write(() => {
+      const task = rows.get(runId);
+      if (!task || !hasEnded(task)) throw new GatewayError("INVALID_REQUEST", "this task has not ended");
+      const session = sessions.get(task.parentKey);
+      if (!session)
+        throw new GatewayError("INVALID_REQUEST", "the session that gave this task was deleted", {
+          fix: `openclaw tasks show ${task.runId}`,
+        });
+      if (task.delivery !== "undelivered" && task.delivery !== "none")
+        throw new GatewayError("INVALID_REQUEST", "the result was handed back");
+      rows.reopen(runId, { ...task.record, parentSessionId: session.session_id, retries: (task.record.retries ?? 0) + 1 });
+    });
+    this.#changed(runId);
+    await this.wake();
+  }
+
+  /** The result is not needed any more. False: it was not one to dismiss. */
+  async dismiss(runId: RunId): Promise<boolean> {
+    const { rows, store } = this.#deps;
+    const done = await store.write(() => rows.setDelivery(runId, "undelivered", "none"));
+    if (done) this.#changed(runId);
+    return done;
+  }
+
+  #stopChildren(sessionKey: SessionKey): void {
+    for (const task of this.childrenOf(sessionKey))
+      this.cancel(task, "the session that gave the task was stopped").catch((err: unknown) =>
+        this.#deps.log.warn("a task of a stopped session could not be ended", { task: task.runId, cause: reasonOf(err) }),
+      );
+  }
+
+  #changed(runId: RunId): void {
+    this.#deps.bus.emit("task.changed", { runId });
+  }
+
+  /** Looks at what has ended, what may start and which results are due. Resolves when that is stored; never rejects. */
+  wake(): Promise<void> {
+    this.#isAgain = true;
+    this.#step ??= this.#steps();
+    return this.#step;
+  }
+
+  async #steps(): Promise<void> {
+    let hasFailed = false;
+    while (this.#isAgain && !this.#isStopped) {
+      this.#isAgain = false;
+      try {
+        await commitWork(this.#deps.store, this.#planStep());
+      } catch (err) {
+        hasFailed = true;
+        if (!this.#isStopped) this.#deps.log.warn("tasks of sub-agents could not be advanced; it is tried again", { cause: reasonOf(err) });
+        break;
+      }
+    }
+    this.#step = null;
+    this.#setTimer(hasFailed);
+  }
+
+  /** One timer, and only while something waits for it. */
+  #setTimer(hasFailed: boolean): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.#isStopped) return;
+    const { rows, clock } = this.#deps;
+    const { due, nextInMs } = dueDeliveries(rows.open(), clock.now(), (runId) => this.#awaited.has(runId));
+    // What is still due after a step found no place in its lane.
+    const delay = hasFailed || due.length > 0 ? SUBAGENT_LIMITS.retryMs : nextInMs;
+    if (delay !== null) this.#cancelTimer = clock.after(delay, () => void this.wake());
+  }
+
+  #planStep(): UnitOfWork<void> {
+    const changed = new Set<RunId>();
+    const work = planInTransaction(() => {
+      changed.clear();
+      const note = (runId: RunId): void => void changed.add(runId);
+      this.#endTasks(note);
+      this.#settleReaders(note);
+      const started = this.#startWaiting(note);
+      const delivered = this.#deliver(note);
+      return combineWork([...started, ...delivered]);
+    });
+    return {
+      ...work,
+      onCommit: () => {
+        work.onCommit();
+        const open = this.#deps.rows.open();
+        this.#watched = new Set(
+          open.flatMap(({ state, runId, reader }) => [...(state === "running" ? [runId] : []), ...(reader ? [reader] : [])]),
+        );
+        for (const runId of changed) this.#changed(runId);
+      },
+    };
+  }
+
+  /** Tasks whose run has an outcome. */
+  #endTasks(note: (runId: RunId) => void): void {
+    const { rows, inbox, clock, metrics } = this.#deps;
+    for (const task of rows.open()) {
+      if (task.state !== "running") continue;
+      const outcome = endOfRun(inbox.byRun(task.runId), clock.now());
+      if (outcome === null) continue;
+      const { state, record } = toEnd(task.record, outcome);
+      if (!rows.end(task.runId, state, outcome.endedAt, record)) continue;
+      metrics.count("gateway_subagent_tasks_total", { status: state });
+      note(task.runId);
+    }
+  }
+
+  /** Results that a tool call has read: they are handed back when its run has ended well, else a message hands them back. */
+  #settleReaders(note: (runId: RunId) => void): void {
+    const { rows, inbox, clock } = this.#deps;
+    for (const { runId, delivery, reader } of rows.open()) {
+      if (delivery !== "reading") continue;
+      const outcome = endOfRun(inbox.byRun(reader!), clock.now());
+      if (outcome === null) continue;
+      rows.setDelivery(runId, "reading", outcome.status === "ok" ? "delivered" : "pending");
+      note(runId);
+    }
+  }
+
+  /** Tasks for which there is a place now. */
+  #startWaiting(note: (runId: RunId) => void): UnitOfWork<unknown>[] {
+    const { rows, clock, settings, lookups, prepare } = this.#deps;
+    const open = rows.open();
+    let running = open.filter(({ state }) => state === "running").length;
+    const units: UnitOfWork<unknown>[] = [];
+    for (const task of open) {
+      if (task.state !== "waiting") continue;
+      const { maxConcurrent, maxSpawnDepth } = settings(task.record.parentAgentId);
+      if (running >= maxConcurrent) break;
+      note(task.runId);
+      if (!lookups.hasAgent(task.record.agentId)) {
+        rows.end(task.runId, "error", clock.now(), { ...task.record, error: `the agent ${task.record.agentId} was removed` });
+        continue;
+      }
+      units.push(prepare(toTaskSubmission(task, toolsOfTask(task.record, maxSpawnDepth, lookups))));
+      rows.start(task.runId, clock.now());
+      running++;
+    }
+    return units;
+  }
+
+  /** Hands results back: those of one conversation in one message. */
+  #deliver(note: (runId: RunId) => void): UnitOfWork<unknown>[] {
+    const { rows, sessions, clock, lookups, prepare, log } = this.#deps;
+    const units: UnitOfWork<unknown>[] = [];
+    for (const tasks of dueDeliveries(rows.open(), clock.now(), (runId) => this.#awaited.has(runId)).due) {
+      const [{ parentKey, record }] = tasks as [Task, ...Task[]];
+      const session = sessions.get(parentKey);
+      const isOver = session?.session_id !== record.parentSessionId || !lookups.hasAgent(record.parentAgentId);
+      if (!isOver) {
+        try {
+          units.push(prepare(toResultSubmission(tasks, session.chat_kind, lookups)));
+        } catch (err) {
+          if (!(err instanceof GatewayError) || err.details?.["code"] !== "LANE_FULL") throw err;
+          continue;
+        }
+      } else
+        log.warn("results of sub-agents were not handed back: their conversation is over", { session: parentKey, tasks: tasks.length });
+      for (const { runId } of tasks) {
+        rows.setDelivery(runId, "pending", isOver ? "undelivered" : "delivered");
+        note(runId);
+      }
+    }
+    return units;
+  }
+}
+
+const labelOf = ({ label, task }: SpawnWish): string => clip(oneLine(label ?? task, 200), SUBAGENT_LIMITS.labelChars) || "task";
