@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 import { ConformanceHost, PNG } from "../../../test/fakes/conformance-host.ts";
 import { startModelServer, type ModelReply, type ModelServer, type RecordedRequest, type ReplyStep } from "../../../test/model-server.ts";
 import { asId } from "../../core/ids.ts";
-import type { ModelRef } from "../runtime.ts";
+import type { ModelRef, Turn } from "../runtime.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pi-conformance-"));
 let server: ModelServer;
@@ -86,21 +86,17 @@ same(
 same("a tool that does not exist", one("go", [steps(call("nothing", "x"))], { tools: ["read"] }));
 same("a tool that was not granted", one("go", [steps(call("exec", "x"))], { tools: ["read"] }));
 same("arguments of another type", one("go", [steps({ tool: "read", args: { words: 1 } })], { tools: ["read"] }));
-same(
-  "arguments that are not JSON",
-  one(
-    "go",
-    [
-      {
-        ...steps({
-          delta: { tool_calls: [{ index: 0, id: "c", type: "function", function: { name: "read", arguments: '{"text": "a' } }] },
-        }),
-        finish: "tool_calls",
-      },
-    ],
-    { tools: ["read"] },
-  ),
-);
+same("a call whose arguments end in the middle, of which nothing is asked and nothing runs", async (host, session) => {
+  const asked: unknown[] = [];
+  const cut = { index: 0, id: "c", type: "function", function: { name: "read", arguments: '{"text": "a' } };
+  const beforeTool: Turn["beforeTool"] = (given) => {
+    asked.push(given);
+    return Promise.resolve({ allow: false, reason: "not today" });
+  };
+  const reply = { ...steps({ delta: { tool_calls: [cut] } }), finish: "tool_calls" };
+  await one("go", [reply], { tools: ["read"], beforeTool })(host, session);
+  assert.deepEqual(asked, []);
+});
 same("tools of one turn and not of the next", async (host, session) => {
   const first = await host.play(host.turnOf("with", session, { tools: ["read", "write"] }));
   const second = await host.play(host.turnOf("without", session, { checkpoint: first.end.checkpoint }));

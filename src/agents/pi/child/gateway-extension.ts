@@ -1,5 +1,6 @@
 import type { ToolContent, ToolDescription, ToolResult } from "../../../tools/tool.ts";
 import type { ToolRequest, TurnGrant } from "../records.ts";
+import type { CallUpdate } from "./call-arguments.ts";
 import { redactKeys } from "./keys.ts";
 
 /** The part of Pi's extension context that is used here. */
@@ -29,6 +30,8 @@ export type PiApi = {
   on(event: "tool_call", handler: Handler<{ toolName: string }>): void;
   on(event: "user_bash", handler: Handler<unknown>): void;
   on(event: "session_start", handler: Handler<unknown>): void;
+  on(event: "message_start", handler: Handler<unknown>): void;
+  on(event: "message_update", handler: Handler<{ assistantMessageEvent: CallUpdate }>): void;
   on(event: "message_end", handler: Handler<{ message: { role: string; errorMessage?: string } }>): void;
   registerTool(tool: PiTool): void;
   getActiveTools(): readonly string[];
@@ -47,9 +50,14 @@ export type GatewayPort = {
     onUpdate: (content: readonly ToolContent[]) => void,
     context: ExtensionContext,
   ): Promise<ToolResult>;
+  /** Whether the arguments of a call ended before they were complete. */
+  isCut(callId: string): boolean;
   /** Provider keys: when a provider repeats the key that it rejects, the key reaches neither the transcript nor a person. */
   secrets: readonly string[];
 };
+
+const CUT_CALL =
+  "Nothing was run: the arguments of this call ended before they were complete. Make the call again with all of its arguments, and in smaller parts if they are long.";
 
 /** The tools that some run of this process was granted: most sessions are granted the same. None is active by that. */
 const grantedBefore = new Map<string, ToolDescription>();
@@ -78,6 +86,7 @@ export function gatewayExtension(pi: PiApi, port: GatewayPort): void {
       description,
       parameters,
       async execute(id, args, signal, onUpdate, context) {
+        if (port.isCut(id)) throw new Error(CUT_CALL);
         const show = (content: readonly ToolContent[]): void => onUpdate?.({ content, details: {} });
         const { content, isError } = await port.runTool({ id, name, args }, signal, show, context);
         if (isError) throw new Error(content.map((part) => (part.type === "text" ? part.text : "[image]")).join("\n"));

@@ -3,6 +3,7 @@ import { LIMITS } from "../../../core/limits.ts";
 import type { ToolContent, ToolResult } from "../../../tools/tool.ts";
 import type { GuideFacts } from "../guide.ts";
 import { HOST, type ToolReply, type TurnGrant } from "../records.ts";
+import { CallArguments, type CallUpdate } from "./call-arguments.ts";
 import { gatewayExtension, type GatewayPort, type PiApi } from "./gateway-extension.ts";
 import type { HostOutput } from "./host-output.ts";
 import type { RunWaits } from "./provider-fetch.ts";
@@ -46,6 +47,7 @@ export class HostSession {
   readonly #tools = new Map<string, RunningTool>();
   #session!: PiSession;
   #grant: TurnGrant | null = null;
+  readonly #calls = new CallArguments();
   /** Characters of the message that streams. */
   #streamed = 0;
   #lastSilentUpdate = 0;
@@ -197,6 +199,7 @@ export class HostSession {
   #port(): GatewayPort {
     return {
       secrets: this.#parts.secrets,
+      isCut: this.#calls.isCut,
       grant: () => (this.#grant ? Promise.resolve(this.#grant) : Promise.reject(new Error("the gateway did not describe the turn"))),
       runTool: (call, signal, onUpdate) =>
         new Promise((resolve, reject) => {
@@ -248,6 +251,7 @@ export class HostSession {
         // Without the summary.
         return output.send({ s, type: event.type, reason: event.reason, willRetry: event.willRetry, aborted: event.aborted });
       case "message_start":
+        if (event.message.role === "assistant") this.#calls.begin();
         this.#streamed = 0;
         return output.send({ s, type: event.type, message: { role: event.message.role } });
       case "message_end":
@@ -267,6 +271,7 @@ export class HostSession {
     if (typeof delta === "string") this.#countStreamed(delta.length);
     if ((type === "text_delta" || type === "thinking_delta") && typeof delta === "string")
       return this.#parts.output.delta(this.#s, type, Number(update["contentIndex"]), delta);
+    this.#calls.note(update as CallUpdate);
     const isPlain = type !== "text_delta" && type !== "thinking_delta";
     // Parts of a tool call only show that the model is not silent.
     const now = performance.now();

@@ -5,6 +5,7 @@
 import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion, type ToolReply, type TurnGrant } from "../records.ts";
 import { GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import type { GuideFacts } from "../guide.ts";
+import { CallArguments } from "./call-arguments.ts";
 import { gatewayExtension, type ExtensionContext, type GatewayPort, type PiApi } from "./gateway-extension.ts";
 import { guideProvider } from "./guide-provider.ts";
 import { takeProviderKeys } from "./keys.ts";
@@ -33,7 +34,13 @@ async function ask<T>(context: ExtensionContext, title: string, question: string
 
 export default function extension(pi: PiApi): void {
   const state = extensionState();
+  const calls = new CallArguments();
+  pi.on("message_start", (event) => {
+    if ((event as { message?: { role?: string } }).message?.role === "assistant") calls.begin();
+  });
+  pi.on("message_update", ({ assistantMessageEvent }) => calls.note(assistantMessageEvent));
   const port: GatewayPort = {
+    isCut: calls.isCut,
     secrets: state.secrets,
     async grant(context) {
       const grant = await ask<TurnGrant>(context, TURN_REQUEST, "");
