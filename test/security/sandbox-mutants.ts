@@ -1,4 +1,6 @@
 const SANDBOX = "src/tools/sandbox/requests.test.ts";
+const HOSTS = "src/tools/sandbox/allowed-hosts.test.ts";
+const SETTINGS = "src/gateway/command-settings.test.ts";
 const SYSTEM_CALLS = "src/tools/sandbox/syscall-filter.test.ts";
 
 /** Guards of the sandbox for commands; part of `MUTANTS`. None needs bubblewrap. */
@@ -58,5 +60,53 @@ export const SANDBOX_MUTANTS = [
     text: "const FAMILIES = [1, 2, 10, 16];",
     broken: "const FAMILIES = [1, 2, 10, 16, 40];",
     tests: [SYSTEM_CALLS],
+  },
+  {
+    invariant: 8,
+    breaks: "a sandboxed command reaches the listed hosts only",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "hosts.map(parseEntry).filter((entry) => isListed(host, [entry.host]))",
+    broken: "hosts.map(parseEntry).filter((entry) => isListed(host, [entry.host]) || host !== '')",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "a sandboxed command reaches the listed ports only",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "ports.includes(target.port)",
+    broken: "ports.length > 0",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "a listed name does not lead a sandboxed command into this machine",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "addresses.every(isReachable)",
+    broken: "addresses.length > 0",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "an address of this machine is not one of a private network",
+    file: "src/tools/public-address.ts",
+    text: '!address.includes("%") && !own.includes(address);\n}',
+    broken: '!address.includes("%");\n}',
+    tests: [HOSTS],
+  },
+  {
+    invariant: 7,
+    breaks: "what commands of operators reach is not what those of people on channels reach",
+    file: "src/config/sandbox.ts",
+    text: '(surface === "operator" ? [{ key: "agents.defaults.sandbox.egress"',
+    broken: '(surface !== "" ? [{ key: "agents.defaults.sandbox.egress"',
+    tests: [SETTINGS],
+  },
+  {
+    invariant: 11,
+    breaks: "who may not fetch has no commands that do",
+    file: "src/gateway/tool-permits.ts",
+    text: 'isDenied("fetch", "web_fetch") ? null',
+    broken: "false ? null",
+    tests: [SETTINGS],
   },
 ];
