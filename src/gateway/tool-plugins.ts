@@ -17,7 +17,7 @@ import {
 import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
-import { decideForRooms, type PolicyCaller, type ToolQuestion } from "./tool-sources.ts";
+import { decideForRooms, type PolicyCaller, type CallQuestion } from "./tool-sources.ts";
 
 type PluginsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "clock"> & { running: RunningConfig };
 
@@ -129,7 +129,7 @@ export function decidePluginCall(
 export function questionOfPlugin(
   plugins: Pick<LazyToolPlugins, "askOf">,
   { name, args }: Pick<ToolCall, "name" | "args">,
-): ToolQuestion | null {
+): CallQuestion | null {
   const found = plugins.askOf(name);
   if (!found?.asks) return null;
   return {

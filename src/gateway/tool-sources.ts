@@ -14,15 +14,15 @@ export type GatedSource = {
   grant: ToolName;
   decide: (caller: PolicyCaller, name: string) => Verdict;
   /** What a person is asked before a call that the policy allows; null: none is asked. */
-  question?: (call: ToolCall) => ToolQuestion | null;
+  question?: (call: ToolCall) => CallQuestion | null;
 };
 
 /** What a person is asked about a call. */
-export type ToolQuestion = { title: string; /** A sentence. */ about: string; args: unknown; pluginId: string; toolName: string };
+export type CallQuestion = { title: string; /** A sentence. */ about: string; args: unknown; pluginId: string; toolName: string };
 
 /** Asks a person. Resolves to null when the call may run, which this answer is used for, otherwise to the reason in words for the model. */
 export type AskAboutTool = (
-  question: ToolQuestion,
+  question: CallQuestion,
   asker: { caller: ToolCaller; callId: string; signal: AbortSignal },
 ) => Promise<string | null>;
 

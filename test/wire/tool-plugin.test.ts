@@ -147,7 +147,7 @@ test("the gateway answers while a plugin blocks its own thread, and says what be
   type Row = { id: string; state: string; cause: string | null; tools: { name: string }[]; leftOut: { name: string; reason: string }[] };
   const { plugins } = await openclawJson<{ plugins: Row[] }>(home, "plugins", "list");
   const states = Object.fromEntries(plugins.map(({ id, state }) => [id, state]));
-  assert.deepEqual(states, { weather: "ready", faulty: "ready", broken: "failed", stuck: "failed", switched: "off", telegram: "missing" });
+  assert.deepEqual(states, { weather: "ready", faulty: "ready", broken: "failed", stuck: "failed", payer: "ready", switched: "off", telegram: "missing" });
   const [weather, faulty, broken, stuck] = plugins as [Row, Row, Row, Row];
   assert.deepEqual(
     weather.tools.map(({ name }) => name),

@@ -197,9 +197,8 @@ export class Browsers {
     if (sessions.some(({ tabs }) => tabs.owns(page))) return;
     const owner = opener && sessions.find(({ tabs }) => tabs.owns(opener));
     if (!owner && isAttached) return;
-    if (owner && !owner.tabs.isFull && this.tabs < BROWSER_LIMITS.totalTabs) return void owner.tabs.add(page);
-    const tab = owner?.tabs.all.find((each) => each.page === opener);
-    if (tab) tab.refusedWindows += 1;
+    if (owner && !owner.tabs.isFull && this.tabs < BROWSER_LIMITS.totalTabs) return void owner.tabs.addWindow(page);
+    owner?.tabs.noteRefusedWindow();
     await page.close();
   }
 
