@@ -253,6 +253,10 @@ test("pictures are within the limits of a result", { skip: noBrowser }, async ()
   const page = await open();
   const part = await host.call({ action: "screenshot", ref: refOf(page, "Ask"), type: "jpeg" });
   assert.equal(part.image?.mimeType, "image/jpeg");
+  assert.match(await host.run({ action: "screenshot", path: "shots/a.png" }), /^Saved shots\/a\.png \(/);
+  assert.equal(readFileSync(join(host.workspace, "shots/a.png")).toString("latin1", 1, 4), "PNG");
+  const refused = await host.call({ action: "screenshot", path: "shots/b.png" }, { without: ["write"] });
+  assert.match(refused.text, /screenshot has the effect of the tool write, which is not granted/);
 });
 
 test("console, errors and requests of a tab are kept", { skip: noBrowser }, async () => {
