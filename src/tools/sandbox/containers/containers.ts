@@ -17,7 +17,7 @@ import { checkEnvironment } from "../bubblewrap.ts";
 import { keepProbe } from "../kept-probe.ts";
 import { checkPaths, emptyHome } from "../mounts.ts";
 import { findPrograms, INSTALL } from "../programs.ts";
-import { checkBinds } from "./binds.ts";
+import { checkBinds, checkSources } from "./binds.ts";
 import { checkBindable, enterCommand, LABELS, type ContainerPlan } from "./command-lines.ts";
 import { Container } from "./container.ts";
 import { ContainerEngine } from "./engine.ts";
@@ -85,6 +85,7 @@ export class Containers {
     try {
       const ready = await this.#prepare();
       checkBinds(settings.binds, this.#options.hidden);
+      await checkSources(settings.binds);
       const variables = await imageVariables(ready.engine, image);
       if (variables === null)
         return unavailable(
@@ -174,6 +175,7 @@ export class Containers {
     checkPaths(request, this.#options.hidden);
     checkEnvironment(request.env);
     checkBindable([request.workspace, ...request.readable]);
+    await checkSources(settings.binds);
     const plan = this.#plan(toMounts(request), settings, owner, seccomp);
     const known = this.#containers.get(plan.name);
     if (known) return known;
