@@ -147,7 +147,15 @@ test("the gateway answers while a plugin blocks its own thread, and says what be
   type Row = { id: string; state: string; cause: string | null; tools: { name: string }[]; leftOut: { name: string; reason: string }[] };
   const { plugins } = await openclawJson<{ plugins: Row[] }>(home, "plugins", "list");
   const states = Object.fromEntries(plugins.map(({ id, state }) => [id, state]));
-  assert.deepEqual(states, { weather: "ready", faulty: "ready", broken: "failed", stuck: "failed", payer: "ready", switched: "off", telegram: "missing" });
+  assert.deepEqual(states, {
+    weather: "ready",
+    faulty: "ready",
+    broken: "failed",
+    stuck: "failed",
+    payer: "ready",
+    switched: "off",
+    telegram: "missing",
+  });
   const [weather, faulty, broken, stuck] = plugins as [Row, Row, Row, Row];
   assert.deepEqual(
     weather.tools.map(({ name }) => name),
@@ -233,11 +241,9 @@ test("faults of a tool are errors of its call: it blocks, it ends its thread, it
 
 test("a person is asked before a call of a tool that wants it, sees its arguments, and decides", async () => {
   type Question = { id: string; request: Wire };
-  const invoke = (to: string) =>
-    operator.request<{ ok: boolean; error?: { message: string } }>("tools.invoke", { name: "pay", args: { to } }, { timeoutMs: 0 });
   const waiting = () => until("the question", async () => (await operator.request<Question[]>("plugin.approval.list"))[0]);
   for (const decision of ["allow-once", "deny"]) {
-    const answer = invoke("ann");
+    const answer = operator.request("tools.invoke", { name: "pay", args: { to: "ann" } }, { timeoutMs: 0 });
     const { id, request } = await waiting();
     assert.deepEqual([request["title"], request["pluginId"], request["toolName"]], ["Payer: pay", "payer", "pay"]);
     assert.match(String(request["description"]), /rights of the gateway \(send\)\. Arguments: \{"to":"ann"\}$/);

@@ -116,10 +116,11 @@ test("a plugin is loaded, lists its tools with its name, and runs them with chec
   assert.match(await call("b"), /^No plugin has a tool "b"/);
 });
 
+const toolText = (name: string, effect: string, more = ""): string =>
+  `{ name: "${name}", description: "Does it.", effect: "${effect}", ${more} parameters: { type: "object" }, run: () => "done" }`;
+
 test("a person is asked where the configuration says so, else where the tool does", async (t) => {
-  const tool = (name: string, effect: string, more = ""): string =>
-    `{ name: "${name}", description: "Does it.", effect: "${effect}", ${more} parameters: { type: "object" }, run: () => "done" }`;
-  const text = `export default { id: "a", tools: [${tool("look", "read")}, ${tool("pay", "send", "asks: true,")}, ${tool("note", "write")}, ${tool("peek", "fetch", "asks: true,")}, ${tool("odd", "read", "asks: 1,")}] };`;
+  const text = `export default { id: "a", tools: [${toolText("look", "read")}, ${toolText("pay", "send", "asks: true,")}, ${toolText("note", "write")}, ${toolText("peek", "fetch", "asks: true,")}, ${toolText("odd", "read", "asks: 1,")}] };`;
   const { set, plugins, report } = bench(t, { "tools/a.mjs": text }, used("a"));
   const asked = async (): Promise<string[]> => {
     await report("a");

@@ -57,13 +57,14 @@ export const tools: Part = {
     }),
 };
 
+const commandOn =
+  (host: "sandbox" | "gateway"): Args =>
+  (n) => ({ command: `true ${n}`, ...(host === "sandbox" && { host }) });
+
 /** What the sandbox adds to a command: its processes are not the gateway's, so that the rest of its cost is time. */
 async function measureSandboxed(subject: Subject, talker: Talker, costPerTurn: CostPerTurn): Promise<void> {
-  const argsOf = (host: "sandbox" | "gateway"): Args => {
-    return (n) => ({ command: `true ${n}`, ...(host === "sandbox" && { host }) });
-  };
   const cost = async (host: "sandbox" | "gateway"): Promise<{ cpu: number; wall: number }> => {
-    const cpu = await costPerTurn("exec", argsOf(host), CALLS);
+    const cpu = await costPerTurn("exec", commandOn(host), CALLS);
     const times: number[] = [];
     for (let n = 0; n < TURNS; n++) {
       const began = performance.now();
