@@ -100,7 +100,7 @@ export function mcpBench(
       clear: async () => void stored.delete(`vault ${server} login`),
     }),
     clock,
-    // With the system's clock a server that starts slowly on a busy machine is waited for; the limit is tested with a clock that stands still.
+    // With the system's clock a server that starts slowly on a busy machine is waited for; the limit is tested with a clock that does not move.
     ...(clock === systemClock && { waitMs: SLOW_START_MS }),
     log,
     metrics,
