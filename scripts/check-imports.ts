@@ -55,13 +55,13 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:http": [
     "server",
     "tools/web/guarded-fetch.ts",
-    "tools/browser/driver/egress-proxy.ts",
-    "tools/browser/driver/upstream-proxy.ts",
+    "tools/egress-proxy.ts",
+    "tools/upstream-proxy.ts",
     "channels/http.ts",
     "mcp/http-fetch.ts",
     "cli/mcp-login.ts",
   ],
-  "node:https": ["tools/web/guarded-fetch.ts", "tools/browser/driver/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:https": ["tools/web/guarded-fetch.ts", "tools/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",

@@ -17,7 +17,7 @@ export type PluginRow = {
   fix: string | null;
   source: string | null;
   lastFault: string | null;
-  tools: { name: string; summary: string; description: string; effect: string; timeoutMs: number; parameters: object }[];
+  tools: { name: string; summary: string; description: string; effect: string; asks: boolean; timeoutMs: number; parameters: object }[];
   leftOut: { name: string; reason: string }[];
   configSchema: JsonObject | null;
 };
@@ -76,7 +76,12 @@ export const pluginsInspect: CommandHandler = async (invocation) => {
     ]);
     for (const tool of row.tools) {
       out.line("");
-      out.paragraph(sanitizeLine(`${tool.name} (${tool.effect}, at most ${tool.timeoutMs / 1_000} s): ${tool.description}`), "  ");
+      out.paragraph(
+        sanitizeLine(
+          `${tool.name} (${tool.effect}, at most ${tool.timeoutMs / 1_000} s${tool.asks ? ", a person is asked before each call" : ""}): ${tool.description}`,
+        ),
+        "  ",
+      );
       out.line(`  ${toSafeJson(tool.parameters)}`);
     }
     showProblems(invocation, row);

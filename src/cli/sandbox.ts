@@ -16,6 +16,8 @@ type SandboxSettings = {
   host?: string;
   hostRule?: string;
   workspaceAccess?: string;
+  /** What commands reach of the network; null: nothing. */
+  egress?: { allowedHostnames: string[]; allowPrivateNetwork: boolean; rule: string } | null;
   /** Of containers only. */
   scope?: string;
   image?: string;
@@ -68,7 +70,7 @@ export const sandboxExplain: CommandHandler = async (invocation) => {
 };
 
 function showSettings({ out }: Invocation, answer: SandboxAnswer): void {
-  const { agentId = "", sessionKey = "", backend, mode, host = "", hostRule = "", workspaceAccess = "", scope, image } = answer;
+  const { agentId = "", sessionKey = "", backend, mode, host = "", hostRule = "", workspaceAccess = "", egress, scope, image } = answer;
   if (backend === undefined) return;
   const rows = [
     ["conversation", sessionKey, `agent ${agentId}`],
@@ -76,10 +78,14 @@ function showSettings({ out }: Invocation, answer: SandboxAnswer): void {
     ["host", host, `decided by ${hostRule}`],
     ...(mode ? [["mode", mode, ""]] : []),
     ["workspace", workspaceAccess, ACCESS_TEXTS[workspaceAccess] ?? ""],
+    ["network", egress ? egress.allowedHostnames.join(", ") : "none", egress ? networkText(egress) : "own loopback only"],
     ...(scope === undefined ? [] : [["scope", scope, SCOPE_TEXTS[scope] ?? ""]]),
   ];
   out.table([{ title: "setting" }, { title: "value" }, { title: "meaning" }], rows);
 }
+
+const networkText = ({ allowPrivateNetwork, rule }: NonNullable<SandboxSettings["egress"]>): string =>
+  `${allowPrivateNetwork ? "also in private networks, " : ""}by a proxy, decided by ${rule}`;
 
 type ContainerRow = {
   name: string;

@@ -36,3 +36,19 @@ export function resolveSandbox({ agents }: Pick<Config, "agents">, agentId: stri
     },
   };
 }
+
+/** What sandboxed commands of an agent may reach of the network, and the key that says so; null: nothing. */
+export type ResolvedEgress = { hosts: readonly string[]; allowPrivateNetwork: boolean; rule: string } | null;
+
+/** The agent's own setting replaces the one for all agents as a whole. What holds for all opens nothing for people on channels. */
+export function resolveEgress({ agents }: Pick<Config, "agents">, agentId: string, surface: "operator" | "channel"): ResolvedEgress {
+  const layers = [
+    { key: `agents.entries.${agentId}.sandbox.egress`, egress: agents.entries[agentId]?.sandbox?.egress },
+    ...(surface === "operator" ? [{ key: "agents.defaults.sandbox.egress", egress: agents.defaults.sandbox?.egress }] : []),
+  ];
+  const found = layers.find(({ egress }) => egress !== undefined);
+  const hosts = found?.egress?.allowedHostnames ?? [];
+  return found === undefined || hosts.length === 0
+    ? null
+    : { hosts, allowPrivateNetwork: found.egress?.allowPrivateNetwork ?? false, rule: found.key };
+}

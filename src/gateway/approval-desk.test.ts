@@ -59,6 +59,7 @@ function open(t: TestContext, { settings = {}, isSilent = false }: Setup = {}) {
         alwaysAsk: false,
         readOnly: false,
         workspaceAccess: "rw",
+        egress: null,
         ...changed,
       }),
       sandbox: () => Promise.resolve({ sandbox: null, reason: "bwrap is missing", fix: "Install it." }),

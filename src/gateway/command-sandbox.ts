@@ -3,10 +3,13 @@ import { existsSync, realpathSync } from "node:fs";
 import { resolveSandbox, type ResolvedSandbox } from "../config/sandbox.ts";
 import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { readProxySettings } from "../core/proxy.ts";
 import type { SandboxProbe } from "../tools/sandbox.ts";
+import type { CommandEgressProxies } from "../tools/sandbox/command-egress.ts";
 import type { Containers } from "../tools/sandbox/containers/containers.ts";
 import type { ContainerRecord } from "../tools/sandbox/containers/records.ts";
 import type { ContainerSettings, EngineName } from "../tools/sandbox/containers/settings.ts";
+import { toProxyRoutes } from "../tools/upstream-proxy.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -27,12 +30,13 @@ const HASH_CHARS = 12;
  * neither the state directory nor the configuration.
  */
 export class CommandSandboxes {
-  readonly #base: Pick<GatewayBase, "log" | "clock" | "paths">;
+  readonly #base: Pick<GatewayBase, "log" | "clock" | "metrics" | "paths">;
   readonly #running: Pick<RunningConfig, "config" | "agents">;
+  #egress: CommandEgressProxies | null = null;
   readonly #engines = new Map<EngineName, Containers>();
   #bubblewrap: (() => Promise<SandboxProbe>) | null = null;
 
-  constructor(base: Pick<GatewayBase, "log" | "clock" | "paths">, running: Pick<RunningConfig, "config" | "agents">) {
+  constructor(base: Pick<GatewayBase, "log" | "clock" | "metrics" | "paths">, running: Pick<RunningConfig, "config" | "agents">) {
     this.#base = base;
     this.#running = running;
   }
@@ -44,7 +48,7 @@ export class CommandSandboxes {
   /** The sandbox of a caller's commands, or why there is none. */
   async probe(owner: SandboxOwner): Promise<SandboxProbe> {
     const settings = this.settings(owner.agentId);
-    if (settings.backend === "bubblewrap") return await this.#probeBubblewrap();
+    if (settings.backend === "bubblewrap") return await this.#withEgress(await this.#probeBubblewrap());
     const containers = await this.#containers(settings.backend);
     const containerSettings = toContainerSettings(settings, settings.backend);
     const probe = await containers.probe(containerSettings);
@@ -86,7 +90,7 @@ export class CommandSandboxes {
 
   /** Ends all containers. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#engines.values()].map((containers) => containers.stop()));
+    await Promise.all([this.#egress?.stop(), ...[...this.#engines.values()].map((containers) => containers.stop())]);
   }
 
   /** Of engines that the configuration names, and of those that were used since the start. */
@@ -94,6 +98,20 @@ export class CommandSandboxes {
     const backends = this.#running.agents.ids().map((agentId) => this.settings(agentId).backend);
     for (const backend of backends) if (backend !== "bubblewrap") await this.#containers(backend);
     return [...this.#engines];
+  }
+
+  /** The proxy is loaded where the configuration lists a host. */
+  async #withEgress(probe: SandboxProbe): Promise<SandboxProbe> {
+    const { agents } = this.#running.config;
+    const isUsed = [agents.defaults, ...Object.values(agents.entries)].some(({ sandbox }) => sandbox?.egress?.allowedHostnames?.length);
+    if (!probe.sandbox || !isUsed) return probe;
+    if (this.#egress === null) {
+      const { CommandEgressProxies: Proxies } = await import("../tools/sandbox/command-egress.ts");
+      const { paths, metrics } = this.#base;
+      const proxies = toProxyRoutes(readProxySettings(process.env));
+      this.#egress ??= new Proxies({ directory: paths.gateway, proxies, log: this.#log, metrics });
+    }
+    return { sandbox: this.#egress.around(probe.sandbox) };
   }
 
   async #probeBubblewrap(): Promise<SandboxProbe> {
@@ -107,11 +125,11 @@ export class CommandSandboxes {
 
   async #containers(engine: EngineName): Promise<Containers> {
     const { Containers: ContainersOf } = await import("../tools/sandbox/containers/containers.ts");
-    const { clock, paths } = this.#base;
+    const { clock, metrics, paths } = this.#base;
     const known = this.#engines.get(engine);
     if (known) return known;
     const stateId = createHash("sha256").update(realpathSync(paths.state)).digest("hex").slice(0, HASH_CHARS);
-    const made = new ContainersOf({ engine, hidden: this.#hidden, directory: paths.gateway, stateId, clock, log: this.#log });
+    const made = new ContainersOf({ engine, hidden: this.#hidden, directory: paths.gateway, stateId, clock, metrics, log: this.#log });
     this.#engines.set(engine, made);
     return made;
   }

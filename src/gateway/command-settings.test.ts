@@ -106,6 +106,27 @@ test("who may not write files may not have commands write them", async (t) => {
   assert.equal(await readOnly({ tools: { deny: ["edit"] } }, { surface: "operator" }), true);
 });
 
+const EGRESS = { egress: { allowedHostnames: ["a.example"] } };
+const agents = (defaults: object, main: object): object => ({
+  agents: { defaults: { sandbox: defaults }, entries: { main: { sandbox: main } } },
+});
+const REACHING: readonly ToolName[] = ["write", "web_fetch"];
+const REACHES: readonly [title: string, config: object, operator: string | null, channel: string | null, tools?: readonly ToolName[]][] = [
+  ["nothing without a setting", {}, null, null],
+  ["the shared list, which gives people on channels nothing", agents(EGRESS, {}), "agents.defaults.sandbox.egress", null],
+  ["the agent's own list", agents({}, EGRESS), "agents.entries.main.sandbox.egress", "agents.entries.main.sandbox.egress"],
+  ["nothing with an own list that is empty", agents(EGRESS, { egress: { allowedHostnames: [] } }), null, null],
+  ["nothing where fetching is denied", { ...agents(EGRESS, EGRESS), tools: { deny: ["web_search"] } }, null, null],
+  ["nothing for people who may not fetch", agents({}, EGRESS), "agents.entries.main.sandbox.egress", null, ["write"]],
+  ["nothing in containers", agents({ backend: "podman", ...EGRESS }, EGRESS), null, null],
+];
+for (const [title, config, operator, channel, tools = REACHING] of REACHES) {
+  test(`what sandboxed commands reach of the network: ${title}`, async (t) => {
+    const reach = async (surface: "operator" | "channel") => (await settingsOf(t, { config }, { surface, tools })).egress;
+    assert.deepEqual([(await reach("operator"))?.rule ?? null, (await reach("channel"))?.rule ?? null], [operator, channel]);
+  });
+}
+
 test("a document that says ask always is reported", async (t) => {
   const settings = await settingsOf(t, { config: {}, document: { version: 1, defaults: { ask: "always" } } }, { surface: "operator" });
   assert.deepEqual([settings.alwaysAsk, settings.mode], [true, "ask"]);

@@ -41,7 +41,7 @@ import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
 import { LazySubagents } from "./subagents.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
-import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
+import { decidePluginCall, LazyToolPlugins, questionOfPlugin } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
@@ -54,7 +54,7 @@ import { Approvals } from "../approvals/approvals.ts";
 import { ApprovalGrants } from "../approvals/grants.ts";
 import type { CommandGate } from "../tools/command-gate.ts";
 import { SettingsCommandGate, type ApprovalDesk } from "../tools/commands/gate.ts";
-import { approvalDesk } from "./approval-desk.ts";
+import { approvalDesk, toolAsker } from "./approval-desk.ts";
 import { commandSettings } from "./tool-permits.ts";
 import type { McpServers } from "../mcp/servers.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
@@ -104,10 +104,16 @@ export function composeGateway(input: ComposeInput) {
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
     { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
-    { source: plugins, grant: "plugins", decide: (caller, name) => decidePluginCall(running, plugins, caller, name) },
+    {
+      source: plugins,
+      grant: "plugins",
+      decide: (caller, name) => decidePluginCall(running, plugins, caller, name),
+      question: (call) => questionOfPlugin(plugins, call),
+    },
   ];
+  const askAboutTool = toolAsker(approvals);
   const tools = sources.reduce(
-    withSource,
+    (executor, source) => withSource(executor, source, askAboutTool),
     createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, subagents, images, browsers, sources }),
   );
   const skills = createAgentSkills(base, running);

@@ -28,6 +28,45 @@ test("every room that a turn has read messages of has to allow a tool of a serve
   assert.deepEqual(decide([], "web__read"), { isGranted: false, rule: "agents.entries.main.tools.allow" });
 });
 
+test("a call about which a person is asked runs as it was asked about, and only when the person agrees and the policy still allows it", async () => {
+  const ran: unknown[] = [];
+  const executor: ToolExecutor = {
+    describe: () => [],
+    run: () => Promise.reject(new Error("no")),
+    endSession: () => {},
+    stop: async () => {},
+  };
+  const source: ToolSource = {
+    list: async () => [],
+    has: () => true,
+    run: async ({ args }) => (ran.push(args), { content: [], isError: false }),
+    stop: async () => {},
+  };
+  let isGranted = true;
+  const args = { to: "ann" };
+  const asked: unknown[] = [];
+  const call = (answer: () => string | null) =>
+    withSource(
+      executor,
+      {
+        source,
+        decide: () => ({ isGranted, rule: "tools.deny" }),
+        question: ({ name, args: shown }) =>
+          name === "free" ? null : { title: "T", about: "A.", args: shown, pluginId: "p", toolName: name },
+      },
+      async ({ args: shown }, { callId }) => (asked.push([callId, shown]), answer()),
+    );
+  const context = { ...testPermit("/"), signal: new AbortController().signal, update: () => {}, log: silentLog };
+  const run = (answer: () => string | null, name = "pay") => call(answer).run({ id: "7", name, args }, context);
+  await run(() => ((args.to = "mallory"), null));
+  assert.deepEqual([asked, ran], [[["7", { to: "ann" }]], [{ to: "ann" }]]);
+  assert.equal(textOf(await run(() => "a person denied it.")), "Not run: a person denied it.");
+  assert.equal(textOf(await run(() => ((isGranted = false), null))), "The tool pay was denied while a person was asked; nothing was run.");
+  isGranted = true;
+  await run(() => "never asked", "free");
+  assert.deepEqual([ran.length, asked.length], [2, 3]);
+});
+
 test("an executor with a source runs its tools when the policy allows them, and all other tools as before", async () => {
   const ran: string[] = [];
   const run =
@@ -49,7 +88,9 @@ test("an executor with a source runs its tools when the policy allows them, and 
     stop: async () => void ran.push("stopped source"),
   };
   const running = agentsWith({ deny: ["files__write"] });
-  const tools = withSource(executor, { source, decide: (caller, name) => decideMcpCall(running, caller, name) });
+  const tools = withSource(executor, { source, decide: (caller, name) => decideMcpCall(running, caller, name) }, () =>
+    Promise.reject(new Error("not asked")),
+  );
   const context = { ...testPermit("/"), signal: new AbortController().signal, update: () => {}, log: silentLog };
   for (const name of ["read", "files__read"]) assert.ok(!(await tools.run({ id: "1", name, args: {} }, context)).isError);
   const denied = await tools.run({ id: "1", name: "files__write", args: {} }, context);

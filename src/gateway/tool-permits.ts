@@ -1,12 +1,12 @@
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
-import { resolveSandbox } from "../config/sandbox.ts";
+import { resolveEgress, resolveSandbox } from "../config/sandbox.ts";
 import { COMMAND_MODES } from "../core/command-modes.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { CommandMode } from "../tools/commands/decide.ts";
 import type { CommandSettings } from "../tools/commands/gate.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
 import { isEffectDenied, type Surface } from "../tools/policy.ts";
-import type { ToolCaller, ToolPermit } from "../tools/tool.ts";
+import type { ToolCaller, ToolName, ToolPermit } from "../tools/tool.ts";
 import type { RunningConfig } from "./running-config.ts";
 
 /** Where the tools for files work, and the setting that decides it, or the default in words. */
@@ -90,15 +90,19 @@ export function commandSettings(
   const defaultRule = !isOperator ? "people on channels are in the sandbox" : byMode ? `sandbox.mode "${isolation.mode}"` : "the default";
   const hostKey = own?.host ? `${ownKey}.host` : isOperator && shared?.host ? "tools.exec.host" : null;
   const hostRule = hostKey === null ? defaultRule : isInvalid(loaded, hostKey) ? `${hostKey}, ${INVALID}` : hostKey;
-  const isDenied = isEffectDenied(agents.policyLayers(agentId, null), "write");
+  const layers = agents.policyLayers(agentId, null);
+  /** Whether what a tool does is denied to the caller, so that no command may do it. */
+  const isDenied = (effect: "write" | "fetch", tool: ToolName): boolean =>
+    isEffectDenied(layers, effect) || (!isOperator && !tools.includes(tool));
   return {
     mode,
     rule,
     host,
     hostRule,
     alwaysAsk: document.ask === "always",
-    readOnly: isDenied || (!isOperator && !tools.includes("write")),
+    readOnly: isDenied("write", "write"),
     workspaceAccess: isolation.workspaceAccess,
+    egress: isolation.backend !== "bubblewrap" || isDenied("fetch", "web_fetch") ? null : resolveEgress(config, agentId, surface),
   };
 }
 

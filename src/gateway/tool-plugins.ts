@@ -17,7 +17,7 @@ import {
 import type { ToolSource } from "../tools/tool-source.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
-import { decideForRooms, type PolicyCaller } from "./tool-sources.ts";
+import { decideForRooms, type PolicyCaller, type CallQuestion } from "./tool-sources.ts";
 
 type PluginsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "clock"> & { running: RunningConfig };
 
@@ -56,6 +56,10 @@ export class LazyToolPlugins implements ToolSource {
 
   effectOf(name: string): ToolEffect | null {
     return this.#plugins?.effectOf(name) ?? null;
+  }
+
+  askOf(name: string): ReturnType<ToolPlugins["askOf"]> {
+    return this.#plugins?.askOf(name) ?? null;
   }
 
   known(): ReturnType<ToolPlugins["known"]> {
@@ -119,4 +123,20 @@ export function decidePluginCall(
 ): Omit<ToolDecision, "tool"> {
   const effect = plugins.effectOf(name) ?? "plugin";
   return decideForRooms(running, caller, (layers) => decidePluginTool(layers, caller.surface, { name, effect }));
+}
+
+/** What a person is asked before a call of a tool of a plugin; null where none is asked. */
+export function questionOfPlugin(
+  plugins: Pick<LazyToolPlugins, "askOf">,
+  { name, args }: Pick<ToolCall, "name" | "args">,
+): CallQuestion | null {
+  const found = plugins.askOf(name);
+  if (!found?.asks) return null;
+  return {
+    title: `${found.label}: ${name}`,
+    about: `An agent wants to call a tool of the plugin ${found.plugin}, which has the rights of the gateway (${found.effect}).`,
+    args,
+    pluginId: found.plugin,
+    toolName: name,
+  };
 }

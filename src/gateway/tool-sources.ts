@@ -1,6 +1,6 @@
 import type { PolicyLayers, ToolDecision } from "../tools/policy.ts";
 import { errorResult } from "../tools/results.ts";
-import { isCallable, type ToolCaller, type ToolDescription, type ToolExecutor, type ToolName } from "../tools/tool.ts";
+import { isCallable, type ToolCall, type ToolCaller, type ToolDescription, type ToolExecutor, type ToolName } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import type { RunningConfig } from "./running-config.ts";
 
@@ -13,7 +13,18 @@ export type GatedSource = {
   /** What a turn has to be granted for any of its tools. */
   grant: ToolName;
   decide: (caller: PolicyCaller, name: string) => Verdict;
+  /** What a person is asked before a call that the policy allows; null: none is asked. */
+  question?: (call: ToolCall) => CallQuestion | null;
 };
+
+/** What a person is asked about a call. */
+export type CallQuestion = { title: string; /** A sentence. */ about: string; args: unknown; pluginId: string; toolName: string };
+
+/** Asks a person. Resolves to null when the call may run, which this answer is used for, otherwise to the reason in words for the model. */
+export type AskAboutTool = (
+  question: CallQuestion,
+  asker: { caller: ToolCaller; callId: string; signal: AbortSignal },
+) => Promise<string | null>;
 
 /** A decision with the configuration that holds now. Every room of the turn has to allow it. */
 export function decideForRooms(
@@ -25,14 +36,26 @@ export function decideForRooms(
   return decisions.find(({ isGranted }) => !isGranted) ?? decisions.at(-1)!;
 }
 
-/** An executor that also runs the calls of a source's tools, after the policy has allowed them. */
-export function withSource(executor: ToolExecutor, { source, decide }: Pick<GatedSource, "source" | "decide">): ToolExecutor {
+/** An executor that also runs the calls of a source's tools, after the policy has allowed them, and a person where one is asked. */
+export function withSource(
+  executor: ToolExecutor,
+  { source, decide, question }: Omit<GatedSource, "grant">,
+  ask: AskAboutTool,
+): ToolExecutor {
   return {
     describe: (names) => executor.describe(names),
     async run(call, context) {
       if (!source.has(call.name) && !(await source.find?.(call.name, context.signal))) return await executor.run(call, context);
       const { isGranted, rule } = decide(context.caller, call.name);
-      return isGranted ? await source.run(call, context) : errorResult(`The tool ${call.name} is denied by ${rule}; nothing was run.`);
+      if (!isGranted) return errorResult(`The tool ${call.name} is denied by ${rule}; nothing was run.`);
+      const asked = question?.(call) ?? null;
+      // What is asked about is what runs, whatever becomes of the call while a person is asked.
+      const agreed = asked === null ? call : structuredClone(call);
+      const refusal = asked === null ? null : await ask({ ...asked, args: agreed.args }, { ...context, callId: call.id });
+      if (refusal !== null) return errorResult(`Not run: ${refusal}`);
+      return decide(context.caller, call.name).isGranted
+        ? await source.run(agreed, context)
+        : errorResult(`The tool ${call.name} was denied while a person was asked; nothing was run.`);
     },
     endSession: (sessionKey) => executor.endSession(sessionKey),
     async stop() {

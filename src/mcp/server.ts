@@ -19,6 +19,8 @@ export type McpServerDeps = {
   /** Variables of every server that is a process. */
   env: Readonly<Record<string, string>>;
   idleMs: () => number;
+  /** Instead of `MCP_LIMITS.waitMs`. */
+  waitMs?: number;
   pins: ToolPins;
   /** Keeps the sign-in at a server. */
   vault: (server: string) => SecretVault;
@@ -270,7 +272,7 @@ export class McpServer {
     const opening = this.#open();
     opening.catch(() => {});
     const over = new AbortController();
-    const tooLong = sleep(this.#deps.clock, MCP_LIMITS.waitMs, AbortSignal.any([signal, over.signal])).then(() => null);
+    const tooLong = sleep(this.#deps.clock, this.#waitMs, AbortSignal.any([signal, over.signal])).then(() => null);
     try {
       const connection = await Promise.race([opening, tooLong]);
       if (connection) return connection;
@@ -288,12 +290,16 @@ export class McpServer {
     return `The MCP server ${this.name} does not run: ${toOneLine(this.#cause ?? "it is stopped")}. Nothing was called. It is started again ${when}.`;
   }
 
+  get #waitMs(): number {
+    return this.#deps.waitMs ?? MCP_LIMITS.waitMs;
+  }
+
   /** Waits for a start, but not longer than `MCP_LIMITS.waitMs` after it has begun. Never rejects. */
   async #waitForStart(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const opening = this.#open().catch(() => {});
     const begun = this.#opening?.at ?? clock.monotonic();
-    const restMs = MCP_LIMITS.waitMs - (clock.monotonic() - begun);
+    const restMs = this.#waitMs - (clock.monotonic() - begun);
     if (restMs <= 0) return;
     const over = new AbortController();
     await Promise.race([opening, sleep(clock, restMs, AbortSignal.any([signal, over.signal]))]);

@@ -5,8 +5,11 @@ export type RouteRequest = { method: string; path: string; query: JsonObject; bo
 /** What it asks: something about the browsers, or an action of the tool; a text says why it is not served. */
 export type RouteCall =
   | { about: "status" | "profiles" | "tabs" | "doctor" | "reset" }
-  | { action: string; args: JsonObject; /** The field of the answer that the text is in. */ as?: "snapshot" }
+  | { about: "tab"; index: number; doing: "focus" | "close" }
+  | { action: string; args: JsonObject; /** What the text of the answer becomes. */ as?: RouteAnswer }
   | string;
+
+export type RouteAnswer = "snapshot" | "saved" | "download" | "console" | "errors" | "requests";
 
 type ToCall = (request: RouteRequest) => RouteCall;
 
@@ -15,6 +18,50 @@ const act = (action: string, pick: (given: JsonObject) => JsonObject = (given) =
 };
 const emulate = (pick: (given: JsonObject) => JsonObject): ToCall =>
   act("emulate", (given) => ({ targetId: given["targetId"], ...pick(given) }));
+
+type Pick = (given: JsonObject) => JsonObject;
+/** A file lands among the downloads where none is named. */
+const saving = (action: string, as: "saved" | "download", pick: Pick): ToCall => {
+  return ({ query, body }) => ({ action, args: { path: "downloads/", ...withoutMissing(pick({ ...query, ...body })) }, as });
+};
+const reading = (action: "console" | "errors" | "requests", pick: Pick): ToCall => {
+  return ({ query }) => ({ action, args: pick({ ...query }), as: action });
+};
+
+/** The tabs of a conversation by their position, counted from 0. */
+function toTabCall({ action, index = 0 }: JsonObject): RouteCall {
+  if (action === "list") return { about: "tabs" };
+  if (action === "new") return { action: "open", args: { targetUrl: "about:blank" } };
+  if ((action === "select" || action === "close") && typeof index === "number")
+    return { about: "tab", index, doing: action === "select" ? "focus" : "close" };
+  return `the tab action ${JSON.stringify(action)?.slice(0, 40) ?? "without a name"} is not served; list, new, select and close are`;
+}
+
+/** What a text of the tool is in the words of OpenClaw's command line. Pure. */
+export function toRouteFields(as: RouteAnswer, text: string): JsonObject {
+  if (as === "snapshot") return { format: "ai", snapshot: text };
+  if (as === "saved" || as === "download") {
+    const path = /^Saved (.+) \(/.exec(text)?.[1] ?? "";
+    return as === "saved" ? { path } : { download: { path } };
+  }
+  // The lines of a page are quotations.
+  const lines = text.split("\n").flatMap((line) => (line.startsWith("> ") ? [line.slice(2)] : []));
+  if (as === "requests") return { requests: lines.map(toRequest) };
+  const messages = lines
+    .map((line) => /^(\w+): (.*)$/s.exec(line))
+    .map((found, at) => ({ type: found?.[1] ?? "log", text: found?.[2] ?? lines[at]! }));
+  if (as === "console") return { messages };
+  return { errors: messages.map(({ text: message }) => ({ message, timestamp: "" })) };
+}
+
+/** `GET https://example.org/ 200 document`, or `GET https://example.org/ failed`. */
+function toRequest(line: string): JsonObject {
+  const [, method = "", url = line, status] = /^([A-Z]+) (\S+) (?:failed$|(\d{3})(?: |$))/.exec(line) ?? [];
+  const code = status === undefined ? null : Number(status);
+  return { timestamp: "", method, url, ...(code !== null && { status: code }), ok: code !== null && code < FIRST_ERROR };
+}
+
+const FIRST_ERROR = 400;
 
 const PLACE = ["latitude", "longitude", "accuracy"] as const;
 
@@ -37,6 +84,16 @@ const ROUTES: Readonly<Record<string, ToCall>> = {
     as: "snapshot",
   }),
   "POST /hooks/dialog": act("dialog"),
+  // OpenClaw arms the next chooser; here the element that opens it is named.
+  "POST /hooks/file-chooser": act("upload", ({ paths, ref, inputRef, targetId }) => ({ paths, ref: inputRef ?? ref, targetId })),
+  "POST /screenshot": saving("screenshot", "saved", ({ targetId, fullPage, ref, type }) => ({ targetId, fullPage, ref, type })),
+  "POST /pdf": saving("pdf", "saved", ({ targetId }) => ({ targetId })),
+  "POST /download": saving("download", "download", ({ ref, path, targetId }) => ({ ref, path, targetId })),
+  "POST /wait/download": saving("waitfordownload", "download", ({ path, targetId }) => ({ path, targetId })),
+  "GET /console": reading("console", ({ level, targetId }) => ({ level, targetId })),
+  "GET /errors": reading("errors", ({ targetId }) => ({ targetId })),
+  "GET /requests": reading("requests", ({ filter, targetId }) => ({ filter, targetId })),
+  "POST /tabs/action": ({ body }) => toTabCall(body),
   "POST /set/offline": emulate(({ offline }) => ({ offline })),
   "POST /set/headers": emulate(({ headers }) => ({ headers })),
   "POST /set/media": emulate(({ colorScheme }) => ({ colorScheme })),
@@ -65,6 +122,9 @@ export function toRouteCall(request: RouteRequest): RouteCall {
     return "profiles are in the configuration: openclaw browser create-profile and delete-profile of this gateway change them";
   return `${name.slice(0, 100)} is not served; the command line of this gateway has what is: openclaw browser --help`;
 }
+
+const withoutMissing = (args: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined && value !== null));
 
 /** The tool takes what is there only. */
 function withoutEmpty(call: RouteCall): RouteCall {

@@ -6,7 +6,7 @@ import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { AgentBrowsers, ProfileRow } from "../tools/browser/agent-browsers.ts";
 import { missingSandbox } from "../tools/browser/describe.ts";
 import { listProfiles } from "../tools/browser/profiles.ts";
-import { toRouteCall } from "./browser-routes.ts";
+import { toRouteCall, toRouteFields } from "./browser-routes.ts";
 import { requireAgent } from "./require-agent.ts";
 import { invokeTool, type ToolsDeps } from "./tools.ts";
 
@@ -113,7 +113,18 @@ async function answerRoute(deps: BrowserMethodsDeps, params: RequestParams, call
     const { content } = await request(deps, { ...params, action: call.action, args }, caller);
     const text = content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n");
     const [current] = (await tabsOf(deps, { agent, profile, session: session.key })).filter((tab) => tab.current);
-    return { ok: true, ...current, ...(call.as === "snapshot" && { format: "ai", snapshot: text }), message: text, content };
+    return { ok: true, ...current, ...(call.as !== undefined && toRouteFields(call.as, text)), message: text, content };
+  }
+  if (call.about === "tab") {
+    const tabs = await tabsOf(deps, { agent, profile, session: session.key });
+    const tab = tabs[call.index];
+    if (!tab) throw new GatewayError("INVALID_REQUEST", `there is no tab ${call.index + 1}: ${tabs.length} are open`);
+    await request(
+      deps,
+      { ...params, action: call.doing, args: { targetId: tab.targetId, ...(profile !== undefined && { profile }) } },
+      caller,
+    );
+    return { ok: true, tab };
   }
   if (call.about === "profiles") return { profiles: (await browsers.profiles(agent)).map(toProfileRow) };
   if (call.about === "tabs") return { running: browsers.isRunning, tabs: await tabsOf(deps, { agent, profile, session: session.key }) };

@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { firstSentence } from "../core/text.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import { isAsked } from "../tools/plugins/description.ts";
 import type { PluginReport } from "../tools/plugins/plugin-report.ts";
 
 export type PluginsDeps = {
@@ -63,13 +64,15 @@ function diagnose({ id, enabled, cause, fix, lastFault, leftOut }: PluginReport)
   ];
 }
 
-const toRow = ({ tools, ...report }: PluginReport): object => ({
+const toRow = ({ tools, ask, ...report }: PluginReport): object => ({
   ...report,
-  tools: tools.map(({ description: { name, description, parameters }, effect, timeoutMs }) => ({
+  tools: tools.map(({ description: { name, description, parameters }, effect, asks, timeoutMs }) => ({
     name,
     summary: firstSentence(description),
     description,
     effect,
+    /** A person is asked before each call. */
+    asks: isAsked(ask ?? undefined, { effect, asks }),
     timeoutMs,
     parameters,
   })),

@@ -48,6 +48,7 @@ function open(probe: SandboxProbe = { sandbox: null, reason: "bwrap is not insta
       alwaysAsk: false,
       readOnly: false,
       workspaceAccess: "ro",
+      egress: null,
     }),
   });
 }
@@ -62,6 +63,7 @@ test("the sandbox is described, or why there is none", async () => {
     host: "sandbox",
     hostRule: "the host's rule",
     workspaceAccess: "ro",
+    egress: null,
   };
   assert.deepEqual(await open({ sandbox })["sandbox.explain"].run({}), {
     ...about,

@@ -78,13 +78,14 @@ function ownerOf(deps: SandboxMethodsDeps, { agentId, sessionKey }: MethodParams
 /** What decides about the isolation of an operator's commands in this conversation. */
 function settingsOf(deps: SandboxMethodsDeps, owner: Owner): Record<string, unknown> {
   const { mode, backend, scope, workspaceAccess, docker, prune } = deps.sandbox.settings(owner.agentId);
-  const { host, hostRule, readOnly } = deps.commandSettings(owner);
+  const { host, hostRule, readOnly, egress } = deps.commandSettings(owner);
   return {
     backend,
     mode: mode ?? null,
     host,
     hostRule,
     workspaceAccess: readOnly && workspaceAccess === "rw" ? "ro" : workspaceAccess,
+    egress: egress && { allowedHostnames: egress.hosts, allowPrivateNetwork: egress.allowPrivateNetwork, rule: egress.rule },
     ...(backend !== "bubblewrap" && { scope, image: docker.image, prune }),
   };
 }

@@ -88,6 +88,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       alwaysAsk: false,
       readOnly: !tools.includes("write"),
       workspaceAccess: "rw",
+      egress: null,
     }),
     resolveSession: (key, agentId) => resolveKey(bench.deps, key, agentId),
     sessions: bench.deps.sessions,

@@ -45,6 +45,11 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_methods_cache_lookups_total: "Requests for which an encoded answer was looked up, by method and result: hit or miss.",
   gateway_parts: "State of each part of the gateway: 1 ready, 0.5 degraded, 0 failing.",
   gateway_ready: "1 when all vital parts work.",
+  gateway_sandbox_connections_total:
+    "Connections that sandboxed commands asked the proxy of `sandbox.egress` for, by outcome: opened, refused or failed.",
+  gateway_sandbox_container_start_seconds: "Time that the start of a container for commands took, with its creation and setup.",
+  gateway_sandbox_container_starts_total: "Starts of containers for commands, by engine and outcome: ok or failed.",
+  gateway_sandbox_containers: "Containers that run for commands, by engine.",
   gateway_schedule_jobs: "Jobs of the schedule.",
   gateway_schedule_lag_seconds: "Time between the due time of a job and the start of its run.",
   gateway_subagent_tasks_open: "Tasks of sub-agents that have not ended.",

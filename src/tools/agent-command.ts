@@ -48,6 +48,7 @@ export class AgentCommand {
   readonly #ended = Promise.withResolvers<CommandEnd>();
   readonly #output: CommandOutput;
   #inputKind: CommandInput["kind"] = "none";
+  #isolation: string | null = null;
   #input: Writable | null = null;
   #pid = 0;
   #startedAt = 0;
@@ -92,6 +93,11 @@ export class AgentCommand {
     return this.#output;
   }
 
+  /** How it is isolated, as a sentence; null outside of the sandbox. */
+  get isolation(): string | null {
+    return this.#isolation;
+  }
+
   get inputKind(): CommandInput["kind"] {
     return this.#inputKind;
   }
@@ -102,9 +108,10 @@ export class AgentCommand {
   }
 
   /** Resolves when it runs, or was stopped before. Rejects when it cannot be started. */
-  async start({ argv, cwd, env, inputs, release }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
+  async start({ argv, cwd, env, inputs, release, isolation }: AllowedCommand, input: CommandInput, log: Log): Promise<void> {
     const { clock, watcher } = this.#options;
     this.#inputKind = input.kind;
+    this.#isolation = isolation ?? null;
     this.#startedAt = clock.monotonic();
     const running = await startCommand({
       argv,

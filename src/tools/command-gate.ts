@@ -32,6 +32,8 @@ export type AllowedCommand = {
   /** Ends what it has left running: called once, when it has ended or is to end. */
   release?: SandboxedCommand["release"];
   host: CommandHost;
+  /** How it is isolated, as a sentence; absent outside of the sandbox. */
+  isolation?: string;
 };
 
 /** Decides about commands, and asks a person where the settings say so. */

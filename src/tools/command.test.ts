@@ -45,7 +45,8 @@ import { systemClock } from ${JSON.stringify(join(import.meta.dirname, "../core/
 import { silentLog } from ${JSON.stringify(join(import.meta.dirname, "../core/log.ts"))};
 import { runCommand } from ${JSON.stringify(join(import.meta.dirname, "command.ts"))};
 import { GroupWatcher } from ${JSON.stringify(join(import.meta.dirname, "group-watcher.ts"))};
-const script = "cat /proc/self/fd/40/file; echo ended";
+// One stream for both, whose order is that of the writes.
+const script = "cat /proc/self/fd/40/file 2>&1; echo ended";
 console.log(spawnSync("/bin/sh", ["-c", script], { encoding: "utf8" }).stdout);
 const watcher = new GroupWatcher();
 await runCommand({

@@ -82,6 +82,15 @@ export const TOOL_LIMITS = {
   sandboxSharedBytes: 67_108_864,
   /** The trial of the sandbox is killed when it takes longer, and there is no sandbox. */
   sandboxTrialMs: 20_000,
+  /** Connections through a proxy for browsers or sandboxed commands at the same time; further ones are refused. */
+  egressConnections: 256,
+  /** A connection on which nothing is sent ends, and how long one to a host may take. */
+  egressSilentMs: 600_000,
+  egressConnectMs: 20_000,
+  /** Hosts whose last refusal is known. */
+  egressRefusals: 100,
+  /** Lists of hosts that have a proxy; the one that was used first is closed for another. */
+  egressProxies: 16,
   /** A command line of podman or docker is killed when it takes longer, and has failed; the setup of a container has more time. */
   engineMs: 60_000,
   containerSetupMs: 600_000,

@@ -41,6 +41,17 @@ export function isPublicAddress(address: string): boolean {
   return family === 6 && !address.includes("%") && globalUnicastV6.check(address, "ipv6") && !nonPublic.check(address, "ipv6");
 }
 
+/** Ranges of private networks: what a company or a home has, without loopback and without what only one link or service uses. */
+const privateNetwork = new BlockList();
+for (const [network, prefix] of [
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["172.16.0.0", 12],
+  ["192.168.0.0", 16],
+] as const)
+  privateNetwork.addSubnet(network, prefix, "ipv4");
+privateNetwork.addSubnet("fc00::", 7, "ipv6");
+
 /** Addresses of this machine. Read at each call: interfaces come and go. */
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? []);
@@ -48,3 +59,9 @@ const ownAddresses = (): readonly string[] =>
 /** Whether content may be fetched from an address: a public one that does not belong to this machine. */
 export const isFetchableAddress = (address: string, own: readonly string[] = ownAddresses()): boolean =>
   isPublicAddress(address) && !own.includes(address);
+
+/** The same for an address of a private network. */
+export function isPrivateNetworkAddress(address: string, own: readonly string[] = ownAddresses()): boolean {
+  const family = isIP(address);
+  return family !== 0 && privateNetwork.check(address, family === 4 ? "ipv4" : "ipv6") && !address.includes("%") && !own.includes(address);
+}

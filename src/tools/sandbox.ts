@@ -1,5 +1,13 @@
 export type WorkspaceAccess = "none" | "ro" | "rw";
 
+/** Hosts of the network that commands reach through a proxy of the gateway, by TCP. */
+export type CommandEgress = {
+  /** Names, with `*.` for all below one, and addresses; with a port, or for the ports 80 and 443. */
+  hosts: readonly string[];
+  /** Whether they may have addresses of private networks. None of this machine is reached. */
+  allowPrivateNetwork: boolean;
+};
+
 /** What one command may reach. Paths are absolute and free of links. */
 export type SandboxRequest = {
   /** The program and its arguments as they would run outside. */
@@ -16,6 +24,8 @@ export type SandboxRequest = {
   readable: readonly string[];
   /** False: a network of its own with nothing but its own loopback. True: the network of the host, with everything that listens on 127.0.0.1. */
   network: boolean;
+  /** What it reaches of the network all the same; absent: nothing. Only bubblewrap has that. */
+  egress?: CommandEgress;
   /** It has a terminal of its own, from which keys like C-c reach it as signals. */
   terminal?: boolean;
 };

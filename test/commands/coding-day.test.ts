@@ -43,6 +43,7 @@ async function questionsOf(t: TestContext, hasSandbox: boolean): Promise<string[
       alwaysAsk: false,
       readOnly: false,
       workspaceAccess: "rw",
+      egress: null,
     }),
     sandbox: () => Promise.resolve(hasSandbox ? { sandbox: isolated } : { sandbox: null, reason: "bwrap is missing", fix: "Install it." }),
     desk: {

@@ -18,6 +18,8 @@ export type CampaignOptions = {
   kills: number;
   /** Share of the random kills that hit the agent host and not the gateway. */
   hosts?: number;
+  /** All kills are of the gateway while a tool runs, or while a person is asked about one. */
+  duringTools?: boolean;
   /** Points to die at, each once. */
   points: readonly string[];
   /** No further life is begun after so long. */
@@ -64,12 +66,16 @@ const HOST_KILLS = 3;
 /** A life in which no host has started by then has no turns. */
 const HOST_MS = 10_000;
 
+/** How long after the question about a tool, or after its start, the gateway may be killed. */
+const TOOL_MS = 600;
+
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 type Plan =
   | { at: "start"; afterMs: number }
   | { at: "traffic"; afterMs: number }
   | { at: "warm"; afterMs: number }
+  | { at: "tool"; afterMs: number }
   | { at: "host"; afterMs: readonly number[]; finishes: boolean }
   | { at: "point"; point: string; nth: number };
 
@@ -106,7 +112,7 @@ export class CrashCampaign {
   }
 
   async run(): Promise<Summary> {
-    this.#world = await CrashBench.open();
+    this.#world = await CrashBench.open({ asks: this.#options.duringTools === true });
     if (this.#options.hosts) this.#world.reset(this.#random.pick(CONCURRENT));
     const deadline = Date.now() + (this.#options.limitMs ?? Number.MAX_SAFE_INTEGER);
     try {
@@ -136,6 +142,10 @@ export class CrashCampaign {
       yield { at: "point", point, nth: this.#random.int(1, often) };
     }
     for (let kill = 0; kill < this.#options.kills; kill++) {
+      if (this.#options.duringTools) {
+        yield { at: "tool", afterMs: this.#random.int(0, TOOL_MS) };
+        continue;
+      }
       if (this.#random.chance(this.#options.hosts ?? 0)) {
         const afterMs = Array.from({ length: this.#random.int(1, HOST_KILLS) }, () => this.#random.int(0, 900));
         kill += afterMs.length - 1;
@@ -179,8 +189,9 @@ export class CrashCampaign {
       const traffic = new TrafficGenerator(this.#world, this.#ledger, this.#random, life, client);
       // With what earlier lives left out of the way, the kill hits fresh turns on a warm agent.
       if (plan.at === "warm") await this.#untilIdle(client, life, 10_000);
-      traffic.begin();
-      if (plan.at === "host") await this.#killHosts(life, client, traffic, plan);
+      if (plan.at !== "tool") traffic.begin();
+      if (plan.at === "tool") await traffic.run(Promise.race([life.ended, this.#duringTool(traffic, plan.afterMs)]));
+      else if (plan.at === "host") await this.#killHosts(life, client, traffic, plan);
       else await traffic.run(Promise.race([life.ended, sleep(plan.at === "point" ? POINT_MS : plan.afterMs)]));
       const alive = !life.over;
       // The requests that wait are answered or cut off by the kill; nothing is left to be answered after it.
@@ -189,6 +200,11 @@ export class CrashCampaign {
       await traffic.settle();
       if (plan.at === "point") this.#summary[alive ? "missed" : "points"].push(plan.point);
     } else if (plan.at === "point") this.#summary.points.push(plan.point);
+  }
+
+  async #duringTool(traffic: TrafficGenerator, afterMs: number): Promise<void> {
+    await Promise.race([traffic.toolActive, sleep(HOST_MS)]);
+    await sleep(afterMs);
   }
 
   /** Kills the agent host under the traffic, then lets the turns end or leaves them to the end of the gateway. */

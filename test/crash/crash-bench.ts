@@ -20,8 +20,11 @@ export class CrashBench {
   port: number;
   /** Turns that may run at the same time in this home. */
   maxConcurrent = 2;
+  /** A person is asked before each command; clients agree to it. */
+  readonly asks: boolean;
 
-  private constructor(model: ModelServer, irc: CrashBench["irc"], dir: string, port: number) {
+  private constructor(model: ModelServer, irc: CrashBench["irc"], { dir, port, asks }: { dir: string; port: number; asks: boolean }) {
+    this.asks = asks;
     this.model = model;
     this.irc = irc;
     this.dir = dir;
@@ -30,11 +33,11 @@ export class CrashBench {
     this.reset();
   }
 
-  static async open(): Promise<CrashBench> {
+  static async open({ asks = false } = {}): Promise<CrashBench> {
     const model = await startModelServer();
     const server = noNgircd ? null : await startNgircd();
     const irc = server && { server, peer: await IrcClient.join(server.port, PERSON, [ROOM]) };
-    return new CrashBench(model, irc, mkdtempSync(join(tmpdir(), "crash-")), await freePort());
+    return new CrashBench(model, irc, { dir: mkdtempSync(join(tmpdir(), "crash-")), port: await freePort(), asks });
   }
 
   /** A line of a tool's marker for every time that the tool ran. */
@@ -84,6 +87,7 @@ export class CrashBench {
     return {
       ...base,
       agents: { defaults: { model: { primary: "test/echo" }, maxConcurrent: this.maxConcurrent, skipBootstrap: true } },
+      ...(this.asks && { tools: { exec: { mode: "ask", host: "gateway" } } }),
       gateway: { http: { endpoints: { chatCompletions: { enabled: true } } } },
       ...(this.irc ? { channels: { irc: channel } } : {}),
     };

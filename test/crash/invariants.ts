@@ -88,6 +88,7 @@ export function checkFinalState(
     const hostWaitMs = waitsAfterHostKills(runs, hostKills, starts);
     for (const ms of hostWaitMs) if (ms > STUCK_MS) ledger.reportViolation(`a run ended ${ms} ms after its agent host was killed`);
     const toolRuns = checkTools(world, runs, ledger);
+    if (world.asks) checkApprovals(db, world, ledger);
     checkModel(world, ledger);
     return {
       runs: Object.fromEntries(countByState(runs.map((row) => row.state))),
@@ -191,8 +192,11 @@ function checkParts(
   }
 }
 
+const toolLines = (world: CrashBench): string[] =>
+  existsSync(world.toolLog) ? readFileSync(world.toolLog, "utf8").split("\n").filter(Boolean) : [];
+
 function checkTools(world: CrashBench, runs: readonly RunRow[], ledger: MessageLedger): number {
-  const lines = existsSync(world.toolLog) ? readFileSync(world.toolLog, "utf8").split("\n").filter(Boolean) : [];
+  const lines = toolLines(world);
   const ran = countByState(lines);
   for (const [marker, times] of ran) if (times > 1) ledger.reportViolation(`the tool of ${marker} ran ${times} times`);
   const byId = new Map(runs.map((row) => [row.run_id, row]));
@@ -202,6 +206,23 @@ function checkTools(world: CrashBench, runs: readonly RunRow[], ledger: MessageL
       ledger.reportViolation(`${entry.key}: done, but its tool never ran`);
   }
   return lines.length;
+}
+
+type ApprovalStateRow = { id: string; status: string; subject: string; used_at: number | null };
+
+/** No question is left, none was used without an agreement, and each tool that ran was agreed to: an approval covers one run. */
+function checkApprovals(db: DatabaseSync, world: CrashBench, ledger: MessageLedger): void {
+  const rows = db.prepare("SELECT id, status, subject, used_at FROM approvals").all() as ApprovalStateRow[];
+  const used = new Map<string, number>();
+  for (const { id, status, subject, used_at: usedAt } of rows) {
+    if (status === "pending") ledger.reportViolation(`the approval ${id} still waits`);
+    if (usedAt !== null && status !== "allowed") ledger.reportViolation(`the approval ${id} is ${status}, and was used`);
+    if (usedAt === null) continue;
+    for (const marker of markersIn((JSON.parse(subject) as { commandText: string }).commandText))
+      used.set(marker, (used.get(marker) ?? 0) + 1);
+  }
+  for (const marker of toolLines(world))
+    if (!used.has(marker)) ledger.reportViolation(`the tool of ${marker} ran, and no approval of it was used`);
 }
 
 /** No message is in what the model is asked twice. */

@@ -1,6 +1,7 @@
 // Kills the gateway and its agent host as often as asked, and checks what it has promised.
-//   npm run crash -- [--kills N] [--hosts SHARE] [--seed N] [--minutes M] [--jobs N] [--main FILE] [--keep DIR]
+//   npm run crash -- [--kills N] [--hosts SHARE] [--tools] [--seed N] [--minutes M] [--jobs N] [--main FILE] [--keep DIR]
 // --hosts: the share of the random kills that hit the agent host; 0.3 by default.
+// --tools: all kills are of the gateway, while a tool runs or a person is asked about one; nothing is killed at the marked points.
 // With --jobs several homes are used at once, each with its own gateway and a seed of its own, counted up from the first.
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -11,6 +12,7 @@ const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "100" },
     hosts: { type: "string", default: "0.3" },
+    tools: { type: "boolean", default: false },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     minutes: { type: "string" },
     jobs: { type: "string", default: "1" },
@@ -35,8 +37,9 @@ const campaign = (job: number): CrashCampaign =>
   new CrashCampaign({
     seed: seed + job,
     kills: Math.ceil(Number(values.kills) / jobs),
-    hosts: Number(values.hosts),
-    points: job === 0 ? points : [],
+    hosts: values.tools ? 0 : Number(values.hosts),
+    duringTools: values.tools,
+    points: job === 0 && !values.tools ? points : [],
     ...(values.minutes ? { limitMs: Number(values.minutes) * 60_000 } : {}),
     ...(values.main ? { main: values.main } : {}),
     ...(values.keep ? { keepDir: values.keep } : {}),

@@ -27,6 +27,8 @@ const MIX = {
   retry: 3,
 } as const;
 type Kind = keyof typeof MIX;
+/** The same where each kill is to hit a tool. */
+const TOOL_MIX = { tool: 6, "steer-tool": 2, plain: 1, stop: 0.5, retry: 2 } as const satisfies Partial<Record<Kind, number>>;
 
 /** What clients and people do during one life of the gateway. Everything that is heard goes into the ledger. */
 export class TrafficGenerator {
@@ -37,6 +39,7 @@ export class TrafficGenerator {
   readonly #client: ProtocolClient;
   readonly #pending = new Set<Promise<void>>();
   readonly #stopListening: () => void;
+  readonly #toolActive = Promise.withResolvers<void>();
 
   constructor(world: CrashBench, ledger: MessageLedger, random: SeededRandom, life: GatewayRun, client: ProtocolClient) {
     this.#world = world;
@@ -45,6 +48,11 @@ export class TrafficGenerator {
     this.#life = life;
     this.#client = client;
     this.#stopListening = client.on((event) => this.#onEvent(event));
+  }
+
+  /** Resolves when a person is asked about a tool, or when one runs. */
+  get toolActive(): Promise<void> {
+    return this.#toolActive.promise;
   }
 
   /** One of everything that leads to a marked point. */
@@ -61,7 +69,7 @@ export class TrafficGenerator {
     const state = { over: false };
     void until.then(() => (state.over = true));
     while (!state.over) {
-      if (this.#ledger.open().length < limit) this.act(this.#random.weighted<Kind>(MIX));
+      if (this.#ledger.open().length < limit) this.act(this.#world.asks ? this.#random.weighted(TOOL_MIX) : this.#random.weighted(MIX));
       await Promise.race([until, new Promise((resolve) => setTimeout(resolve, this.#random.int(2, 120)))]);
     }
   }
@@ -88,7 +96,9 @@ export class TrafficGenerator {
   #entry(kind: Exclude<Kind, "retry" | "irc-direct" | "irc-room">): LedgerEntry {
     const marker = this.#ledger.nextMarker();
     const session = this.#random.pick(this.#world.sessions);
-    const tool = `tool:bash:echo ${marker} | tee -a ${this.#world.toolLog}`;
+    // Long enough to be hit, with a process that would go on by itself.
+    const lasting = this.#world.asks ? "; (sleep 60 &) ; sleep 0.4" : "";
+    const tool = `tool:bash:echo ${marker} | tee -a ${this.#world.toolLog}${lasting}`;
     const common = { marker, key: `key-${marker}`, session, state: "sent", outcome: null } as const;
     switch (kind) {
       case "plain":
@@ -193,7 +203,22 @@ export class TrafficGenerator {
     this.#ledger.reportViolation(`${entry.key}: ${String(err)}`);
   }
 
+  /** A client that agrees to every command, at once or a little later. */
+  #agree(id: string): void {
+    this.#toolActive.resolve();
+    const answering = new Promise((resolve) => setTimeout(resolve, this.#random.int(0, 60)))
+      .then(() => this.#client.request("approval.resolve", { id, kind: "exec", decision: "allow-once" }))
+      // The gateway may be killed, or the turn stopped, before.
+      .catch((err: unknown) => {
+        if (!(err instanceof ClientError)) throw err;
+      })
+      .then(() => {});
+    this.#pending.add(answering);
+    void answering.finally(() => this.#pending.delete(answering));
+  }
+
   #onEvent({ event, payload }: ServerEvent): void {
+    if (event === "exec.approval.requested" && this.#world.asks) this.#agree((payload as { id: string }).id);
     if (event !== "chat") return;
     const { runId, state, message } = payload as { runId: string; state: string; message?: { content: { text?: string }[] } };
     const text = message?.content.map((block) => block.text ?? "").join("") ?? null;

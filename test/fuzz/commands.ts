@@ -110,6 +110,7 @@ class Lane {
         alwaysAsk: true,
         readOnly: false,
         workspaceAccess: "rw",
+        egress: null,
       }),
       sandbox: () => Promise.reject(new Error("the gateway's host needs none")),
       desk: {

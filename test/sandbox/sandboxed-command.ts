@@ -31,7 +31,7 @@ export const needsOtherFileSystem = (reason: string): boolean => reason.includes
 /** The sandbox of this machine. */
 const probe = createSandboxProbe({ hidden: [], directory: tmpdir(), log: silentLog });
 
-async function realSandbox(): Promise<Sandbox> {
+export async function realSandbox(): Promise<Sandbox> {
   const found = await probe();
   if (found.sandbox === null) throw new Error(`${found.reason}. ${found.fix}`);
   return found.sandbox;
@@ -59,8 +59,16 @@ export const aRequest = (workspace: string, more: Partial<SandboxRequest> = {}):
 export type CommandResult = { exitCode: number | null; reason: string; output: string };
 
 /** Runs a script in the sandbox. */
-export async function runScript(script: string, request: SandboxRequest, signal = new AbortController().signal): Promise<CommandResult> {
-  const command = await (await realSandbox()).wrap({ ...request, argv: ["/bin/sh", "-c", script] });
+export const runScript = async (script: string, request: SandboxRequest, signal?: AbortSignal): Promise<CommandResult> =>
+  await runScriptIn(await realSandbox(), script, request, signal);
+
+export async function runScriptIn(
+  sandbox: Sandbox,
+  script: string,
+  request: SandboxRequest,
+  signal = new AbortController().signal,
+): Promise<CommandResult> {
+  const command = await sandbox.wrap({ ...request, argv: ["/bin/sh", "-c", script] });
   let output = "";
   const onOutput = (chunk: Buffer): void => void (output += chunk.toString());
   const end = await runCommand({ ...command, timeoutMs: undefined, signal, watcher, clock: systemClock, log: silentLog, onOutput });

@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 
-const PROXY = "src/tools/browser/driver/egress-proxy.test.ts";
+const PROXY = "src/tools/egress-proxy.test.ts";
 const BROWSER = "src/tools/browser/browser.test.ts";
 
 /** Guards of the browser of agents. */
@@ -16,7 +16,7 @@ export const BROWSER_MUTANTS: readonly Mutant[] = [
   {
     invariant: 8,
     breaks: "the browser is connected to the checked addresses",
-    file: "src/tools/browser/driver/egress-proxy.ts",
+    file: "src/tools/egress-proxy.ts",
     text: "const all = addresses.map((address) => ({ address, family: isIP(address) }));",
     broken: 'const all = addresses.map(() => ({ address: "127.0.0.2", family: 4 }));',
     tests: [PROXY],
@@ -24,7 +24,7 @@ export const BROWSER_MUTANTS: readonly Mutant[] = [
   {
     invariant: 3,
     breaks: "the proxy of the browsers serves no other program",
-    file: "src/tools/browser/driver/egress-proxy.ts",
+    file: "src/tools/egress-proxy.ts",
     text: 'return secureEquals(headers["proxy-authorization"] ?? "", expected);',
     broken: 'return headers["proxy-authorization"] !== expected || expected !== "";',
     tests: [PROXY],

@@ -92,8 +92,8 @@ export const MCP_MUTANTS: readonly Mutant[] = [
     invariant: 13,
     breaks: "a call is decided before it is made",
     file: "src/gateway/tool-sources.ts",
-    text: "return isGranted ? await source.run(call, context) :",
-    broken: "return isGranted || rule ? await source.run(call, context) :",
+    text: "if (!isGranted) return errorResult(",
+    broken: "if (!isGranted && rule === '') return errorResult(",
     tests: [GATEWAY],
   },
   {

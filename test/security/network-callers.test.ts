@@ -26,9 +26,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/mcp/http-fetch.ts": "MCP servers, at the addresses of the configuration, and redirects within their origin",
   "src/server/listen.ts": "asks the holder of our own port whether it is a gateway",
-  "src/tools/browser/driver/egress-proxy.ts": "what the browsers of agents ask for, to addresses that it has checked",
-  "src/tools/browser/driver/upstream-proxy.ts": "the proxy of the gateway's environment, by which these addresses are reached",
+  "src/tools/egress-proxy.ts": "what browsers and sandboxed commands of agents ask for, to addresses that it has checked",
+  "src/tools/upstream-proxy.ts": "the proxy of the gateway's environment, by which these addresses are reached",
   "src/tools/web/guarded-fetch.ts": "the guarded function itself",
+  "src/tools/sandbox/relay.ts": "runs in the sandbox, and connects to the proxy of the gateway",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
   "web/src/client.ts": "the page, to the host that served it",
 };

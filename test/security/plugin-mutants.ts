@@ -96,4 +96,20 @@ export const PLUGIN_MUTANTS: readonly Mutant[] = [
     tests: [IMAGES],
     title: "is a quotation",
   },
+  {
+    invariant: 6,
+    breaks: "a call about which a person is asked does not run without an agreement",
+    file: "src/gateway/tool-sources.ts",
+    text: "if (refusal !== null) return errorResult(",
+    broken: "if (refusal === '') return errorResult(",
+    tests: ["src/gateway/mcp-servers.test.ts"],
+  },
+  {
+    invariant: 6,
+    breaks: "what a person has seen of a call is what runs",
+    file: "src/gateway/tool-sources.ts",
+    text: "asked === null ? call : structuredClone(call)",
+    broken: "call",
+    tests: ["src/gateway/mcp-servers.test.ts"],
+  },
 ];

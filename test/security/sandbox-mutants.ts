@@ -1,4 +1,8 @@
 const SANDBOX = "src/tools/sandbox/requests.test.ts";
+const HOSTS = "src/tools/sandbox/allowed-hosts.test.ts";
+const CONTAINERS = "src/tools/sandbox/containers/command-lines.test.ts";
+const PROFILE = "src/tools/sandbox/containers/seccomp-profile.test.ts";
+const SETTINGS = "src/gateway/command-settings.test.ts";
 const SYSTEM_CALLS = "src/tools/sandbox/syscall-filter.test.ts";
 
 /** Guards of the sandbox for commands; part of `MUTANTS`. None needs bubblewrap. */
@@ -58,5 +62,101 @@ export const SANDBOX_MUTANTS = [
     text: "const FAMILIES = [1, 2, 10, 16];",
     broken: "const FAMILIES = [1, 2, 10, 16, 40];",
     tests: [SYSTEM_CALLS],
+  },
+  {
+    invariant: 13,
+    breaks: "a container has no network",
+    file: "src/tools/sandbox/containers/command-lines.ts",
+    text: "--network none --ipc private",
+    broken: "--network host --ipc private",
+    tests: [CONTAINERS],
+  },
+  {
+    invariant: 13,
+    breaks: "a command in a container has no capabilities",
+    file: "src/tools/sandbox/containers/command-lines.ts",
+    text: "--cap-drop ALL --security-opt",
+    broken: "--cap-drop NET_RAW --security-opt",
+    tests: [CONTAINERS],
+  },
+  {
+    invariant: 13,
+    breaks: "a command in a container may not change what it may only read",
+    file: "src/tools/sandbox/containers/command-lines.ts",
+    text: 'readable.flatMap((path) => volume(path, "ro"))',
+    broken: 'readable.flatMap((path) => volume(path, "rw"))',
+    tests: [CONTAINERS],
+  },
+  {
+    invariant: 13,
+    breaks: "no bind shows a container the gateway's state, nor a part of it",
+    file: "src/tools/sandbox/containers/binds.ts",
+    text: "[...REFUSED, ...hidden].find(overlaps)",
+    broken: "REFUSED.find(overlaps)",
+    tests: [CONTAINERS],
+  },
+  {
+    invariant: 8,
+    breaks: "a bind of a container leads where its path says",
+    file: "src/tools/sandbox/containers/binds.ts",
+    text: "if (real !== source) throw",
+    broken: "if (real === source + source) throw",
+    tests: [CONTAINERS],
+  },
+  {
+    invariant: 13,
+    breaks: "programs of other processors do not pass the filter of containers",
+    file: "src/tools/sandbox/containers/seccomp-profile.ts",
+    text: "({ ...fieldsOf(entry), subArchitectures: [] })",
+    broken: "({ ...fieldsOf(entry) })",
+    tests: [PROFILE],
+  },
+  {
+    invariant: 8,
+    breaks: "a sandboxed command reaches the listed hosts only",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "hosts.map(parseEntry).filter((entry) => isListed(host, [entry.host]))",
+    broken: "hosts.map(parseEntry).filter((entry) => isListed(host, [entry.host]) || host !== '')",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "a sandboxed command reaches the listed ports only",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "ports.includes(target.port)",
+    broken: "ports.length > 0",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "a listed name does not lead a sandboxed command into this machine",
+    file: "src/tools/sandbox/allowed-hosts.ts",
+    text: "addresses.every(isReachable)",
+    broken: "addresses.length > 0",
+    tests: [HOSTS],
+  },
+  {
+    invariant: 8,
+    breaks: "an address of this machine is not one of a private network",
+    file: "src/tools/public-address.ts",
+    text: '!address.includes("%") && !own.includes(address);\n}',
+    broken: '!address.includes("%");\n}',
+    tests: [HOSTS],
+  },
+  {
+    invariant: 7,
+    breaks: "what commands of operators reach is not what those of people on channels reach",
+    file: "src/config/sandbox.ts",
+    text: '(surface === "operator" ? [{ key: "agents.defaults.sandbox.egress"',
+    broken: '(surface !== "" ? [{ key: "agents.defaults.sandbox.egress"',
+    tests: [SETTINGS],
+  },
+  {
+    invariant: 11,
+    breaks: "who may not fetch has no commands that do",
+    file: "src/gateway/tool-permits.ts",
+    text: 'isDenied("fetch", "web_fetch") ? null',
+    broken: "false ? null",
+    tests: [SETTINGS],
   },
 ];

@@ -133,6 +133,18 @@ test("OpenClaw's command line reaches the browser by its paths", { skip: noBrows
   assert.equal(format, "ai");
   assert.match(snapshot, /heading "Page \/routed"/);
   assert.match((await ask<{ message: string }>("POST", "/set/media", { body: { colorScheme: "dark" } })).message, /color scheme dark/);
+  const shot = await ask<{ path: string }>("POST", "/screenshot", { body: { type: "png" } });
+  assert.match(shot.path, /^downloads\/page(?:-\d+)?\.png$/);
+  assert.match((await ask<{ path: string }>("POST", "/pdf")).path, /^downloads\/page(?:-\d+)?\.pdf$/);
+  const { requests } = await ask<{ requests: { url: string; ok: boolean }[] }>("GET", "/requests");
+  assert.ok(requests.some(({ url, ok }) => ok && url.endsWith("/routed")));
+  assert.ok(Array.isArray((await ask<{ errors: object[] }>("GET", "/errors")).errors));
+  const made = await ask<Tabs>("POST", "/tabs/action", { body: { action: "list" } });
+  assert.equal(
+    (await ask<{ tab: { targetId: string } }>("POST", "/tabs/action", { body: { action: "select", index: 0 } })).tab.targetId,
+    made.tabs[0]!.targetId,
+  );
+  await assert.rejects(ask("POST", "/tabs/action", { body: { action: "close", index: 50 } }), /there is no tab 51/);
   const { running, profile } = await ask<{ running: boolean; profile: string }>("GET", "/");
   assert.deepEqual([running, profile], [true, "openclaw"]);
   await ask("DELETE", `/tabs/${opened.targetId}`);

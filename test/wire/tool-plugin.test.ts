@@ -48,6 +48,11 @@ export default defineToolPlugin({ id: "faulty", tools: [
   { ...tool("odd", () => "x"), parameters: { type: "object", oneOf: [] } },
 ] });`;
 
+const PAYER = `
+import { defineToolPlugin } from "openclaw-gateway/tool";
+export default defineToolPlugin({ id: "payer", label: "Payer", tools: [{ name: "pay", description: "Pays.", effect: "send", asks: true,
+  parameters: { type: "object", properties: { to: { type: "string" } } }, run: ({ to }) => "paid " + to }] });`;
+
 /** A platform that pushes: what it was sent is the answer to a GET. */
 const PUSHED = `
 import { defineChannel } from "openclaw-gateway/channel";
@@ -82,6 +87,7 @@ const config = (unit = "celsius"): Wire => ({
       faulty: {},
       broken: {},
       stuck: {},
+      payer: {},
       switched: { enabled: false },
       telegram: { enabled: true },
     },
@@ -98,6 +104,7 @@ before(async () => {
   writeFileSync(join(stateDir(home), "channels", "pushed.mjs"), PUSHED);
   writeFileSync(join(folder, "broken.mjs"), "export default {");
   writeFileSync(join(folder, "stuck.mjs"), "for (;;);");
+  writeFileSync(join(folder, "payer.mjs"), PAYER);
   writeFileSync(
     join(folder, "switched.mjs"),
     `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(join(home, "ran"))}, "");`,
@@ -140,7 +147,15 @@ test("the gateway answers while a plugin blocks its own thread, and says what be
   type Row = { id: string; state: string; cause: string | null; tools: { name: string }[]; leftOut: { name: string; reason: string }[] };
   const { plugins } = await openclawJson<{ plugins: Row[] }>(home, "plugins", "list");
   const states = Object.fromEntries(plugins.map(({ id, state }) => [id, state]));
-  assert.deepEqual(states, { weather: "ready", faulty: "ready", broken: "failed", stuck: "failed", switched: "off", telegram: "missing" });
+  assert.deepEqual(states, {
+    weather: "ready",
+    faulty: "ready",
+    broken: "failed",
+    stuck: "failed",
+    payer: "ready",
+    switched: "off",
+    telegram: "missing",
+  });
   const [weather, faulty, broken, stuck] = plugins as [Row, Row, Row, Row];
   assert.deepEqual(
     weather.tools.map(({ name }) => name),
@@ -222,6 +237,25 @@ test("faults of a tool are errors of its call: it blocks, it ends its thread, it
   await until("the end", () => ends.get(hanging));
   assert.match(await say(MAIN, call("shapeless")), /has a fault/);
   assert.equal((await operator.request<{ ok: boolean }>("health")).ok, true);
+});
+
+test("a person is asked before a call of a tool that wants it, sees its arguments, and decides", async () => {
+  type Question = { id: string; request: Wire };
+  const waiting = () => until("the question", async () => (await operator.request<Question[]>("plugin.approval.list"))[0]);
+  for (const decision of ["allow-once", "deny"]) {
+    const answer = operator.request("tools.invoke", { name: "pay", args: { to: "ann" } }, { timeoutMs: 0 });
+    const { id, request } = await waiting();
+    assert.deepEqual([request["title"], request["pluginId"], request["toolName"]], ["Payer: pay", "payer", "pay"]);
+    assert.match(String(request["description"]), /rights of the gateway \(send\)\. Arguments: \{"to":"ann"\}$/);
+    assert.equal(request["detail"], '{\n  "to": "ann"\n}');
+    assert.deepEqual(request["allowedDecisions"], ["allow-once", "deny"]);
+    await operator.request("plugin.approval.resolve", { id, decision });
+    assert.match(JSON.stringify(await answer), decision === "deny" ? /Not run: .* denied it at / : /paid ann/);
+  }
+  assert.match(
+    (await openclaw(home, "plugins", "inspect", "payer")).stdout,
+    /pay \(send, at most 60 s, a person is asked before each call\)/,
+  );
 });
 
 test("the policy decides by name and by effect; who is not granted a tool does not find it", async () => {

@@ -1,4 +1,4 @@
-import { array, boolean, object, record, string, unknown } from "../../core/config-schema.ts";
+import { array, boolean, enumOf, object, record, string, unknown } from "../../core/config-schema.ts";
 
 /** The id is also the name of a file. */
 const PLUGIN_ID = {
@@ -11,6 +11,11 @@ const entry = object(
   {
     enabled: boolean("Use the plugin.", { default: true, onInvalid: false }),
     package: string("An npm package with its code, installed in the state directory: `npm install --prefix ~/.openclaw NAME`."),
+    ask: enumOf(
+      "Whether a person is asked before a call of its tools: `never`, of those that do more than read (`acting`), or `always`; without this, where the tool says so.",
+      ["never", "acting", "always"],
+      { onInvalid: "always" },
+    ),
     config: unknown("Its settings. The plugin itself says which it has; they are checked when it is loaded (`openclaw plugins inspect`)."),
   },
   { unserved: ["apiKey", "env", "hooks", "subagent", "llm"] },

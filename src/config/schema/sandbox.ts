@@ -83,6 +83,24 @@ export const sandbox = object(
       ["none", "ro", "rw"],
       { onInvalid: "none" },
     ),
+    egress: object(
+      "What sandboxed commands reach of the network, through a proxy of the gateway; nothing without this. Of the backend `bubblewrap` only. People on channels have what the agent's own setting gives them.",
+      {
+        allowedHostnames: array(
+          "Hosts, such as `registry.npmjs.org`, `*.pypi.org` for all names below one, or `github.com:22`. Without a port: 80 and 443.",
+          string("A host.", {
+            pattern: {
+              regex: "(?:(?:\\*\\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]{2,45}\\])(?::[1-9][0-9]{0,4})?",
+              description: "a host name or address, with *. in front for all names below it and :port at the end for another port",
+            },
+          }),
+        ),
+        allowPrivateNetwork: boolean("Listed hosts may have addresses of private networks, but none of this machine.", {
+          onInvalid: false,
+        }),
+      },
+      { optional: true },
+    ),
     docker,
     prune: object(
       "When stopped containers are removed.",

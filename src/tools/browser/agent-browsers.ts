@@ -6,6 +6,7 @@ import { isAbsent } from "../../core/files.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { readProxySettings } from "../../core/proxy.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import { toProxyRoutes } from "../upstream-proxy.ts";
 import { DriverProcess, type DriverCall, type DriverResult } from "./driver-process.ts";
 import { findBrowser } from "./find-browser.ts";
 import { findUserPrograms, isRootOfMachine } from "./user-programs.ts";
@@ -181,6 +182,6 @@ function toSettings(config: BrowserConfig, profile: BrowserProfile, executable: 
     evaluateEnabled,
     allowPrivateNetwork: ssrfPolicy.dangerouslyAllowPrivateNetwork,
     allowedHostnames: ssrfPolicy.allowedHostnames,
-    proxies: { ...proxies, http: proxies.http?.href ?? null, https: proxies.https?.href ?? null },
+    proxies: toProxyRoutes(proxies),
   };
 }

@@ -90,7 +90,7 @@ export const PARAMETERS: JsonObject = {
     type: { type: "string", enum: ["png", "jpeg"] },
     level: text("console: error"),
     filter: text("requests"),
-    path: text("pdf, download: in the workspace"),
+    path: text("Saved there, in the workspace"),
     paths: texts("upload"),
     accept: flag("dialog"),
     promptText: text(),

@@ -30,17 +30,22 @@ export class BrowserFiles {
   /** Moves a file of the driver to `path`, or to a free name among the downloads. Resolves to its path and size. */
   async save(file: { path: string; name: string }, path: string, context: ToolContext): Promise<{ path: string; bytes: number }> {
     try {
-      const content = await readLimited(file.path);
-      const named = path === "" || path.endsWith("/") ? (path || `${DOWNLOADS}/`) + safeName(file.name) : path;
-      const isFree = path === "" || path.endsWith("/");
-      for (let number = 0; number < NUMBERS; number += 1) {
-        const candidate = number === 0 ? named : numbered(named, number);
-        if (await this.#write(candidate, content, { isFree, context })) return { path: candidate, bytes: content.length };
-      }
-      throw new Error(`Cannot save ${named}: ${NUMBERS} files have this name. Name another path.`);
+      return await this.store({ content: await readLimited(file.path), name: file.name }, path, context);
     } finally {
       await rm(file.path, { force: true });
     }
+  }
+
+  /** The same with what is in memory. */
+  async store(file: { content: Buffer; name: string }, path: string, context: ToolContext): Promise<{ path: string; bytes: number }> {
+    const { content } = file;
+    const isFree = path === "" || path.endsWith("/");
+    const named = isFree ? (path || `${DOWNLOADS}/`) + safeName(file.name) : path;
+    for (let number = 0; number < NUMBERS; number += 1) {
+      const candidate = number === 0 ? named : numbered(named, number);
+      if (await this.#write(candidate, content, { isFree, context })) return { path: candidate, bytes: content.length };
+    }
+    throw new Error(`Cannot save ${named}: ${NUMBERS} files have this name. Name another path.`);
   }
 
   /** Copies files of the workspace to where the driver may read them. Resolves to the paths of the copies. */

@@ -35,7 +35,9 @@ export function createBrowserTool({ browsers, files, locks, metrics = silentMetr
     const plan = browsers.plan(asString(args["profile"]) || undefined);
     if ("what" in plan) return errorResult(`${plan.what} ${plan.fix}`);
     if (action === "doctor" && args["deep"] !== true) return await checkPlan(browsers, plan);
-    const needed = NEEDED_TOOLS[action];
+    const path = asString(args["path"]);
+    const isSaved = action === "screenshot" && path !== "";
+    const needed = isSaved ? "write" : NEEDED_TOOLS[action];
     if (needed !== undefined && !context.caller.tools.includes(needed))
       return errorResult(`Nothing was done: ${action} has the effect of the tool ${needed}, which is not granted.`);
     const result = !browsers.isRunning && !STARTING_ACTIONS.has(action) ? answerIdle(action) : await call({ action, args, plan }, context);
@@ -43,8 +45,11 @@ export function createBrowserTool({ browsers, files, locks, metrics = silentMetr
     if ("problem" in result) return toErrorResult(result.problem);
     const { file, ...answer } = result.answer;
     if (action === "status") return toResult({ ...answer, text: `${answer.text} ${describePlan(plan, null)}` });
-    if (!file) return toResult(answer);
-    const saved = await workspaceFiles.save(file, asString(args["path"]), context);
+    const { image } = answer;
+    if (!file && !(isSaved && image)) return toResult(answer);
+    const saved = file
+      ? await workspaceFiles.save(file, path, context)
+      : await workspaceFiles.store({ content: Buffer.from(image!.data, "base64"), name: `page.${extensionOf(image!)}` }, path, context);
     context.log.info("the browser has saved a file", { path: saved.path, bytes: saved.bytes });
     return toResult({ ...answer, text: `Saved ${saved.path} (${formatBytes(saved.bytes)}).` });
   }
@@ -80,6 +85,8 @@ export function createBrowserTool({ browsers, files, locks, metrics = silentMetr
     stop: () => browsers.stop(),
   };
 }
+
+const extensionOf = ({ mimeType }: { mimeType: string }): string => (mimeType === "image/jpeg" ? "jpg" : "png");
 
 const invalid = (message: string): DriverResult => ({ problem: { code: "invalid", message } });
 

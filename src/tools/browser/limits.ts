@@ -42,12 +42,6 @@ export const BROWSER_LIMITS = {
   imageSide: 2_000,
   /** Characters of base64 of a picture, below the 5 MB that providers accept; a larger one becomes a JPEG, then an error. */
   imageChars: 4_718_592,
-  /** Connections of all browsers at the same time; further ones are refused. */
-  connections: 256,
-  /** A connection on which nothing is sent ends. */
-  silentMs: 600_000,
-  /** How long a connection to a site may take. */
-  connectMs: 20_000,
   /** How long a list of tabs for people waits for the title of a page; one that is busy is shown without. */
   lookMs: 500,
   /** Characters of an address and a title in that list, and the last errors of a page that it has. */
@@ -55,6 +49,4 @@ export const BROWSER_LIMITS = {
   shownProblems: 20,
   /** Actions of one batch; more are refused. */
   batchActions: 50,
-  /** Hosts whose last refusal is known. */
-  refusals: 100,
 } as const;

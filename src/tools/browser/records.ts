@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { ProxySettings } from "../../core/proxy.ts";
+import type { ProxyRoutes } from "../upstream-proxy.ts";
 import { BROWSER_LIMITS } from "./limits.ts";
 import type { RunningBrowser } from "./profiles.ts";
 
@@ -11,9 +11,6 @@ export const DRIVER_DESCRIPTOR = 3;
 
 /** Programs by which a process becomes another user, with its files. */
 export type OtherUserPrograms = { perl: string; setpriv: string; architecture: "x64" | "arm64" };
-
-/** The proxies of the gateway's environment. */
-export type ProxyRoutes = Omit<ProxySettings, "http" | "https"> & { http: string | null; https: string | null };
 
 /** What holds for the browsers, from the configuration. */
 export type BrowserSettings = {

@@ -49,8 +49,8 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
   const isolated: Sandbox = {
     name: "test",
     guarantees: [],
-    wrap: ({ argv, env, cwd, workspaceAccess, readable }) => ({
-      argv: ["sandboxed", workspaceAccess, ...readable, ...argv],
+    wrap: ({ argv, env, cwd, workspaceAccess, readable, egress }) => ({
+      argv: ["sandboxed", workspaceAccess, ...readable, ...(egress?.hosts ?? []), ...argv],
       env,
       cwd,
       inputs: [],
@@ -65,6 +65,7 @@ function openGate(t: TestContext, { settings = {}, allowlist = [], sandbox = fal
       alwaysAsk: false,
       readOnly: false,
       workspaceAccess: "rw",
+      egress: null,
       ...settings,
     }),
     sandbox: () => Promise.resolve(sandbox ? { sandbox: isolated } : { sandbox: null, reason: "bwrap is missing", fix: "Install it." }),
@@ -187,6 +188,20 @@ test("what is started is the text in a shell, or the sandbox around it", async (
   const { allow, workspace } = openGate(t, { settings: { mode: "full", host: "sandbox", readOnly: true }, sandbox: true });
   const { argv, cwd } = await allow("touch b");
   assert.deepEqual([argv.slice(0, 2), argv.slice(-2), cwd], [["sandboxed", "ro"], ["-c", "touch b"], workspace]);
+});
+
+test("a sandboxed command is given the hosts of its caller, and the question and the result name them", async (t) => {
+  const egress = { hosts: ["a.example"], allowPrivateNetwork: false, rule: "sandbox.egress" };
+  const unasked = await openGate(t, { settings: { mode: "auto", egress }, sandbox: true }).allow("ls");
+  assert.deepEqual([unasked.argv[0], unasked.argv[2]], ["sandboxed", "a.example"]);
+  assert.match(unasked.isolation!, /^It ran in the sandbox \(test\), with a proxy \(HTTPS_PROXY\) to a\.example as its only network\.$/);
+  const { allow, asked } = openGate(t, { settings: { mode: "ask", host: "sandbox", egress }, sandbox: true, answer: yes });
+  await allow("touch b");
+  assert.ok(asked[0]!.warnings.includes("It can send what it reads to a.example (sandbox.egress)."));
+  const outside = openGate(t, { settings: { mode: "ask", egress }, sandbox: true, answer: yes });
+  assert.equal((await outside.allow("touch b")).isolation, undefined);
+  assert.ok(!outside.asked[0]!.warnings.some((each) => /can send/.test(each)));
+  assert.match((await openGate(t, { settings: { mode: "auto" }, sandbox: true }).allow("ls")).isolation!, /with no network\.$/);
 });
 
 const ALLOWLISTS: readonly [entry: AllowedProgram, command: string, isAllowed: boolean][] = [

@@ -5,7 +5,7 @@ import type { SessionKey } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
-import type { Sandbox, SandboxProbe, WorkspaceAccess } from "../sandbox.ts";
+import type { CommandEgress, Sandbox, SandboxProbe, WorkspaceAccess } from "../sandbox.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
 import { decideCommand, patternsOf, repeatKey, runsUnseen, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
 import { grantBindingOf } from "./grant-binding.ts";
@@ -26,6 +26,8 @@ export type CommandSettings = {
   readOnly: boolean;
   /** What sandboxed commands may do in the workspace, as far as writing is not denied. */
   workspaceAccess: WorkspaceAccess;
+  /** What sandboxed commands reach of the network, and the key that says so; null: nothing. */
+  egress: (CommandEgress & { rule: string }) | null;
 };
 
 /** A question to a person. */
@@ -150,7 +152,7 @@ export class SettingsCommandGate implements CommandGate {
     }
   }
 
-  async #ask(plan: Asked, { request, permit, host }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
+  async #ask(plan: Asked, { request, permit, host, settings }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
     const { desk, log } = this.#options;
     const answer = await desk.ask(
       {
@@ -160,7 +162,7 @@ export class SettingsCommandGate implements CommandGate {
         cwd: request.cwd,
         host,
         resolvedPath: plan.programs?.find(({ path }) => path !== null)?.path ?? null,
-        warnings: warningsOf(plan, request),
+        warnings: [...warningsOf(plan, request), ...networkWarning(host, settings)],
         patterns: request.ownVariables.length > 0 ? [] : (patternsOf(plan) ?? []),
         digest: plan.digest,
         binding: plan.binding,
@@ -194,6 +196,9 @@ export class SettingsCommandGate implements CommandGate {
 type Asked = BoundPlan & Pick<CommandQuestion, "binding">;
 type Decision = { request: CommandRequest; permit: ToolPermit; settings: CommandSettings; host: CommandHost; signal: AbortSignal };
 
+const networkWarning = (host: CommandHost, { egress }: CommandSettings): string[] =>
+  host === "sandbox" && egress !== null ? [`It can send what it reads to ${egress.hosts.join(", ")} (${egress.rule}).`] : [];
+
 const READING_IS_ALLOWED = "Commands that only read files of the workspace run without a question.";
 
 /** Who denies, and what is allowed instead; never how to be allowed more, which is not for an agent to ask for. */
@@ -211,7 +216,7 @@ async function start(
 ): Promise<AllowedCommand> {
   const argv = [shell(), "-c", command];
   if (sandbox === null) return { argv, cwd, env: { ...revealAll(skills?.env ?? {}), ...env }, host };
-  const { readOnly, workspaceAccess } = settings;
+  const { readOnly, workspaceAccess, egress } = settings;
   const wrapped = await sandbox.wrap({
     argv,
     cwd,
@@ -222,10 +227,15 @@ async function start(
     // A skill may have been removed since the turn began.
     readable: await Promise.all([...outside, ...(skills?.directories ?? []).filter((path) => existsSync(path))].map(realPathOf)),
     network: false,
+    ...(egress !== null && { egress: { hosts: egress.hosts, allowPrivateNetwork: egress.allowPrivateNetwork } }),
     terminal: input === "terminal",
   });
-  return { ...wrapped, host };
+  return { ...wrapped, host, isolation: describeIsolation(sandbox, settings) };
 }
+
+/** What a command had that failed in the sandbox: the reason may be what it cannot reach there. */
+const describeIsolation = ({ name }: Sandbox, { egress }: CommandSettings): string =>
+  `It ran in the sandbox (${name}), with ${egress === null ? "no network" : `a proxy (HTTPS_PROXY) to ${egress.hosts.join(", ")} as its only network`}.`;
 
 const revealAll = (secrets: Readonly<Record<string, Secret>>): Record<string, string> =>
   Object.fromEntries(Object.entries(secrets).map(([name, secret]) => [name, secret.reveal()]));

@@ -23,6 +23,21 @@ test("the result has what the command wrote to both streams, and its exit code w
   assert.match(textOf(await exec({ command: "if" })), /syntax error/);
 });
 
+test("the result of a command that failed says how it was isolated", async (t) => {
+  const gate: CommandGate = {
+    allow: async ({ command, cwd, env }) => ({
+      argv: ["/bin/sh", "-c", command],
+      cwd,
+      env,
+      host: "sandbox",
+      isolation: "It ran in the sandbox.",
+    }),
+  };
+  const { exec } = commandTools(t, { gate });
+  assert.equal(textOf(await exec({ command: "exit 3" })), "(no output)\n\nExit code 3. It ran in the sandbox.");
+  assert.equal(textOf(await exec({ command: "echo fine" })), "fine\n");
+});
+
 test("a command gets the given environment and the marks of the gateway, the workspace, no input and no further descriptors", async (t) => {
   const { exec, context, marker } = commandTools(t);
   const names = textOf(await exec({ command: "env | cut -d= -f1 | sort | tr '\\n' ' '" }));

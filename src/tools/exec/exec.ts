@@ -244,7 +244,9 @@ function endResult(commands: BackgroundCommands, command: AgentCommand): ToolRes
   if (reason === "stopped") return errorResult(`${output}\n\nThe command was stopped.`);
   if (reason === "timed out")
     return errorResult(`${output}\n\nThe command was killed: it ran longer than ${command.timeoutSeconds} seconds.`);
-  return textResult(exitCode === 0 ? output : `${output}\n\nExit code ${exitCode}.`);
+  if (exitCode === 0) return textResult(output);
+  // What is not there is a likely reason, and cannot be seen from inside.
+  return textResult(`${output}\n\nExit code ${exitCode}.${command.isolation === null ? "" : ` ${command.isolation}`}`);
 }
 
 function whereIsRest({ id, output }: AgentCommand): string {

@@ -14,6 +14,7 @@ test("a description becomes tools with their origin", () => {
       {
         description: { name: "weather", description: "Tells the weather. Now. (Of the plugin w.)", parameters: { type: "object" } },
         effect: "fetch",
+        asks: false,
         timeoutMs: 60_000,
       },
     ],

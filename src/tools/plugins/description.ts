@@ -1,3 +1,4 @@
+import type { PluginEntry } from "../../config/schema.ts";
 import { asString, fieldsOf, findStorageProblem, isObject, type JsonObject } from "../../core/json.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import { findToolName, MORE_TOOLS, TOOL_EFFECTS, type ToolDescription, type ToolEffect } from "../tool.ts";
@@ -5,7 +6,13 @@ import { findSchemaProblem } from "./schema-problem.ts";
 import { PLUGIN_LIMITS } from "./limits.ts";
 
 /** A tool of a plugin that agents may be given. */
-export type OfferedPluginTool = { description: ToolDescription; effect: ToolEffect; timeoutMs: number };
+export type OfferedPluginTool = {
+  description: ToolDescription;
+  effect: ToolEffect;
+  /** The author wants a person to be asked before each call. */
+  asks: boolean;
+  timeoutMs: number;
+};
 
 /** A tool that agents are not given, and why. */
 export type RefusedTool = { name: string; reason: string };
@@ -16,6 +23,13 @@ export type PluginDescription = {
   tools: readonly OfferedPluginTool[];
   leftOut: readonly RefusedTool[];
 };
+
+/** What only reads; everything else acts. */
+const READING_EFFECTS: readonly ToolEffect[] = ["list", "read", "fetch", "recall"];
+
+/** Whether a person is asked before a call: what the configuration says counts, else what the tool says. Pure. */
+export const isAsked = (mode: PluginEntry["ask"], { effect, asks }: Pick<OfferedPluginTool, "effect" | "asks">): boolean =>
+  mode === undefined ? asks : mode === "always" || (mode === "acting" && (asks || !READING_EFFECTS.includes(effect)));
 
 const TOOL_NAME = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
 /** Names of tools that mean something else in lists of tools. */
@@ -55,7 +69,7 @@ export function readPluginDescription(id: string, value: unknown): PluginDescrip
 }
 
 function findToolProblem(tool: JsonObject, known: ReadonlyMap<string, OfferedPluginTool>): string | null {
-  const { name, description, effect, parameters, timeoutSeconds, run } = tool;
+  const { name, description, effect, parameters, asks, timeoutSeconds, run } = tool;
   if (typeof name !== "string" || !TOOL_NAME.test(name) || name.length > PLUGIN_LIMITS.toolNameChars)
     return `its name must be 1 to ${PLUGIN_LIMITS.toolNameChars} lower-case letters, digits and single _, and begin with a letter`;
   if (findToolName(name) !== null || RESERVED.includes(name)) return "a built-in tool has this name";
@@ -67,6 +81,7 @@ function findToolProblem(tool: JsonObject, known: ReadonlyMap<string, OfferedPlu
   if (problem !== null) return `its parameters are not valid: ${problem}`;
   if (Buffer.byteLength(JSON.stringify({ name, description, parameters })) > PLUGIN_LIMITS.toolBytes)
     return `its description and parameters have more than ${PLUGIN_LIMITS.toolBytes} bytes`;
+  if (asks !== undefined && typeof asks !== "boolean") return "its asks must be true or false";
   const { maxCallSeconds } = PLUGIN_LIMITS;
   if (timeoutSeconds !== undefined && !(typeof timeoutSeconds === "number" && timeoutSeconds > 0 && timeoutSeconds <= maxCallSeconds))
     return `its timeoutSeconds must be a number up to ${maxCallSeconds}`;
@@ -77,12 +92,13 @@ function findToolProblem(tool: JsonObject, known: ReadonlyMap<string, OfferedPlu
 
 function toOffered(
   id: string,
-  { name, description, effect, parameters, timeoutSeconds = PLUGIN_LIMITS.callSeconds }: JsonObject,
+  { name, description, effect, parameters, asks, timeoutSeconds = PLUGIN_LIMITS.callSeconds }: JsonObject,
 ): OfferedPluginTool {
   const said = toWellFormed(asString(description)).trim();
   return {
     description: { name: asString(name), description: `${said} (Of the plugin ${id}.)`, parameters: fieldsOf(parameters) },
     effect: effect as ToolEffect,
+    asks: asks === true,
     timeoutMs: Number(timeoutSeconds) * 1_000,
   };
 }

@@ -1,4 +1,4 @@
-import type { PluginsConfig } from "../../config/schema.ts";
+import type { PluginEntry, PluginsConfig } from "../../config/schema.ts";
 import type { OfferedPluginTool, RefusedTool } from "./description.ts";
 
 /** `failed`: its code or its settings cannot be used. `missing`: there is no code. */
@@ -18,6 +18,8 @@ export type PluginReport = {
   /** Why its thread ended during a call, the last time. */
   lastFault: string | null;
   hasThread: boolean;
+  /** What the configuration says about questions before calls; null: nothing. */
+  ask: PluginEntry["ask"] | null;
   tools: readonly OfferedPluginTool[];
   leftOut: readonly RefusedTool[];
   /** JSON Schema of its settings. */
@@ -48,6 +50,7 @@ export function reportEntry(config: PluginsConfig, id: string): PluginReport {
     source: config.entries[id]?.package ?? null,
     lastFault: null,
     hasThread: false,
+    ask: config.entries[id]?.ask ?? null,
     tools: [],
     leftOut: [],
     configSchema: null,

@@ -45,6 +45,8 @@ export type PluginTool<Config = JsonObject> = {
   effect: PluginToolEffect;
   /** JSON Schema of type object, as far as docs/tool-plugins.md lists it. */
   parameters: JsonObject;
+  /** A person is asked before each call, unless `plugins.entries.<id>.ask` says otherwise. */
+  asks?: boolean;
   /** Longest time of a call. */
   timeoutSeconds?: number;
   /** Gets arguments that match `parameters`. What it throws becomes the text of an error result. */

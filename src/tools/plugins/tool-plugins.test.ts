@@ -11,6 +11,7 @@ import { checkConfigValue } from "../../config/load.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { silentMetrics } from "../../core/metrics.ts";
+import { PLUGIN_LIMITS } from "./limits.ts";
 import type { PluginReport } from "./plugin-report.ts";
 import type { PluginThreadLimits } from "./plugin-thread.ts";
 import { ToolPlugins } from "./tool-plugins.ts";
@@ -115,6 +116,30 @@ test("a plugin is loaded, lists its tools with its name, and runs them with chec
   assert.match(await call("b"), /^No plugin has a tool "b"/);
 });
 
+const toolText = (name: string, effect: string, more = ""): string =>
+  `{ name: "${name}", description: "Does it.", effect: "${effect}", ${more} parameters: { type: "object" }, run: () => "done" }`;
+
+test("a person is asked where the configuration says so, else where the tool does", async (t) => {
+  const text = `export default { id: "a", tools: [${toolText("look", "read")}, ${toolText("pay", "send", "asks: true,")}, ${toolText("note", "write")}, ${toolText("peek", "fetch", "asks: true,")}, ${toolText("odd", "read", "asks: 1,")}] };`;
+  const { set, plugins, report } = bench(t, { "tools/a.mjs": text }, used("a"));
+  const asked = async (): Promise<string[]> => {
+    await report("a");
+    return ["look", "pay", "note", "peek"].filter((name) => plugins.askOf(name)!.asks);
+  };
+  assert.deepEqual(await asked(), ["pay", "peek"]);
+  for (const [ask, expected] of [
+    ["never", []],
+    ["acting", ["pay", "note", "peek"]],
+    ["always", ["look", "pay", "note", "peek"]],
+    ["sometimes", ["look", "pay", "note", "peek"]],
+  ] as const) {
+    set({ entries: { a: { ask } } });
+    assert.deepEqual(await asked(), expected, ask);
+  }
+  assert.equal(plugins.askOf("odd"), null);
+  assert.deepEqual((await report("a")).leftOut, [{ name: "odd", reason: "its asks must be true or false" }]);
+});
+
 const BROKEN: readonly [title: string, text: string, cause: RegExp][] = [
   ["throws while it is loaded", `throw new Error("not today");`, /^it could not be loaded: not today$/],
   ["has a syntax error", `export default {`, /^it could not be loaded: /],
@@ -124,8 +149,8 @@ const BROKEN: readonly [title: string, text: string, cause: RegExp][] = [
   ["exports nothing", `export const a = 1;`, /^its default export is not an object/],
   ["exports an object that contains itself", `const a = {}; a.a = a; export default a;`, /circular structure/],
   ["has another id", plugin("other", ""), /^its id is "other", but the configuration calls it "a"/],
-  ["blocks while it is loaded", `for (;;);`, /^it was not loaded within 1\.5 s$/],
-  ["never ends to load", `await new Promise(() => setInterval(() => {}, 1000));`, /^it (?:was not|could not be) loaded.* within 1\.5 s$/],
+  ["blocks while it is loaded", `for (;;);`, /^it was not loaded within 10 s$/],
+  ["never ends to load", `await new Promise(() => setInterval(() => {}, 1000));`, /^it (?:was not|could not be) loaded.* within 10 s$/],
   [
     "needs too much memory",
     `const all = []; for (;;) all.push(new Array(1e6).fill({}));`,
@@ -139,14 +164,14 @@ const BROKEN: readonly [title: string, text: string, cause: RegExp][] = [
 ];
 for (const [title, text, cause] of BROKEN)
   test(`a plugin that ${title} is not used, and another one is`, async (t) => {
-    const { plugins, call, report, warnings } = bench(
-      t,
-      { "tools/a.mjs": text, "tools/b.mjs": plugin("b", `return "fine";`) },
-      used("a", "b"),
-      {
-        limits: { loadMs: 1_500 },
-      },
-    );
+    const isLate = cause.source.includes("10 s");
+    const clock = new FakeClock();
+    const files = { "tools/a.mjs": text, "tools/b.mjs": plugin("b", `return "fine";`) };
+    const { plugins, call, report, warnings } = bench(t, files, used("a", "b"), isLate ? { clock } : {});
+    if (isLate) {
+      await until("the other plugin", () => plugins.has("b"));
+      clock.advance(PLUGIN_LIMITS.loadMs);
+    }
     const { state, cause: said, fix } = await report("a");
     assert.equal(state, "failed");
     assert.match(said ?? "", cause);

@@ -7,7 +7,7 @@ import { createToolExecutor } from "../executor.ts";
 import { errorResult, quote } from "../results.ts";
 import type { ToolSource } from "../tool-source.ts";
 import type { CallContext, ToolCall, ToolDescription, ToolEffect, ToolExecutor, ToolResult } from "../tool.ts";
-import type { OfferedPluginTool, RefusedTool } from "./description.ts";
+import { isAsked, type OfferedPluginTool, type RefusedTool } from "./description.ts";
 import { findOffReason, reportEntry, type PluginReport } from "./plugin-report.ts";
 import { ToolPlugin, type ToolPluginDeps } from "./tool-plugin.ts";
 
@@ -73,6 +73,16 @@ export class ToolPlugins implements ToolSource {
   /** What a tool does outside of its conversation; null for a tool that there is not. */
   effectOf(name: string): ToolEffect | null {
     return this.#find(name)?.tools.find((tool) => tool.description.name === name)?.effect ?? null;
+  }
+
+  /** The plugin of a tool, and whether a person is asked before a call; null for a tool that there is not. */
+  askOf(name: string): { plugin: string; label: string; effect: ToolEffect; asks: boolean } | null {
+    const used = this.#find(name);
+    const tool = used?.tools.find(({ description }) => description.name === name);
+    if (!used || !tool) return null;
+    const { id, description } = used.plugin;
+    const mode = this.#options.config().entries[id]?.ask;
+    return { plugin: id, label: description?.label ?? id, effect: tool.effect, asks: isAsked(mode, tool) };
   }
 
   async run(call: ToolCall, context: CallContext): Promise<ToolResult> {

@@ -110,7 +110,7 @@ const GUARANTEES: readonly string[] = [
   "Files: a command changes only the workspace, and reads besides it only programs, libraries, certificates and what was named for it.",
   "Its home directory, /tmp and /dev/shm are empty, have a limited size and last as long as the command.",
   "Processes: it sees, signals and traces only its own, and all of them end with it.",
-  "Network: none but its own loopback, unless the network was allowed; then it also reaches what listens on this machine.",
+  "Network: none but its own loopback, and through a proxy the hosts that sandbox.egress lists; never this machine.",
   "Rights: no capabilities, no programs with the rights of another user, no new namespaces, no keys of the gateway's session.",
   "Limits for each command: processes, size of one file, memory of one process, memory of temporary files.",
   "Not limited: CPU, memory of all its processes together, disk space that many files in the workspace use.",

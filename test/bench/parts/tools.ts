@@ -1,17 +1,21 @@
 import type { ServerEvent } from "../../../src/client/client.ts";
 import type { ModelReply, RecordedRequest, ReplyStep } from "../../model-server.ts";
 import { localSite, noBrowser } from "../../fakes/browser-host.ts";
+import { findSkipReason } from "../../sandbox/sandboxed-command.ts";
 import { costOf, median } from "../measure.ts";
 import { openTalker, type Part, type Subject, type Talker } from "../subject.ts";
 
 /** The arguments of call `n` of a turn. */
 type Args = (n: number) => object;
 
+type CostPerTurn = (tool: string, args: Args, calls: number) => Promise<number>;
+
 const CALLS = 20;
 /** Turns of one figure. */
 const TURNS = 10;
 const CONFIG = {
-  tools: { exec: { mode: "full", host: "gateway" } },
+  // Both hosts: a call that asks for the sandbox gets it.
+  tools: { exec: { mode: "full", host: "auto" } },
   browser: { ssrfPolicy: { allowedHostnames: ["127.0.0.1"] } },
 };
 /** Clicks on an element that has gone. */
@@ -45,12 +49,35 @@ export const tools: Part = {
         const [few, many] = [await costPerTurn(tool, args, 1), await costPerTurn(tool, args, CALLS)];
         subject.record(`a call of ${tool}, gateway and Pi`, "ms CPU", (many - few) / (CALLS - 1), tool === "ls" ? 3 : undefined);
       }
+      if ((await findSkipReason()) === false) await measureSandboxed(subject, talker, costPerTurn);
       await measurePauses(subject, talker);
       if (noBrowser === false) await measureStaleRef(subject, talker);
       subject.model.setBehaviour(undefined);
       talker.close();
     }),
 };
+
+const commandOn =
+  (host: "sandbox" | "gateway"): Args =>
+  (n) => ({ command: `true ${n}`, ...(host === "sandbox" && { host }) });
+
+/** What the sandbox adds to a command: its processes are not the gateway's, so that the rest of its cost is time. */
+async function measureSandboxed(subject: Subject, talker: Talker, costPerTurn: CostPerTurn): Promise<void> {
+  const cost = async (host: "sandbox" | "gateway"): Promise<{ cpu: number; wall: number }> => {
+    const cpu = await costPerTurn("exec", commandOn(host), CALLS);
+    const times: number[] = [];
+    for (let n = 0; n < TURNS; n++) {
+      const began = performance.now();
+      await talker.turn(`exec${CALLS}`, `again ${n}`);
+      times.push(performance.now() - began);
+    }
+    return { cpu: cpu / CALLS, wall: median(times) / CALLS };
+  };
+  const plain = await cost("gateway");
+  const sandboxed = await cost("sandbox");
+  subject.record("added to a command by the sandbox, gateway", "ms CPU", sandboxed.cpu - plain.cpu, 5);
+  subject.record(`the same, of ${CALLS} commands at once, each`, "ms", sandboxed.wall - plain.wall, 25);
+}
 
 /** How long a ref of an element that has gone takes, with what the page has now: it is not waited for. */
 async function measureStaleRef(subject: Subject, { client }: Talker): Promise<void> {

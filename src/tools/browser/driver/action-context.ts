@@ -1,6 +1,6 @@
+import type { EgressProxy } from "../../egress-proxy.ts";
 import type { DriverRequest } from "../records.ts";
 import type { AgentBrowser } from "./agent-browser.ts";
-import type { EgressProxy } from "./egress-proxy.ts";
 import type { SessionTabs } from "./session-tabs.ts";
 import type { Tab } from "./tab.ts";
 

@@ -5,13 +5,14 @@ import { sleep } from "../../../core/async.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { asNumber, asString, asStrings } from "../../../core/json.ts";
 import { clip } from "../../../core/text.ts";
+import type { EgressProxy } from "../../egress-proxy.ts";
+import { RefusedError } from "../../egress-rules.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { DriverAnswer, PageContent } from "../records.ts";
 import { act, kindOf } from "./act.ts";
 import type { BrowserActionContext } from "./action-context.ts";
-import { checkedAddresses, RefusedError } from "./egress-policy.ts";
+import { checkedAddresses } from "./egress-policy.ts";
 import { emulate } from "./emulate.ts";
-import type { EgressProxy } from "./egress-proxy.ts";
 import { ActionProblem, shortReason } from "./problem.ts";
 import { readText } from "./page-text.ts";
 import { takeScreenshot } from "./screenshot.ts";
@@ -311,7 +312,7 @@ async function dialog(context: BrowserActionContext): Promise<DriverAnswer> {
  */
 async function whileOpen(context: BrowserActionContext, tab: Tab, work: () => Promise<DriverAnswer>): Promise<DriverAnswer> {
   const { tabs, signal } = context;
-  const before = { documents: tab.documents, tabs: tabs.all.length, downloads: tab.downloads.length, refused: tab.refusedWindows };
+  const before = { documents: tab.documents, downloads: tab.downloads.length };
   const over = new AbortController();
   const opened = tab.untilDialog(over.signal).then(() => null);
   const done = work();
@@ -335,7 +336,7 @@ async function settle(tab: Tab, answer: DriverAnswer, signal: AbortSignal): Prom
   await tab.page.waitForLoadState("domcontentloaded", { timeout: BROWSER_LIMITS.settlePageMs, signal }).catch(() => {});
 }
 
-type Before = { documents: number; tabs: number; downloads: number; refused: number };
+type Before = { documents: number; downloads: number };
 
 async function addEvents(
   answer: DriverAnswer,
@@ -344,8 +345,10 @@ async function addEvents(
 ): Promise<DriverAnswer> {
   const notes = [...(answer.notes ?? [])];
   if (tab.page.isClosed()) return { ...answer, notes: [...notes, `The tab ${tab.id} was closed.`] };
-  if (tabs.all.length > before.tabs) notes.push(`A window was opened: ${tabs.current!.id} is the current tab.`);
-  if (tab.refusedWindows > before.refused) notes.push("A window of the page was closed: there are too many tabs.");
+  const { opened, refused } = tabs.takeWindows();
+  const window = opened.at(-1);
+  if (window) notes.push(`A window was opened: ${window.id}${window === tabs.current ? " is the current tab" : ""}.`);
+  if (refused > 0) notes.push("A window of the page was closed: there are too many tabs.");
   if (tab.downloads.length > before.downloads) notes.push("A download has begun; action download saves it.");
   if (tab.dialog) {
     notes.push(`A dialog is open, and holds the page up until action dialog answers it.`);

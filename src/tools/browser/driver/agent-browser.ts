@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium, type BrowserContext, type Page } from "playwright-core";
+import type { EgressProxy } from "../../egress-proxy.ts";
 import { reasonOf } from "../../../core/errors.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { BrowserSettings } from "../records.ts";
-import type { EgressProxy } from "./egress-proxy.ts";
 import { writeLauncher } from "./other-user.ts";
 import { ActionProblem, shortReason } from "./problem.ts";
 

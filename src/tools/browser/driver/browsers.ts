@@ -1,13 +1,14 @@
 import type { Page } from "playwright-core";
 import { reasonOf } from "../../../core/errors.ts";
+import { EgressProxy } from "../../egress-proxy.ts";
+import type { Resolve } from "../../egress-rules.ts";
 import { answerIdle, STARTING_ACTIONS } from "../idle.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { BrowserName, BrowserOverview, DriverAnswer, DriverRequest, OperatorQuestion } from "../records.ts";
 import { runAction } from "./actions.ts";
 import { launchBrowser, type AgentBrowser } from "./agent-browser.ts";
 import { attachBrowser } from "./attached-browser.ts";
-import type { Resolve } from "./egress-policy.ts";
-import { EgressProxy } from "./egress-proxy.ts";
+import { checkedAddresses } from "./egress-policy.ts";
 import { ActionProblem } from "./problem.ts";
 import { SessionTabs } from "./session-tabs.ts";
 import { describeTab, takeViewport } from "./tab-overview.ts";
@@ -26,6 +27,7 @@ export class Browsers {
   readonly #proxy: EgressProxy;
   readonly #port: Promise<number>;
   readonly #onError: (text: string) => void;
+  readonly #resolve: Resolve | undefined;
   readonly #running = new Map<string, Running>();
   readonly #sessions = new Map<string, Session>();
   /** Tabs that are being opened for a session: their pages do not belong to it yet. */
@@ -34,7 +36,8 @@ export class Browsers {
   constructor({ env, resolve, onError = () => {} }: BrowsersOptions) {
     this.#env = env;
     this.#onError = onError;
-    this.#proxy = new EgressProxy(resolve ? { resolve } : {});
+    this.#resolve = resolve;
+    this.#proxy = new EgressProxy({ user: "browser" });
     this.#port = this.#proxy.listen();
   }
 
@@ -48,7 +51,8 @@ export class Browsers {
 
   /** Runs an action after the earlier ones of its session. Rejects with ActionProblem. */
   run(request: DriverRequest, signal: AbortSignal): Promise<DriverAnswer> {
-    this.#proxy.configure(request.settings);
+    const { settings } = request;
+    this.#proxy.configure({ addressesOf: ({ host }) => checkedAddresses(host, settings, this.#resolve), proxies: settings.proxies });
     const session = this.#sessionOf(request);
     const result = session.queue.then(() => this.#run(request, session.tabs, signal));
     session.queue = result.catch(() => {});
@@ -193,9 +197,8 @@ export class Browsers {
     if (sessions.some(({ tabs }) => tabs.owns(page))) return;
     const owner = opener && sessions.find(({ tabs }) => tabs.owns(opener));
     if (!owner && isAttached) return;
-    if (owner && !owner.tabs.isFull && this.tabs < BROWSER_LIMITS.totalTabs) return void owner.tabs.add(page);
-    const tab = owner?.tabs.all.find((each) => each.page === opener);
-    if (tab) tab.refusedWindows += 1;
+    if (owner && !owner.tabs.isFull && this.tabs < BROWSER_LIMITS.totalTabs) return void owner.tabs.addWindow(page);
+    owner?.tabs.noteRefusedWindow();
     await page.close();
   }
 

@@ -9,6 +9,9 @@ export class SessionTabs {
   readonly #tabs: Tab[] = [];
   #current: Tab | null = null;
   #nextId = 1;
+  /** Windows that pages have opened, and how many were closed again, which no answer has reported. */
+  #opened: Tab[] = [];
+  #refused = 0;
 
   get all(): readonly Tab[] {
     return this.#tabs;
@@ -36,6 +39,26 @@ export class SessionTabs {
     const tab = this.addOpen(page, false);
     this.#current = tab;
     return tab;
+  }
+
+  /** Adds a window that a page has opened. */
+  addWindow(page: Page): void {
+    this.#opened.push(this.add(page));
+  }
+
+  noteRefusedWindow(): void {
+    this.#refused += 1;
+  }
+
+  /**
+   * What has become of windows since the last answer: a window may open after the answer about what opened it, and is then reported with
+   * the next one.
+   */
+  takeWindows(): { opened: readonly Tab[]; refused: number } {
+    const windows = { opened: this.#opened.filter((tab) => this.#tabs.includes(tab)), refused: this.#refused };
+    this.#opened = [];
+    this.#refused = 0;
+    return windows;
   }
 
   /** Adds a page that is open; one of others stays open when the session ends. */

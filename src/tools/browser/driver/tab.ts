@@ -29,8 +29,6 @@ export class Tab {
   hasCrashed = false;
   /** Grows with each document of the main frame. */
   documents = 0;
-  /** Windows that the page opened and that were closed at once. */
-  refusedWindows = 0;
   /** What `emulate` has set lasts as long as this connection to the page. */
   emulation: CDPSession | null = null;
   /** For the site that they were given for. */

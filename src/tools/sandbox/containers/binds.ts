@@ -1,5 +1,6 @@
+import { realpath } from "node:fs/promises";
 import { normalize } from "node:path";
-import { isAtOrBeneath } from "../../../core/files.ts";
+import { isAbsent, isAtOrBeneath } from "../../../core/files.ts";
 
 /** What would give commands the machine, its users or its programs. */
 const REFUSED = ["/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sys", "/var/lib/containers", "/var/lib/docker", "/var/run"];
@@ -12,6 +13,21 @@ export function checkBinds(binds: readonly string[], hidden: readonly string[]):
     const [source = "", target = "", access] = bind.split(":");
     const problem = findProblem(source, target, { access, hidden });
     if (problem !== null) throw new Error(`sandbox.docker.binds has ${bind}: ${problem}`);
+  }
+}
+
+/**
+ * Throws when the source of a bind leads elsewhere: engines follow links, and a command that may change a directory above it could put a link
+ * to anything in its place.
+ */
+export async function checkSources(binds: readonly string[]): Promise<void> {
+  for (const bind of binds) {
+    const [source = ""] = bind.split(":");
+    const real = await realpath(source).catch((err: unknown) => {
+      if (isAbsent(err)) throw new Error(`sandbox.docker.binds has ${bind}: there is no ${source}`);
+      throw err;
+    });
+    if (real !== source) throw new Error(`sandbox.docker.binds has ${bind}: ${source} is a link to ${real}; name where it leads`);
   }
 }
 

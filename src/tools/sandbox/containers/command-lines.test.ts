@@ -1,10 +1,13 @@
 // Group: wire
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { testSettings } from "../../../../test/sandbox/test-containers.ts";
 import type { SandboxRequest } from "../../sandbox.ts";
-import { checkBinds } from "./binds.ts";
+import { checkBinds, checkSources } from "./binds.ts";
 import { checkBindable, createArguments, enterCommand, startArguments, type ContainerPlan } from "./command-lines.ts";
 
 const plan = (more: Partial<ContainerPlan> = {}): ContainerPlan => ({
@@ -144,3 +147,14 @@ for (const [bind, problem] of BINDS) {
     else assert.throws(() => checkBinds([bind], HIDDEN), problem);
   });
 }
+
+test("a bind whose source is a link, or lies behind one, is refused", async (t) => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "binds-")));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  mkdirSync(join(root, "real/below"), { recursive: true });
+  symlinkSync("real", join(root, "link"));
+  await checkSources([`${root}/real:/x`, `${root}/real/below:/y:ro`]);
+  for (const source of ["link", "link/below"])
+    await assert.rejects(checkSources([`${root}/${source}:/x:ro`]), /is a link to .*real/, source);
+  await assert.rejects(checkSources([`${root}/absent:/x`]), /there is no .*absent/);
+});

@@ -16,6 +16,8 @@ export type ContainerOptions = {
   watcher: GroupWatcher;
   clock: Pick<Clock, "after" | "monotonic">;
   log: Log;
+  /** Called when it was started, could not be started, and has ended. */
+  onChange: (change: { started: boolean; seconds: number } | "ended") => void;
 };
 
 /** What holds a container: the program of the engine whose input keeps its first process waiting. */
@@ -104,6 +106,18 @@ export class Container {
 
   async #start(): Promise<void> {
     if (this.#running !== null) return;
+    const { clock, onChange } = this.#options;
+    const began = clock.monotonic();
+    let started = false;
+    try {
+      await this.#startNow();
+      started = true;
+    } finally {
+      onChange({ started, seconds: (clock.monotonic() - began) / 1_000 });
+    }
+  }
+
+  async #startNow(): Promise<void> {
     const { engine, plan } = this.#options;
     const isNew = await this.#make();
     this.#running = await this.#hold();
@@ -133,7 +147,7 @@ export class Container {
   }
 
   async #hold(): Promise<Running> {
-    const { engine, plan, watcher, clock, log } = this.#options;
+    const { engine, plan, watcher, clock, log, onChange } = this.#options;
     const stopping = new AbortController();
     const { promise: ready, resolve: setReady } = Promise.withResolvers<void>();
     let output = "";
@@ -177,6 +191,7 @@ export class Container {
     };
     void hasEnded.then(() => {
       if (this.#running === running) this.#running = null;
+      onChange("ended");
     });
     return running;
   }

@@ -8,6 +8,7 @@ import { ensureDirectory, isAbsent, writeFileAtomic } from "../../../core/files.
 import { requireObject } from "../../../core/json.ts";
 import type { Log } from "../../../core/log.ts";
 import { MARKER_VARIABLE } from "../../../core/marked-processes.ts";
+import { silentMetrics, type Metrics } from "../../../core/metrics.ts";
 import { runCommand } from "../../command.ts";
 import { GroupWatcher } from "../../group-watcher.ts";
 import { TOOL_LIMITS } from "../../limits.ts";
@@ -16,7 +17,7 @@ import { checkEnvironment } from "../bubblewrap.ts";
 import { keepProbe } from "../kept-probe.ts";
 import { checkPaths, emptyHome } from "../mounts.ts";
 import { findPrograms, INSTALL } from "../programs.ts";
-import { checkBinds } from "./binds.ts";
+import { checkBinds, checkSources } from "./binds.ts";
 import { checkBindable, enterCommand, LABELS, type ContainerPlan } from "./command-lines.ts";
 import { Container } from "./container.ts";
 import { ContainerEngine } from "./engine.ts";
@@ -35,6 +36,7 @@ export type ContainersOptions = {
   /** What tells the containers of this gateway from those of others. */
   stateId: string;
   log: Log;
+  metrics?: Metrics;
   clock?: Pick<Clock, "after" | "monotonic" | "now">;
 };
 
@@ -83,6 +85,7 @@ export class Containers {
     try {
       const ready = await this.#prepare();
       checkBinds(settings.binds, this.#options.hidden);
+      await checkSources(settings.binds);
       const variables = await imageVariables(ready.engine, image);
       if (variables === null)
         return unavailable(
@@ -172,6 +175,7 @@ export class Containers {
     checkPaths(request, this.#options.hidden);
     checkEnvironment(request.env);
     checkBindable([request.workspace, ...request.readable]);
+    await checkSources(settings.binds);
     const plan = this.#plan(toMounts(request), settings, owner, seccomp);
     const known = this.#containers.get(plan.name);
     if (known) return known;
@@ -182,7 +186,21 @@ export class Containers {
   }
 
   #newContainer(engine: ContainerEngine, plan: ContainerPlan): Container {
-    return new Container({ engine, plan, watcher: this.#watcher, clock: this.#clock, log: this.#options.log });
+    const { log, metrics = silentMetrics } = this.#options;
+    const labels = { engine: engine.name };
+    return new Container({
+      engine,
+      plan,
+      watcher: this.#watcher,
+      clock: this.#clock,
+      log,
+      onChange: (change) => {
+        metrics.gauge("gateway_sandbox_containers", [...this.#containers.values()].filter(({ pid }) => pid !== null).length, labels);
+        if (change === "ended") return;
+        metrics.count("gateway_sandbox_container_starts_total", { ...labels, outcome: change.started ? "ok" : "failed" });
+        metrics.observe("gateway_sandbox_container_start_seconds", change.seconds);
+      },
+    });
   }
 
   /** The name has a hash of everything that a container cannot change: other settings need another container. */

@@ -4,10 +4,11 @@ import { createServer as createHttpServer, request, type IncomingMessage } from 
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { localSite } from "../../../../test/fakes/browser-host.ts";
-import { readProxySettings } from "../../../core/proxy.ts";
-import { checkedAddresses, isListed } from "./egress-policy.ts";
-import { EgressProxy } from "./egress-proxy.ts";
+import { localSite } from "../../test/fakes/browser-host.ts";
+import { readProxySettings } from "../core/proxy.ts";
+import { checkedAddresses } from "./browser/driver/egress-policy.ts";
+import { EgressProxy, type EgressRules } from "./egress-proxy.ts";
+import { isListed } from "./egress-rules.ts";
 
 const PUBLIC = "93.184.215.14";
 const NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -24,11 +25,19 @@ const resolve = async (host: string): Promise<readonly string[]> => {
   return found;
 };
 
-async function proxyFor(t: TestContext): Promise<{ proxy: EgressProxy; port: number; authorization: string }> {
-  const proxy = new EgressProxy({ resolve });
-  t.after(() => proxy.close());
-  const { username, password } = proxy.credential;
-  return { proxy, port: await proxy.listen(), authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
+type Settings = Parameters<typeof checkedAddresses>[1] & Pick<EgressRules, "proxies">;
+
+/** A proxy with the rules of browsers. */
+async function proxyFor(t: TestContext) {
+  const egress = new EgressProxy({ user: "browser" });
+  t.after(() => egress.close());
+  const { username, password } = egress.credential;
+  const proxy = {
+    configure: (rules: Settings) =>
+      egress.configure({ addressesOf: ({ host }) => checkedAddresses(host, rules, resolve), proxies: rules.proxies }),
+    takeRefusal: (host: string) => egress.takeRefusal(host),
+  };
+  return { proxy, port: await egress.listen(), authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
 }
 
 function get(port: number, path: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {

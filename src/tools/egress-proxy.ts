@@ -2,12 +2,11 @@ import { randomBytes } from "node:crypto";
 import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, isIP, type AddressInfo, type Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
-import { secureEquals } from "../../../core/secure-compare.ts";
-import { BROWSER_LIMITS } from "../limits.ts";
-import { checkedAddresses, RefusedError, type EgressSettings, type Resolve } from "./egress-policy.ts";
-import { openThrough, routeTo } from "./upstream-proxy.ts";
+import { secureEquals } from "../core/secure-compare.ts";
+import { RefusedError } from "./egress-rules.ts";
+import { TOOL_LIMITS } from "./limits.ts";
+import { openThrough, routeTo, type ProxyRoutes } from "./upstream-proxy.ts";
 
-const USER = "browser";
 /** A page that only the proxy has: by it, a browser gets the credential, and shows that it uses the proxy. */
 const OWN_ORIGIN = "http://egress.invalid";
 /** Headers that are for this connection only. */
@@ -15,25 +14,41 @@ const HOP_HEADERS = new Set(
   "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split(" "),
 );
 
-type Target = { host: string; port: number };
+export type EgressTarget = { host: string; port: number };
+
+/** What may be reached, and how this machine is left. */
+export type EgressRules = {
+  /** The addresses of a host to which a connection may be made. Rejects with RefusedError for one that may not be reached. */
+  addressesOf: (target: EgressTarget) => Promise<readonly string[]>;
+  /** The proxies of the gateway's environment. */
+  proxies: ProxyRoutes;
+};
+
+export type EgressProxyOptions = {
+  /** Its name in the credential, and in what it answers. */
+  user: string;
+  /** Called for each connection that a program asked for. `refusal`: why it may not reach the host. */
+  onConnection?: (outcome: "opened" | "refused" | "failed", target: EgressTarget, refusal?: RefusedError) => void;
+};
 
 /**
- * The only way of the browsers to the network: they are started with it as their proxy, and resolve no names themselves. Each name is
- * resolved here, all its addresses must be allowed, and the connection uses these addresses. Other programs cannot use the proxy: it asks
- * for a random password.
+ * The only way of programs to the network that have no other: browsers, which are started with it as their proxy and resolve no names
+ * themselves, and commands in the sandbox. Each name is resolved here, all its addresses must be allowed, and the connection uses these
+ * addresses. Other programs cannot use the proxy: it asks for a random password.
  */
 export class EgressProxy {
-  readonly credential = { username: USER, password: randomBytes(24).toString("base64url") };
+  readonly credential: { readonly username: string; readonly password: string };
   readonly #server: Server;
-  readonly #resolve: Resolve | undefined;
+  readonly #onConnection: NonNullable<EgressProxyOptions["onConnection"]>;
   readonly #tunnels = new Set<Duplex>();
   readonly #refusals = new Map<string, RefusedError>();
-  #settings: EgressSettings = { allowPrivateNetwork: false, allowedHostnames: [], proxies: NO_PROXIES };
+  #rules: EgressRules = NOTHING;
 
-  constructor({ resolve }: { resolve?: Resolve } = {}) {
-    this.#resolve = resolve;
+  constructor({ user, onConnection = () => {} }: EgressProxyOptions) {
+    this.credential = { username: user, password: randomBytes(24).toString("base64url") };
+    this.#onConnection = onConnection;
     this.#server = createServer((request, response) => void this.#forward(request, response));
-    this.#server.maxConnections = BROWSER_LIMITS.connections;
+    this.#server.maxConnections = TOOL_LIMITS.egressConnections;
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#tunnel(request, socket, head));
     this.#server.on("clientError", (_err, socket) => socket.destroy());
   }
@@ -45,14 +60,23 @@ export class EgressProxy {
 
   /** Resolves to the port. */
   async listen(): Promise<number> {
-    await new Promise<void>((resolve, reject) => this.#server.once("error", reject).listen(0, "127.0.0.1", resolve));
-    this.#server.unref();
+    await this.#listen({ host: "127.0.0.1", port: 0 });
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Listens on a Unix socket. */
+  async listenAt(path: string): Promise<void> {
+    await this.#listen({ path });
+  }
+
+  async #listen(where: { host: string; port: number } | { path: string }): Promise<void> {
+    await new Promise<void>((resolve, reject) => this.#server.once("error", reject).listen(where, resolve));
+    this.#server.unref();
+  }
+
   /** What connections from now on may reach; those that may no longer be are not cut. */
-  configure(settings: EgressSettings): void {
-    this.#settings = settings;
+  configure(rules: EgressRules): void {
+    this.#rules = rules;
   }
 
   /** Why a host was refused last, once; null when it was not. */
@@ -68,6 +92,10 @@ export class EgressProxy {
     for (const socket of this.#tunnels) socket.destroy();
   }
 
+  get #challenge(): string {
+    return `Proxy-Authenticate: Basic realm="${this.credential.username}"\r\nConnection: close`;
+  }
+
   #isAuthorized({ headers }: IncomingMessage): boolean {
     const { username, password } = this.credential;
     const expected = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
@@ -75,21 +103,27 @@ export class EgressProxy {
   }
 
   /** A connection to a checked address of a host, through the proxy of the gateway's environment if there is one. */
-  async #open(scheme: "http" | "https", target: Target): Promise<Socket> {
+  async #open(scheme: "http" | "https", target: EgressTarget): Promise<Socket> {
     const { host, port } = target;
     try {
-      const proxy = routeTo(scheme, target, this.#settings.proxies);
-      const addresses = await this.#addressesOf(host, proxy);
-      return await (proxy === null ? openSocket(addresses, port) : openThrough(proxy, addresses, port));
+      const proxy = routeTo(scheme, target, this.#rules.proxies);
+      const addresses = await this.#addressesOf(target, proxy);
+      const socket = await (proxy === null ? openSocket(addresses, port) : openThrough(proxy, addresses, port));
+      this.#onConnection("opened", target);
+      return socket;
     } catch (err) {
-      if (err instanceof RefusedError) this.#noteRefusal(host, err);
+      if (!(err instanceof RefusedError)) this.#onConnection("failed", target);
+      else {
+        this.#noteRefusal(host, err);
+        this.#onConnection("refused", target, err);
+      }
       throw err;
     }
   }
 
-  async #addressesOf(host: string, proxy: URL | null): Promise<readonly string[]> {
+  async #addressesOf(target: EgressTarget, proxy: URL | null): Promise<readonly string[]> {
     try {
-      return await checkedAddresses(host, this.#settings, this.#resolve);
+      return await this.#rules.addressesOf(target);
     } catch (err) {
       if (err instanceof RefusedError || proxy === null) throw err;
       throw new RefusedError(
@@ -102,13 +136,13 @@ export class EgressProxy {
   #noteRefusal(host: string, refusal: RefusedError): void {
     this.#refusals.delete(host);
     this.#refusals.set(host, refusal);
-    if (this.#refusals.size > BROWSER_LIMITS.refusals) this.#refusals.delete(this.#refusals.keys().next().value!);
+    if (this.#refusals.size > TOOL_LIMITS.egressRefusals) this.#refusals.delete(this.#refusals.keys().next().value!);
   }
 
   /** TLS and WebSockets: bytes both ways, as fast as the slower side reads. */
   async #tunnel(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy());
-    if (!this.#isAuthorized(request)) return void client.end(`HTTP/1.1 407 Proxy Authentication Required\r\n${CHALLENGE}\r\n\r\n`);
+    if (!this.#isAuthorized(request)) return void client.end(`HTTP/1.1 407 Proxy Authentication Required\r\n${this.#challenge}\r\n\r\n`);
     const target = parseAuthority(request.url ?? "");
     if (target === null) return void client.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
     try {
@@ -117,7 +151,7 @@ export class EgressProxy {
         this.#tunnels.add(socket);
         socket.once("close", () => this.#tunnels.delete(socket));
       }
-      (client as Socket).setTimeout(BROWSER_LIMITS.silentMs, () => client.destroy());
+      (client as Socket).setTimeout(TOOL_LIMITS.egressSilentMs, () => client.destroy());
       client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
       site.write(head);
       // The end of either side ends the other.
@@ -131,7 +165,7 @@ export class EgressProxy {
   /** Plain HTTP. */
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#isAuthorized(request)) {
-      response.writeHead(407, { "proxy-authenticate": 'Basic realm="browser"' }).end();
+      response.writeHead(407, { "proxy-authenticate": `Basic realm="${this.credential.username}"` }).end();
       return;
     }
     const url = URL.parse(request.url ?? "");
@@ -158,7 +192,7 @@ export class EgressProxy {
         path: url.pathname + url.search,
         headers: { ...endToEnd(request.headers), host: url.host },
         createConnection: () => site,
-        timeout: BROWSER_LIMITS.silentMs,
+        timeout: TOOL_LIMITS.egressSilentMs,
       });
       outgoing.on("timeout", () => outgoing.destroy());
       outgoing.on("error", reject);
@@ -174,13 +208,16 @@ export class EgressProxy {
 
 type Forwarding = { request: IncomingMessage; response: ServerResponse; url: URL; site: Socket };
 
-const NO_PROXIES = { http: null, https: null, noProxy: "", problems: [] };
-const CHALLENGE = 'Proxy-Authenticate: Basic realm="browser"\r\nConnection: close';
+/** Before it is configured. */
+const NOTHING: EgressRules = {
+  addressesOf: () => Promise.reject(new Error("the proxy was not configured")),
+  proxies: { http: null, https: null, noProxy: "", problems: [] },
+};
 
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
 /** The host and port of a CONNECT; null for what is none. */
-function parseAuthority(text: string): Target | null {
+function parseAuthority(text: string): EgressTarget | null {
   const [, ipv6, name, port] = /^(?:\[([0-9a-f:.%]{2,60})\]|([^\s:/@[\]]{1,255})):(\d{1,5})$/i.exec(text) ?? [];
   const number = Number(port);
   return port === undefined || number < 1 || number > 65_535 ? null : { host: (ipv6 ?? name)!, port: number };
@@ -201,7 +238,7 @@ function connectTo(addresses: readonly string[], port: number): Socket {
       else done(null, all[0]!.address, all[0]!.family);
     },
   });
-  const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), BROWSER_LIMITS.connectMs);
+  const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), TOOL_LIMITS.egressConnectMs);
   for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(timer));
   return socket;
 }

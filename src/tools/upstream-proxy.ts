@@ -1,11 +1,19 @@
 import { request as plainRequest } from "node:http";
 import { request as secureRequest } from "node:https";
 import { isIP, type Socket } from "node:net";
-import { bypassesProxy, proxyFor } from "../../../core/proxy.ts";
-import { reasonOf } from "../../../core/errors.ts";
-import { BROWSER_LIMITS } from "../limits.ts";
-import type { ProxyRoutes } from "../records.ts";
-import { RefusedError } from "./egress-policy.ts";
+import { bypassesProxy, proxyFor, type ProxySettings } from "../core/proxy.ts";
+import { reasonOf } from "../core/errors.ts";
+import { RefusedError } from "./egress-rules.ts";
+import { TOOL_LIMITS } from "./limits.ts";
+
+/** The proxies of the gateway's environment, as they are given to a process. */
+export type ProxyRoutes = Omit<ProxySettings, "http" | "https"> & { http: string | null; https: string | null };
+
+export const toProxyRoutes = (settings: ProxySettings): ProxyRoutes => ({
+  ...settings,
+  http: settings.http?.href ?? null,
+  https: settings.https?.href ?? null,
+});
 
 const FIX = "Correct HTTP_PROXY, HTTPS_PROXY or NO_PROXY of the gateway, and restart it.";
 
@@ -46,7 +54,7 @@ function connectBy(proxy: URL, authority: string): Promise<Socket | string> {
       method: "CONNECT",
       path: authority,
       headers: { host: authority, ...(username !== "" && { "proxy-authorization": `Basic ${credential}` }) },
-      timeout: BROWSER_LIMITS.connectMs,
+      timeout: TOOL_LIMITS.egressConnectMs,
       agent: false,
     });
     asked.once("connect", (response, socket: Socket, head) => {
