@@ -38,6 +38,7 @@ import { countPresence, serverDeps } from "./server-deps.ts";
 import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
+import { GatewayTelemetry, traceLogLines } from "./telemetry.ts";
 import { ToolMessages } from "./tool-messages.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
@@ -114,6 +115,8 @@ export function composeGateway(input: ComposeInput) {
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   });
   images.bind(runtime);
+  traceLogLines(base);
+  const telemetry = new GatewayTelemetry({ ...base, ...storage, running });
   const messaging = createMessaging({
     ...base,
     ...storage,
@@ -126,6 +129,7 @@ export function composeGateway(input: ComposeInput) {
     prompt,
     approvals,
     skills,
+    traceFor: telemetry.traceFor,
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
@@ -153,6 +157,7 @@ export function composeGateway(input: ComposeInput) {
     browsers,
     skills,
     runtime,
+    telemetry,
     messaging,
     schedule,
     answers,
@@ -251,6 +256,7 @@ type Shared = GatewayBase &
     browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
+    telemetry: GatewayTelemetry;
     messaging: Messaging;
     schedule: Schedule;
     answers: AnswerCache;
@@ -286,7 +292,22 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins, schedule } = deps;
+  const {
+    running,
+    paths,
+    health,
+    log,
+    auth,
+    directory,
+    messaging,
+    announcements,
+    healthReport,
+    answers,
+    mcp,
+    plugins,
+    schedule,
+    telemetry,
+  } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -300,6 +321,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       log.setTerminalLevel(state.logLevels.terminal);
       mcp.configure();
       plugins.configure();
+      void telemetry.configure();
     },
     supervisor: messaging.supervisor,
     health,

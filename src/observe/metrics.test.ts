@@ -100,7 +100,7 @@ test("the process reports its memory, CPU time and event loop", async () => {
   await settled(1);
   const metrics = createMetrics();
   const loop = createLoopProbe();
-  sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }) });
+  sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }), suppressedLines: () => 0 });
   const { samples } = parse(metrics.render());
   loop.stop();
   assert.ok(valueOf(samples, "process_resident_memory_bytes")! > 10_000_000);
