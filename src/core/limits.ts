@@ -87,7 +87,7 @@ export const LIMITS = {
   logKindBytes: 262_144,
   logKindWindowMs: 10_000,
   /** Messages that are told apart for this; others share one budget. */
-  logKinds: 1_000,
+  logKinds: 4_000,
   /** Characters of one stored tool result; a longer one is truncated and marked. */
   toolResultChars: 64_000,
   /** Characters of one answer, over all messages of its turn; then the turn is stopped and the text so far is kept. */

@@ -53,7 +53,14 @@ export class LogRate {
     return due;
   }
 
+  /** Makes room: kinds whose window is over, and of which no count is due. */
+  #forgetEnded(now: number): void {
+    for (const [message, { windowStart, suppressed }] of this.#kinds)
+      if (suppressed === 0 && now >= windowStart + LIMITS.logKindWindowMs) this.#kinds.delete(message);
+  }
+
   #kindOf(message: string, now: number): Kind {
+    if (this.#kinds.size >= LIMITS.logKinds) this.#forgetEnded(now);
     const name = this.#kinds.has(message) || this.#kinds.size < LIMITS.logKinds ? message : OTHERS;
     const known = this.#kinds.get(name);
     if (known && now < known.windowStart + LIMITS.logKindWindowMs && now >= known.windowStart) return known;

@@ -1,5 +1,8 @@
+import { ORIGINAL_METRICS } from "./original-metrics.ts";
+
 /** What each metric counts: the HELP line of the exposition. A metric without an entry has no HELP line. */
 export const METRIC_HELP: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.entries(ORIGINAL_METRICS).map(([name, { help }]) => [name, help])),
   gateway_agents_process_crashes_total: "Agent processes that ended unexpectedly.",
   gateway_agents_process_starts_total: "Agent processes started.",
   gateway_agents_can_run: "1 while turns can run, 0 while agent processes keep failing.",
@@ -26,7 +29,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_channels_oldest_waiting_seconds: "Age of the oldest message of each channel account that is not answered yet.",
   gateway_channels_outbox_oldest_seconds: "Age of the oldest part of a reply of each channel account that is not sent yet.",
   gateway_channels_outbox_rows: "Parts of replies of each channel account that wait for delivery or an operator.",
-  gateway_channels_accounts_count: "Channel accounts, by state.",
+  gateway_channels_accounts: "Channel accounts, by state.",
   gateway_channels_events_total: "Events that channels received from their platforms.",
   gateway_channels_rate_limits_total: "Rate limit responses of a platform to a channel.",
   gateway_channels_failures_total: "Connections that ended because a callback of the channel threw an exception.",

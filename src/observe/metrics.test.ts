@@ -90,7 +90,7 @@ test("label values beyond the limit are counted together", () => {
   for (let n = 0; n < LIMITS.seriesPerMetric + 50; n++) metrics.count("gateway_server_requests_total", { method: `m${n}` });
   metrics.count("gateway_server_requests_total", { method: "m0" });
   const { samples } = parse(metrics.render());
-  assert.equal(samples.length, LIMITS.seriesPerMetric + 1);
+  assert.equal(samples.filter(({ name }) => name === "gateway_server_requests_total").length, LIMITS.seriesPerMetric + 1);
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "other" }), 50);
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "m0" }), 2);
 });

@@ -1,13 +1,14 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Labels, Metrics } from "../core/metrics.ts";
 import { METRIC_HELP } from "./metric-names.ts";
-import { ORIGINAL_METRICS, ORIGINAL_PREFIX } from "./original-metrics.ts";
+import { ORIGINAL_PREFIX } from "./original-metrics.ts";
 
 /** Upper bounds of histogram buckets, by the unit suffix of the name. */
 const BUCKETS: readonly [suffix: string, bounds: readonly number[]][] = [
   ["_seconds", [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800]],
   ["_ms", [0.1, 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000]],
   ["_token_usage", Array.from({ length: 14 }, (_, power) => 4 ** power)],
+  ["_rss_bytes", [16, 32, 64, 96, 128, 192, 256, 512, 1_024, 2_048, 4_096].map((mib) => mib * 1_048_576)],
   ["_bytes", [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]],
   ["", [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]],
 ];
@@ -160,7 +161,7 @@ function readFamily(family: Family | undefined): MetricPoint[] {
 }
 
 function renderHead(name: string, kind: Kind): string {
-  const help = METRIC_HELP[name] ?? ORIGINAL_METRICS[name]?.help;
+  const help = METRIC_HELP[name];
   return `${help ? `# HELP ${name} ${help}\n` : ""}# TYPE ${name} ${kind}\n`;
 }
 
