@@ -5,14 +5,11 @@ import { reasonOf } from "../core/errors.ts";
 import type { Turn } from "../agents/runtime.ts";
 import type { Inbox } from "../store/inbox.ts";
 import type { Payload } from "../turns/submission.ts";
-import type { Telemetry, TelemetryStatus } from "../observe/otel/telemetry.ts";
+import type { Telemetry, TelemetryReport, TelemetryStatus } from "../observe/otel/telemetry.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
 
 type GatewayTelemetryDeps = GatewayBase & { running: RunningConfig; inbox: Inbox };
-
-/** What `status` says about the export; `off`: it is not configured. */
-export type TelemetryReport = { enabled: boolean; error: string | null } & Partial<TelemetryStatus>;
 
 /** The part of the health report that tells whether telemetry is delivered. */
 const PART = "telemetry";

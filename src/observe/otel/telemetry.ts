@@ -36,6 +36,9 @@ export type TelemetryOptions = {
 export type SignalStatus = ExporterState & { signal: Signal; endpointFrom: string; protocol: string; waiting: number };
 export type TelemetryStatus = { signals: SignalStatus[]; stdoutLogs: boolean; captureContent: boolean; problems: string[] };
 
+/** What is told about the export; without a status while it is off. `error`: why it could not be started. */
+export type TelemetryReport = { enabled: boolean; error: string | null } & Partial<TelemetryStatus>;
+
 /** The running export of telemetry: from `start` until `stop`. */
 export class Telemetry {
   readonly #options: TelemetryOptions;
