@@ -186,7 +186,7 @@ test("log records are what the official serializers make of the same records", (
 });
 
 test("a schema address is a field of the scope", () => {
-  const request = encodeRequest("traces", "http/json", { resource: [], schemaUrl: SCHEMA, items: [JSON.stringify(ours)] });
+  const request = encodeRequest("traces", "http/json", { resource: [], schemaUrl: SCHEMA, items: [Buffer.from(JSON.stringify(ours))] });
   const { resourceSpans } = JSON.parse(request.toString()) as { resourceSpans: { scopeSpans: { schemaUrl: string }[] }[] };
   assert.equal(resourceSpans[0]!.scopeSpans[0]!.schemaUrl, SCHEMA);
 });

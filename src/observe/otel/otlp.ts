@@ -1,5 +1,5 @@
 import { VERSION } from "../../core/version.ts";
-import { encodeField, encodeMessage, LOG_RECORD, METRIC, RESOURCE, SCOPE, SPAN, type ProtobufMessage } from "./protobuf.ts";
+import { encodeField, encodeHead, encodeMessage, LOG_RECORD, METRIC, RESOURCE, SCOPE, SPAN, type ProtobufMessage } from "./protobuf.ts";
 
 export type Signal = "traces" | "metrics" | "logs";
 export type Protocol = "http/protobuf" | "http/json";
@@ -67,31 +67,38 @@ const ENVELOPES: Readonly<Record<Signal, Envelope>> = {
 
 const scope = { name: "openclaw-gateway", version: VERSION };
 
-/** Items are encoded one by one, so that a large batch can be encoded in slices. */
-export type EncodedItem = string | Buffer;
+/** An item as it is part of a request. Items are encoded one by one, so that a large batch can be encoded in slices. */
+export const encodeItem = (signal: Signal, protocol: Protocol, item: Readonly<Record<string, unknown>>): Buffer =>
+  protocol === "http/json" ? Buffer.from(JSON.stringify(item)) : encodeField(2, encodeMessage(ENVELOPES[signal].message, item));
 
-export const encodeItem = (signal: Signal, protocol: Protocol, item: Readonly<Record<string, unknown>>): EncodedItem =>
-  protocol === "http/json" ? JSON.stringify(item) : encodeMessage(ENVELOPES[signal].message, item);
+type RequestParts = { resource: readonly KeyValue[]; schemaUrl: string | null; items: readonly Buffer[] };
 
-/** An export request with encoded items. */
-export function encodeRequest(
-  signal: Signal,
-  protocol: Protocol,
-  { resource, schemaUrl, items }: { resource: readonly KeyValue[]; schemaUrl: string | null; items: readonly EncodedItem[] },
-): Buffer {
+/** An export request with encoded items, whose bytes are copied once. */
+export const encodeRequest = (signal: Signal, protocol: Protocol, parts: RequestParts): Buffer =>
+  protocol === "http/json" ? encodeJsonRequest(signal, parts) : encodeProtobufRequest(parts);
+
+const COMMA = Buffer.from(",");
+
+function encodeJsonRequest(signal: Signal, { resource, schemaUrl, items }: RequestParts): Buffer {
   const { resources, scopes, items: name } = ENVELOPES[signal];
-  if (protocol === "http/json") {
-    const tail = schemaUrl === null ? "" : `,"schemaUrl":${JSON.stringify(schemaUrl)}`;
-    const head = `{"${resources}":[{"resource":${JSON.stringify({ attributes: resource })},"${scopes}":[{"scope":${JSON.stringify(scope)},"${name}":[`;
-    return Buffer.from(`${head}${items.join(",")}]${tail}}]}]}`);
-  }
+  const head = `{"${resources}":[{"resource":${JSON.stringify({ attributes: resource })},"${scopes}":[{"scope":${JSON.stringify(scope)},"${name}":[`;
+  const tail = schemaUrl === null ? "" : `,"schemaUrl":${JSON.stringify(schemaUrl)}`;
+  return Buffer.concat([
+    Buffer.from(head),
+    ...items.flatMap((item, index) => (index === 0 ? [item] : [COMMA, item])),
+    Buffer.from(`]${tail}}]}]}`),
+  ]);
+}
+
+function encodeProtobufRequest({ resource, schemaUrl, items }: RequestParts): Buffer {
+  const lengthOf = (parts: readonly Buffer[]): number => parts.reduce((sum, { length }) => sum + length, 0);
   const scoped = [
     encodeField(1, encodeMessage(SCOPE, scope)),
-    ...items.map((item) => encodeField(2, item as Buffer)),
+    ...items,
     ...(schemaUrl === null ? [] : [encodeField(3, Buffer.from(schemaUrl))]),
   ];
-  const body = Buffer.concat([encodeField(1, encodeMessage(RESOURCE, { attributes: resource })), encodeField(2, Buffer.concat(scoped))]);
-  return encodeField(1, body);
+  const ofResource = [encodeField(1, encodeMessage(RESOURCE, { attributes: resource })), encodeHead(2, lengthOf(scoped)), ...scoped];
+  return Buffer.concat([encodeHead(1, lengthOf(ofResource)), ...ofResource]);
 }
 
 /** Items that a collector refused of a request that it accepted; 0 when its answer cannot be read. */

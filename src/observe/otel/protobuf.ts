@@ -62,21 +62,21 @@ const FIXED32 = 5;
 
 /** One message, in the order of its field numbers. */
 export function encodeMessage(message: ProtobufMessage, value: Readonly<Record<string, unknown>>): Buffer {
-  const parts: Buffer[] = [];
-  for (const [name, [number, type]] of fieldsOf(message)) {
-    const given = value[name];
-    if (given === undefined || given === null) continue;
-    if (typeof type === "function")
-      for (const item of Array.isArray(given) ? given : [given])
-        parts.push(encodeField(number, encodeMessage(type(), item as object as never)));
-    else parts.push(encodeScalar(number, type, given));
-  }
-  return Buffer.concat(parts);
+  const writer = new Writer();
+  writeFields(writer, message, value);
+  return writer.take();
 }
 
 /** Bytes as a field of a message. */
-export const encodeField = (number: number, bytes: Buffer): Buffer =>
-  Buffer.concat([varint((number << 3) | BYTES), varint(bytes.length), bytes]);
+export const encodeField = (number: number, bytes: Buffer): Buffer => Buffer.concat([encodeHead(number, bytes.length), bytes]);
+
+/** What precedes the bytes of a field of this length. */
+export function encodeHead(number: number, length: number): Buffer {
+  const writer = new Writer();
+  writer.varint((number << 3) | BYTES);
+  writer.varint(length);
+  return writer.take();
+}
 
 const sorted = new WeakMap<ProtobufMessage, readonly [string, Field][]>();
 function fieldsOf(message: ProtobufMessage): readonly [string, Field][] {
@@ -88,55 +88,117 @@ function fieldsOf(message: ProtobufMessage): readonly [string, Field][] {
   return fields;
 }
 
-function encodeScalar(number: number, type: Scalar, value: unknown): Buffer {
-  switch (type) {
-    case "string":
-      return encodeField(number, Buffer.from(String(value)));
-    case "hex":
-      return encodeField(number, Buffer.from(String(value), "hex"));
-    case "bool":
-      return Buffer.concat([varint((number << 3) | VARINT), varint(value === true ? 1 : 0)]);
-    case "enum":
-    case "uint32":
-    case "int64":
-      return Buffer.concat([varint((number << 3) | VARINT), varint(BigInt(value as string | number))]);
-    case "fixed32":
-      return Buffer.concat([varint((number << 3) | FIXED32), fixed32(Number(value))]);
-    case "double":
-      return Buffer.concat([varint((number << 3) | FIXED64), double(Number(value))]);
-    case "fixed64":
-      return Buffer.concat([varint((number << 3) | FIXED64), fixed64(value as string | number)]);
-    case "fixed64s":
-      return encodeField(number, Buffer.concat((value as (string | number)[]).map(fixed64)));
-    case "doubles":
-      return encodeField(number, Buffer.concat((value as number[]).map(double)));
+function writeFields(writer: Writer, message: ProtobufMessage, value: Readonly<Record<string, unknown>>): void {
+  for (const [name, [number, type]] of fieldsOf(message)) {
+    const given = value[name];
+    if (given === undefined || given === null) continue;
+    if (typeof type !== "function") writeScalar(writer, number, type, given);
+    else
+      for (const item of Array.isArray(given) ? given : [given])
+        writer.bytes(number, () => writeFields(writer, type(), item as Record<string, unknown>));
   }
 }
 
-/** Seven bits a byte, the lowest first; a negative number has ten bytes. */
-function varint(value: number | bigint): Buffer {
-  if (typeof value === "number" && value < 0x80) return Buffer.from([value]);
-  let rest = BigInt.asUintN(64, BigInt(value));
-  const bytes: number[] = [];
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  bytes.push(Number(rest));
-  return Buffer.from(bytes);
+function writeScalar(writer: Writer, number: number, type: Scalar, value: unknown): void {
+  switch (type) {
+    case "string":
+      return writer.bytes(number, () => writer.text(String(value), "utf8"));
+    case "hex":
+      return writer.bytes(number, () => writer.text(String(value), "hex"));
+    case "bool":
+      writer.varint((number << 3) | VARINT);
+      return writer.varint(value === true ? 1 : 0);
+    case "enum":
+    case "uint32":
+    case "int64":
+      writer.varint((number << 3) | VARINT);
+      return writer.varint(value as string | number);
+    case "fixed32":
+      writer.varint((number << 3) | FIXED32);
+      return writer.fixed32(Number(value));
+    case "double":
+      writer.varint((number << 3) | FIXED64);
+      return writer.double(Number(value));
+    case "fixed64":
+      writer.varint((number << 3) | FIXED64);
+      return writer.fixed64(value as string | number);
+    case "fixed64s":
+      return writer.bytes(number, () => (value as (string | number)[]).forEach((each) => writer.fixed64(each)));
+    case "doubles":
+      return writer.bytes(number, () => (value as number[]).forEach((each) => writer.double(each)));
+  }
 }
 
-function fixed32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
+/** Appends to one buffer that grows. */
+class Writer {
+  #buffer = Buffer.allocUnsafe(1_024);
+  #at = 0;
+
+  take(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+
+  /** A field whose length is known when it has been written: one byte is kept for it, and what follows moves if it needs more. */
+  bytes(number: number, write: () => void): void {
+    this.varint((number << 3) | BYTES);
+    const start = this.#at + 1;
+    this.#reserve(1);
+    this.#at = start;
+    write();
+    const length = this.#at - start;
+    const extra = sizeOf(length) - 1;
+    if (extra > 0) {
+      this.#reserve(extra);
+      this.#buffer.copyWithin(start + extra, start, this.#at);
+    }
+    this.#at = start - 1;
+    this.varint(length);
+    this.#at = start + extra + length;
+  }
+
+  text(text: string, encoding: "utf8" | "hex"): void {
+    this.#reserve(text.length * 3);
+    this.#at += this.#buffer.write(text, this.#at, encoding);
+  }
+
+  /** Seven bits a byte, the lowest first; a negative number has ten bytes. */
+  varint(value: number | string): void {
+    this.#reserve(10);
+    const small = Number(value);
+    if (small >= 0 && small <= 0x7fff_ffff) {
+      let rest = small;
+      for (; rest > 0x7f; rest >>>= 7) this.#buffer[this.#at++] = (rest & 0x7f) | 0x80;
+      this.#buffer[this.#at++] = rest;
+      return;
+    }
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest > 0x7fn; rest >>= 7n) this.#buffer[this.#at++] = Number(rest & 0x7fn) | 0x80;
+    this.#buffer[this.#at++] = Number(rest);
+  }
+
+  fixed32(value: number): void {
+    this.#reserve(4);
+    this.#at = this.#buffer.writeUInt32LE(value, this.#at);
+  }
+
+  fixed64(value: string | number): void {
+    this.#reserve(8);
+    this.#at = this.#buffer.writeBigUInt64LE(BigInt(value), this.#at);
+  }
+
+  double(value: number): void {
+    this.#reserve(8);
+    this.#at = this.#buffer.writeDoubleLE(value, this.#at);
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));
+    this.#buffer.copy(larger, 0, 0, this.#at);
+    this.#buffer = larger;
+  }
 }
 
-function fixed64(value: string | number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function double(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return bytes;
-}
+/** Bytes of a length as a varint. */
+const sizeOf = (length: number): number => (length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4);

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { OTEL_LIMITS } from "./limits.ts";
-import { encodeItem, encodeRequest, readRejected, type EncodedItem, type KeyValue, type Protocol, type Signal } from "./otlp.ts";
+import { encodeItem, encodeRequest, readRejected, type KeyValue, type Protocol, type Signal } from "./otlp.ts";
 import type { Post, PostTarget } from "./post.ts";
 
 export type ExporterState = { state: "idle" | "ok" | "failing"; error: string | null; /** Milliseconds since the epoch. */ since: number };
@@ -127,9 +127,9 @@ export class SignalExporter {
   }
 
   /** In slices, between which turns go on. */
-  async #encode(batch: readonly Item[]): Promise<EncodedItem[]> {
+  async #encode(batch: readonly Item[]): Promise<Buffer[]> {
     const { signal, target } = this.#options;
-    const items: EncodedItem[] = [];
+    const items: Buffer[] = [];
     for (let at = 0; at < batch.length; at += OTEL_LIMITS.sliceItems) {
       if (at > 0) await new Promise((resolve) => setImmediate(resolve));
       for (const item of batch.slice(at, at + OTEL_LIMITS.sliceItems)) items.push(encodeItem(signal, target.protocol, item));
