@@ -105,7 +105,7 @@ export type ContentBlock =
 export type AgentEvent =
   /** The runtime accepted the prompt; `model` answers. Repeated when a fallback takes over. */
   | { type: "started"; model: ModelRef; contextWindow: number; /** Why the model before it failed. */ after?: ErrorKind }
-  /** A request to the provider begins. `spanId`: what the provider was told as its parent in the trace. */
+  /** A request to the provider begins. `spanId`: the span that the request names as its parent. */
   | { type: "request"; spanId: string }
   | { type: "text"; delta: string }
   | { type: "thinking"; delta: string }

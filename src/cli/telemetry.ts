@@ -87,7 +87,7 @@ export function telemetryFindings({ enabled, error, signals = [], captureContent
             check: "telemetry-content",
             severity: "warning",
             title: "telemetry contains what people, models and tools say",
-            why: "diagnostics.otel.captureContent is on: whoever reads the collector reads conversations.",
+            why: "diagnostics.otel.captureContent is on: people with access to the collector can read conversations.",
             fix: "openclaw config set diagnostics.otel.captureContent false, unless it is meant.",
           } satisfies DoctorFinding,
         ]

@@ -18,7 +18,7 @@ export type StageEvents = {
   "stage.admitted": StageRun & StageTime & { source: string; sessionId: string; traceparent: string | null };
   /** A turn has left the queue of its session. `agent`: it asks the agent, and is not a command. */
   "stage.waited": StageRun & StageTime & { trigger: string; agent: boolean; traceparent: string | null };
-  /** A request to a model has ended. `spanId`: the span that the provider was told as its parent. */
+  /** A request to a model has ended. `spanId`: the span that the request named as its parent. */
   "stage.model": StageRun &
     StageTime &
     StageModel & {

@@ -14,7 +14,7 @@ test("a message that comes too often is suppressed, and its count is due after t
   assert.equal(rate.admit("other", 100, 0), true, "other messages are not affected");
   assert.deepEqual(rate.takeDue(WINDOW - 1), []);
   assert.deepEqual(rate.takeDue(WINDOW), [{ message: "hot", lines: 50 }]);
-  assert.deepEqual(rate.takeDue(WINDOW), [], "each count is told once");
+  assert.deepEqual(rate.takeDue(WINDOW), [], "each count is returned once");
   assert.equal(rate.admit("hot", 100, WINDOW), true);
   assert.equal(rate.total, 50);
 });

@@ -90,7 +90,7 @@ test("every documented metric of OpenClaw is served with its type and labels, or
   }
   const names = documented.map(([name]) => name);
   for (const name of [...Object.keys(ORIGINAL_METRICS), ...Object.keys(UNSERVED_METRICS)])
-    assert.ok(names.includes(name), `${name} is no metric of OpenClaw`);
+    assert.ok(names.includes(name), `${name} is not a metric of OpenClaw`);
 });
 
 test("no label of a metric holds a person, a chat, a session or a run", () => {

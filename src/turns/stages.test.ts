@@ -76,7 +76,7 @@ function openSpanBench(
   return { ...bench, spans, delivery };
 }
 
-/** Every span that is no root of its trace has its parent among the others. */
+/** Every span but the root of its trace has its parent among the others. */
 function assertOneTree(spans: readonly OtlpSpan[], rootParent?: string): void {
   assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, 1, "one trace");
   const ids = new Set(spans.map(({ spanId }) => spanId));

@@ -88,7 +88,7 @@ test("a message of a channel is one tree of spans that ends with the platform's 
   assert.ok(!text.includes("customer-17") && !text.includes("parcel"), "neither people nor content");
 });
 
-test("a provider is told the span of its request, and not what a configuration claims", async () => {
+test("a request to a provider names its span", async () => {
   await ask("tool:bash:echo hi");
   const request = model.requests().at(-1)!;
   const [, traceId, spanId] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(String(request.headers["traceparent"]))!;
@@ -166,7 +166,7 @@ async function slowTurn(turns: number): Promise<number> {
   return times.toSorted((a, b) => a - b).at(-2)!;
 }
 
-test("a collector that is dead, silent or failing delays no turn, is told once, and gets what comes when it is back", async () => {
+test("a collector that is dead, silent or failing delays no turn, is reported once, and gets what comes when it is back", async () => {
   const seen = gateway.output();
   assert.ok(!seen.includes("telemetry is not delivered"));
   for (const answer of ["silent", 500, "dead"] as const) {

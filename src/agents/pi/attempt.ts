@@ -223,7 +223,7 @@ export class PromptAttempt implements SlotListener {
     this.#options.out.push({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
   }
 
-  /** The id becomes that of a span: what is no span id names none. */
+  /** The id becomes that of a span: other text is ignored. */
   onModelRequest(spanId: string): void {
     if (/^[0-9a-f]{16}$/.test(spanId)) this.#options.out.push({ type: "request", spanId });
   }

@@ -49,7 +49,7 @@ test("items are sent in batches: a full one at once, others after the delay; no 
   assert.deepEqual(clock.pending(), []);
 });
 
-test("a dead collector costs a bounded queue: what comes is dropped and counted, and one change of state is told", async () => {
+test("a dead collector costs a bounded queue: what comes is dropped and counted, and one change of state is reported", async () => {
   const { exporter, clock, states, requests, add, dropped } = openExporter(() => "dead");
   for (let n = 0; n < 100; n++) add(`span ${n}`);
   clock.advance(0);
@@ -62,7 +62,7 @@ test("a dead collector costs a bounded queue: what comes is dropped and counted,
     clock.advance(OTEL_LIMITS.backoffLastMs);
     await settled(5);
   }
-  assert.equal(states.length, 1, "only the change is told");
+  assert.equal(states.length, 1, "only the change is reported");
   assert.equal(exporter.waiting, 0, "each request is given up after some tries");
   assert.equal(dropped("retries_exhausted"), 10);
 });

@@ -36,7 +36,7 @@ export type TelemetryOptions = {
 export type SignalStatus = ExporterState & { signal: Signal; endpointFrom: string; protocol: string; waiting: number };
 export type TelemetryStatus = { signals: SignalStatus[]; stdoutLogs: boolean; captureContent: boolean; problems: string[] };
 
-/** What is told about the export; without a status while it is off. `error`: why it could not be started. */
+/** What `status` shows of the export; without a status while it is off. `error`: why it could not be started. */
 export type TelemetryReport = { enabled: boolean; error: string | null } & Partial<TelemetryStatus>;
 
 /** The running export of telemetry: from `start` until `stop`. */
@@ -58,7 +58,7 @@ export class Telemetry {
     this.#start();
   }
 
-  /** The trace that requests to providers continue; null when it is not exported, or nothing is told to others. */
+  /** The trace that requests to providers continue; null when it is not exported, or no trace is sent to others. */
   traceFor(runId: string, traceparent: string | null): { traceId: string; sampled: boolean } | null {
     const { settings } = this.#options;
     if (!settings.traces || !settings.propagate) return null;
