@@ -10,8 +10,15 @@ test("a traceparent is read as W3C Trace Context says", () => {
   assert.equal(parseTraceparent(`00-${TRACE}-${SPAN}-02`)?.sampled, false, "bit 1 says that the id is random");
   assert.equal(parseTraceparent(`cc-${TRACE}-${SPAN}-01-what-comes-later`)?.traceId, TRACE, "a later version is read by its first parts");
   const invalid = [
-    ...["", "00", `ff-${TRACE}-${SPAN}-01`, `00-${TRACE}-${SPAN}-01-more`, `00-${TRACE.toUpperCase()}-${SPAN}-01`],
-    ...[`00-${"0".repeat(32)}-${SPAN}-01`, `00-${TRACE}-${"0".repeat(16)}-01`, `00-${TRACE}-${SPAN}`, ` 00-${TRACE}-${SPAN}-01`],
+    "",
+    "00",
+    `ff-${TRACE}-${SPAN}-01`,
+    `00-${TRACE}-${SPAN}-01-more`,
+    `00-${TRACE.toUpperCase()}-${SPAN}-01`,
+    `00-${"0".repeat(32)}-${SPAN}-01`,
+    `00-${TRACE}-${"0".repeat(16)}-01`,
+    `00-${TRACE}-${SPAN}`,
+    ` 00-${TRACE}-${SPAN}-01`,
   ];
   for (const value of invalid) assert.equal(parseTraceparent(value), null, value);
   assert.equal(parseTraceparent(null), null);

@@ -84,7 +84,14 @@ export class GatewayTelemetry {
     const own = log.child({ subsystem: PART });
     for (const problem of settings.problems) own.warn("a setting of telemetry has no effect", { problem });
     this.#current = new Telemetry({
-      ...{ settings, bus, metrics, clock, rootLog: log, log: own, env: process.env, instanceId: bootId },
+      settings,
+      bus,
+      metrics,
+      clock,
+      rootLog: log,
+      log: own,
+      env: process.env,
+      instanceId: bootId,
       traceparentOf: (runId) => inbox.byRun<Payload>(runId)?.payload?.traceparent ?? null,
       onState: (problem) => (problem === null ? health.report(PART, "ready") : health.report(PART, "degraded", problem)),
       print: (line) => process.stdout.write(line),

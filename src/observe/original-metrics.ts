@@ -7,12 +7,16 @@ export type OriginalMetric = {
 };
 
 const counter = (help: string, labels: string, otel?: string): OriginalMetric => ({
-  ...{ type: "counter", help, labels: split(labels) },
+  type: "counter",
+  help,
+  labels: split(labels),
   ...(otel && { otel }),
 });
 const gauge = (help: string, labels: string): OriginalMetric => ({ type: "gauge", help, labels: split(labels) });
 const histogram = (help: string, labels: string, otel?: string): OriginalMetric => ({
-  ...{ type: "histogram", help, labels: split(labels) },
+  type: "histogram",
+  help,
+  labels: split(labels),
   ...(otel && { otel }),
 });
 const split = (labels: string): string[] => (labels === "" ? [] : labels.split(" "));

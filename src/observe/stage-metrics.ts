@@ -65,8 +65,11 @@ function countRuns(options: StageMetricsOptions): void {
   bus.on("stage.run", (run) => {
     const { durationMs } = run;
     const labels = {
-      ...{ channel: toLabel(run.channel), model: toLabel(run.model), outcome: outcomeOf(run.outcome) },
-      ...{ provider: toLabel(run.provider), trigger: run.trigger },
+      channel: toLabel(run.channel),
+      model: toLabel(run.model),
+      outcome: outcomeOf(run.outcome),
+      provider: toLabel(run.provider),
+      trigger: run.trigger,
     };
     metrics.count("openclaw_run_completed_total", labels);
     metrics.observe("openclaw_run_duration_seconds", durationMs / 1_000, labels);

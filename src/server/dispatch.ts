@@ -160,8 +160,12 @@ export class Dispatcher {
     this.#options.metrics.count("gateway_server_requests_total", { method: label, outcome });
     this.#options.metrics.observe("gateway_server_request_seconds", durationMs / 1_000, { method: label });
     this.#options.onAnswered?.({
-      ...{ method: label, outcome, durationMs, traceparent: traceparent ?? null },
-      ...{ firstAnswerMs: (answered ?? now) - started, admissionMs: ran === null ? null : ran - started },
+      method: label,
+      outcome,
+      durationMs,
+      traceparent: traceparent ?? null,
+      firstAnswerMs: (answered ?? now) - started,
+      admissionMs: ran === null ? null : ran - started,
     });
   }
 

@@ -51,8 +51,8 @@ function openSpanBench(
   options: { dir?: string; send?: () => SendResult | Promise<SendResult>; captureContent?: boolean; ratio?: number } = {},
 ): SpanBench {
   const spans: OtlpSpan[] = [];
-  let deliver = (_conversation: string): void => {};
-  const bench = openTurnBench({ deliver: (conversation) => deliver(conversation), ...(options.dir && { dir: options.dir }) });
+  let delivery: Delivery | null = null;
+  const bench = openTurnBench({ deliver: (conversation) => delivery?.wake(conversation), ...(options.dir && { dir: options.dir }) });
   exportSpans({
     bus: bench.bus,
     settings: {
@@ -67,12 +67,21 @@ function openSpanBench(
     redact: (text, chars) => text.slice(0, chars),
   });
   const link: Link = { send: async () => (await options.send?.()) ?? { state: "sent", ids: [asId("m")] } };
-  const delivery = new Delivery({
-    ...{ store: bench.store, outbox: bench.outbox, bus: bench.bus, clock: systemClock, log: silentLog, metrics: silentMetrics },
-    ...{ link: () => link, directory: { capabilities: () => null }, media: bench.media, previews: new ActivePreviews() },
-    ...{ pauses: new SendPauses(systemClock), onUndelivered: () => null, crashPoint: () => {} },
+  delivery = new Delivery({
+    store: bench.store,
+    outbox: bench.outbox,
+    bus: bench.bus,
+    clock: systemClock,
+    log: silentLog,
+    metrics: silentMetrics,
+    link: () => link,
+    directory: { capabilities: () => null },
+    media: bench.media,
+    previews: new ActivePreviews(),
+    pauses: new SendPauses(systemClock),
+    onUndelivered: () => null,
+    crashPoint: () => {},
   });
-  deliver = delivery.wake;
   return { ...bench, spans, delivery };
 }
 
@@ -201,18 +210,17 @@ test("a notice that no run has sent is a trace of its own", async () => {
 
 test("messages that one turn answers together are linked to its trace", async () => {
   const bench = openSpanBench();
-  let release = (): void => {};
-  const held = new Promise<void>((resolve) => (release = resolve));
+  const held = Promise.withResolvers<void>();
   const { script } = bench.runtime;
   let turns = 0;
   bench.runtime.script = async function* (turn, control) {
-    if (turns++ === 0) await held;
+    if (turns++ === 0) await held.promise;
     yield* script(turn, control);
   };
   await bench.turns.admission.submit(message("first", "e1", { queueMode: "collect" }));
   await bench.turns.admission.submit(message("second", "e2", { queueMode: "collect" }));
   await bench.turns.admission.submit(message("third", "e3", { queueMode: "collect" }));
-  release();
+  held.resolve();
   await until(() => named(bench.spans, "openclaw.message.processed").length === 3);
   const merged = bench.spans.find(({ name, traceId }) => name === "openclaw.message.processed" && traceId === traceIdOf("e3"));
   assert.deepEqual(

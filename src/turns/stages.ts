@@ -101,9 +101,16 @@ export class Stages {
     const { runId, agentId, sessionId, payload, receivedAt } = row;
     this.#admitted.delete(runId);
     bus.emit("stage.processed", {
-      ...{ runId, agentId, sessionId, channel: channelOf(payload), source: sourceOf(row.channel), mergedInto },
+      runId,
+      agentId,
+      sessionId,
+      channel: channelOf(payload),
+      source: sourceOf(row.channel),
+      mergedInto,
       ...since(clock, receivedAt),
-      ...{ outcome: outcome.status, errorKind: outcome.error?.kind ?? null, traceparent: payload?.traceparent ?? null },
+      outcome: outcome.status,
+      errorKind: outcome.error?.kind ?? null,
+      traceparent: payload?.traceparent ?? null,
     });
   }
 
@@ -183,9 +190,16 @@ export class RunStages {
       this.#endCall({ outcome: status, errorKind: error?.kind ?? null, httpStatus: failure?.httpStatus ?? null });
     const { sessionId, skill } = this.#facts;
     bus.emit("stage.run", {
-      ...{ ...this.#run, ...endNow(clock, this.#began), ...this.#modelFields(), sessionId },
-      ...{ trigger: triggerOf(this.#payload), outcome: status, errorKind: error?.kind ?? null },
-      ...{ usage, input: this.#payload.text, skill },
+      ...this.#run,
+      ...endNow(clock, this.#began),
+      ...this.#modelFields(),
+      sessionId,
+      trigger: triggerOf(this.#payload),
+      outcome: status,
+      errorKind: error?.kind ?? null,
+      usage,
+      input: this.#payload.text,
+      skill,
     });
   }
 
@@ -232,8 +246,13 @@ export class RunStages {
     this.#call = null;
     const { message, ...rest } = end;
     bus.emit("stage.model", {
-      ...{ ...this.#run, ...endNow(clock, call.began), ...this.#modelFields(), sessionId: this.#facts.sessionId, spanId: call.spanId },
-      ...{ ...NO_ERROR, ...rest },
+      ...this.#run,
+      ...endNow(clock, call.began),
+      ...this.#modelFields(),
+      sessionId: this.#facts.sessionId,
+      spanId: call.spanId,
+      ...NO_ERROR,
+      ...rest,
       firstTokenMs: call.firstToken === null ? null : call.firstToken - call.began,
       stopReason: message?.stopReason ?? null,
       usage: message?.usage ?? null,

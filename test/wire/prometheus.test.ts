@@ -86,12 +86,13 @@ test("the queries of the dashboard are valid PromQL", { skip }, () => {
   assert.equal(status, 0, stdout + stderr);
 });
 
+// As in deploy/, but with the test's addresses and without the waiting.
+const fast = (path: string): string => readFileSync(join(root, "deploy/prometheus", path), "utf8").replaceAll(/for: \d+m/g, "for: 0s");
+
 test("a Prometheus with the documented configuration scrapes the gateway, and an alert fires when it is gone", { skip }, async () => {
   const port = await freePort();
   const token = join(dir, "token");
   writeFileSync(token, gateway.token());
-  // As in deploy/, but with the test's addresses and without the waiting.
-  const fast = (path: string): string => readFileSync(join(root, "deploy/prometheus", path), "utf8").replaceAll(/for: \d+m/g, "for: 0s");
   writeFileSync(join(dir, "alerts.yml"), fast("alerts.yml"));
   writeFileSync(
     join(dir, "prometheus.yml"),

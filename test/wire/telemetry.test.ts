@@ -25,8 +25,13 @@ const home = newHome();
 const otel = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
   diagnostics: {
     otel: {
-      ...{ enabled: true, endpoint: collector.url, protocol: "http/json", logs: true, flushIntervalMs: 1_000 },
-      ...{ headers: { "x-collector-key": CANARY }, ...more },
+      enabled: true,
+      endpoint: collector.url,
+      protocol: "http/json",
+      logs: true,
+      flushIntervalMs: 1e3,
+      headers: { "x-collector-key": CANARY },
+      ...more,
     },
   },
 });

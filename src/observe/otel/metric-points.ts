@@ -71,8 +71,12 @@ function toMetric({ name, metric, points, times, isSeconds }: MetricInput): Otlp
     if (!point.buckets) return { attributes, ...times, asDouble: point.value * factor };
     const count = point.buckets.reduce((sum, each) => sum + each, 0);
     return {
-      ...{ attributes, ...times, count: String(count), sum: point.value * factor },
-      ...{ bucketCounts: point.buckets.map(String), explicitBounds: point.bounds!.map((bound) => bound * factor) },
+      attributes,
+      ...times,
+      count: String(count),
+      sum: point.value * factor,
+      bucketCounts: point.buckets.map(String),
+      explicitBounds: point.bounds!.map((bound) => bound * factor),
     };
   };
   const dataPoints = points.map(toPoint);

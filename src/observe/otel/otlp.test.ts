@@ -134,20 +134,34 @@ const times = { startTimeUnixNano: toNanos(AT), timeUnixNano: toNanos(AT + 1_000
 const pointAttributes = toAttributes(point.attributes, LIMITS).list;
 const ourMetrics = [
   {
-    ...{ name: "openclaw.tokens", description: "What it counts.", unit: "{token}" },
+    name: "openclaw.tokens",
+    description: "What it counts.",
+    unit: "{token}",
     sum: {
-      dataPoints: [{ attributes: pointAttributes, ...times, asDouble: 12.5 }],
+      dataPoints: [
+        {
+          attributes: pointAttributes,
+          ...times,
+          asDouble: 12.5,
+        },
+      ],
       aggregationTemporality: 2,
       isMonotonic: true,
     },
   },
   {
-    ...{ name: "openclaw.run.duration_ms", description: "What it counts.", unit: "ms" },
+    name: "openclaw.run.duration_ms",
+    description: "What it counts.",
+    unit: "ms",
     histogram: {
       dataPoints: [
         {
-          ...{ attributes: pointAttributes, ...times, count: "3", sum: 30.5 },
-          ...{ bucketCounts: ["1", "0", "2"], explicitBounds: [1, 5] },
+          attributes: pointAttributes,
+          ...times,
+          count: "3",
+          sum: 30.5,
+          bucketCounts: ["1", "0", "2"],
+          explicitBounds: [1, 5],
         },
       ],
       aggregationTemporality: 2,
@@ -160,22 +174,40 @@ test("metrics have the fields of the official Protobuf, byte for byte below the 
   assert.deepEqual(fieldTree(encode("metrics", "http/protobuf", ourMetrics)), fieldTree(theirs));
 });
 
+const asNumbers = (text: string): unknown =>
+  JSON.parse(text.replaceAll(/"(count|bucketCounts)":("\d+"|\[[^\]]*\])/g, (all) => all.replaceAll(/"(\d+)"/g, "$1")));
+
 test("metrics in JSON are what the official serializer makes of the same values", () => {
   const theirs = read(JsonMetricsSerializer.serializeRequest(officialMetrics as never)) as Record<string, never>;
-  const asNumbers = (text: string): unknown =>
-    JSON.parse(text.replaceAll(/"(count|bucketCounts)":("\d+"|\[[^\]]*\])/g, (all) => all.replaceAll(/"(\d+)"/g, "$1")));
   assert.deepEqual(asNumbers(JSON.stringify(read(encode("metrics", "http/json", ourMetrics)))), asNumbers(JSON.stringify(theirs)));
 });
 
 const ourLog = {
-  ...{ timeUnixNano: toNanos(AT), observedTimeUnixNano: toNanos(AT + 1), severityNumber: 13, severityText: "WARN" },
-  ...{ body: { stringValue: "a turn failed" }, attributes: toAttributes({ "openclaw.kind": "timeout" }, LIMITS).list },
-  ...{ traceId: TRACE, spanId: "b7ad6b7169203331", flags: 1 },
+  timeUnixNano: toNanos(AT),
+  observedTimeUnixNano: toNanos(AT + 1),
+  severityNumber: 13,
+  severityText: "WARN",
+  body: { stringValue: "a turn failed" },
+  attributes: toAttributes({ "openclaw.kind": "timeout" }, LIMITS).list,
+  traceId: TRACE,
+  spanId: "b7ad6b7169203331",
+  flags: 1,
 };
 const officialLog = {
-  ...{ hrTime: hrTime(AT), hrTimeObserved: hrTime(AT + 1), severityNumber: 13, severityText: "WARN", body: "a turn failed" },
-  ...{ attributes: { "openclaw.kind": "timeout" }, spanContext: { traceId: TRACE, spanId: "b7ad6b7169203331", traceFlags: 1 } },
-  ...{ resource, instrumentationScope: scope, droppedAttributesCount: 0 },
+  hrTime: hrTime(AT),
+  hrTimeObserved: hrTime(AT + 1),
+  severityNumber: 13,
+  severityText: "WARN",
+  body: "a turn failed",
+  attributes: { "openclaw.kind": "timeout" },
+  spanContext: {
+    traceId: TRACE,
+    spanId: "b7ad6b7169203331",
+    traceFlags: 1,
+  },
+  resource,
+  instrumentationScope: scope,
+  droppedAttributesCount: 0,
 };
 
 test("log records are what the official serializers make of the same records", () => {

@@ -78,6 +78,7 @@ export const encodeRequest = (signal: Signal, protocol: Protocol, parts: Request
   protocol === "http/json" ? encodeJsonRequest(signal, parts) : encodeProtobufRequest(parts);
 
 const COMMA = Buffer.from(",");
+const lengthOf = (parts: readonly Buffer[]): number => parts.reduce((sum, { length }) => sum + length, 0);
 
 function encodeJsonRequest(signal: Signal, { resource, schemaUrl, items }: RequestParts): Buffer {
   const { resources, scopes, items: name } = ENVELOPES[signal];
@@ -91,7 +92,6 @@ function encodeJsonRequest(signal: Signal, { resource, schemaUrl, items }: Reque
 }
 
 function encodeProtobufRequest({ resource, schemaUrl, items }: RequestParts): Buffer {
-  const lengthOf = (parts: readonly Buffer[]): number => parts.reduce((sum, { length }) => sum + length, 0);
   const scoped = [
     encodeField(1, encodeMessage(SCOPE, scope)),
     ...items,

@@ -24,10 +24,19 @@ const link: ProtobufMessage = { traceId: [1, "hex"], spanId: [2, "hex"], ...attr
 const status: ProtobufMessage = { message: [2, "string"], code: [3, "enum"] };
 
 export const SPAN: ProtobufMessage = {
-  ...{ traceId: [1, "hex"], spanId: [2, "hex"], parentSpanId: [4, "hex"], name: [5, "string"], kind: [6, "enum"] },
-  ...{ startTimeUnixNano: [7, "fixed64"], endTimeUnixNano: [8, "fixed64"], ...attributesAt(9) },
-  ...{ droppedAttributesCount: [10, "uint32"], events: [11, () => event], links: [13, () => link] },
-  ...{ status: [15, () => status], flags: [16, "fixed32"] },
+  traceId: [1, "hex"],
+  spanId: [2, "hex"],
+  parentSpanId: [4, "hex"],
+  name: [5, "string"],
+  kind: [6, "enum"],
+  startTimeUnixNano: [7, "fixed64"],
+  endTimeUnixNano: [8, "fixed64"],
+  ...attributesAt(9),
+  droppedAttributesCount: [10, "uint32"],
+  events: [11, () => event],
+  links: [13, () => link],
+  status: [15, () => status],
+  flags: [16, "fixed32"],
 };
 
 const numberPoint: ProtobufMessage = {
@@ -37,22 +46,38 @@ const numberPoint: ProtobufMessage = {
   ...attributesAt(7),
 };
 const histogramPoint: ProtobufMessage = {
-  ...{ startTimeUnixNano: [2, "fixed64"], timeUnixNano: [3, "fixed64"], count: [4, "fixed64"], sum: [5, "double"] },
-  ...{ bucketCounts: [6, "fixed64s"], explicitBounds: [7, "doubles"], ...attributesAt(9) },
+  startTimeUnixNano: [2, "fixed64"],
+  timeUnixNano: [3, "fixed64"],
+  count: [4, "fixed64"],
+  sum: [5, "double"],
+  bucketCounts: [6, "fixed64s"],
+  explicitBounds: [7, "doubles"],
+  ...attributesAt(9),
 };
 const gauge: ProtobufMessage = { dataPoints: [1, () => numberPoint] };
 const sum: ProtobufMessage = { dataPoints: [1, () => numberPoint], aggregationTemporality: [2, "enum"], isMonotonic: [3, "bool"] };
 const histogram: ProtobufMessage = { dataPoints: [1, () => histogramPoint], aggregationTemporality: [2, "enum"] };
 
 export const METRIC: ProtobufMessage = {
-  ...{ name: [1, "string"], description: [2, "string"], unit: [3, "string"] },
-  ...{ gauge: [5, () => gauge], sum: [7, () => sum], histogram: [9, () => histogram] },
+  name: [1, "string"],
+  description: [2, "string"],
+  unit: [3, "string"],
+  gauge: [5, () => gauge],
+  sum: [7, () => sum],
+  histogram: [9, () => histogram],
 };
 
 export const LOG_RECORD: ProtobufMessage = {
-  ...{ timeUnixNano: [1, "fixed64"], severityNumber: [2, "enum"], severityText: [3, "string"], body: [5, () => anyValue] },
-  ...{ ...attributesAt(6), flags: [8, "fixed32"], traceId: [9, "hex"], spanId: [10, "hex"] },
-  ...{ observedTimeUnixNano: [11, "fixed64"], eventName: [12, "string"] },
+  timeUnixNano: [1, "fixed64"],
+  severityNumber: [2, "enum"],
+  severityText: [3, "string"],
+  body: [5, () => anyValue],
+  ...attributesAt(6),
+  flags: [8, "fixed32"],
+  traceId: [9, "hex"],
+  spanId: [10, "hex"],
+  observedTimeUnixNano: [11, "fixed64"],
+  eventName: [12, "string"],
 };
 
 const VARINT = 0;

@@ -23,9 +23,22 @@ function openExporter(answers: (attempt: number) => Answer, options: { queueItem
     return Promise.resolve({ status: answer, retryAfterMs: null, body: Buffer.from("{}") });
   };
   const exporter = new SignalExporter({
-    ...{ signal: "traces", resource: [], schemaUrl: null, clock, metrics, post },
-    target: { url: "http://c", headers: {}, timeoutMs: 1, protocol: "http/json" },
-    ...{ queueItems: 10, batchItems: 3, delayMs: 5_000, ...options },
+    signal: "traces",
+    resource: [],
+    schemaUrl: null,
+    clock,
+    metrics,
+    post,
+    target: {
+      url: "http://c",
+      headers: {},
+      timeoutMs: 1,
+      protocol: "http/json",
+    },
+    queueItems: 10,
+    batchItems: 3,
+    delayMs: 5e3,
+    ...options,
     onState: (state) => states.push(state),
   });
   const add = (...names: string[]): void => names.forEach((name) => exporter.add({ name }));

@@ -85,10 +85,18 @@ export class Telemetry {
   #createExporter(signal: Signal): SignalExporter {
     const { settings, clock, metrics } = this.#options;
     return new SignalExporter({
-      ...{ signal, clock, metrics, post: this.#post.post, target: settings[signal]!, resource: this.#resource() },
+      signal,
+      clock,
+      metrics,
+      post: this.#post.post,
+      target: settings[signal]!,
+      resource: this.#resource(),
       ...settings.batch,
-      // All metrics of one moment are one request.
-      ...(signal === "metrics" && { queueItems: 1_024, batchItems: 1_024, delayMs: 1 }),
+      ...(signal === "metrics" && {
+        queueItems: 1024,
+        batchItems: 1024,
+        delayMs: 1,
+      }),
       schemaUrl: signal === "logs" ? null : GEN_AI_SCHEMA_URL,
       onState: (state) => this.#onState(signal, state),
     });
@@ -100,7 +108,10 @@ export class Telemetry {
     if (traces)
       this.#ends.push(
         exportSpans({
-          ...{ bus, settings, traces: this.#traces, redact: rootLog.safeText },
+          bus,
+          settings,
+          traces: this.#traces,
+          redact: rootLog.safeText,
           add: (span: OtlpSpan) => traces.add(span),
         }),
       );
@@ -109,14 +120,14 @@ export class Telemetry {
     const metrics = this.#exporters.get("metrics");
     if (!metrics) return;
     const startedAt = clock.now();
-    let cancel = (): void => {};
+    let cancel: (() => void) | null = null;
     const collect = (): void => {
       cancel = clock.after(settings.metricIntervalMs, collect);
       this.#addMetrics(metrics, startedAt);
     };
     cancel = clock.after(settings.metricIntervalMs, collect);
     this.#ends.push(
-      () => cancel(),
+      () => cancel?.(),
       () => this.#addMetrics(metrics, startedAt),
     );
   }
@@ -144,7 +155,8 @@ export class Telemetry {
     const { log, onState } = this.#options;
     if (state === "failing")
       log.warn("telemetry is not delivered; the gateway works on and tries again", {
-        ...{ signal, cause: error },
+        signal,
+        cause: error,
         fix: "start the collector, or correct diagnostics.otel; openclaw status --all shows the state",
       });
     else log.info("telemetry is delivered", { signal });
@@ -161,7 +173,9 @@ export class Telemetry {
       ...(detectors.has("host") && { "host.name": hostname(), "host.arch": process.arch }),
       ...(detectors.has("os") && { "os.type": osType().toLowerCase(), "os.version": release() }),
       ...(detectors.has("process") && {
-        ...{ "process.pid": process.pid, "process.runtime.name": "nodejs", "process.runtime.version": process.versions.node },
+        "process.pid": process.pid,
+        "process.runtime.name": "nodejs",
+        "process.runtime.version": process.versions.node,
       }),
       ...(detectors.has("serviceinstance") && { "service.instance.id": instanceId }),
       "service.name": settings.serviceName,
