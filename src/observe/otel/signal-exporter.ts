@@ -22,6 +22,12 @@ export type SignalExporterOptions = {
   onState: (state: ExporterState) => void;
 };
 
+/** The state is shown to readers who need not know the address of the collector, which the texts of the system contain. */
+function causeOf(err: unknown): string {
+  const { code } = err as { code?: unknown };
+  return typeof code === "string" ? code : reasonOf(err);
+}
+
 type Item = Readonly<Record<string, unknown>>;
 type Result = "sent" | "retry" | "refused";
 
@@ -121,7 +127,7 @@ export class SignalExporter {
       this.#failed(`the collector answered ${answer.status}`, answer.retryAfterMs);
       return isRetryable ? "retry" : "refused";
     } catch (err) {
-      this.#failed(`the collector cannot be reached: ${reasonOf(err)}`, null);
+      this.#failed(`the collector cannot be reached: ${causeOf(err)}`, null);
       return "retry";
     }
   }
