@@ -60,8 +60,15 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "channels/http.ts",
     "mcp/http-fetch.ts",
     "cli/mcp-login.ts",
+    "observe/otel/post.ts",
   ],
-  "node:https": ["tools/web/guarded-fetch.ts", "tools/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:https": [
+    "tools/web/guarded-fetch.ts",
+    "tools/upstream-proxy.ts",
+    "channels/http.ts",
+    "mcp/http-fetch.ts",
+    "observe/otel/post.ts",
+  ],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",

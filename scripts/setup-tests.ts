@@ -1,7 +1,7 @@
 // Installs the system packages that some tests need. Debian and its relatives only; elsewhere it says which tests are skipped.
 //   npm run setup:tests
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, globSync, mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 type RequiredServer = {
@@ -47,9 +47,9 @@ function aptGet(): readonly string[] | null {
   return spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0 ? ["sudo", "-n", "apt-get"] : null;
 }
 
-function run([program, ...args]: readonly string[]): boolean {
+function run([program, ...args]: readonly string[], cwd?: string): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const { status, stdout, stderr } = spawnSync(program!, args, { env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(program!, args, { env, encoding: "utf8", ...(cwd && { cwd }) });
   if (status !== 0) console.error(`${[program, ...args].join(" ")} ended with code ${status}:\n${`${stdout}${stderr}`.slice(-1_000)}`);
   return status === 0;
 }
@@ -73,4 +73,22 @@ function installServers(): void {
   }
 }
 
+/** Where Prometheus is unpacked: an installation would start its server. */
+const PROMETHEUS = join(import.meta.dirname, "..", ".cache", "prometheus");
+
+/** promtool and Prometheus from Debian's package, beside the checkout; needs no root. */
+function unpackPrometheus(): void {
+  const skips = "the tests with Prometheus";
+  if (isInstalled({ program: "promtool", dirs: [join(PROMETHEUS, "usr/bin")] })) return;
+  if (!isInstalled({ program: "apt-get", dirs: ["/usr/bin"] }) || !isInstalled({ program: "dpkg-deb", dirs: ["/usr/bin"] }))
+    return console.error(`Skipped: ${skips}. promtool is not installed, and there is no apt-get that could fetch it.`);
+  mkdirSync(PROMETHEUS, { recursive: true });
+  console.error("Unpacking Debian's prometheus (19 MB) below .cache: some tests need promtool. Later runs skip this step.");
+  const isFetched = run(["apt-get", "download", "-q", "prometheus"], PROMETHEUS);
+  const [file] = isFetched ? globSync("prometheus_*.deb", { cwd: PROMETHEUS }) : [];
+  if (file === undefined || !run(["dpkg-deb", "-x", join(PROMETHEUS, file), PROMETHEUS])) return console.error(`Skipped: ${skips}.`);
+  rmSync(join(PROMETHEUS, file));
+}
+
 installServers();
+unpackPrometheus();

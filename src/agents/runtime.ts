@@ -37,6 +37,8 @@ export type Turn = {
   skills?: string;
   /** Only owners read the conversation, so that the notes about them may be part of the system prompt. */
   isPrivate: boolean;
+  /** The trace that requests to providers continue; absent: none is named to them. */
+  trace?: { traceId: string; sampled: boolean };
   /**
    * Position of the runtime's own context after the last turn that the gateway stored. Opaque to the caller, made by
    * the runtime in `end.checkpoint`. A context that is ahead of it (after a crash) is truncated to it; one that is behind or
@@ -102,7 +104,9 @@ export type ContentBlock =
 /** The events of a turn, in order. `end` is always the last event; failure and abort are values of it, never exceptions. */
 export type AgentEvent =
   /** The runtime accepted the prompt; `model` answers. Repeated when a fallback takes over. */
-  | { type: "started"; model: ModelRef; contextWindow: number }
+  | { type: "started"; model: ModelRef; contextWindow: number; /** Why the model before it failed. */ after?: ErrorKind }
+  /** A request to the provider begins. `spanId`: the span that the request names as its parent. */
+  | { type: "request"; spanId: string }
   | { type: "text"; delta: string }
   | { type: "thinking"; delta: string }
   | { type: "tool"; phase: "start"; id: string; name: string; args: unknown }

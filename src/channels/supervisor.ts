@@ -39,7 +39,7 @@ export function createChannelSupervisor(deps: SupervisorDeps): ChannelSupervisor
       throw new GatewayError("NOT_FOUND", `${channel} has no account "${account}"`, { fix: "openclaw channels status lists them." });
     return found;
   };
-  deps.metrics.sample("gateway_channels_accounts_count", () => countStates(accounts.values()));
+  deps.metrics.sample("gateway_channels_accounts", () => countStates(accounts.values()));
   return {
     async apply({ added, removed, restarted, updated }) {
       const gone = removed.map(({ channel, account }) => find(channel, account));

@@ -13,6 +13,7 @@ import type { JobView } from "./cron.ts";
 import type { Invocation } from "./invocation.ts";
 import { withheldText, type McpServerRow } from "./mcp.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
+import { telemetryFindings, type TelemetryRow } from "./telemetry.ts";
 import { plural, sanitizeLine } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
@@ -45,6 +46,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkChannels(client, invocation.host.now()),
       checkModels(client),
       checkAgentHost(client),
+      checkTelemetry(client),
       checkDeadLetters(client),
       checkApprovals(client),
       checkSandbox(client),
@@ -95,10 +97,13 @@ async function describePart<T>(
   }
 }
 
+/** Its finding says more than its part of the health report. */
+const TELEMETRY_PART = "telemetry";
+
 const checkHealth = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
     const findings = parts
-      .filter((part) => !part.name.startsWith("channel:"))
+      .filter((part) => !part.name.startsWith("channel:") && part.name !== TELEMETRY_PART)
       .map((part): DoctorFinding =>
         part.state === "ready"
           ? okFinding(`part:${part.name}`, `${part.name} is ready`)
@@ -168,6 +173,10 @@ const checkAgentHost = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       }),
     ];
   });
+
+/** Whether telemetry arrives where the configuration sends it. */
+const checkTelemetry = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ telemetry?: TelemetryRow }>(client, "status", {}, ({ telemetry }) => (telemetry ? telemetryFindings(telemetry) : []));
 
 const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<{ items: unknown[] }>(client, "deadletters.list", {}, ({ items }) => [

@@ -8,22 +8,29 @@ import { LIMITS } from "../core/limits.ts";
 import type { CommandHandler } from "./command.ts";
 import { gatewayOrFiles, toCliError, toClientOptions } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
+import { matchesFilter, parseSince, searchLogFiles, type LogFilter } from "./log-search.ts";
 import type { Output, TerminalStyle } from "./output.ts";
 import { configOf, pathsOf, resolveTarget } from "./gateway-target.ts";
 import { sanitizeLine, formatDuration, safeJsonLine } from "./terminal-text.ts";
 
-type Tail = { file: string; cursor: number; lines: string[]; reset?: boolean; skippedBytes?: number };
+type Tail = { file: string; cursor: number; lines: string[]; reset?: boolean; truncated?: boolean; skippedBytes?: number };
 type Line = { time?: string; level?: string; message?: string; subsystem?: string } & Record<string, unknown>;
 
 const RANK: Readonly<Record<string, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const STYLES: Readonly<Record<string, TerminalStyle>> = { debug: "dim", info: "cyan", warn: "yellow", error: "red" };
+/** Lines of a search, where no number is given; the most that one request of a gateway elsewhere returns. */
+const SEARCH_LINES = 5_000;
+const SEARCH_BYTES = 1_000_000;
 /** How often a log that is followed is asked for more. */
 const POLL_MS = 500;
 
 /** `openclaw logs` */
 export const logs: CommandHandler = async (invocation) => {
-  const limit = invocation.number("limit") ?? 50;
-  if (invocation.has("follow")) return await follow(invocation, limit);
+  const filter: LogFilter = { run: invocation.text("run") ?? null, sinceMs: parseSince(invocation.text("since"), invocation.host.now()) };
+  const isSearch = filter.run !== null || filter.sinceMs !== null;
+  const limit = invocation.number("limit") ?? (isSearch ? SEARCH_LINES : 50);
+  if (invocation.has("follow")) return await follow(invocation, limit, filter);
+  if (isSearch) return await search(invocation, limit, filter);
   const tail = await gatewayOrFiles<Tail>(
     invocation,
     ["operator.read"],
@@ -33,6 +40,24 @@ export const logs: CommandHandler = async (invocation) => {
   show(tail.lines, invocation);
   if (tail.lines.length === 0) invocation.out.note(`No lines in ${tail.file} yet.`);
 };
+
+/** The wanted lines of the whole log, also of its older files, where they are on this machine; elsewhere of its end. */
+async function search(invocation: Invocation, limit: number, filter: LogFilter): Promise<void> {
+  const { isLocal } = resolveTarget(invocation);
+  const tail = await gatewayOrFiles<Tail>(
+    invocation,
+    ["operator.read"],
+    // The gateway writes what it has not written yet before it answers.
+    ({ client }) => client.request("logs.tail", isLocal ? { limit: 1 } : { limit: SEARCH_LINES, maxBytes: SEARCH_BYTES }),
+    () => tailOfFile(invocation, 1),
+  );
+  const isWanted = (text: string): boolean => matchesFilter(parseLine(text), filter);
+  const onDisk = isLocal && tail.file !== "memory";
+  const lines = onDisk ? await searchLogFiles(tail.file, limit, isWanted) : tail.lines.filter(isWanted).slice(-limit);
+  show(lines, invocation);
+  if (lines.length === 0) invocation.out.note(`No lines in ${tail.file} match.`);
+  if (!onDisk && tail.truncated) invocation.out.note("Only the end of the log was searched: the gateway is on another machine.");
+}
 
 /** With --json the lines go out as they are: one JSON object each. */
 function show(lines: readonly string[], invocation: Invocation): void {
@@ -70,7 +95,7 @@ function toText({ time, level = "info", message = "", subsystem, ...fields }: Li
 }
 
 /** Shows what comes until Ctrl-C; goes on where it was after the gateway was away. */
-async function follow(invocation: Invocation, limit: number): Promise<number> {
+async function follow(invocation: Invocation, limit: number, filter: LogFilter): Promise<number> {
   const { out, host } = invocation;
   const target = resolveTarget(invocation);
   let cursor: number | undefined;
@@ -78,7 +103,10 @@ async function follow(invocation: Invocation, limit: number): Promise<number> {
     const tail = await client.request<Tail>("logs.tail", cursor === undefined ? { limit } : { cursor, limit: 5_000 });
     if (tail.skippedBytes) out.note(`(${tail.skippedBytes} bytes skipped: the log grew too fast)`);
     cursor = tail.cursor;
-    show(tail.lines, invocation);
+    show(
+      tail.lines.filter((text) => matchesFilter(parseLine(text), filter)),
+      invocation,
+    );
   };
   const onOpen = async (client: ProtocolClient): Promise<void> => {
     await read(client);

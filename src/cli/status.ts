@@ -9,6 +9,7 @@ import type { CommandHandler } from "./command.ts";
 import { connectGateway, isUnreachable, toCliError, type GatewayLink } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { readModelStatus } from "./models.ts";
+import { formatTelemetry, type TelemetryRow } from "./telemetry.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
 import { configOf, pathsOf, resolveTarget, type GatewayTarget } from "./gateway-target.ts";
 import { sanitizeLine, formatAge, formatDuration, plural } from "./terminal-text.ts";
@@ -32,6 +33,7 @@ type Status = {
   slotWaits?: { sessions: number; longestMs: number };
   pendingApprovals?: number;
   agentRuntime?: RuntimeStatus;
+  telemetry?: TelemetryRow;
   sessions?: {
     count?: number;
     defaults?: { model?: string };
@@ -97,6 +99,8 @@ type StatusReport = {
   /** Questions about commands that wait for a person; null as above. */
   pendingApprovals: number | null;
   agentRuntime: RuntimeStatus | null;
+  /** Null when no gateway was asked, or it is an earlier one. */
+  telemetry: TelemetryRow | null;
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
   problems: readonly string[];
@@ -171,6 +175,7 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     slotWaits: answer.slotWaits ?? null,
     pendingApprovals: answer.pendingApprovals ?? null,
     agentRuntime: answer.agentRuntime ?? null,
+    telemetry: answer.telemetry ?? null,
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     problems: [
@@ -218,6 +223,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     slotWaits: null,
     pendingApprovals: null,
     agentRuntime: null,
+    telemetry: null,
     channels: [],
     accounts: [],
     problems: [],
@@ -303,6 +309,7 @@ function showAll(facts: StatusReport, { out, host }: Invocation): void {
   for (const part of facts.parts ?? []) out.line(formatPart(part, host.now()));
   out.pairs([
     ...(facts.agentRuntime ? [["agent processes", formatRuntime(facts.agentRuntime)] as [string, string]] : []),
+    ...(facts.telemetry ? [["telemetry", sanitizeLine(formatTelemetry(facts.telemetry, host.now()))] as [string, string]] : []),
     ["found by", facts.gateway.urlFrom],
     ...(facts.state === null ? [] : [["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`] as const]),
     ...(facts.config === null ? [] : [["config from", facts.config.source] as const]),

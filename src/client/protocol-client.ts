@@ -80,6 +80,8 @@ export type RequestOptions = {
   /** Deadline of the (last) answer in milliseconds; 0 waits as long as the connection lasts. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** W3C trace context of the caller, which the gateway continues. */
+  traceparent?: string;
   /** Makes the call two-stage: called with the first answer ("accepted"); the call resolves with the second. */
   onAccepted?: (payload: unknown) => void;
 };
@@ -201,7 +203,7 @@ export class ProtocolClient {
         options.signal?.removeEventListener("abort", onAbort);
       };
       this.#pending.set(id, { method, resolve, reject, onAccepted: options.onAccepted, release });
-      this.#transport.send(JSON.stringify({ type: "req", id, method, params }));
+      this.#transport.send(JSON.stringify({ type: "req", id, method, params, traceparent: options.traceparent }));
       if (options.signal?.aborted) onAbort();
     });
   }

@@ -2,6 +2,7 @@ import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
 import { cron } from "./schema/cron.ts";
+import { diagnostics } from "./schema/diagnostics.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
@@ -71,7 +72,6 @@ const secretProvider = object(
 /** Top-level keys of OpenClaw that have no effect here. */
 const UNSERVED_KEYS = [
   "wizard",
-  "diagnostics",
   "update",
   "telemetry",
   "ui",
@@ -118,6 +118,7 @@ export const CONFIG = object(
     plugins,
     cron,
     logging,
+    diagnostics,
     env,
     secrets: object(
       "Where secrets come from.",
@@ -146,6 +147,7 @@ export type AgentEntry = Config["agents"]["entries"][string];
 export type AgentDefaults = Config["agents"]["defaults"];
 export type ModelProvider = Config["models"]["providers"][string];
 export type Binding = Config["bindings"][number];
+export type DiagnosticsConfig = Config["diagnostics"];
 export type SessionConfig = Config["session"];
 export type MessagesConfig = Config["messages"];
 export type CommandsConfig = Config["commands"];

@@ -82,6 +82,12 @@ export const LIMITS = {
   /** Size at which a log file is rotated, and the number of old files that are kept. */
   logFileBytes: 16_777_216,
   logFiles: 4,
+  /** Lines and bytes of one message that are written in one window; further ones are counted, and the count is written after it. */
+  logKindLines: 300,
+  logKindBytes: 262_144,
+  logKindWindowMs: 10_000,
+  /** Messages that are told apart for this; others share one budget. */
+  logKinds: 4_000,
   /** Characters of one stored tool result; a longer one is truncated and marked. */
   toolResultChars: 64_000,
   /** Characters of one answer, over all messages of its turn; then the turn is stopped and the text so far is kept. */
@@ -261,6 +267,8 @@ export const LIMITS = {
   knownSecrets: 256,
   /** Time series of one metric; further label values are counted together as `other`. */
   seriesPerMetric: 256,
+  /** Label sets of all metrics with the names of OpenClaw together; further ones are dropped and counted. */
+  originalSeries: 2_048,
   /** `health` and `status` reuse an answer for this long. */
   healthCacheMs: 1_000,
   /** Minimum interval between checks of what a turn needs before its model is asked; they run when health is requested. */

@@ -38,6 +38,7 @@ import { countPresence, serverDeps } from "./server-deps.ts";
 import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
+import { GatewayTelemetry, traceLogLines } from "./telemetry.ts";
 import { ToolMessages } from "./tool-messages.ts";
 import { LazySubagents } from "./subagents.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
@@ -122,6 +123,8 @@ export function composeGateway(input: ComposeInput) {
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
   });
   images.bind(runtime);
+  traceLogLines(base);
+  const telemetry = new GatewayTelemetry({ ...base, ...storage, running });
   const messaging = createMessaging({
     ...base,
     ...storage,
@@ -134,6 +137,7 @@ export function composeGateway(input: ComposeInput) {
     prompt,
     approvals,
     skills,
+    traceFor: telemetry.traceFor,
   });
   subagents.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
@@ -162,6 +166,7 @@ export function composeGateway(input: ComposeInput) {
     browsers,
     skills,
     runtime,
+    telemetry,
     messaging,
     schedule,
     subagents,
@@ -261,6 +266,7 @@ type Shared = GatewayBase &
     browsers: AgentBrowsers;
     skills: AgentSkills;
     runtime: AgentRuntime;
+    telemetry: GatewayTelemetry;
     messaging: Messaging;
     schedule: Schedule;
     subagents: LazySubagents;
@@ -297,7 +303,22 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins, schedule } = deps;
+  const {
+    running,
+    paths,
+    health,
+    log,
+    auth,
+    directory,
+    messaging,
+    announcements,
+    healthReport,
+    answers,
+    mcp,
+    plugins,
+    schedule,
+    telemetry,
+  } = deps;
   return new ConfigApplier({
     running,
     paths,
@@ -311,6 +332,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       log.setTerminalLevel(state.logLevels.terminal);
       mcp.configure();
       plugins.configure();
+      void telemetry.configure();
     },
     supervisor: messaging.supervisor,
     health,

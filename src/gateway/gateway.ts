@@ -4,6 +4,7 @@ import { saveLastGood, type LoadedConfig } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { contain } from "../core/contain.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
+import type { Metrics } from "../core/metrics.ts";
 import { LIMITS } from "../core/limits.ts";
 import { wireRow } from "../methods/chat-context.ts";
 import { startEventStream } from "../methods/stream.ts";
@@ -13,7 +14,7 @@ import { startMediaSweep } from "../store/media-sweep.ts";
 import type { StoreHealth } from "../store/store.ts";
 import { startMessageIndexing } from "../turns/message-indexing.ts";
 import { startPruning } from "../turns/pruning.ts";
-import { recover } from "../turns/recover.ts";
+import { recover, type RecoverySummary } from "../turns/recover.ts";
 import type { GatewayBase } from "./base.ts";
 import { composeGateway, type GatewayParts } from "./compose.ts";
 import { watchLocalModels } from "./local-models.ts";
@@ -34,6 +35,16 @@ export type GatewayInput = {
   options: GatewayOptions;
   restart: (reason: string) => void;
 };
+
+/** What a start did with the work of an earlier process, under the name of OpenClaw. */
+function countRecovery(metrics: Metrics, { resumed, closed, deadLetters, unknown }: RecoverySummary): void {
+  const count = (action: string, kind: string, status: string, by: number): void =>
+    metrics.count("openclaw_session_recovery_total", { action, active_work_kind: kind, state: "processing", status }, by);
+  if (resumed > 0) count("resume", "run", "recovered", resumed);
+  if (closed > 0) count("close", "run", "failed", closed);
+  if (deadLetters > 0) count("dead-letter", "run", "failed", deadLetters);
+  if (unknown > 0) count("report", "delivery", "unknown", unknown);
+}
 
 /** The life of a gateway: start, serve, stop. `start` may fail; `stop` ends whatever it began. */
 export class Gateway {
@@ -73,6 +84,8 @@ export class Gateway {
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port);
     endpoint.opened(listening.addresses, listening.port);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
+    // Before anything is recovered, so that its stages are seen.
+    await parts.telemetry.configure();
     // Recovery splits what an earlier process left, for which the channels have to be loaded.
     await directory.prepareAccounts(running.config);
     await this.#recoverAndConnect();
@@ -99,6 +112,7 @@ export class Gateway {
         abilitiesOf: (target) => directory.capabilities(target.channel),
       });
       if (Object.values(recovery).some((count) => count > 0)) log.warn("resumed work that a crash or restart interrupted", recovery);
+      countRecovery(parts.metrics, recovery);
     } catch (err) {
       if (!(err instanceof GatewayError) || err.code !== "UNAVAILABLE" || store.damage !== null) throw err;
       log.error("channels wait until the store accepts writes", { cause: err.message, ...(err.fix ? { fix: err.fix } : {}) });
@@ -223,6 +237,7 @@ export class Gateway {
       step("the server", () => server.stop(reason, restartExpectedMs)),
       step("the agents", () => runtime.stop()),
     ]);
+    await step("telemetry", () => parts.telemetry.stop());
     for (const end of this.#background) end();
     await step("sign-in", () => auth.close());
     await step("the containers", () => parts.sandbox.stop());

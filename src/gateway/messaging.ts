@@ -13,7 +13,7 @@ import type { MediaStore } from "../store/media.ts";
 import { createVault } from "../store/vault.ts";
 import { ActivePreviews } from "../turns/active-previews.ts";
 import { Delivery } from "../turns/delivery.ts";
-import { createTurns, type Turns } from "../turns/create-turns.ts";
+import { createTurns, type Turns, type TurnsDeps } from "../turns/create-turns.ts";
 import { isExpired } from "../turns/expiry.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
 import { EventIngest } from "../turns/ingest.ts";
@@ -30,6 +30,7 @@ import { indicatorSettings, replyToMode } from "./indicator-settings.ts";
 import type { LiveAccounts } from "./live-accounts.ts";
 import { OwnerAlerts } from "./owner-alerts.ts";
 import type { PromptContext } from "./prompt-context.ts";
+import { countStages, sampleOriginals } from "../observe/stage-metrics.ts";
 import { sampleQueues } from "./queue-metrics.ts";
 import { resetRule } from "./reset-rule.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -50,6 +51,7 @@ export type MessagingDeps = GatewayBase &
     prompt: PromptContext;
     approvals: Approvals;
     skills: AgentSkills;
+    traceFor: NonNullable<TurnsDeps["traceFor"]>;
   };
 
 /** The way of a message: channels -> ingest -> turns -> delivery -> channels. */
@@ -70,6 +72,8 @@ export function createMessaging(deps: MessagingDeps): Messaging {
   deps.accounts.bind(supervisor);
   watchAccounts(deps, { turns, delivery, supervisor });
   sampleQueues({ ...deps, turns, supervisor });
+  sampleOriginals({ ...deps, now: deps.clock.monotonic, load: () => turns.lanes.load() });
+  countStages({ ...deps, apiOf: (provider) => deps.running.config.models.providers[provider]?.api });
   return { turns, delivery, ingest, supervisor };
 }
 

@@ -24,6 +24,7 @@ import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
+import type { GatewayTelemetry } from "./telemetry.ts";
 import { readConfig } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
@@ -73,6 +74,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   restart(reason: string): void;
   schedule: Schedule;
   subagents: LazySubagents;
+  telemetry: Pick<GatewayTelemetry, "report">;
   /** Where clients reach the gateway, and which setting says so. */
   address(): { url: string; source: string };
   /** Where the gateway listens; 0 before that. */
@@ -156,6 +158,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
     missingSecrets: () => missingSecrets(running.loaded.issues),
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
     pendingApprovals: () => approvals.waiting,
+    telemetry: () => deps.telemetry.report(),
     agentRuntime: () => runtime.status(),
     keyValue,
     write: (change) => store.write(change),

@@ -61,16 +61,40 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     clientConnected: (peer) => countPresence(stateVersion, isVisible(peer)),
     clientDisconnected: (peer) => countPresence(stateVersion, isVisible(peer)),
     metricsText: () => metrics.render(),
+    requestAnswered: (stage) => deps.bus.emit("stage.rpc", { ...stage, startedAt: deps.clock.now() - stage.durationMs }),
     pageConfig: () => pageConfig(running),
     basePath: basePathOf(running),
     pageDir: controlUi.enabled ? pageDir() : null,
     sessionHistory: (query) => readSessionHistory(chat, query),
     invokeTool: (params, caller) => invokeTool(deps.methods(), params, caller),
     openai: openAiBackend(deps),
-    receiveWebhook: (channel, account, request) => supervisor.receive(asId<ChannelId>(channel), asId<AccountId>(account), request),
+    receiveWebhook: (channel, account, request) =>
+      timeWebhook(deps, channel, () => supervisor.receive(asId<ChannelId>(channel), asId<AccountId>(account), request)),
     missingWebhookHeader: (channel, account, headers) =>
       supervisor.missingHeader(asId<ChannelId>(channel), asId<AccountId>(account), headers),
   };
+}
+
+/** The channel is a part of a URL: as a label it counts only where it is one of the configuration. */
+async function timeWebhook<T extends { status: number }>(
+  { bus, clock, messaging }: ServerPartsDeps,
+  named: string,
+  receive: () => Promise<T>,
+): Promise<T> {
+  const channel = messaging.supervisor.status().some((account) => account.channel === named) ? named : "unknown";
+  const began = clock.monotonic();
+  const end = (outcome: "ok" | "error"): void => {
+    const durationMs = clock.monotonic() - began;
+    bus.emit("stage.webhook", { channel, outcome, startedAt: clock.now() - durationMs, durationMs });
+  };
+  try {
+    const answer = await receive();
+    end(answer.status >= 500 ? "error" : "ok");
+    return answer;
+  } catch (err) {
+    end("error");
+    throw err;
+  }
 }
 
 /** Counts a change of the presence list; returns whether it was one. */

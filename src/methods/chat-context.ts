@@ -143,7 +143,7 @@ export type OperatorMessage = {
   extraSystem?: string | undefined;
   guard?: (session: SessionRow | undefined) => void;
   idempotencyKey: string;
-  caller: Pick<Caller, "client" | "device" | "scopes">;
+  caller: Pick<Caller, "client" | "device" | "scopes" | "traceparent">;
   queueMode?: QueueMode | undefined;
   thinking?: string | undefined;
   model?: string | undefined;
@@ -197,6 +197,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     ...(mayApprove(message.caller) && { approver: toResolver(message.caller) }),
     ...(message.attached?.length ? { attached: message.attached } : {}),
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
+    ...(message.caller.traceparent ? { traceparent: message.caller.traceparent } : {}),
   };
 }
 

@@ -111,6 +111,7 @@ async function rig() {
     missingSecrets: () => [],
     slotWaits: () => state.slotWaits,
     pendingApprovals: () => state.pendingApprovals,
+    telemetry: () => ({ enabled: false, error: null }),
     agentRuntime: () => ({ state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 }),
     keyValue: facts,
     write: (change) => store.write(change),

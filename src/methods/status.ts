@@ -4,6 +4,7 @@ import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import type { TelemetryReport } from "../observe/otel/telemetry.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { NO_HEARTBEAT } from "./health.ts";
@@ -35,6 +36,8 @@ export type StatusDeps = {
   pendingApprovals: () => number;
   /** The processes that run the agents. */
   agentRuntime: () => RuntimeStatus;
+  /** Whether telemetry is exported, and whether it arrives. */
+  telemetry: () => TelemetryReport;
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
   keyValue: KeyValueStore;
@@ -154,6 +157,7 @@ function summarise(
     slotWaits: deps.slotWaits(),
     pendingApprovals: deps.pendingApprovals(),
     agentRuntime: deps.agentRuntime(),
+    telemetry: deps.telemetry(),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
     tasks: NO_TASKS,

@@ -5,8 +5,9 @@ import type { Log, LogFields } from "../core/log.ts";
 import { Secret } from "../core/secret.ts";
 import { LogFile, type LogFileOptions } from "./log-file.ts";
 import { toEntry, toJsonLine, type LogEntry, type LogLevel } from "./log-line.ts";
+import { LogRate } from "./log-rate.ts";
 import { hasColour, toTerminalLine } from "./log-terminal.ts";
-import { KnownSecrets } from "./redact.ts";
+import { KnownSecrets, toSafeText } from "./redact.ts";
 
 export type { LogLevel } from "./log-line.ts";
 
@@ -42,6 +43,12 @@ export interface RootLog extends Log {
   registerSecrets(value: unknown): void;
   /** Hides matches of these regular expressions in later lines; replaces the previous ones. */
   setPatterns(sources: readonly string[]): void;
+  /** A text without credentials and invisible characters, at most this long. */
+  safeText(text: string, limitChars: number): string;
+  /** Lines with a `runId` get the trace that this returns as `traceId`. */
+  setTraceOf(traceOf: (runId: string) => string): void;
+  /** Lines that were not written because the same message came too often. */
+  suppressedLines(): number;
   /** The newest lines as written, oldest first. */
   recent(limit: number): string[];
   /** Called with each line that is written, without its line feed. Returns a function that unsubscribes. */
@@ -64,6 +71,9 @@ export function openLog(options: LogOptions): RootLog {
     registerSecret: (secret: Secret) => sink.known.add(secret),
     registerSecrets: (value: unknown) => secretsIn(value, (secret) => sink.known.add(secret)),
     setPatterns: (sources: readonly string[]) => sink.known.setPatterns(sources),
+    safeText: (text: string, limitChars: number) => toSafeText(text, limitChars, sink.known),
+    setTraceOf: (traceOf: (runId: string) => string) => void (sink.traceOf = traceOf),
+    suppressedLines: () => sink.rate.total,
     recent: (limit: number) => (limit > 0 ? sink.recent.slice(-limit) : []),
     onLine: (listener: (line: string) => void) => sink.listen(listener),
     lostLines: () => ({ lines: sink.file?.dropped ?? 0, cause: sink.file?.failure ?? null }),
@@ -96,6 +106,8 @@ class LogSink {
   readonly known = new KnownSecrets(LIMITS.knownSecrets);
   readonly file: LogFile | null;
   readonly recent: string[] = [];
+  readonly rate = new LogRate();
+  traceOf: ((runId: string) => string) | null = null;
   readonly #options: LogOptions;
   readonly #clock: Clock;
   readonly #color: boolean;
@@ -116,8 +128,26 @@ class LogSink {
   write(level: LogLevel, message: string, base: LogFields, fields: LogFields | undefined): void {
     const rank = RANK[level];
     if (rank < this.level && rank < this.terminalLevel) return;
-    const entry = toEntry(this.#clock.now(), level, message, fields ? { ...base, ...fields } : base, this.known);
+    const now = this.#clock.monotonic();
+    const due = this.rate.takeDue(now);
+    for (const { message: kind, lines } of due) this.#put("warn", "log lines were suppressed", { kind, lines });
+    const entry = toEntry(this.#clock.now(), level, message, this.#withTrace(fields ? { ...base, ...fields } : base), this.known);
     const line = toJsonLine(entry);
+    if (this.rate.admit(message, line.length, now)) this.#write(rank, entry, line);
+  }
+
+  #put(level: LogLevel, message: string, fields: LogFields): void {
+    const entry = toEntry(this.#clock.now(), level, message, fields, this.known);
+    this.#write(RANK[level], entry, toJsonLine(entry));
+  }
+
+  #withTrace(fields: LogFields): LogFields {
+    const { runId } = fields;
+    return this.traceOf && typeof runId === "string" ? { ...fields, traceId: this.traceOf(runId) } : fields;
+  }
+
+  #write(rank: number, entry: LogEntry, line: string): void {
+    const { level } = entry;
     if (rank >= this.terminalLevel) this.#print(entry, line);
     if (rank >= this.level) this.#writeToFile(line, level === "error");
   }
@@ -128,6 +158,7 @@ class LogSink {
   }
 
   async close(): Promise<void> {
+    for (const { message, lines } of this.rate.takeDue(Infinity)) this.#put("warn", "log lines were suppressed", { kind: message, lines });
     await this.file?.close();
     process.off("exit", this.#atExit);
     this.#listeners.clear();

@@ -1,5 +1,8 @@
+import { ORIGINAL_METRICS } from "./original-metrics.ts";
+
 /** What each metric counts: the HELP line of the exposition. A metric without an entry has no HELP line. */
 export const METRIC_HELP: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.entries(ORIGINAL_METRICS).map(([name, { help }]) => [name, help])),
   gateway_agents_process_crashes_total: "Agent processes that ended unexpectedly.",
   gateway_agents_process_starts_total: "Agent processes started.",
   gateway_agents_can_run: "1 while turns can run, 0 while agent processes keep failing.",
@@ -26,13 +29,14 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_channels_oldest_waiting_seconds: "Age of the oldest message of each channel account that is not answered yet.",
   gateway_channels_outbox_oldest_seconds: "Age of the oldest part of a reply of each channel account that is not sent yet.",
   gateway_channels_outbox_rows: "Parts of replies of each channel account that wait for delivery or an operator.",
-  gateway_channels_accounts_count: "Channel accounts, by state.",
+  gateway_channels_accounts: "Channel accounts, by state.",
   gateway_channels_events_total: "Events that channels received from their platforms.",
   gateway_channels_rate_limits_total: "Rate limit responses of a platform to a channel.",
   gateway_channels_failures_total: "Connections that ended because a callback of the channel threw an exception.",
   gateway_channels_reconnects_total: "Connections of a channel account that ended and are retried.",
   gateway_channels_state_changes_total: "State changes of channel accounts, by new state.",
   gateway_log_lines_lost_total: "Log lines that never reached the disk.",
+  gateway_log_lines_suppressed_total: "Log lines that were not written because the same message came too often.",
   gateway_mcp_calls_total: "Calls of tools of MCP servers, by outcome.",
   gateway_mcp_failures_total: "MCP servers that ended unexpectedly, or could not be started.",
   gateway_mcp_servers: "Configured MCP servers, by state.",
@@ -69,6 +73,9 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_server_preauth_connections: "Sockets without a valid credential.",
   gateway_server_preauth_connections_dropped_total: "Sockets closed before a valid credential was presented, by reason.",
   gateway_skills_reads_total: "Times that the directories of an agent's skills were read, because they were new or had changed.",
+  gateway_telemetry_dropped_total: "Items of telemetry that were not delivered, by signal and reason.",
+  gateway_telemetry_queue_items: "Items of telemetry that wait to be sent, by signal.",
+  gateway_telemetry_up: "1 while the last export of a signal succeeded, 0 while exports fail.",
   gateway_tools_call_seconds: "Time that calls of a tool took, by tool.",
   gateway_tools_calls_total: "Calls of tools, by tool and by result: `ok`, `error`, or `invalid` for arguments that were refused.",
   gateway_turns_admitted_total: "Messages admitted for an agent, by channel.",

@@ -90,7 +90,7 @@ test("label values beyond the limit are counted together", () => {
   for (let n = 0; n < LIMITS.seriesPerMetric + 50; n++) metrics.count("gateway_server_requests_total", { method: `m${n}` });
   metrics.count("gateway_server_requests_total", { method: "m0" });
   const { samples } = parse(metrics.render());
-  assert.equal(samples.length, LIMITS.seriesPerMetric + 1);
+  assert.equal(samples.filter(({ name }) => name === "gateway_server_requests_total").length, LIMITS.seriesPerMetric + 1);
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "other" }), 50);
   assert.equal(valueOf(samples, "gateway_server_requests_total", { method: "m0" }), 2);
 });
@@ -100,7 +100,7 @@ test("the process reports its memory, CPU time and event loop", async () => {
   await settled(1);
   const metrics = createMetrics();
   const loop = createLoopProbe();
-  sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }) });
+  sampleProcess(metrics, loop, { lostLines: () => ({ lines: 4, cause: null }), suppressedLines: () => 0 });
   const { samples } = parse(metrics.render());
   loop.stop();
   assert.ok(valueOf(samples, "process_resident_memory_bytes")! > 10_000_000);

@@ -6,8 +6,9 @@ import type { LoopProbe } from "./event-loop.ts";
 import type { RootLog } from "./log.ts";
 
 /** Registers the metrics of the process. They are read on scrape and cost nothing otherwise. */
-export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "lostLines">): void {
+export function sampleProcess(metrics: Metrics, loop: LoopProbe, log: Pick<RootLog, "lostLines" | "suppressedLines">): void {
   metrics.sample("gateway_log_lines_lost_total", () => log.lostLines().lines);
+  metrics.sample("gateway_log_lines_suppressed_total", () => log.suppressedLines());
   metrics.sample("gateway_build_info", () => [
     { labels: { version: VERSION, protocol: String(PROTOCOL_VERSION), node: process.versions.node }, value: 1 },
   ]);

@@ -26,6 +26,8 @@ export type Caller = {
   device: DeviceId | null;
   /** Aborts when the connection closes. */
   signal: AbortSignal;
+  /** The client's trace, if its request names a valid one. */
+  traceparent?: string;
   /** First answer of a two-stage call; the returned value is the second, and the call waits from here on. */
   accept(payload: unknown): void;
 };

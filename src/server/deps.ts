@@ -5,6 +5,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Auth } from "../auth/open.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
+import type { AnsweredListener } from "./dispatch.ts";
 import type { ClientHub } from "./hub.ts";
 import type { OpenAiBackend } from "./openai-backend.ts";
 import type { SessionHistoryReader } from "./session-history.ts";
@@ -65,6 +66,8 @@ export type ServerDeps = {
   clientDisconnected: (peer: Peer) => boolean;
   readiness: () => ReadinessResponse;
   metricsText: () => string;
+  /** Called with each request over a WebSocket that was answered. */
+  requestAnswered?: AnsweredListener;
   /** Boot data of the page; see `/control-ui-config.json`. */
   pageConfig: () => Record<string, unknown>;
   /** Path under which the gateway is reached besides `/`, e.g. `/openclaw` behind a proxy; empty: only `/`. No slash at its end. */

@@ -2,6 +2,8 @@ import { GatewayError, missingScope } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { parseTraceparent, TRACEPARENT_CHARS } from "../core/trace-context.ts";
+import type { StageEvents } from "../core/stages.ts";
 import { toErrorPayload } from "../protocol/errors.ts";
 import { encodeError, encodeResult, encodeResultHead, EncodedJson, NO_ID } from "../protocol/frames.ts";
 import type { Caller, Method, MethodParams, MethodTable } from "../protocol/method.ts";
@@ -10,7 +12,7 @@ import type { ServedMethod } from "../protocol/served-methods.ts";
 import { checkParams } from "../protocol/validate.ts";
 
 /** A request whose frame was read. */
-export type RpcRequest = { id: string; method: string; params: unknown };
+export type RpcRequest = { id: string; method: string; params: unknown; /** Valid, or absent. */ traceparent?: string };
 
 /** The side that asks: how to answer it and which scopes it holds. */
 export type Responder = {
@@ -37,13 +39,27 @@ export function toRequest(value: unknown): RpcRequest {
   if (typeof method !== "string" || method === "" || method.length > LIMITS.methodChars)
     throw invalid(`at /method: must be a string of 1 to ${LIMITS.methodChars} characters`);
   const traceparent = frame["traceparent"];
-  if (traceparent !== undefined && (typeof traceparent !== "string" || traceparent.length > 128))
-    throw invalid("at /traceparent: must be a string of at most 128 characters");
+  if (traceparent !== undefined && (typeof traceparent !== "string" || traceparent.length > TRACEPARENT_CHARS))
+    throw invalid(`at /traceparent: must be a string of at most ${TRACEPARENT_CHARS} characters`);
   for (const key of Object.keys(frame)) if (!FRAME_KEYS.has(key)) throw invalid(`at root: unexpected property '${key.slice(0, 64)}'`);
-  return { id, method, params: frame["params"] };
+  return { id, method, params: frame["params"], ...(isValidTraceparent(traceparent) && { traceparent }) };
 }
 
-export type DispatcherOptions = { methods: MethodTable; log: Log; metrics: Metrics };
+const isValidTraceparent = (value: unknown): value is string => typeof value === "string" && parseTraceparent(value) !== null;
+
+export type DispatcherOptions = {
+  methods: MethodTable;
+  log: Log;
+  metrics: Metrics;
+  /** Called with each request that was answered. */
+  onAnswered?: AnsweredListener;
+};
+
+/** Called with each request that was answered. */
+export type AnsweredListener = (stage: Omit<StageEvents["stage.rpc"], "startedAt">) => void;
+
+/** Monotonic moments of a request; null: not reached. */
+type Timing = { readonly started: number; ran: number | null; answered: number | null };
 
 /** Look-up, scope, params, run, answer: the only place where what a method throws is caught. */
 export class Dispatcher {
@@ -63,18 +79,18 @@ export class Dispatcher {
    * or not at all, when only a run or a person is left to be waited for.
    */
   run(request: RpcRequest, asker: Responder, waits: () => void): Promise<void> | void {
-    const started = performance.now();
+    const timing: Timing = { started: performance.now(), ran: null, answered: null };
     try {
-      const result = this.#start(request, asker, waits);
+      const result = this.#start(request, asker, waits, timing);
       if (result instanceof Promise) {
         return result.then(
-          (payload: unknown) => this.#succeeded(request, asker, payload, started),
-          (err: unknown) => this.#failed(request, asker, err, started),
+          (payload: unknown) => this.#succeeded(request, asker, payload, timing),
+          (err: unknown) => this.#failed(request, asker, err, timing),
         );
       }
-      this.#succeeded(request, asker, result, started);
+      this.#succeeded(request, asker, result, timing);
     } catch (err) {
-      this.#failed(request, asker, err, started);
+      this.#failed(request, asker, err, timing);
     }
   }
 
@@ -89,55 +105,68 @@ export class Dispatcher {
     return Object.hasOwn(this.#options.methods, method);
   }
 
-  #start(request: RpcRequest, asker: Responder, waits: () => void): unknown {
+  #start(request: RpcRequest, asker: Responder, waits: () => void, timing: Timing): unknown {
     const { method } = request;
     if (method === "connect") {
       if (!asker.hasScope("operator.admin")) throw missingScope("operator.admin");
       throw new GatewayError("INVALID_REQUEST", "connect is the first request of a connection, and the only one");
     }
     if (!this.#serves(method)) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
-    return this.#call(method, request, asker, waits);
+    return this.#call(method, request, asker, waits, timing);
   }
 
-  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder, waits: () => void): unknown {
+  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder, waits: () => void, timing: Timing): unknown {
     const { scope, run, waits: isWait }: Method<MethodParams<M>> = this.#options.methods[method]!;
     const role = scope === "node" ? "node" : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);
     if (scope !== "node" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);
     const accept = (payload: unknown): void => {
+      timing.answered ??= performance.now();
       asker.send(encodeResult(request.id, payload));
       waits();
     };
     const params = checkParams(method, request.params);
     if (isWait) waits();
-    return run(params, { ...asker.base, accept });
+    const { traceparent } = request;
+    timing.ran = performance.now();
+    return run(params, { ...asker.base, accept, ...(traceparent !== undefined && { traceparent }) });
   }
 
-  #succeeded(request: RpcRequest, asker: Responder, payload: unknown, started: number): void {
+  #succeeded(request: RpcRequest, asker: Responder, payload: unknown, timing: Timing): void {
     if (payload instanceof EncodedJson) {
       asker.sendParts(encodeResultHead(request.id, payload), payload.tail);
-      return this.#measure(request.method, "ok", started);
+      return this.#measure(request, "ok", timing);
     }
     let text: string;
     try {
       text = encodeResult(request.id, payload === undefined ? {} : payload);
     } catch (err) {
-      return this.#failed(request, asker, err, started);
+      return this.#failed(request, asker, err, timing);
     }
     asker.send(text);
-    this.#measure(request.method, "ok", started);
+    this.#measure(request, "ok", timing);
   }
 
-  #failed(request: RpcRequest, asker: Responder, err: unknown, started: number): void {
+  #failed(request: RpcRequest, asker: Responder, err: unknown, timing: Timing): void {
     const error = toErrorPayload(err, this.#options.log, request.method);
     asker.send(encodeError(request.id, error));
-    this.#measure(request.method, error.code, started);
+    this.#measure(request, error.code, timing);
   }
 
-  #measure(method: string, outcome: string, started: number): void {
+  #measure({ method, traceparent }: RpcRequest, outcome: string, { started, ran, answered }: Timing): void {
     const label = this.#methodLabel(method);
+    const now = performance.now();
+    const durationMs = now - started;
     this.#options.metrics.count("gateway_server_requests_total", { method: label, outcome });
-    this.#options.metrics.observe("gateway_server_request_seconds", (performance.now() - started) / 1_000, { method: label });
+    this.#options.metrics.observe("gateway_server_request_seconds", durationMs / 1_000, { method: label });
+    this.#options.onAnswered?.({
+      method: label,
+      outcome,
+      durationMs,
+      traceparent: traceparent ?? null,
+      firstAnswerMs: (answered ?? now) - started,
+      admissionMs: ran === null ? null : ran - started,
+    });
   }
 
   /** Names that a client made up share one label. */

@@ -182,7 +182,8 @@ class GatewayServer implements Server {
   #createContext(): void {
     const methods = this.#deps.methods();
     for (const name of Object.keys(methods)) if (!hasValidator(name)) throw new Error(`no validator for the method ${name}`);
-    const dispatch = new Dispatcher({ methods, log: this.#deps.log, metrics: this.#deps.metrics });
+    const { log, metrics, requestAnswered } = this.#deps;
+    const dispatch = new Dispatcher({ methods, log, metrics, ...(requestAnswered && { onAnswered: requestAnswered }) });
     this.#context = {
       deps: this.#deps,
       hub: this.hub,

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asId, type AgentId } from "../core/ids.ts";
-import { TOOL_NAMES, type ToolName } from "../tools/tool.ts";
+import type { Submission } from "../turns/submission.ts";
 import { SeededRandom } from "../../test/crash/seeded-random.ts";
 import { dueDeliveries } from "./delivery.ts";
 import { SUBAGENT_LIMITS } from "./limits.ts";
 import { refuseSpawn, toEnd, toolsOfTask, toResultSubmission, toResultText, toTaskSubmission, type TaskLookups } from "./plan.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SubagentSettings, Task, TaskRecord } from "./task.ts";
+
+type ToolName = Submission["tools"][number];
+const TOOL_NAMES: readonly ToolName[] = ["read", "write", "exec", "web_fetch", "message", "cron", "sessions_spawn", "subagents", "browser"];
 
 const settings: SubagentSettings = {
   maxConcurrent: 8,

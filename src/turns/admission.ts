@@ -17,6 +17,7 @@ import { toQueuedMessage } from "./lane.ts";
 import type { LaneEntry, SessionLanes } from "./lanes.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import type { RunRegistry } from "./runs.ts";
+import type { Stages } from "./stages.ts";
 import { isSameSender, sessionTitle, toPayload, toSubmitResult, type Payload, type Submission, type SubmitResult } from "./submission.ts";
 import { prepareApprove, type ApprovalAnswers, type ApproveCommand } from "./approve-command.ts";
 import { RESTART_FIELDS, type Transcript } from "./transcript.ts";
@@ -35,6 +36,7 @@ export type MessageAdmissionDeps = {
   runs: RunRegistry;
   transcript: Transcript;
   outbound: Outbound;
+  stages: Pick<Stages, "admitted">;
   clock: Clock;
   metrics: Metrics;
   /** A fresh unguessable id. */
@@ -77,9 +79,9 @@ export class MessageAdmission {
 
   /**
    * The admission of one message, for callers that commit it together with something else. Throws when the message is refused. `isNew`: the
-   * caller knows that the event has no row.
+   * caller knows that the event has no row. `began`: the monotonic moment at which it was received.
    */
-  prepare(submission: Submission, isNew = false): UnitOfWork<SubmitResult> {
+  prepare(submission: Submission, isNew = false, began = this.#deps.clock.monotonic()): UnitOfWork<SubmitResult> {
     const { lanes, newId } = this.#deps;
     if (lanes.isStopping) throw new GatewayError("UNAVAILABLE", "the gateway is stopping", { retryAfterMs: 1_000 });
     if (submission.text.length > LIMITS.messageChars) {
@@ -96,14 +98,14 @@ export class MessageAdmission {
     const runId = submission.runId ?? asId<RunId>(newId());
     const refusal = command && submission.commandScope === "own" && isRoom(submission.target) ? refuseInRoom(command) : null;
     const skill = parsed?.toAgent ? parsed.arg : undefined;
-    const admitted = { submission: skill ? { ...submission, skill } : submission, runId, isNew, now: this.#deps.clock.now() };
+    const admitted = { submission: skill ? { ...submission, skill } : submission, runId, isNew, began, now: this.#deps.clock.now() };
     return command && (command.immediate || refusal !== null)
       ? this.#prepareImmediate(admitted, command, refusal)
       : this.#prepareQueued(admitted, command);
   }
 
-  #prepareQueued({ submission, runId, isNew, now }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
-    const { clock, crashPoint, inbox, lanes, live, metrics, prompt, quietMs, transcript } = this.#deps;
+  #prepareQueued({ submission, runId, isNew, now, began }: AdmittedMessage, command: ParsedCommand | null): UnitOfWork<SubmitResult> {
+    const { clock, crashPoint, inbox, lanes, live, metrics, prompt, quietMs, stages, transcript } = this.#deps;
     const { sessionKey, agentId, deadLetter } = submission;
     const payload = toPayload(submission, command ? "command" : "message");
     let known: InboxRow | undefined;
@@ -136,6 +138,7 @@ export class MessageAdmission {
         if (known) return toSubmitResult(known, true);
         crashPoint("admitted");
         metrics.count("gateway_turns_admitted_total", { channel: submission.channel });
+        stages.admitted(stored, began);
         transcript.emitAdded(message!, "message", isRestart ? RESTART_FIELDS : undefined);
         const state = deadLetter ? "parked" : "running";
         const result: SubmitResult = { runId, sessionKey, agentId, duplicate: false, state, outcome: null };
@@ -151,17 +154,18 @@ export class MessageAdmission {
 
   /** `/stop`, `/status`, `/help`: answered at once, whatever waits or runs in the lane. */
   #prepareImmediate(
-    { submission, runId, isNew, now }: AdmittedMessage,
+    { submission, runId, isNew, now, began }: AdmittedMessage,
     command: ParsedCommand,
     refusal: string | null,
   ): UnitOfWork<SubmitResult> {
-    const { approvals, commands, deliver, inbox, outbound, runs, transcript } = this.#deps;
+    const { approvals, commands, deliver, inbox, outbound, runs, stages, transcript } = this.#deps;
     const { sessionKey, agentId, target } = submission;
     let known: InboxRow | undefined;
     let added: Message[] = [];
     let isRestart = false;
     let outcome: RunOutcome;
     let approve: ApproveCommand | null = null;
+    let stored: NewInboxRow<Payload>;
     return {
       apply: () => {
         known = isNew ? undefined : this.#findDuplicate(submission, runId);
@@ -172,14 +176,15 @@ export class MessageAdmission {
         approve = command.name === "approve" && refusal === null ? prepareApprove(approvals, submission, command.arg) : null;
         const text = refusal ?? notStopped ?? approve?.apply() ?? answerCommand(command, session, commands).text;
         outcome = { status: "ok", text, stopReason: "stop", endedAt: now };
-        inbox.add({
+        stored = {
           ...toInboxIdentity(submission, runId, session),
           payload: toPayload(submission, "command"),
           receivedAt: now,
           state: "done",
           startedAt: now,
           outcome,
-        });
+        };
+        inbox.add(stored);
         added = [
           transcript.addUserMessage({ submission, runId, session, now }),
           transcript.addReply({ runId, session, text, now, origin: "command" }),
@@ -189,6 +194,7 @@ export class MessageAdmission {
       onCommit: () => {
         if (known) return toSubmitResult(known, true);
         approve?.onCommit();
+        stages.admitted(stored, began);
         for (const message of added) transcript.emitAdded(message, "command", isRestart ? RESTART_FIELDS : undefined);
         runs.emitEnded({ runId, sessionKey, agentId }, 1, outcome);
         if (target) deliver(conversationOf(target));
@@ -242,7 +248,7 @@ export class MessageAdmission {
   }
 }
 
-type AdmittedMessage = { submission: Submission; runId: RunId; isNew: boolean; now: number };
+type AdmittedMessage = { submission: Submission; runId: RunId; isNew: boolean; now: number; began: number };
 
 /** What identifies an admitted message, whatever becomes of it. */
 const toInboxIdentity = (submission: Submission, runId: RunId, session: SessionRow) => ({

@@ -6,6 +6,7 @@ import { TurnRunner } from "./runner.ts";
 import type { RunningTurnDeps } from "./running-turn.ts";
 import { RunRegistry, type RunRegistryDeps } from "./runs.ts";
 import { SlotWaits, type SlotWaitsDeps } from "./slot-waits.ts";
+import { Stages } from "./stages.ts";
 import { Steering, type SteeringDeps } from "./steering.ts";
 import type { Transcript, TranscriptDeps } from "./transcript.ts";
 import { createRetryingWrite } from "./write-with-retry.ts";
@@ -15,12 +16,13 @@ export type Turns = {
   readonly admission: MessageAdmission;
   readonly lanes: SessionLanes;
   readonly runs: RunRegistry;
+  readonly stages: Stages;
   readonly transcript: Transcript;
   readonly outbound: Outbound;
 };
 
 /** What is created here and is not passed in. */
-type Created = Exclude<keyof Turns, "transcript"> | "runner" | "steering" | "slotWaits" | "write" | "stopping";
+type Created = Exclude<keyof Turns, "transcript"> | "runner" | "steering" | "slotWaits" | "stages" | "write" | "stopping";
 
 export type TurnsDeps = Omit<
   RunRegistryDeps &
@@ -41,13 +43,14 @@ export function createTurns(options: TurnsDeps): Turns {
   const isStopping = (): boolean => stopping.signal.aborted;
   const write = createRetryingWrite({ ...options, clock, isStopping }, "a turn waits for the store");
   const base = { ...options, clock, stopping, write };
-  const runs = new RunRegistry(base);
+  const stages = new Stages(base);
+  const runs = new RunRegistry({ ...base, stages });
   const outbound = new Outbound(base);
-  const shared = { ...base, runs, outbound };
+  const shared = { ...base, stages, runs, outbound };
   const runner = new TurnRunner(shared);
   const steering = new Steering(shared);
   const slotWaits = new SlotWaits(shared);
   const lanes = new SessionLanes({ ...shared, runner, steering, slotWaits });
   const admission = new MessageAdmission({ ...shared, lanes });
-  return { admission, lanes, runs, transcript: options.transcript, outbound };
+  return { admission, lanes, runs, stages, transcript: options.transcript, outbound };
 }

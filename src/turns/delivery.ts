@@ -24,6 +24,7 @@ import { containedClock } from "./contained-clock.ts";
 import type { TurnEvents } from "./events.ts";
 import { previewKey } from "./preview.ts";
 import type { SendPauses } from "./send-pauses.ts";
+import { PartStages } from "./stages.ts";
 import { createRetryingWrite, type RetryingWrite } from "./write-with-retry.ts";
 
 export type DeliveryOptions = {
@@ -71,11 +72,13 @@ export class Delivery {
   readonly #observedAttempts = new Set<string>();
   readonly #abort = new AbortController();
   readonly #write: RetryingWrite;
+  readonly #stages: PartStages;
 
   readonly #started: { readonly at: number; readonly monotonic: number };
 
   constructor(options: DeliveryOptions) {
     this.#options = { ...options, clock: containedClock(options.clock, options.log) };
+    this.#stages = new PartStages(this.#options);
     this.#started = { at: options.clock.now(), monotonic: options.clock.monotonic() };
     const isStopping = (): boolean => this.#abort.signal.aborted;
     this.#write = createRetryingWrite({ ...this.#options, isStopping }, "the outcome of a send waits for the store");
@@ -165,7 +168,7 @@ export class Delivery {
       await this.#attempt(part, link, progress);
     } catch (err) {
       const { channel, account } = part.target as ReplyTarget;
-      this.#options.log.error("the gateway failed over a reply", { channel, account, part: part.partKey, error: err });
+      this.#options.log.error("the gateway failed over a reply", { ...ofRun(part), channel, account, part: part.partKey, error: err });
       const state = progress.handedOver ? "unknown" : "parked";
       await this.#settle(part, { state, cause: `the gateway failed over it: ${reasonOf(err)}` });
     }
@@ -209,8 +212,10 @@ export class Delivery {
     }
     crashPoint("part-attempting");
     progress.handedOver = true;
+    const began = clock.monotonic();
     const sent = editOf === null ? await this.#send(part, link) : await this.#replace(part, link, asId<MessageId>(editOf));
     crashPoint("part-sent");
+    this.#stages.attempted(part, began, sent.state);
     if (sent.resend) return this.#requeueAsNew(part);
     await this.#settle(part, sent);
     if (sent.state === "queued") this.#options.pauses.pauseFor(part.conversation, sent.retryInMs ?? backoffMs(part.attempts));
@@ -348,8 +353,16 @@ export class Delivery {
     else this.#observedAttempts.delete(part.partKey);
     contain((err) => log.error("an undelivered reply was not announced", { part: part.partKey, error: err }), stored.announce)();
     metrics.count("gateway_turns_parts_total", { channel, state: sent.state });
+    this.#stages.settled(part, sent.state);
     if (sent.state === "unknown" || sent.state === "parked")
-      log.error("a reply was not delivered for certain", { channel, account, part: part.partKey, state: sent.state, cause: sent.cause });
+      log.error("a reply was not delivered for certain", {
+        ...ofRun(part),
+        channel,
+        account,
+        part: part.partKey,
+        state: sent.state,
+        cause: sent.cause,
+      });
     bus.emit("part.settled", {
       partKey: part.partKey,
       runId: part.runId,
@@ -386,6 +399,8 @@ export class Delivery {
 
 /** The run whose preview a part may take over. */
 const previewRunId = (part: OutboxPart): string => part.runId ?? part.intentId;
+/** The run whose reply a part is, for the log. */
+const ofRun = ({ runId }: OutboxPart): { runId?: string } => (runId === null ? {} : { runId });
 const accountKey = (channel: string, account: string): string => `${channel}|${account}`;
 
 /** 1 s, 2 s, 4 s ... 60 s. */

@@ -1,6 +1,7 @@
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
+import type { StageEvents } from "../core/stages.ts";
 import type { PartState } from "../store/outbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
 
@@ -9,7 +10,7 @@ export type RunRef = { runId: RunId; sessionKey: SessionKey; agentId: AgentId };
 export const toRunRef = ({ runId, sessionKey, agentId }: RunRef): RunRef => ({ runId, sessionKey, agentId });
 
 /** What the rest of the gateway may know about turns, as it happens. `seq` counts the events of one run from 1. */
-export type TurnEvents = {
+export type TurnEvents = StageEvents & {
   /** Counts for two: `seq` and the number after it. */
   "turn.started": RunRef & { seq: number; model: string; startedAt: number };
   /** `text` is everything said so far in this run; `delta` its newest piece. */

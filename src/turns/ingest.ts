@@ -254,13 +254,14 @@ export class EventIngest {
 
   /** One message for one agent. A repeated event is only counted. */
   #planForAgent(message: RoutedEvent, to: Recipient): UnitOfWork {
-    const { admission, inbox } = this.#deps;
+    const { admission, clock, inbox } = this.#deps;
     const { channel, account } = message.source;
     const eventId = to.eventId ?? message.event.eventId;
+    const began = clock.monotonic();
     return this.#onceAdmitted(
       channel,
       () => inbox.byEvent(channel, account, eventId) === undefined,
-      () => admission.prepare(this.#readMessage(message, { ...to, eventId }), true),
+      () => admission.prepare(this.#readMessage(message, { ...to, eventId }), true, began),
     );
   }
 

@@ -9,6 +9,7 @@ import type { Sessions } from "../store/sessions.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import type { SessionLanes } from "./lanes.ts";
 import type { Outbound } from "./outbound.ts";
+import type { Stages } from "./stages.ts";
 import type { Payload } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import { auditLostRun } from "./turn-audit.ts";
@@ -23,6 +24,7 @@ export type RecoveryDeps = {
   transcript: Transcript;
   outbound: Outbound;
   lanes: Pick<SessionLanes, "resume">;
+  stages: Pick<Stages, "processed" | "parts">;
   clock: Clock;
   log: Log;
   abilitiesOf: (target: ReplyTarget) => { idempotency: "key" | "lookup" | "none" } | null;
@@ -67,9 +69,14 @@ export function recover(deps: RecoveryDeps): RecoverySummary {
     outbox.previews.removeEnded();
     store.run("UPDATE sessions SET status = 'done' WHERE status = 'running'");
   });
+  for (const { runId } of open) tellEnded(deps, inbox.byRun<Payload>(runId));
   recovery.resumed = resume.length;
   lanes.resume(resume);
   return recovery;
+}
+
+function tellEnded({ stages }: RecoveryDeps, row: Row | undefined): void {
+  if (row?.outcome) stages.processed(row, row.outcome, null);
 }
 
 /** A row that cannot be settled becomes a dead letter; the others are not affected. */
@@ -120,6 +127,7 @@ function recoverPart(deps: RecoveryDeps, part: OutboxPart, now: number): number 
   const stopped = "the gateway stopped while this was being sent";
   const cause = state === "parked" ? `gave up after ${part.attempts} attempts: ${stopped}` : stopped;
   deps.outbox.settle(part.partKey, state, now, { cause });
+  deps.stages.parts.settled(part, state);
   // No client is connected yet: the note is stored with the reply.
   if (state !== "queued") noteUndeliveredContained(deps, { part, state, cause, now });
   return state === "unknown" ? 1 : 0;

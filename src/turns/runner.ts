@@ -22,6 +22,7 @@ export class TurnRunner {
    */
   async run(context: TurnContext): Promise<RunId[]> {
     const turn = new RunningTurn(this.#deps, context);
+    this.#deps.stages.waited([context.row, ...context.collected]);
     const { payload } = context.row;
     if (payload === null) await turn.close(errorOutcome("this message was damaged on disk", 0));
     else if (payload.kind === "command") await turn.runCommand();

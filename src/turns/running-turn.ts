@@ -4,6 +4,7 @@ import {
   type AgentRuntime,
   type ToolCaller,
   isCallable,
+  type ModelRef,
   type ToolName,
   type ToolPermit,
   type Turn,
@@ -35,7 +36,8 @@ import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
-import { NO_SKILLS, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
+import type { RunStages, Stages } from "./stages.ts";
+import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
@@ -53,6 +55,7 @@ export type RunningTurnDeps = TurnRequestDeps & {
   inbox: Inbox;
   audit: Audit;
   runs: RunRegistry;
+  stages: Pick<Stages, "waited" | "beginRun">;
   transcript: Transcript;
   outbound: Outbound;
   runtime: Pick<AgentRuntime, "prompt" | "forget">;
@@ -65,6 +68,8 @@ export type RunningTurnDeps = TurnRequestDeps & {
   commands: CommandContext;
   /** What a call of a tool may do now. `tools`: those of its turn. */
   permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
+  /** The trace of a run that requests to providers continue; null while no traces are exported, or not of this run. */
+  traceFor?: (runId: RunId, traceparent: string | null) => NonNullable<Turn["trace"]> | null;
   /** The skills of turns; absent where there are none. */
   skills?: TurnSkillSource;
   directory: Pick<ChannelLookup, "capabilities">;
@@ -99,6 +104,7 @@ export class RunningTurn {
   /** Looked up with the first call that asks: every message that the turn reads has the same grant. */
   #hasOtherThanOwner: boolean | null = null;
   #target: ReplyTarget | null;
+  #stages: RunStages | null = null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
     this.#deps = deps;
@@ -129,12 +135,14 @@ export class RunningTurn {
         skills,
         beforeTool: (call) => this.#beforeTool(call),
         isPrivate: this.#isPrivate(session),
+        ...this.#trace(),
       });
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
       return this.close(errorOutcome(err.message, clock.now()));
     }
     runs.begin(this.#inflight);
+    this.#stages = this.#beginStages(session, turn.models[0]!, skills);
     this.#startIndicators(session);
     this.#stream.emitStarted(session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`);
     bus.emit("session.changed", { sessionKey: this.#ref.sessionKey, reason: "run-start", fields: ["status"], runId: this.#ref.runId });
@@ -237,6 +245,19 @@ export class RunningTurn {
     return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
   }
 
+  #beginStages({ session_id: sessionId }: SessionRow, model: ModelRef, skills: TurnSkills): RunStages {
+    const { row } = this.#context;
+    const { skill } = row.payload;
+    return this.#deps.stages.beginRun(row, { sessionId, model, skill: skill === undefined ? null : requestedSkill(skill, skills) });
+  }
+
+  /** The trace that requests to providers continue, while traces are exported. */
+  #trace(): Pick<Turn, "trace"> {
+    const { runId, payload } = this.#context.row;
+    const trace = this.#deps.traceFor?.(runId, payload.traceparent ?? null);
+    return trace ? { trace } : {};
+  }
+
   /** Nothing more is shown of the turn as it runs. */
   stopIndicators(): void {
     this.#stream.indicators?.stop();
@@ -277,6 +298,7 @@ export class RunningTurn {
   async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
     const verdict = await this.#permitCall(call);
     if (!verdict.allow) this.#audit.markRefused(call.id);
+    if (!verdict.allow) this.#stages?.refused(call.id, verdict.reason);
     return verdict;
   }
 
@@ -331,6 +353,7 @@ export class RunningTurn {
   }
 
   #onEvent(event: AgentEvent): void {
+    this.#stages?.onEvent(event);
     this.#stream.onEvent(event);
     const { tooLong } = this.#stream.state;
     if (tooLong) this.#abortWith(tooLongFailure(tooLong));
@@ -417,6 +440,7 @@ export class RunningTurn {
     });
     crashPoint("stored");
     runs.finish(runId);
+    this.#stages?.ended(outcome, presented.detail, state);
     for (const message of added) transcript.emitAdded(message, "message");
     metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
     this.#emitAllEnded(outcome);

@@ -5,12 +5,13 @@ import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { OutcomeWaiters } from "./outcome-waiters.ts";
+import type { Stages } from "./stages.ts";
 import type { Payload } from "./submission.ts";
 
 /** A run whose agent works: `text` is what it has said, `seq` the number of its last event. */
 export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
 
-export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock; metrics: Metrics };
+export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock; metrics: Metrics; stages: Pick<Stages, "processed"> };
 
 /** Which runs are in flight, and how runs ended. */
 export class RunRegistry {
@@ -70,6 +71,8 @@ export class RunRegistry {
   emitEnded(ref: RunRef, seq: number, outcome: RunOutcome, mergedInto?: RunId): void {
     this.#deps.metrics.count("gateway_turns_ended_total", { status: outcome.status });
     this.#deps.bus.emit("turn.ended", { ...ref, seq, outcome, ...(mergedInto ? { mergedInto } : {}) });
+    const row = this.find(ref.runId);
+    if (row) this.#deps.stages.processed(row, outcome, mergedInto ?? null);
     this.waiters.settle(ref.runId, outcome);
   }
 }

@@ -31,6 +31,9 @@ export function findSkill(request: string, { invocable }: TurnSkills): TurnSkill
   return found.toSorted((a, b) => b.name.length - a.name.length)[0] ?? null;
 }
 
+/** The name of the skill that a request asks for; null when there is none. */
+export const requestedSkill = (request: string, skills: TurnSkills): string | null => findSkill(request, skills)?.name ?? null;
+
 /** What the agent reads about a request for a skill. */
 export function skillNote(request: string, skills: TurnSkills): string {
   const skill = findSkill(request, skills);

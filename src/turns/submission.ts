@@ -45,10 +45,12 @@ export type Payload = {
   extraSystem?: string;
   /** The message asks for a skill: what follows `/skill`. */
   skill?: string;
+  /** The client's trace, which that of the run continues. */
+  traceparent?: string;
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
-export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "payload">;
+export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "payload" | "receivedAt">;
 
 /** A file of a message, or of the message that it answers. */
 export type AttachmentRef = MediaRef & { ofReplied?: true };
@@ -104,7 +106,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -115,6 +117,7 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(media || attached?.length ? { attached: attached ?? [] } : {}),
     ...(extraSystem ? { extraSystem } : {}),
     ...(skill ? { skill } : {}),
+    ...(traceparent ? { traceparent } : {}),
   };
 }
 

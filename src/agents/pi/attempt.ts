@@ -49,6 +49,8 @@ export type PromptAttemptOptions = {
   runTool: (call: ToolRequest, signal: AbortSignal, reply: (reply: ToolReply) => void) => Promise<void>;
   /** Whether another model could take over. */
   hasFallback: boolean;
+  /** Why the model before this one failed. */
+  after?: ErrorKind | undefined;
   signal: AbortSignal;
   out: Pick<EventSink, "push">;
   clock: Clock;
@@ -187,7 +189,8 @@ export class PromptAttempt implements SlotListener {
     if (record.type === "agent_start" && !this.#running) {
       this.#running = true;
       this.#watchdog.start();
-      out.push({ type: "started", model, contextWindow: toContextWindow(slot.loaded?.contextWindow) });
+      const { after } = this.#options;
+      out.push({ type: "started", model, contextWindow: toContextWindow(slot.loaded?.contextWindow), ...(after && { after }) });
       this.#sendSteers();
     }
     const mapped = mapRecord(record, this.#map, clock.monotonic());
@@ -218,6 +221,11 @@ export class PromptAttempt implements SlotListener {
     }
     this.#watchdog.pause(ms);
     this.#options.out.push({ type: "waiting", for: "provider", forMs: 0, untilMs: ms });
+  }
+
+  /** The id becomes that of a span: other text is ignored. */
+  onModelRequest(spanId: string): void {
+    if (/^[0-9a-f]{16}$/.test(spanId)) this.#options.out.push({ type: "request", spanId });
   }
 
   /** Pi gave the run up without a last event. */

@@ -69,7 +69,14 @@ test("a process of either kind that ends unexpectedly is reported to what starts
   for (const [index, name] of ["shared", "stock"].entries()) {
     const { slot } = await hosts.acquire(agent(name), `/${name}.jsonl`);
     const ended = new Promise((resolve) => {
-      slot.listen({ grant: { system: "", tools: [] }, onExit: resolve, onRecord() {}, onToolCall() {}, onProviderWait() {} });
+      slot.listen({
+        grant: { system: "", tools: [] },
+        onExit: resolve,
+        onRecord() {},
+        onToolCall() {},
+        onProviderWait() {},
+        onModelRequest() {},
+      });
     });
     process.kill(slot.pid, "SIGKILL");
     await ended;

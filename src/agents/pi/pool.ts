@@ -217,6 +217,7 @@ export class PiPool implements SlotSource {
       if (worker.state !== "starting") return;
       log.info("agent process ready", { pid: worker.process.pid });
       metrics.count("gateway_agents_process_starts_total");
+      metrics.count("openclaw_child_process_spawn_total", { family: "node" });
       this.#assignToWaiter(worker);
       this.#scaleUp();
     } catch (err) {

@@ -3,7 +3,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { modelName } from "../runtime.ts";
 import { PiTimeoutError, type PiCommand, type PiExit, type PiProcess, type PiRecord } from "./process.ts";
-import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion } from "./records.ts";
+import { TOOL_REQUEST, TURN_REQUEST, REQUEST_NOTICE, WAIT_NOTICE, type ToolQuestion } from "./records.ts";
 import type { LoadedSession, PiSlot, SlotListener } from "./slot.ts";
 import { ToolExchange } from "./tool-exchange.ts";
 
@@ -95,6 +95,7 @@ export class ProcessSlot implements PiSlot {
   }
 
   #onNotice(message: string): void {
+    if (message.startsWith(REQUEST_NOTICE)) return this.#listener?.onModelRequest(message.slice(REQUEST_NOTICE.length + 1));
     if (!message.startsWith(WAIT_NOTICE)) return;
     const [, ms, waits] = /^ (\d{1,15}) (waits|fails)$/.exec(message.slice(WAIT_NOTICE.length)) ?? [];
     if (ms !== undefined) this.#listener?.onProviderWait(Number(ms), waits === "waits");

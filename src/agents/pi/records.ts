@@ -10,8 +10,18 @@ export const TOOL_REQUEST = "openclaw:tool";
 /** Prefix of a notice that a provider requested a wait: ` <ms> waits` or ` <ms> fails`. */
 export const WAIT_NOTICE = "openclaw:wait";
 
+/** Prefix of a notice that a request to a provider begins: ` <span id>`. */
+export const REQUEST_NOTICE = "openclaw:request";
+
 /** What one run may do, from the gateway. `providerWaitMs`: how long a provider may make this run wait, in all. */
-export type TurnGrant = { system: string; tools: readonly ToolDescription[]; facts?: GuideFacts; providerWaitMs?: number };
+export type TurnGrant = {
+  system: string;
+  tools: readonly ToolDescription[];
+  facts?: GuideFacts;
+  providerWaitMs?: number;
+  /** The trace that requests to providers continue. */
+  trace?: { traceId: string; sampled: boolean };
+};
 
 /** A tool call that the gateway is to run. */
 export type ToolRequest = { id: string; name: string; args: unknown };
@@ -33,6 +43,7 @@ export const HOST = {
   /** host -> gateway */
   toolRequest: "tool_request",
   providerWait: "provider_wait",
+  modelRequest: "model_request",
   promptFailed: "prompt_failed",
   answerTooLong: "answer_too_long",
 } as const;

@@ -13,6 +13,7 @@ import {
   REBUILD_CHECKPOINT,
   type AgentEvent,
   type AgentRuntime,
+  type ErrorKind,
   type ModelRef,
   type RuntimeStatus,
   type Turn,
@@ -72,7 +73,15 @@ export type PiRuntimeOptions = {
 type SessionContext = Omit<Turn, "runId" | "text" | "images" | "beforeTool">;
 type ActivePrompt = { attempt: PromptAttempt | null; abort: AbortController; file: string; done: Promise<void> };
 type Prepared = { checkpoint: Checkpoint };
-type ModelRun = { turn: Turn; model: ModelRef; hasFallback: boolean; active: ActivePrompt; out: EventSink; checkpoint: Checkpoint | null };
+type ModelRun = {
+  turn: Turn;
+  model: ModelRef;
+  hasFallback: boolean;
+  active: ActivePrompt;
+  out: EventSink;
+  checkpoint: Checkpoint | null;
+  after: ErrorKind | undefined;
+};
 
 /** A provider or model that Pi cannot use, detected before the prompt. */
 class ModelUnavailable extends Error {
@@ -244,7 +253,7 @@ class PiRuntime implements AgentRuntime {
     await createWorkspaceDir(turn.workspace);
     for (const [index, model] of turn.models.entries()) {
       const hasFallback = index < turn.models.length - 1;
-      const run = await this.#tryModel({ turn, model, hasFallback, active: mine, out, checkpoint });
+      const run = await this.#tryModel({ turn, model, hasFallback, active: mine, out, checkpoint, after: last?.error?.kind });
       checkpoint = run.checkpoint;
       last = run.result;
       const tryNext = last.reason === "error" && !last.visible && shouldTryFallback(last.error!.kind);
@@ -266,7 +275,7 @@ class PiRuntime implements AgentRuntime {
    * the message.
    */
   async #tryModel(job: ModelRun): Promise<{ result: PromptAttemptResult; checkpoint: Checkpoint }> {
-    const { turn, model, hasFallback, active: mine, out } = job;
+    const { turn, active: mine, out } = job;
     const { signal } = mine.abort;
     let { checkpoint } = job;
     for (let tries = 1; ; tries++) {
@@ -275,7 +284,7 @@ class PiRuntime implements AgentRuntime {
       let result: PromptAttemptResult;
       try {
         ({ checkpoint } = await this.#prepare(slot, turn, mine.file, checkpoint));
-        result = await this.#attempt(slot, turn, model, hasFallback, mine, out);
+        result = await this.#attempt(slot, job);
       } catch (err) {
         await source.release(slot, err instanceof ModelUnavailable || err instanceof PiCommandError);
         // Nothing was asked yet.
@@ -306,7 +315,7 @@ class PiRuntime implements AgentRuntime {
     }
   }
 
-  async #attempt(slot: PiSlot, turn: Turn, model: ModelRef, hasFallback: boolean, mine: ActivePrompt, out: EventSink) {
+  async #attempt(slot: PiSlot, { turn, model, hasFallback, active: mine, out, after }: ModelRun) {
     const { signal } = mine.abort;
     try {
       await this.#selectModel(slot, model, turn.thinking);
@@ -314,15 +323,20 @@ class PiRuntime implements AgentRuntime {
       if (!(err instanceof ModelUnavailable)) throw err;
       return { reason: "error", error: err.error, visible: false, settled: true } satisfies PromptAttemptResult;
     }
-    const grant = { ...(await this.#grant(turn, model)), providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs };
-    const { clock, log } = this.#options;
+    const grant = {
+      ...(await this.#grant(turn, model)),
+      providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs,
+      ...(turn.trace && { trace: turn.trace }),
+    };
+    const { clock } = this.#options;
+    const log = this.#logOf(turn);
     const silenceMs = (this.#options.models()[model.provider]?.timeoutSeconds ?? 0) * 1_000;
     const limits = {
       firstTokenMs: silenceMs || LIMITS.modelFirstTokenMs,
       idleMs: silenceMs || LIMITS.modelIdleMs,
     };
     const runTool = this.#toolRunner(turn, out);
-    const attempt = new PromptAttempt({ slot, turn, model, grant, runTool, hasFallback, signal, out, clock, log, limits });
+    const attempt = new PromptAttempt({ slot, turn, model, grant, runTool, hasFallback, after, signal, out, clock, log, limits });
     mine.attempt = attempt;
     try {
       return await attempt.run();
@@ -334,7 +348,8 @@ class PiRuntime implements AgentRuntime {
   /** Runs a call after the caller has stored and allowed it. */
   #toolRunner(turn: Turn, out: EventSink): (call: ToolRequest, signal: AbortSignal, reply: (reply: ToolReply) => void) => Promise<void> {
     return async (request, signal, reply) => {
-      const { log, tools } = this.#options;
+      const { tools } = this.#options;
+      const log = this.#logOf(turn);
       const call = toMeantCall(request);
       try {
         // The caller stores the events so far; the call itself must be one of them.
@@ -350,6 +365,8 @@ class PiRuntime implements AgentRuntime {
       }
     };
   }
+
+  #logOf = ({ runId, sessionKey }: Turn): Log => this.#options.log.child({ runId, sessionKey });
 
   /** A turn without output is removed from the context too, so that it can be run again. */
   async #end(result: PromptAttemptResult, turn: Turn, before: Checkpoint, file: string): Promise<AgentEvent> {

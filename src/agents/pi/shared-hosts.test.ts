@@ -139,6 +139,7 @@ test("A crash ends every turn that runs in the host and counts for each of its s
       onRecord() {},
       onToolCall() {},
       onProviderWait() {},
+      onModelRequest() {},
     });
     if (file === "/b") void session.request({ type: "exit" }).catch(() => undefined);
   }
@@ -158,6 +159,7 @@ test("A host that no longer answers is killed", async (t) => {
     onRecord() {},
     onToolCall() {},
     onProviderWait() {},
+    onModelRequest() {},
   });
   t.mock.timers.enable({ apis: ["setTimeout"] });
   void session.request({ type: "deaf" }).catch(() => undefined);

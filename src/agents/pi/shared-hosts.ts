@@ -176,6 +176,7 @@ export class SharedHosts implements SlotSource {
       if (host.state === "ready") this.#problem = undefined;
     });
     metrics.count("gateway_agents_process_starts_total");
+    metrics.count("openclaw_child_process_spawn_total", { family: "node" });
     return host;
   }
 

@@ -108,6 +108,7 @@ export class SharedSession implements PiSlot {
     const listener = this.#listener;
     if (record.type === HOST.toolRequest) return this.#onToolRequest(record["call"] as ToolRequest);
     if (record.type === HOST.providerWait) return listener?.onProviderWait(Number(record["ms"]), record["waits"] === true);
+    if (record.type === HOST.modelRequest) return listener?.onModelRequest(String(record["spanId"]));
     listener?.onRecord(record);
   }
 

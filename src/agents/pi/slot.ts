@@ -24,6 +24,8 @@ export type SlotListener = {
   onToolCall: (call: ToolRequest, reply: (reply: ToolReply) => void) => void;
   /** A provider requested a wait; `waits` is false when it is not granted. */
   onProviderWait: (ms: number, waits: boolean) => void;
+  /** A request to a provider begins, with this span as its parent. */
+  onModelRequest: (spanId: string) => void;
 };
 
 /** One Pi session, held for one turn or one change of its file: a stock process or a session of the shared host. */

@@ -193,6 +193,8 @@ export class HostSession {
       remainingWaitMs: this.#grant?.providerWaitMs ?? 0,
       facts: this.#grant?.facts ?? {},
       onWait: (ms, waits) => this.#parts.output.send({ s: this.#s, type: HOST.providerWait, ms, waits }),
+      trace: this.#grant?.trace,
+      onRequest: (spanId) => this.#parts.output.send({ s: this.#s, type: HOST.modelRequest, spanId }),
     };
   }
 

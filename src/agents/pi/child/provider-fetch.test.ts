@@ -57,3 +57,29 @@ test("a connection that fails ends the iteration with its error", async () => {
   const response = await responseOf(["data: a\n\n"], "text/event-stream", () => {}, new Error("reset"));
   await assert.rejects(read(response), /reset/);
 });
+
+test("a request names a span of the run's trace, and no other trace that a library or a configuration adds", async () => {
+  const sent: Headers[] = [];
+  globalThis.fetch = (_input, init) => {
+    sent.push(new Headers(init?.headers));
+    return Promise.resolve(new Response("{}"));
+  };
+  const traceId = "0af7651916cd43dd8448eb211c80319c";
+  const spans: string[] = [];
+  let trace: { traceId: string; sampled: boolean } | undefined = { traceId, sampled: true };
+  const run = () => ({ remainingWaitMs: 0, onWait: () => {}, trace, onRequest: (spanId: string) => void spans.push(spanId) });
+  wrapFetch([], { getStore: run });
+  const forged = { traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`, tracestate: "vendor=1", "x-kept": "yes" };
+  await fetch("http://127.0.0.1:9/", { headers: forged });
+  trace = undefined;
+  await fetch("http://127.0.0.1:9/", { headers: forged });
+  await fetch("http://127.0.0.1:9/", { headers: { "x-kept": "yes" } });
+  assert.deepEqual(
+    sent.map((headers) => [headers.get("traceparent"), headers.get("tracestate"), headers.get("x-kept")]),
+    [
+      [`00-${traceId}-${spans[0]}-01`, null, "yes"],
+      [null, null, "yes"],
+      [null, null, "yes"],
+    ],
+  );
+});

@@ -1,3 +1,5 @@
+import { formatTraceparent, newSpanId } from "../../../core/trace-context.ts";
+import type { TurnGrant } from "../records.ts";
 import type { ProviderKeys } from "./keys.ts";
 import { repairUnstreamed } from "./unstreamed-answer.ts";
 
@@ -9,6 +11,9 @@ export type RunWaits = {
   onWait: (ms: number, waits: boolean) => void;
   /** No request leaves this process: each is answered with an error. */
   isOffline?: true;
+  /** The trace that requests continue; `onRequest` is called with the span that each of them names as its parent. */
+  trace?: TurnGrant["trace"] | undefined;
+  onRequest?: (spanId: string) => void;
 };
 
 /** Where the run of a request is found: an AsyncLocalStorage, or the only run. */
@@ -27,7 +32,7 @@ export function wrapFetch(queries: ProviderKeys["queries"], currentRun: CurrentR
     if (currentRun.getStore()?.isOffline) return new Response("{}", { status: 400, headers: { "content-type": "application/json" } });
     const target = withQuery(input, queries);
     for (;;) {
-      const response = await repairUnstreamed(await plain(target, init), init);
+      const response = await repairUnstreamed(await plain(target, withTrace(target, init, currentRun.getStore())), init);
       readInPieces(response);
       const ms = retryAfterOf(response);
       const run = currentRun.getStore();
@@ -40,6 +45,23 @@ export function wrapFetch(queries: ProviderKeys["queries"], currentRun: CurrentR
       await sleep(ms, init?.signal ?? undefined);
     }
   };
+}
+
+/**
+ * The request names a new span of the run's trace, which the gateway exports. Headers of a trace that a library or a configuration adds
+ * are removed: they would name a parent that does not exist.
+ */
+function withTrace(target: unknown, init: RequestInit | undefined, run: RunWaits | undefined): RequestInit | undefined {
+  const headers = new Headers(init?.headers ?? (target instanceof Request ? target.headers : undefined));
+  if (!run?.trace && !headers.has("traceparent") && !headers.has("tracestate")) return init;
+  headers.delete("traceparent");
+  headers.delete("tracestate");
+  if (run?.trace) {
+    const spanId = newSpanId();
+    headers.set("traceparent", formatTraceparent({ ...run.trace, spanId }));
+    run.onRequest?.(spanId);
+  }
+  return { ...init, headers: [...headers] };
 }
 
 function withQuery(input: string | URL | Request, queries: ProviderKeys["queries"]): string | URL | Request {

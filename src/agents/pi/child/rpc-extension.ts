@@ -2,7 +2,7 @@
  * Loaded by a stock Pi process with `-e`. Pi's own records carry everything: the extension asks the gateway with requests for input,
  * whose ids Pi generates; text of a sender cannot answer them. Without an answer there are no tools.
  */
-import { TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion, type ToolReply, type TurnGrant } from "../records.ts";
+import { REQUEST_NOTICE, TOOL_REQUEST, TURN_REQUEST, WAIT_NOTICE, type ToolQuestion, type ToolReply, type TurnGrant } from "../records.ts";
 import { GUIDE_PROVIDER } from "../../../core/guide-model.ts";
 import type { GuideFacts } from "../guide.ts";
 import { CallArguments } from "./call-arguments.ts";
@@ -48,6 +48,8 @@ export default function extension(pi: PiApi): void {
       state.run = {
         remainingWaitMs: grant.providerWaitMs ?? 0,
         onWait: (ms, waits) => context.ui.notify(`${WAIT_NOTICE} ${ms} ${waits ? "waits" : "fails"}`, "info"),
+        trace: grant.trace,
+        onRequest: (spanId) => context.ui.notify(`${REQUEST_NOTICE} ${spanId}`, "info"),
       };
       return grant;
     },
