@@ -69,6 +69,11 @@ export const LIMITS = {
   /** Events of the audit are kept this long; characters of the arguments of a call in one. */
   auditRetentionMs: 90 * 86_400_000,
   auditSubjectChars: 500,
+  /** Steps of one run whose times are kept; more are only counted. Characters of the reason why a request was repeated. */
+  stageSteps: 200,
+  stageReasonChars: 300,
+  /** Characters of the message in its timeline. */
+  timelineTextChars: 300,
   /** Rows that one cleanup step removes from each table of finished work; the pause between steps, and between rounds when none are left. */
   pruneRows: 500,
   pruneStepMs: 1_000,

@@ -32,6 +32,7 @@ import { sendMethods, type SendDeps } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
+import { timelineMethods } from "../methods/timeline.ts";
 import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
@@ -109,6 +110,7 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
+    ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
     ...sendMethods(sendDeps(deps)),
     ...deadLetterMethods({

@@ -121,6 +121,7 @@ export const SERVED_METHODS = [
   "sessions.search",
   "sessions.send",
   "sessions.subscribe",
+  "sessions.timeline",
   "set-heartbeats",
   "skills.bins",
   "skills.status",

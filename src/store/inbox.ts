@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { RunStages } from "../core/run-stages.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
@@ -43,6 +44,8 @@ export type InboxRow<P = unknown> = {
   startedAt: number | null;
   endedAt: number | null;
   outcome: RunOutcome | null;
+  /** Null while the run has not ended, and where they were not noted. */
+  stages: RunStages | null;
 };
 
 export type NewInboxRow<P> = Pick<
@@ -75,6 +78,7 @@ type InboxSqlRow = {
   started_at: number | null;
   ended_at: number | null;
   outcome: string | null;
+  stages: string | null;
 };
 
 export type Inbox = ReturnType<typeof createInbox>;
@@ -132,6 +136,8 @@ export function createInbox(store: Store) {
 
     remove: (runId: RunId): boolean => store.run("DELETE FROM inbox WHERE run_id = ?", runId) > 0,
 
+    /** The row that was admitted last. */
+    newest: <P>(): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox ORDER BY seq DESC LIMIT 1")),
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** All unfinished rows, in order of admission. */
@@ -181,15 +187,16 @@ export function createInbox(store: Store) {
 
     markToolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 
-    end(runId: RunId, state: InboxState, outcome: RunOutcome): void {
-      store.run(
-        "UPDATE inbox SET state = ?, ended_at = ?, outcome = ? WHERE run_id = ?",
+    /** `stages`: when they were reached; absent: as they were noted before. */
+    end: (runId: RunId, state: InboxState, outcome: RunOutcome, stages?: RunStages): void =>
+      void store.run(
+        "UPDATE inbox SET state = ?, ended_at = ?, outcome = ?, stages = coalesce(?, stages) WHERE run_id = ?",
         state,
         outcome.endedAt,
         JSON.stringify(outcome),
+        stages ? JSON.stringify(stages) : null,
         runId,
-      );
-    },
+      ),
 
     counts: (): { state: string; n: number }[] =>
       store.all("SELECT state, count(*) AS n FROM inbox WHERE state IN ('queued', 'running', 'parked') GROUP BY state"),
@@ -208,10 +215,11 @@ function decodePayload<P>({ payload, crc }: InboxSqlRow): P {
   return typeof payload === "string" && crc32(payload) === crc ? (JSON.parse(payload) as P) : (null as P);
 }
 
-function decodeOutcome(text: string | null): RunOutcome | null {
+/** Null for what is damaged: the row itself must still be readable. */
+function decodeJson<T>(text: string | null): T | null {
   if (text === null) return null;
   try {
-    return JSON.parse(text) as RunOutcome;
+    return JSON.parse(text) as T;
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;
@@ -258,6 +266,7 @@ function toInboxRow<P>(raw: InboxSqlRow): InboxRow<P> {
     receivedAt: raw.received_at,
     startedAt: raw.started_at,
     endedAt: raw.ended_at,
-    outcome: decodeOutcome(raw.outcome),
+    outcome: decodeJson<RunOutcome>(raw.outcome),
+    stages: decodeJson<RunStages>(raw.stages),
   };
 }

@@ -34,6 +34,7 @@ import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
 import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
+import { StageRecorder } from "./run-stages.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
 import { NO_SKILLS, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
@@ -106,7 +107,8 @@ export class RunningTurn {
     const { row } = context;
     this.#target = row.payload?.target ?? null;
     this.#ref = toRunRef(row);
-    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0 };
+    const recorder = new StageRecorder(deps.clock, context.active.committedAt.get(row.runId));
+    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0, recorder };
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
     this.#audit = new TurnAudit(deps.audit, row);
     this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
@@ -142,6 +144,7 @@ export class RunningTurn {
       active.abortCause ??= "timeout";
       active.abort.abort();
     });
+    this.#inflight.recorder.prompted();
     active.isPrompting = true;
     this.#context.onPrompting();
     let end: EndEvent = {
@@ -331,6 +334,7 @@ export class RunningTurn {
   }
 
   #onEvent(event: AgentEvent): void {
+    this.#inflight.recorder.onEvent(event);
     this.#stream.onEvent(event);
     const { tooLong } = this.#stream.state;
     if (tooLong) this.#abortWith(tooLongFailure(tooLong));
@@ -462,9 +466,13 @@ export class RunningTurn {
   #endRuns(outcome: RunOutcome, now: number): void {
     const { inbox } = this.#deps;
     const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
-    inbox.end(this.#ref.runId, state, outcome);
-    for (const runId of this.#mergedRuns()) inbox.end(runId, "merged", { ...outcome, endedAt: now });
-    this.returnedRuns = this.#context.active.steered.filter((runId) => !this.#steeredRuns.has(runId));
+    const { committedAt, steered } = this.#context.active;
+    inbox.end(this.#ref.runId, state, outcome, this.#inflight.recorder.stages);
+    for (const runId of this.#mergedRuns()) {
+      const at = committedAt.get(runId);
+      inbox.end(runId, "merged", { ...outcome, endedAt: now }, at === undefined ? undefined : { committedAt: at, steps: [] });
+    }
+    this.returnedRuns = steered.filter((runId) => !this.#steeredRuns.has(runId));
     for (const runId of this.returnedRuns) inbox.requeue(runId);
   }
 

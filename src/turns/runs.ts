@@ -1,14 +1,16 @@
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
+import type { RunStages } from "../core/run-stages.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
+import type { StageRecorder } from "./run-stages.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { OutcomeWaiters } from "./outcome-waiters.ts";
 import type { Payload } from "./submission.ts";
 
 /** A run whose agent works: `text` is what it has said, `seq` the number of its last event. */
-export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
+export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number; recorder: StageRecorder };
 
 export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock; metrics: Metrics };
 
@@ -44,6 +46,11 @@ export class RunRegistry {
     return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
   }
 
+  /** What is known of the stages of a run that has not ended. */
+  stagesOf(runId: RunId): RunStages | null {
+    return this.#inflight.get(runId)?.recorder.stages ?? null;
+  }
+
   get inflightCount(): number {
     return this.#inflight.size;
   }
@@ -58,7 +65,9 @@ export class RunRegistry {
   /** Tells those who watch a run that it waits for a person, or no longer. */
   noteApproval(ref: RunRef, note: { phase: "waiting" | "resolved"; approvalId: string; callId: string }): void {
     const run = this.#inflight.get(ref.runId);
-    if (run) this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
+    if (!run) return;
+    run.recorder.onApproval(note);
+    this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
   }
 
   /** Announces the end of a run whose outcome is on disk. */

@@ -2,6 +2,7 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { RouteReason } from "../core/run-stages.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import type { ApprovalResolver } from "../store/approvals.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
@@ -45,6 +46,10 @@ export type Payload = {
   extraSystem?: string;
   /** The message asks for a skill: what follows `/skill`. */
   skill?: string;
+  /** When the sender sent it, by the clock of the platform. */
+  sentAt?: number;
+  /** Why it is answered, and by this agent; absent for messages that name their session. */
+  route?: RouteReason;
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
@@ -104,7 +109,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, sentAt, route } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -115,6 +120,8 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(media || attached?.length ? { attached: attached ?? [] } : {}),
     ...(extraSystem ? { extraSystem } : {}),
     ...(skill ? { skill } : {}),
+    ...(sentAt === undefined ? {} : { sentAt }),
+    ...(route ? { route } : {}),
   };
 }
 

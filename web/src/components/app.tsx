@@ -20,6 +20,7 @@ const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => mod
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
+const TraceView = onDemand(() => import("./trace-view.tsx").then((module) => module.TraceView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -100,6 +101,7 @@ function MainView(): JSX.Element {
   if (view === "channels") return <ChannelsView />;
   if (view === "approvals") return <ApprovalsView />;
   if (view === "tools") return <ToolsView />;
+  if (view === "trace") return <TraceView />;
   if (view === "audit") return <AuditView />;
   if (view === "skills") return <SkillsView />;
   if (view === "mcp") return <McpView />;
