@@ -18,6 +18,7 @@ import { cronMethods } from "../methods/cron.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
+import { overviewMethods } from "../methods/overview.ts";
 import { pluginsMethods } from "../methods/plugins.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
@@ -262,6 +263,13 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 function operationMethods(deps: MethodsDeps) {
   const { audit, auth, hub, address, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
+    ...overviewMethods({
+      ...deps,
+      lanes: deps.messaging.turns.lanes,
+      readiness: () => deps.health.readiness(),
+      configErrors: () => deps.running.errors(),
+      agents: () => deps.running.agents.list(),
+    }),
     ...devicesMethods({ auth, hub, address }),
     ...auditMethods({ audit }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),

@@ -13,7 +13,7 @@ import type { Payload } from "../turns/submission.ts";
 import { toTimeline } from "../turns/timeline.ts";
 
 export type TimelineDeps = {
-  inbox: Pick<Inbox, "byRun" | "newest">;
+  inbox: Pick<Inbox, "byRun" | "listNewest">;
   outbox: Pick<Outbox, "byRun">;
   messages: Pick<Messages, "byId" | "tail">;
   sessions: Pick<Sessions, "get">;
@@ -60,7 +60,7 @@ const rowOfRun = ({ inbox }: TimelineDeps, runId: string | null): InboxRow<Paylo
   runId === null ? undefined : inbox.byRun<Payload>(runId);
 
 function newest({ inbox }: TimelineDeps): InboxRow<Payload> {
-  const row = inbox.newest<Payload>();
+  const [row] = inbox.listNewest<Payload>(1);
   if (row) return row;
   throw detailError("MESSAGE_NOT_FOUND", "there are no messages yet", { fix: "Send one, for example with `openclaw chat`." });
 }

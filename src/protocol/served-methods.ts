@@ -74,6 +74,7 @@ export const SERVED_METHODS = [
   "exec.approval.waitDecision",
   "exec.approvals.get",
   "exec.approvals.set",
+  "gateway.overview",
   "gateway.restart.request",
   "health",
   "last-heartbeat",

@@ -81,6 +81,9 @@ type InboxSqlRow = {
   stages: string | null;
 };
 
+/** What figures need of a run that has ended. */
+export type EndedRun = Pick<InboxRow, "channel" | "account" | "agentId" | "state" | "receivedAt"> & { endedAt: number };
+
 export type Inbox = ReturnType<typeof createInbox>;
 
 /** The durable inbox. Functions that change rows run inside a `store.write`. */
@@ -136,8 +139,9 @@ export function createInbox(store: Store) {
 
     remove: (runId: RunId): boolean => store.run("DELETE FROM inbox WHERE run_id = ?", runId) > 0,
 
-    /** The row that was admitted last. */
-    newest: <P>(): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox ORDER BY seq DESC LIMIT 1")),
+    /** The rows that were admitted last, the newest first. */
+    listNewest: <P>(limit: number): InboxRow<P>[] => many(store.all<InboxSqlRow>("SELECT * FROM inbox ORDER BY seq DESC LIMIT ?", limit)),
+    listEnded: (from: number, before: number, limit: number): EndedRun[] => listEnded(store, from, before, limit),
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** All unfinished rows, in order of admission. */
@@ -182,8 +186,7 @@ export function createInbox(store: Store) {
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
-    listMergedInto: <P>(into: RunId): InboxRow<P>[] =>
-      many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
+    listMergedInto: <P>(into: RunId): InboxRow<P>[] => many(store.all<InboxSqlRow>(MERGED_INTO, into)),
 
     markToolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 
@@ -207,6 +210,18 @@ export function createInbox(store: Store) {
     prune: (before: number, limit: number): boolean => pruneEnded(store, before, limit),
   };
 }
+
+const MERGED_INTO = "SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq";
+
+/** Runs that ended from `from` on and before `before`, the newest first; only the index is read. What an operator dropped is left out. */
+const listEnded = (store: Store, from: number, before: number, limit: number): EndedRun[] =>
+  store.all<EndedRun>(
+    `SELECT channel, account, agent_id AS agentId, state, received_at AS receivedAt, ended_at AS endedAt FROM inbox
+     WHERE ended_at >= ? AND ended_at < ? AND state <> 'dropped' ORDER BY ended_at DESC LIMIT ?`,
+    from,
+    before,
+    limit,
+  );
 
 const inboxRowKey = (raw: InboxSqlRow): string => `inbox ${raw.run_id}`;
 

@@ -15,6 +15,7 @@ import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedSkills } from "./skills.ts";
+import { ScriptedOverview } from "./overviews.ts";
 import { Timelines } from "./timelines.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -30,7 +31,7 @@ const TYPES: Record<string, string> = {
   ".svg": "image/svg+xml",
 };
 /** What the page shows only where it is served. */
-const SERVED = ["chat.startup", "chat.send", "sessions.timeline"];
+const SERVED = ["chat.startup", "chat.send", "gateway.overview", "sessions.timeline"];
 const TOKEN = "dev-token-1234567890";
 const CONNECT_KEYS = new Set(
   "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(
@@ -107,6 +108,7 @@ const createPages = () => ({
   browsers: new ScriptedBrowsers(),
   jobs: new ScriptedJobs(),
   timelines: new Timelines(),
+  overview: new ScriptedOverview(),
 });
 type ScriptedPages = ReturnType<typeof createPages>;
 
@@ -328,7 +330,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines, overview }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -340,6 +342,7 @@ function answerParts(
   try {
     return (
       traced ??
+      overview.answer(method) ??
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??

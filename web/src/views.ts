@@ -4,6 +4,7 @@ import type { View } from "./state.ts";
 export type SideView = Exclude<View, "chat">;
 
 export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
+  overview: "Overview",
   channels: "Channels",
   approvals: "Approvals",
   tools: "Tools",

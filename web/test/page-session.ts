@@ -42,6 +42,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.browsers.reset();
       gateway.jobs.reset();
       gateway.timelines.reset();
+      gateway.overview.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -20,6 +20,7 @@ const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => mod
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
+const OverviewView = onDemand(() => import("./overview-view.tsx").then((module) => module.OverviewView));
 const TraceView = onDemand(() => import("./trace-view.tsx").then((module) => module.TraceView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
@@ -98,6 +99,7 @@ function SkipLink(): JSX.Element {
 
 function MainView(): JSX.Element {
   const view = store.view.value;
+  if (view === "overview") return <OverviewView />;
   if (view === "channels") return <ChannelsView />;
   if (view === "approvals") return <ApprovalsView />;
   if (view === "tools") return <ToolsView />;

@@ -25,6 +25,7 @@ import {
   Pin,
   Plug,
   Plus,
+  Pulse,
   Screen,
   Search,
   Shield,
@@ -64,6 +65,7 @@ export function Sidebar(): JSX.Element {
       <button type="button" class="new" onClick={newSession}>
         <Plus size={16} /> New session
       </button>
+      {store.isServed("gateway.overview") && <ViewButton view="overview" icon={<Pulse size={16} />} />}
       <ViewButton view="approvals" icon={<Shield size={16} />}>
         <Count count={waiting.value.length} kind="people" text="waiting for an answer" />
       </ViewButton>
