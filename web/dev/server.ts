@@ -16,6 +16,7 @@ import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { ScriptedOverview } from "./overviews.ts";
+import { ScriptedOperations } from "./operations.ts";
 import { Timelines } from "./timelines.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -109,6 +110,7 @@ const createPages = () => ({
   jobs: new ScriptedJobs(),
   timelines: new Timelines(),
   overview: new ScriptedOverview(),
+  operations: new ScriptedOperations(),
 });
 type ScriptedPages = ReturnType<typeof createPages>;
 
@@ -330,7 +332,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines, overview }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines, overview, operations }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -343,6 +345,7 @@ function answerParts(
     return (
       traced ??
       overview.answer(method) ??
+      operations.answer(method, params) ??
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??
@@ -360,7 +363,6 @@ function answerParts(
 
 function answer(all: Conversations, peer: Peer, method: string, params: Params): unknown {
   const key = String(params["sessionKey"] ?? params["key"] ?? "");
-  if (method === "health") return { ok: true };
   if (method === "sessions.subscribe") {
     peer.sessions = true;
     return { subscribed: true };
@@ -374,6 +376,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     return { subscribed: false, key };
   }
   if (method === "sessions.list") return all.list(params);
+  if (method === "sessions.search") return all.search(String(params["query"]));
   if (method === "chat.media") {
     const found = all.media(key, String(params["messageId"]), Number(params["index"]));
     if (found === null) throw invalid("there is no such picture in this session");
@@ -399,6 +402,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     const session = all.ensure(key);
     if ("label" in params) session.label = params["label"] as string | null;
     if ("model" in params) session.model = params["model"] as string | null;
+    if ("archived" in params) session.archived = params["archived"] === true;
     if ("pinned" in params) session.pinned = params["pinned"] === true;
     if ("unread" in params) session.unread = params["unread"] === true;
     all.changed(session, "patch");

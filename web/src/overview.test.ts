@@ -36,7 +36,7 @@ test("one sentence says how things are, the worst first", () => {
   assert.equal(toStanding([], [], busy).text, "Everything works; 2 turns run, 1 message waits.");
   const needed = toAttention({ questions: [], pairings: [], accounts: [account({ state: "terminal" })], deadLetters: [], overview: null });
   assert.deepEqual(toStanding(needed, accounts, quiet), { tone: "warn", text: "1 thing needs you; nothing runs." });
-  const broken = { ...quiet, problems: [{ part: "agents", cause: "no process can run", since: 1, vital: true }] };
+  const broken = { ...quiet, problems: [{ part: "turns", cause: "no process can run", since: 1, vital: true }] };
   assert.deepEqual(toStanding(needed, accounts, broken), { tone: "bad", text: "Agents: no process can run." });
 });
 

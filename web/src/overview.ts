@@ -97,7 +97,7 @@ export function toAttention({ questions, pairings, accounts, deadLetters, overvi
   ];
 }
 
-const PARTS: Readonly<Record<string, string>> = { store: "Storage", server: "Network", agents: "Agents", config: "Configuration" };
+const PARTS: Readonly<Record<string, string>> = { store: "Storage", server: "Network", turns: "Agents", config: "Configuration" };
 const partTitle = (part: string): string => PARTS[part] ?? part;
 
 export const attention = computed(() =>

@@ -55,7 +55,21 @@ export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
 export const outbox = signal<readonly OutboxEntry[]>([]);
 export const modelRows = signal<readonly ModelRow[]>([]);
 export const commandRows = signal<readonly CommandRow[]>([]);
-export type View = "chat" | "overview" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "schedule" | "audit" | "trace";
+export type View =
+  | "chat"
+  | "overview"
+  | "sessions"
+  | "health"
+  | "logs"
+  | "channels"
+  | "approvals"
+  | "tools"
+  | "skills"
+  | "mcp"
+  | "browser"
+  | "schedule"
+  | "audit"
+  | "trace";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");
 /** The message whose timeline is shown; empty: the last one. */

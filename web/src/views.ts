@@ -5,6 +5,7 @@ export type SideView = Exclude<View, "chat">;
 
 export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   overview: "Overview",
+  sessions: "Sessions",
   channels: "Channels",
   approvals: "Approvals",
   tools: "Tools",
@@ -13,6 +14,8 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   browser: "Browser",
   schedule: "Schedule",
   audit: "Audit",
+  health: "Health",
+  logs: "Logs",
   trace: "Timeline",
 };
 

@@ -43,6 +43,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.jobs.reset();
       gateway.timelines.reset();
       gateway.overview.reset();
+      gateway.operations.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

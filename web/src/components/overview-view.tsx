@@ -401,7 +401,13 @@ function FlowRow({ edge }: { edge: FlowEdge }): JSX.Element {
   const chosen = records.chosenEdge.value === edge.id;
   return (
     <li>
-      <button type="button" class="flow-row" aria-pressed={chosen} onClick={() => (records.chosenEdge.value = chosen ? null : edge.id)}>
+      <button
+        type="button"
+        class="flow-row"
+        data-row
+        aria-pressed={chosen}
+        onClick={() => (records.chosenEdge.value = chosen ? null : edge.id)}
+      >
         <span class="flow-name">
           <bdi>{edge.from.name}</bdi> → <bdi>{edge.to.name}</bdi>
         </span>
@@ -460,7 +466,7 @@ function RecentRow({ row }: { row: OverviewActivity }): JSX.Element {
   const from = row.sender === undefined ? channelName(row.channel) : `${row.sender} on ${channelName(row.channel)}`;
   return (
     <li>
-      <button type="button" class="recent-row" onClick={() => openTrace(row.runId)}>
+      <button type="button" class="recent-row" data-row onClick={() => openTrace(row.runId)}>
         <span class="dot" data-state={STATE_DOT[row.state] ?? ""} />
         <span class="recent-text" dir="auto">
           {maskKeys(row.text) || "(no text)"}
