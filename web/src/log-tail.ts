@@ -44,7 +44,7 @@ export const shown = computed(() => {
 const textOf = ({ subsystem, message, fields }: LogLine): string =>
   `${subsystem} ${message} ${fields.map(([name, value]) => `${name}=${value}`).join(" ")}`.toLowerCase();
 
-/** One line of the log. A line that is no record is shown as it is. Pure. */
+/** One line of the log. Anything but a record is shown as it is. Pure. */
 export function parseLine(text: string, id: number): LogLine {
   const record = toRecord(text);
   if (record === null) return { id, at: null, level: "info", subsystem: "", message: text, runId: null, fields: [] };

@@ -1,7 +1,6 @@
 // The pages about all sessions, the health of the gateway and its log, and the ways to all pages.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { until } from "../../test/until.ts";
 import { assertAccessible } from "./axe.ts";
 import { hasText, sendMessage, startPageTest, untilIdle } from "./page-session.ts";
 import type { BrowserProfile, BrowserUser } from "./browser.ts";
@@ -157,7 +156,7 @@ describe("ways to the pages", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("c");
     await page.locator("#composer").fill("go");
-    assert.equal(await page.locator("#composer").inputValue(), "go", "what is typed is no command");
+    assert.equal(await page.locator("#composer").inputValue(), "go", "letters that are typed into a field open nothing");
     assert.deepEqual(errors, []);
   });
 

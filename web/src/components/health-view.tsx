@@ -26,12 +26,7 @@ export function HealthView(): JSX.Element {
   const { value: failed } = health.failed;
   const { value: report } = health.report;
   return (
-    <ViewFrame view="health">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="health" failed={failed}>
       {report === null ? (
         failed === null && <p class="panel-empty">Loading…</p>
       ) : (

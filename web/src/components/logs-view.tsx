@@ -23,12 +23,7 @@ export function LogsView(): JSX.Element {
   }, [online, follows]);
   const { value: failed } = log.failed;
   return (
-    <ViewFrame view="logs">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="logs" failed={failed}>
       <Filter />
       <Lines />
     </ViewFrame>

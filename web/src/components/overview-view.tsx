@@ -35,12 +35,7 @@ export function OverviewView(): JSX.Element {
   const { value: overview } = records.overview;
   const { value: failed } = records.failed;
   return (
-    <ViewFrame view="overview">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="overview" failed={failed}>
       <StandingLine overview={overview} />
       <Tiles overview={overview} />
       <NeedsYou />

@@ -17,12 +17,7 @@ export function SessionsView(): JSX.Element {
   useEffect(() => void sessions.load(), [online]);
   const { value: failed } = sessions.failed;
   return (
-    <ViewFrame view="sessions">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="sessions" failed={failed}>
       <Filter />
       <Hits />
       <List />

@@ -32,12 +32,7 @@ export function TraceView(): JSX.Element {
   }, [open]);
   const { value: failed } = records.failed;
   return (
-    <ViewFrame view="trace">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="trace" failed={failed}>
       {trace === null ? (
         failed === null && <p class="panel-empty">Loading…</p>
       ) : (
