@@ -142,8 +142,11 @@ function routeNote({ route, agentId }: StageOf<"routed">): string {
 
 function modelNote({ model, tokens, costUsd, status }: StageOf<"model">): string {
   const cached = tokens.cacheRead > 0 ? `, ${tokens.cacheRead} cached` : "";
+  const isUsed = tokens.input + tokens.output > 0;
   const used = `${tokens.input} tokens in${cached}, ${tokens.output} out`;
-  return [model, used, costUsd > 0 ? formatCost(costUsd) : "", status === "failed" ? "failed" : ""].filter(Boolean).join(" · ");
+  return [model, isUsed ? used : "", costUsd > 0 ? formatCost(costUsd) : "", status === "failed" ? "failed" : ""]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 const DELIVERY_WORDS: Readonly<Record<string, string>> = {
@@ -185,6 +188,8 @@ export function summarizeTimeline({ state, receivedAt, answeredAt, deliveredAt, 
         ? `It was stopped after ${took}`
         : `It was answered in ${took}${into}`;
   if (failed) return `${answered}, but the answer ${failed.status === "unknown" ? "may not have been delivered" : "was not delivered"}.`;
+  if (deliveredAt !== undefined && state === "failed")
+    return `${answered}; the notice was delivered in ${formatSpan(deliveredAt - receivedAt)}.`;
   if (deliveredAt !== undefined) return `${answered} and delivered in ${formatSpan(deliveredAt - receivedAt)}.`;
   return stages.some((stage) => stage.kind === "delivery" && stage.status === "running")
     ? `${answered}; the answer is being delivered.`

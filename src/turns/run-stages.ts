@@ -13,6 +13,7 @@ export class StageRecorder {
   /** Where the model began with the message that it writes. */
   #modelFrom = 0;
   #modelFirstAt: number | null = null;
+  #model: string | null = null;
 
   constructor(clock: Pick<Clock, "now">, committedAt: number | undefined) {
     this.#clock = clock;
@@ -27,6 +28,7 @@ export class StageRecorder {
   onEvent(event: AgentEvent): void {
     switch (event.type) {
       case "started":
+        this.#model = modelName(event.model);
         this.stages.acceptedAt ??= this.#clock.now();
         break;
       case "text":
@@ -43,9 +45,10 @@ export class StageRecorder {
         if (event.phase === "start") this.#add({ kind: "compaction", startedAt: this.#clock.now() });
         else this.#end((step) => step.kind === "compaction");
         break;
+      case "end":
+        return this.#onEnd(event.reason);
       case "steered":
       case "waiting":
-      case "end":
     }
   }
 
@@ -74,6 +77,22 @@ export class StageRecorder {
       costUsd,
     });
     this.#nextMessage(now);
+  }
+
+  /** A message of the model that a failure or a stop has cut off is a step too. */
+  #onEnd(reason: "stop" | "aborted" | "error"): void {
+    const isTool = this.stages.steps.some((step) => step.kind === "tool" && step.endedAt === undefined);
+    if (reason === "stop" || this.#model === null || isTool) return;
+    this.#add({
+      kind: "model",
+      startedAt: this.#modelFrom,
+      endedAt: this.#clock.now(),
+      model: this.#model,
+      stopReason: reason,
+      ...(this.#modelFirstAt === null ? {} : { firstAt: this.#modelFirstAt }),
+      tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      costUsd: 0,
+    });
   }
 
   #onTool(event: Extract<AgentEvent, { type: "tool" }>): void {

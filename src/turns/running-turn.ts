@@ -396,6 +396,7 @@ export class RunningTurn {
   async #finish(raw: EndEvent): Promise<void> {
     const { bus, clock, crashPoint, metrics, outbound, runs, sessions, transcript, write } = this.#deps;
     const { runId, sessionKey } = this.#ref;
+    this.#inflight.recorder.onEvent(raw);
     this.#stream.flush();
     // The gateway stops: the rows stay as they are, and the next start resumes or closes the run.
     if (this.#context.active.abortCause === "shutdown") return void runs.finish(runId);

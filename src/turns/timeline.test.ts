@@ -168,6 +168,23 @@ test("failures say why: a turn, a part that may have been sent, a dead letter", 
   assert.deepEqual(shown(rows({ message: parked })).at(-1), "dead-letter 0- failed");
 });
 
+test("a message of the model that a failure has cut off is a step, and the notice about it is delivered", () => {
+  const clock = new FakeClock(T);
+  const recorder = new StageRecorder(clock, undefined);
+  recorder.prompted();
+  recorder.onEvent({ type: "started", model: MODEL, contextWindow: 1 });
+  clock.advance(30);
+  recorder.onEvent({ type: "end", reason: "error", checkpoint: null });
+  assert.deepEqual(
+    recorder.stages.steps.map((step) => [step.kind, step.startedAt - T, step.endedAt! - T, step.kind === "model" && step.stopReason]),
+    [["model", 0, 30, "error"]],
+  );
+  const outcome = { status: "error", text: "", stopReason: "error", endedAt: T + 900 } as const;
+  const timeline = toTimeline(rows({ message: row({ state: "failed", outcome, stages: recorder.stages }), parts: [part()] }));
+  assert.equal(timeline.stages.find((stage) => stage.kind === "model")!.status, "failed");
+  assert.equal(summarizeTimeline(timeline), "It failed after 900 ms; the notice was delivered in 990 ms.");
+});
+
 test("the recorder notes the steps of a turn, and the message after a tool begins at its end", () => {
   const clock = new FakeClock(T);
   const recorder = new StageRecorder(clock, T - 5);
