@@ -69,6 +69,7 @@ export const ERROR_DETAILS = {
   SESSION_CHANGED: { code: "INVALID_REQUEST", text: "The session changed since the client loaded it; `reason` says how." },
   SESSION_IS_MAIN: { code: "INVALID_REQUEST", text: "The main session of an agent cannot be deleted." },
   SESSION_NOT_ARCHIVED: { code: "INVALID_REQUEST", text: "`archivedOnly` was set and the session is not archived." },
+  MESSAGE_NOT_FOUND: { code: "INVALID_REQUEST", text: "No stored message has this id." },
   SESSION_NOT_FOUND: { code: "INVALID_REQUEST", text: "The session does not exist." },
   UNKNOWN_AGENT_ID: { code: "INVALID_REQUEST", text: "The agent is not configured." },
   // Channels and sending

@@ -69,6 +69,24 @@ export const LIMITS = {
   /** Events of the audit are kept this long; characters of the arguments of a call in one. */
   auditRetentionMs: 90 * 86_400_000,
   auditSubjectChars: 500,
+  /** Steps of one run whose times are kept; more are only counted. Characters of the reason why a request was repeated. */
+  stageSteps: 200,
+  stageReasonChars: 300,
+  /**
+   * The overview: how long one answer serves all who ask; the slots that a day is counted in, and how long the end of a run may be stored after
+   * its slot; runs that are read for one answer (older ones are not counted then), and from which number on others run in between; edges,
+   * messages, and characters of each.
+   */
+  overviewCacheMs: 4_000,
+  overviewSlotMs: 300_000,
+  overviewSettleMs: 60_000,
+  overviewRows: 200_000,
+  overviewRowsAtOnce: 2_000,
+  overviewEdges: 40,
+  overviewRecent: 12,
+  overviewTextChars: 120,
+  /** Characters of the message in its timeline. */
+  timelineTextChars: 300,
   /** Rows that one cleanup step removes from each table of finished work; the pause between steps, and between rounds when none are left. */
   pruneRows: 500,
   pruneStepMs: 1_000,

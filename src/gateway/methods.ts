@@ -19,6 +19,7 @@ import { taskMethods } from "../methods/tasks.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
+import { overviewMethods } from "../methods/overview.ts";
 import { pluginsMethods } from "../methods/plugins.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
@@ -33,6 +34,7 @@ import { sendMethods, type SendDeps } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
+import { timelineMethods } from "../methods/timeline.ts";
 import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
@@ -111,6 +113,7 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
+    ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
     ...sendMethods(sendDeps(deps)),
     ...deadLetterMethods({
@@ -262,6 +265,13 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 function operationMethods(deps: MethodsDeps) {
   const { audit, auth, hub, address, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
+    ...overviewMethods({
+      ...deps,
+      lanes: deps.messaging.turns.lanes,
+      readiness: () => deps.health.readiness(),
+      configErrors: () => deps.running.errors(),
+      agents: () => deps.running.agents.list(),
+    }),
     ...devicesMethods({ auth, hub, address }),
     ...auditMethods({ audit }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),

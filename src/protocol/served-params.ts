@@ -241,6 +241,8 @@ const CHAT_AND_SESSIONS = {
     served: ["key", "agentId", "message", "thinking", "attachments", "timeoutMs", "idempotencyKey"],
     ignored: { mentions: EMPTY },
   },
+  "gateway.overview": { served: [] },
+  "sessions.timeline": { served: ["id", "key", "agentId"] },
   "sessions.subscribe": { served: LIST.served, ignored: { ...LIST.ignored, includeApprovals: ALL_APPROVALS } },
 } satisfies Partial<Record<ServedMethod, ParamRules>>;
 

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { RunStages } from "../core/run-stages.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 
@@ -57,6 +58,8 @@ export type InboxRow<P = unknown> = {
   startedAt: number | null;
   endedAt: number | null;
   outcome: RunOutcome | null;
+  /** Null while the run has not ended, and where they were not noted. */
+  stages: RunStages | null;
 };
 
 export type NewInboxRow<P> = Pick<
@@ -89,7 +92,11 @@ type InboxSqlRow = {
   started_at: number | null;
   ended_at: number | null;
   outcome: string | null;
+  stages: string | null;
 };
+
+/** What figures need of a run that has ended. */
+export type EndedRun = Pick<InboxRow, "channel" | "account" | "agentId" | "state" | "receivedAt"> & { endedAt: number };
 
 export type Inbox = ReturnType<typeof createInbox>;
 
@@ -146,6 +153,9 @@ export function createInbox(store: Store) {
 
     remove: (runId: RunId): boolean => store.run("DELETE FROM inbox WHERE run_id = ?", runId) > 0,
 
+    /** The rows that were admitted last, the newest first. */
+    listNewest: <P>(limit: number): InboxRow<P>[] => many(store.all<InboxSqlRow>("SELECT * FROM inbox ORDER BY seq DESC LIMIT ?", limit)),
+    listEnded: (from: number, before: number, limit: number): EndedRun[] => listEnded(store, from, before, limit),
     byRun: <P>(runId: string): InboxRow<P> | undefined => one(store.get<InboxSqlRow>("SELECT * FROM inbox WHERE run_id = ?", runId)),
 
     /** All unfinished rows, in order of admission. */
@@ -190,20 +200,20 @@ export function createInbox(store: Store) {
     merge: (runId: RunId, into: RunId): number =>
       store.run("UPDATE inbox SET state = 'running', merged_into = ? WHERE run_id = ?", into, runId),
 
-    listMergedInto: <P>(into: RunId): InboxRow<P>[] =>
-      many(store.all<InboxSqlRow>("SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq", into)),
+    listMergedInto: <P>(into: RunId): InboxRow<P>[] => many(store.all<InboxSqlRow>(MERGED_INTO, into)),
 
     markToolsStarted: (runId: RunId): number => store.run("UPDATE inbox SET tools_started = 1 WHERE run_id = ?", runId),
 
-    end(runId: RunId, state: InboxState, outcome: RunOutcome): void {
-      store.run(
-        "UPDATE inbox SET state = ?, ended_at = ?, outcome = ? WHERE run_id = ?",
+    /** `stages`: when they were reached; absent: as they were noted before. */
+    end: (runId: RunId, state: InboxState, outcome: RunOutcome, stages?: RunStages): void =>
+      void store.run(
+        "UPDATE inbox SET state = ?, ended_at = ?, outcome = ?, stages = coalesce(?, stages) WHERE run_id = ?",
         state,
         outcome.endedAt,
         JSON.stringify(outcome),
+        stages ? JSON.stringify(stages) : null,
         runId,
-      );
-    },
+      ),
 
     counts: (): { state: string; n: number }[] =>
       store.all("SELECT state, count(*) AS n FROM inbox WHERE state IN ('queued', 'running', 'parked') GROUP BY state"),
@@ -215,6 +225,18 @@ export function createInbox(store: Store) {
   };
 }
 
+const MERGED_INTO = "SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq";
+
+/** Runs that ended from `from` on and before `before`, the newest first; only the index is read. What an operator dropped is left out. */
+const listEnded = (store: Store, from: number, before: number, limit: number): EndedRun[] =>
+  store.all<EndedRun>(
+    `SELECT channel, account, agent_id AS agentId, state, received_at AS receivedAt, ended_at AS endedAt FROM inbox
+     WHERE ended_at >= ? AND ended_at < ? AND state <> 'dropped' ORDER BY ended_at DESC LIMIT ?`,
+    from,
+    before,
+    limit,
+  );
+
 const inboxRowKey = (raw: InboxSqlRow): string => `inbox ${raw.run_id}`;
 
 /** Null for a damaged payload: the row itself must still be closed. */
@@ -222,10 +244,11 @@ function decodePayload<P>({ payload, crc }: InboxSqlRow): P {
   return typeof payload === "string" && crc32(payload) === crc ? (JSON.parse(payload) as P) : (null as P);
 }
 
-function decodeOutcome(text: string | null): RunOutcome | null {
+/** Null for what is damaged: the row itself must still be readable. */
+function decodeJson<T>(text: string | null): T | null {
   if (text === null) return null;
   try {
-    return JSON.parse(text) as RunOutcome;
+    return JSON.parse(text) as T;
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;
@@ -272,6 +295,7 @@ function toInboxRow<P>(raw: InboxSqlRow): InboxRow<P> {
     receivedAt: raw.received_at,
     startedAt: raw.started_at,
     endedAt: raw.ended_at,
-    outcome: decodeOutcome(raw.outcome),
+    outcome: decodeJson<RunOutcome>(raw.outcome),
+    stages: decodeJson<RunStages>(raw.stages),
   };
 }

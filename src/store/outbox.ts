@@ -25,6 +25,8 @@ export type OutboxPart = {
   attempts: number;
   createdAt: number;
   updatedAt: number;
+  /** When the last attempt began; null before the first. */
+  attemptedAt: number | null;
   platformIds: readonly string[];
   cause: string | null;
 };
@@ -45,6 +47,7 @@ type OutboxSqlRow = {
   attempts: number;
   created_at: number;
   updated_at: number;
+  attempted_at: number | null;
   platform_ids: string | null;
   cause: string | null;
 };
@@ -100,6 +103,8 @@ export function createOutbox(store: Store) {
     get: (partKey: string): OutboxPart | undefined => one(store.get<OutboxSqlRow>("SELECT * FROM outbox WHERE part_key = ?", partKey)),
     byIntent: (intentId: string): OutboxPart[] =>
       many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE intent_id = ? ORDER BY position", intentId)),
+    /** What was sent for a run, with its notices, in order. */
+    byRun: (runId: string): OutboxPart[] => many(store.all<OutboxSqlRow>(BY_RUN, runId, `${runId}:`, `${runId};`)),
     byState: (state: PartState, limit: number): OutboxPart[] =>
       many(store.all<OutboxSqlRow>("SELECT * FROM outbox WHERE state = ? ORDER BY updated_at DESC LIMIT ?", state, limit)),
 
@@ -114,7 +119,8 @@ export function createOutbox(store: Store) {
     /** A part is about to be sent: as a new message, or as an edit of `editOf`. */
     markAttempting: (partKey: string, at: number, editOf: string | null = null): number =>
       store.run(
-        "UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ?, edit_of = ? WHERE part_key = ?",
+        "UPDATE outbox SET state = 'attempting', attempts = attempts + 1, updated_at = ?, attempted_at = ?, edit_of = ? WHERE part_key = ?",
+        at,
         at,
         editOf,
         partKey,
@@ -156,6 +162,8 @@ export function createOutbox(store: Store) {
   };
 }
 
+/** Intents of a run are its id, and those of its notices begin with the id and a colon. */
+const BY_RUN = "SELECT * FROM outbox WHERE intent_id = ? OR (intent_id > ? AND intent_id < ?) ORDER BY rowid";
 const outboxRowKey = (raw: OutboxSqlRow): string => `outbox ${raw.part_key}`;
 
 function toOutboxPart(raw: OutboxSqlRow): OutboxPart {
@@ -175,6 +183,7 @@ function toOutboxPart(raw: OutboxSqlRow): OutboxPart {
     attempts: raw.attempts,
     createdAt: raw.created_at,
     updatedAt: raw.updated_at,
+    attemptedAt: raw.attempted_at,
     platformIds: raw.platform_ids ? parseStrings(raw.platform_ids) : [],
     cause: raw.cause,
   };

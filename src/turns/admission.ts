@@ -145,7 +145,7 @@ export class MessageAdmission {
         if (!entry) return result;
         if (payload.target) live?.acknowledge({ agentId, payload });
         const debounceUntil = submission.queueMode === "collect" ? clock.monotonic() + quietMs(submission.channel) : 0;
-        entry.commit({ ...queued, debounceUntil }, stored);
+        entry.commit({ ...queued, debounceUntil, committedAt: clock.now() }, stored);
         return result;
       },
       onRollback: () => entry?.rollback(),

@@ -8,7 +8,9 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import type { RouteReason } from "../core/run-stages.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { AgentRoute } from "../routing/bindings.ts";
 import { broadcastAgents } from "../routing/broadcast.ts";
 import type { RoutingDecision } from "../routing/decide.ts";
 import { toQueueMode } from "../core/queue-modes.ts";
@@ -317,6 +319,7 @@ export class EventIngest {
       model: null,
       thinking: null,
       timeoutMs: null,
+      ...(decision.route ? { route: toRouteReason(decision, decision.route, to.agentId) } : {}),
       ...(event.mentionsSelf || event.replyTo?.isSelf ? { addressed: true } : {}),
       ...(isDeadLetter ? { deadLetter: true } : {}),
     };
@@ -332,6 +335,7 @@ export class EventIngest {
       ...this.#toSubmission(message, { ...to, text: withSenderLabel(event, text, isForGateway(command)), command }),
       context,
       messageRef: messageRef(event),
+      sentAt: event.sentAt,
     };
     if (isForGateway(command)) return submission;
     const replied = resolveRepliedMessage(this.#deps, source, event);
@@ -384,6 +388,14 @@ export class EventIngest {
       },
     };
   }
+}
+
+/** The decision as the timeline of the message explains it later. Pure. */
+function toRouteReason({ access }: RoutingDecision, route: AgentRoute, agentId: AgentId): RouteReason {
+  const why = { access: access.reason, detail: access.detail };
+  if (route.agentId !== agentId) return { rule: "broadcast", ...why };
+  const binding = route.trace.find((each) => each.verdict === "won")?.index;
+  return { rule: route.rule, ...(binding === undefined ? {} : { binding }), ...why };
 }
 
 const NO_MIGRATIONS: ChatMigrations = new Map();

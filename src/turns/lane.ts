@@ -12,6 +12,8 @@ export type QueuedMessage = {
   kind: "message" | "command";
   /** Mode `collect`, for messages that came while something else ran or waited: not taken before this monotonic moment. 0: at once. */
   debounceUntil: number;
+  /** When it was on disk; absent where an earlier process admitted it. */
+  committedAt?: number;
   /** What the message may cause; messages with different grants never share a turn. */
   grant: Grant;
   slotNeed: SlotNeed;
@@ -26,6 +28,8 @@ export type ActiveTurn = {
   abortCause: "user" | "interrupt" | "timeout" | "shutdown" | null;
   /** Messages handed into the running turn; they end with it. */
   steered: RunId[];
+  /** When its messages were on disk, as far as this process admitted them. */
+  committedAt: Map<RunId, number>;
   /** The grants of all messages that the model may have read in this turn, the refused and returned ones included. */
   grants: Grant[];
   /** True while the runtime has the prompt: only then can a message be handed in. */
@@ -99,6 +103,7 @@ export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
   abort: new AbortController(),
   abortCause: null,
   steered: [],
+  committedAt: new Map(take.flatMap(({ runId, committedAt }) => (committedAt === undefined ? [] : [[runId, committedAt]]))),
   grants: take.map((each) => each.grant),
   isPrompting: false,
   isSteering: false,

@@ -35,6 +35,7 @@ import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
 import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
+import { StageRecorder } from "./run-stages.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
 import type { RunStages, Stages } from "./stages.ts";
 import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
@@ -112,7 +113,8 @@ export class RunningTurn {
     const { row } = context;
     this.#target = row.payload?.target ?? null;
     this.#ref = toRunRef(row);
-    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0 };
+    const recorder = new StageRecorder(deps.clock, context.active.committedAt.get(row.runId));
+    this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0, recorder };
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
     this.#audit = new TurnAudit(deps.audit, row);
     this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
@@ -150,6 +152,7 @@ export class RunningTurn {
       active.abortCause ??= "timeout";
       active.abort.abort();
     });
+    this.#inflight.recorder.prompted();
     active.isPrompting = true;
     this.#context.onPrompting();
     let end: EndEvent = {
@@ -354,6 +357,7 @@ export class RunningTurn {
 
   #onEvent(event: AgentEvent): void {
     this.#stages?.onEvent(event);
+    this.#inflight.recorder.onEvent(event);
     this.#stream.onEvent(event);
     const { tooLong } = this.#stream.state;
     if (tooLong) this.#abortWith(tooLongFailure(tooLong));
@@ -415,6 +419,7 @@ export class RunningTurn {
   async #finish(raw: EndEvent): Promise<void> {
     const { bus, clock, crashPoint, metrics, outbound, runs, sessions, transcript, write } = this.#deps;
     const { runId, sessionKey } = this.#ref;
+    this.#inflight.recorder.onEvent(raw);
     this.#stream.flush();
     // The gateway stops: the rows stay as they are, and the next start resumes or closes the run.
     if (this.#context.active.abortCause === "shutdown") return void runs.finish(runId);
@@ -486,9 +491,13 @@ export class RunningTurn {
   #endRuns(outcome: RunOutcome, now: number): void {
     const { inbox } = this.#deps;
     const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
-    inbox.end(this.#ref.runId, state, outcome);
-    for (const runId of this.#mergedRuns()) inbox.end(runId, "merged", { ...outcome, endedAt: now });
-    this.returnedRuns = this.#context.active.steered.filter((runId) => !this.#steeredRuns.has(runId));
+    const { committedAt, steered } = this.#context.active;
+    inbox.end(this.#ref.runId, state, outcome, this.#inflight.recorder.stages);
+    for (const runId of this.#mergedRuns()) {
+      const at = committedAt.get(runId);
+      inbox.end(runId, "merged", { ...outcome, endedAt: now }, at === undefined ? undefined : { committedAt: at, steps: [] });
+    }
+    this.returnedRuns = steered.filter((runId) => !this.#steeredRuns.has(runId));
     for (const runId of this.returnedRuns) inbox.requeue(runId);
   }
 

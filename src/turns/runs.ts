@@ -1,15 +1,17 @@
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
+import type { RunStages } from "../core/run-stages.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
+import type { StageRecorder } from "./run-stages.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { OutcomeWaiters } from "./outcome-waiters.ts";
 import type { Stages } from "./stages.ts";
 import type { Payload } from "./submission.ts";
 
 /** A run whose agent works: `text` is what it has said, `seq` the number of its last event. */
-export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number };
+export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number; recorder: StageRecorder };
 
 export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock; metrics: Metrics; stages: Pick<Stages, "processed"> };
 
@@ -45,6 +47,11 @@ export class RunRegistry {
     return [...this.#inflight.values()].filter((each) => each.sessionKey === sessionKey);
   }
 
+  /** What is known of the stages of a run that has not ended. */
+  stagesOf(runId: RunId): RunStages | null {
+    return this.#inflight.get(runId)?.recorder.stages ?? null;
+  }
+
   get inflightCount(): number {
     return this.#inflight.size;
   }
@@ -59,7 +66,9 @@ export class RunRegistry {
   /** Tells those who watch a run that it waits for a person, or no longer. */
   noteApproval(ref: RunRef, note: { phase: "waiting" | "resolved"; approvalId: string; callId: string }): void {
     const run = this.#inflight.get(ref.runId);
-    if (run) this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
+    if (!run) return;
+    run.recorder.onApproval(note);
+    this.#deps.bus.emit("turn.note", { ...ref, seq: ++run.seq, kind: "approval", ...note });
   }
 
   /** Tells that a person has stopped a session: what its turns have started ends too. */

@@ -69,6 +69,7 @@ export class Steering {
     }
     lane.queue = lane.queue.filter((each) => each.runId !== runId);
     active.steered.push(runId);
+    if (message.committedAt !== undefined) active.committedAt.set(runId, message.committedAt);
     // Before the runtime has it: from here on the model may read it.
     active.grants.push(message.grant);
     return runtime.steer(lane.key, { runId, text: this.#textFor(lane.key, payload), images: await loadImages(media, payload.images) });

@@ -2,6 +2,7 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
+import type { RouteReason } from "../core/run-stages.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import type { ApprovalResolver } from "../store/approvals.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
@@ -47,6 +48,10 @@ export type Payload = {
   skill?: string;
   /** The client's trace, which that of the run continues. */
   traceparent?: string;
+  /** When the sender sent it, by the clock of the platform. */
+  sentAt?: number;
+  /** Why it is answered, and by this agent; absent for messages that name their session. */
+  route?: RouteReason;
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
@@ -106,7 +111,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -118,6 +123,8 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(extraSystem ? { extraSystem } : {}),
     ...(skill ? { skill } : {}),
     ...(traceparent ? { traceparent } : {}),
+    ...(sentAt === undefined ? {} : { sentAt }),
+    ...(route ? { route } : {}),
   };
 }
 

@@ -17,6 +17,7 @@ export type Session = {
   channel?: string;
   chatType?: string;
   pinned?: boolean;
+  archived?: boolean;
   model: string | null;
   updatedAt: number;
   createdAt: number;
@@ -35,6 +36,8 @@ export type LiveRun = {
   ended: Promise<void>;
   end: () => void;
 };
+
+type ListParams = { limit?: number; offset?: number; search?: string; archived?: boolean };
 
 export type Emit = (event: string, payload: Record<string, unknown>, sessionKey: string) => void;
 
@@ -275,8 +278,9 @@ export class Conversations {
   }
 
   /** Page of the list, newest first, as the gateway gives it. */
-  list({ limit = 100, offset = 0, search = "" }: { limit?: number; offset?: number; search?: string }): Record<string, unknown> {
+  list({ limit = 100, offset = 0, search = "", archived = false }: ListParams): Record<string, unknown> {
     const rows = [...this.sessions.values()]
+      .filter((one) => (one.archived ?? false) === archived)
       .toSorted((a, b) => b.updatedAt - a.updatedAt)
       .map((one) => this.toRow(one))
       .filter((row) => `${String(row["key"])} ${String(row["label"])}`.toLowerCase().includes(search.toLowerCase()));
@@ -289,6 +293,24 @@ export class Conversations {
       nextOffset: end < rows.length ? end : null,
       defaults: { model: "setup-guide", modelProvider: "guide" },
     };
+  }
+
+  /** Messages with this text. */
+  search(query: string): Record<string, unknown> {
+    const results = [...this.sessions.values()].flatMap(({ key, rows }) =>
+      rows
+        .map((row) => ({ row, text: JSON.stringify(row["content"] ?? "") }))
+        .filter(({ text }) => text.toLowerCase().includes(query.toLowerCase()))
+        .map(({ row, text }) => ({
+          sessionKey: key,
+          messageId: row.__openclaw.id,
+          role: row.role,
+          timestamp: Date.now(),
+          snippet: text,
+          score: 1,
+        })),
+    );
+    return { results };
   }
 
   /** A picture that the history leaves out. */

@@ -15,6 +15,9 @@ import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedSkills } from "./skills.ts";
+import { ScriptedOverview } from "./overviews.ts";
+import { ScriptedOperations } from "./operations.ts";
+import { Timelines } from "./timelines.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -28,6 +31,8 @@ const TYPES: Record<string, string> = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
+/** What the page shows only where it is served. */
+const SERVED = ["chat.startup", "chat.send", "gateway.overview", "sessions.timeline"];
 const TOKEN = "dev-token-1234567890";
 const CONNECT_KEYS = new Set(
   "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(
@@ -59,17 +64,13 @@ class Refusal extends Error {
   }
 }
 
-export type DevGateway = {
+export type DevGateway = ScriptedPages & {
   url: string;
   token: string;
   conversations: Conversations;
   channels: Channels;
   audit: AuditEvents;
   approvals: Approvals;
-  skills: ScriptedSkills;
-  mcp: ScriptedMcp;
-  browsers: ScriptedBrowsers;
-  jobs: ScriptedJobs;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -100,6 +101,18 @@ const leave = (socket: WebSocket): Promise<void> =>
     socket.once("close", () => resolve());
     socket.close(1001);
   });
+
+/** What the views beside the conversation read. */
+const createPages = () => ({
+  skills: new ScriptedSkills(),
+  mcp: new ScriptedMcp(),
+  browsers: new ScriptedBrowsers(),
+  jobs: new ScriptedJobs(),
+  timelines: new Timelines(),
+  overview: new ScriptedOverview(),
+  operations: new ScriptedOperations(),
+});
+type ScriptedPages = ReturnType<typeof createPages>;
 
 /** Starts on a free port of the loopback interface, or on `port`. */
 export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGateway> {
@@ -138,8 +151,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const pages = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers(), jobs: new ScriptedJobs() };
-  const parts = { conversations, channels, approvals, audit, ...pages };
+  const parts = { conversations, channels, approvals, audit, ...createPages() };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
@@ -197,7 +209,7 @@ function push(peer: Peer, event: string, payload: Params): void {
   peer.socket.send(JSON.stringify({ type: "event", event, payload, seq: peer.seq }));
 }
 
-type House = {
+type House = ScriptedPages & {
   peers: Set<Peer>;
   links: Set<string>;
   deviceTokens: Map<string, string>;
@@ -208,10 +220,6 @@ type House = {
   channels: Channels;
   audit: AuditEvents;
   approvals: Approvals;
-  skills: ScriptedSkills;
-  mcp: ScriptedMcp;
-  browsers: ScriptedBrowsers;
-  jobs: ScriptedJobs;
   conversations: Conversations;
 };
 
@@ -283,7 +291,7 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
     type: "hello-ok",
     protocol: 4,
     server: { version: "0.1.0-dev", connId: randomUUID() },
-    features: { methods: ["chat.startup", "chat.send"], events: ["chat", "agent"], capabilities: [] },
+    features: { methods: SERVED, events: ["chat", "agent"], capabilities: [] },
     snapshot: {
       presence: [],
       health: {},
@@ -324,15 +332,20 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines, overview, operations }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
 ): unknown {
   if (APPROVAL_METHODS.test(method) && !scopes.includes("operator.approvals"))
     throw new Refusal({ code: "INVALID_REQUEST", message: "missing scope: operator.approvals", details: { code: "MISSING_SCOPE" } });
+  const traced = timelines.answer(method, params);
+  if (traced === null) throw invalid("no message or run has this id", "MESSAGE_NOT_FOUND");
   try {
     return (
+      traced ??
+      overview.answer(method) ??
+      operations.answer(method, params) ??
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
       skills.answer(method, params) ??
@@ -350,7 +363,6 @@ function answerParts(
 
 function answer(all: Conversations, peer: Peer, method: string, params: Params): unknown {
   const key = String(params["sessionKey"] ?? params["key"] ?? "");
-  if (method === "health") return { ok: true };
   if (method === "sessions.subscribe") {
     peer.sessions = true;
     return { subscribed: true };
@@ -364,6 +376,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     return { subscribed: false, key };
   }
   if (method === "sessions.list") return all.list(params);
+  if (method === "sessions.search") return all.search(String(params["query"]));
   if (method === "chat.media") {
     const found = all.media(key, String(params["messageId"]), Number(params["index"]));
     if (found === null) throw invalid("there is no such picture in this session");
@@ -389,6 +402,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     const session = all.ensure(key);
     if ("label" in params) session.label = params["label"] as string | null;
     if ("model" in params) session.model = params["model"] as string | null;
+    if ("archived" in params) session.archived = params["archived"] === true;
     if ("pinned" in params) session.pinned = params["pinned"] === true;
     if ("unread" in params) session.unread = params["unread"] === true;
     all.changed(session, "patch");

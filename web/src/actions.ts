@@ -5,7 +5,7 @@ import { expectRun, subscribe, requireClient, loadChat, errorMessage, showSessio
 import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "./outbox.ts";
 import * as store from "./state.ts";
 import { rememberedPictures } from "./state.ts";
-import { hashOf } from "./views.ts";
+import { hashOf, traceHash } from "./views.ts";
 import type { Attachment, OutboxEntry } from "./outbox.ts";
 import type { SessionListRow } from "./protocol-types.ts";
 import type { SideView } from "./views.ts";
@@ -75,6 +75,16 @@ export function openView(view: SideView): void {
     store.drawerOpen.value = false;
   });
   if (location.hash !== hashOf(view)) history.pushState(null, "", hashOf(view));
+}
+
+/** Shows what became of a message. */
+export function openTrace(id: string): void {
+  batch(() => {
+    store.tracedId.value = id;
+    store.view.value = "trace";
+    store.drawerOpen.value = false;
+  });
+  if (location.hash !== traceHash(id)) history.pushState(null, "", traceHash(id));
 }
 
 /** A fresh session; the server hears of it with the first message. */

@@ -10,7 +10,7 @@ import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.t
 import { takeSignInAnswer, type SignInAnswer } from "./mcp-sign-in.ts";
 import { requeueEntries } from "./outbox.ts";
 import * as store from "./state.ts";
-import { approvalOfHash, VIEW_TITLES, viewOfHash } from "./views.ts";
+import { approvalOfHash, traceOfHash, VIEW_TITLES, viewOfHash } from "./views.ts";
 import type { ConnectionStatus } from "./client.ts";
 
 declare const __PAGE_VERSION__: string;
@@ -42,7 +42,7 @@ export async function start(): Promise<void> {
   store.hasIdentity.value = identity !== null;
   store.deviceId.value = identity?.id ?? null;
   store.activeKey.value = sessionInHash() ?? "";
-  store.view.value = viewOfHash(location.hash);
+  showViewOfHash();
   restoreNewSession();
   restoreOutbox();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${basePath()}`;
@@ -124,13 +124,18 @@ function addListeners(): void {
   });
 }
 
+function showViewOfHash(): void {
+  store.tracedId.value = traceOfHash(location.hash) ?? "";
+  store.view.value = viewOfHash(location.hash);
+}
+
 function onHash(): void {
   const code = takeLinkCode(location, history);
   if (code !== null) {
     access?.setLinkCode(code);
     return client?.start();
   }
-  store.view.value = viewOfHash(location.hash);
+  showViewOfHash();
   if (approvalOfHash(location.hash) !== null) store.linksFollowed.value += 1;
   const key = sessionInHash();
   if (key === null || key === store.activeKey.value) return;

@@ -170,7 +170,9 @@ export async function loadChannels(): Promise<void> {
   try {
     const [status, waiting, dead] = await Promise.all([
       requireClient().request<ChannelsStatus>("channels.status", {}),
-      requireClient().request<{ requests: readonly PairingRequestRow[] }>("channels.pairing.list", {}),
+      store.mayPair.value
+        ? requireClient().request<{ requests: readonly PairingRequestRow[] }>("channels.pairing.list", {})
+        : { requests: [] as readonly PairingRequestRow[] },
       requireClient().request<{ items: readonly DeadLetter[] }>("deadletters.list", {}),
     ]);
     accounts.value = toAccounts(status);

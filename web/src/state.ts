@@ -55,9 +55,25 @@ export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
 export const outbox = signal<readonly OutboxEntry[]>([]);
 export const modelRows = signal<readonly ModelRow[]>([]);
 export const commandRows = signal<readonly CommandRow[]>([]);
-export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "schedule" | "audit";
+export type View =
+  | "chat"
+  | "overview"
+  | "sessions"
+  | "health"
+  | "logs"
+  | "channels"
+  | "approvals"
+  | "tools"
+  | "skills"
+  | "mcp"
+  | "browser"
+  | "schedule"
+  | "audit"
+  | "trace";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");
+/** The message whose timeline is shown; empty: the last one. */
+export const tracedId = signal("");
 /** How often a link to something on the page was followed: the same link may be followed again. */
 export const linksFollowed = signal(0);
 export const drawerOpen = signal(false);
@@ -80,9 +96,15 @@ const hasScope = (scope: string): ReadonlySignal<boolean> =>
     const scopes = hello.value?.auth.scopes;
     return scopes === undefined || scopes.includes(scope) || scopes.includes("operator.admin");
   });
+/** Whether the gateway has a method: what it does not serve is not shown. */
+export const isServed = (method: string): boolean => hello.value?.features.methods.includes(method) === true;
 export const canWrite = hasScope("operator.write");
+/** Counts what was heard of messages and of the health of the gateway, so that the overview reads them again. */
+export const activity = signal(0);
 /** Counts what was heard of jobs of the schedule, so that its view reads them again. */
 export const jobChanges = signal(0);
+/** Whether people who ask to be let in are shown here, and can be. */
+export const mayPair = hasScope("operator.pairing");
 export const mayAdminister = hasScope("operator.admin");
 /** Whether questions about commands come here, and can be answered. */
 export const mayApprove = hasScope("operator.approvals");

@@ -63,6 +63,7 @@ export function onEvent(frame: EventFrame): void {
   else if (frame.event === "agent" || frame.event === "session.tool") onAgent(payload as AgentEventPayload);
   else if (frame.event === "session.message") onMessage(payload as MessageEvent);
   else if (frame.event === "sessions.changed") onSessions(payload as SessionChange);
+  else if (frame.event === "health") store.activity.value += 1;
   else if (frame.event === "cron") store.jobChanges.value += 1;
   else if (frame.event === "shutdown") store.restarting.value = true;
 }
@@ -98,6 +99,7 @@ function onMessage(event: MessageEvent): void {
 }
 
 function onSessions(change: SessionChange): void {
+  store.activity.value += 1;
   const rows = applyChange(
     store.sessions.value,
     change.sessionKey === undefined ? change : { ...change, sessionKey: toKey(change.sessionKey) },

@@ -41,6 +41,8 @@ export type TranscriptItem =
       sender: MessageSender | null;
       /** It waits behind a reply that is still being written. */
       waits: boolean;
+      /** The id by which the gateway finds its timeline; null before it has been stored. */
+      traceId: string | null;
     }
   | {
       kind: "assistant";
@@ -55,6 +57,7 @@ export type TranscriptItem =
       errorDetail: string | null;
       errorKind: string | null;
       usage: TurnUsage | null;
+      traceId: string | null;
     }
   | { kind: "note"; key: string; text: string; atMs: number | null };
 
@@ -184,6 +187,7 @@ function liveItem(run: RunView): TranscriptItem {
     errorDetail: run.errorDetail,
     errorKind: run.errorKind,
     usage: null,
+    traceId: run.runId,
   };
 }
 
@@ -194,7 +198,16 @@ function toPending(one: OutgoingMessage): TranscriptItem {
     return { type: "image", key: `i${at}`, mimeType: "", data: null, url: null, source };
   });
   const blocks = [...text, ...pictures];
-  return { kind: "user", key: `sent:${one.idempotencyKey}`, blocks, atMs: one.atMs, outgoing: one, sender: null, waits: false };
+  return {
+    kind: "user",
+    key: `sent:${one.idempotencyKey}`,
+    blocks,
+    atMs: one.atMs,
+    outgoing: one,
+    sender: null,
+    waits: false,
+    traceId: null,
+  };
 }
 
 function senderOf(row: TranscriptRow): MessageSender | null {
@@ -217,8 +230,10 @@ function toPlainItem(kind: "user" | "note", row: TranscriptRow): TranscriptItem 
   if (kind === "note") return { kind, key: rowId(row), text: contentText(row.content), atMs };
   const key = keyOf(row);
   const sender = senderOf(row);
-  const id = key?.endsWith(":user") === true ? `sent:${key.slice(0, -5)}` : rowId(row);
-  return { kind, key: id, blocks: withoutName(toBlocks(row, 0), sender), atMs, outgoing: null, sender, waits: false };
+  const runId = key?.endsWith(":user") === true ? key.slice(0, -5) : null;
+  const id = runId === null ? rowId(row) : `sent:${runId}`;
+  const blocks = withoutName(toBlocks(row, 0), sender);
+  return { kind, key: id, blocks, atMs, outgoing: null, sender, waits: false, traceId: runOf(row) ?? runId ?? rowId(row) };
 }
 
 type Answer = Extract<TranscriptItem, { kind: "assistant" }>;
@@ -239,6 +254,7 @@ function toAssistant(rows: readonly TranscriptRow[], key: string): Answer {
     errorDetail: parseErrorDetail(last.errorDetail).words,
     errorKind: parseErrorDetail(last.errorDetail).kind ?? last.errorKind ?? null,
     usage: turnUsage(rows),
+    traceId: runOf(last) ?? rowId(last),
   };
 }
 

@@ -4,6 +4,8 @@ import type { View } from "./state.ts";
 export type SideView = Exclude<View, "chat">;
 
 export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
+  overview: "Overview",
+  sessions: "Sessions",
   channels: "Channels",
   approvals: "Approvals",
   tools: "Tools",
@@ -12,12 +14,31 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   browser: "Browser",
   schedule: "Schedule",
   audit: "Audit",
+  health: "Health",
+  logs: "Logs",
+  trace: "Timeline",
 };
 
 /** The title of a view within a sentence: "skills", "MCP servers". Pure. */
 export const inSentence = (view: SideView): string => VIEW_TITLES[view].replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
 export const hashOf = (view: SideView): string => `#${view}`;
+
+const TRACE = "#trace=";
+
+/** Where the timeline of a message is, by the id of the message or of its run. */
+export const traceHash = (id: string): string => `${TRACE}${encodeURIComponent(id)}`;
+
+/** The message whose timeline an address names; null for every other address. */
+export function traceOfHash(hash: string): string | null {
+  if (!hash.startsWith(TRACE)) return null;
+  try {
+    return decodeURIComponent(hash.slice(TRACE.length));
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
+}
 
 const APPROVAL = "#approve=";
 
@@ -28,8 +49,11 @@ export function approvalOfHash(hash: string): string | null {
 }
 
 /** The view that an address names; the conversation for every other one. */
-export const viewOfHash = (hash: string): View =>
-  approvalOfHash(hash) === null ? ((Object.keys(VIEW_TITLES) as SideView[]).find((view) => hashOf(view) === hash) ?? "chat") : "approvals";
+export function viewOfHash(hash: string): View {
+  if (approvalOfHash(hash) !== null) return "approvals";
+  if (traceOfHash(hash) !== null) return "trace";
+  return (Object.keys(VIEW_TITLES) as SideView[]).find((view) => hashOf(view) === hash) ?? "chat";
+}
 
 /** Id of the element that shows an approval. */
 export const elementOf = (approval: string): string => `approval-${approval}`;

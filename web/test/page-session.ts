@@ -41,6 +41,9 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.mcp.reset();
       gateway.browsers.reset();
       gateway.jobs.reset();
+      gateway.timelines.reset();
+      gateway.overview.reset();
+      gateway.operations.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -1,8 +1,11 @@
-import type { JSX } from "preact";
+import type { ComponentType, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../state.ts";
 import { hashOf, inSentence } from "../views.ts";
+import { openSession, openView } from "../actions.ts";
+import { viewOfKey } from "../go-to.ts";
+import { BottomBar } from "./bottom-bar.tsx";
 import { ErrorBoundary } from "./error-boundary.tsx";
 import { onDemand } from "./on-demand.tsx";
 import { ChatView } from "./chat-view.tsx";
@@ -12,6 +15,7 @@ import { Sidebar } from "./sidebar.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { VIEW_CONTENT_ID } from "./view-frame.tsx";
 import { copyText } from "../copy-text.ts";
+import type { SideView } from "../views.ts";
 
 const ChannelsView = onDemand(() => import("./channels-view.tsx").then((module) => module.ChannelsView));
 const ApprovalsView = onDemand(() => import("./approvals-view.tsx").then((module) => module.ApprovalsView));
@@ -20,6 +24,11 @@ const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => mod
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
+const OverviewView = onDemand(() => import("./overview-view.tsx").then((module) => module.OverviewView));
+const SessionsView = onDemand(() => import("./sessions-view.tsx").then((module) => module.SessionsView));
+const HealthView = onDemand(() => import("./health-view.tsx").then((module) => module.HealthView));
+const LogsView = onDemand(() => import("./logs-view.tsx").then((module) => module.LogsView));
+const TraceView = onDemand(() => import("./trace-view.tsx").then((module) => module.TraceView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -72,6 +81,7 @@ function Shell(): JSX.Element {
       <div class="spoken" aria-live="polite" role="status">
         {store.liveAnnouncement.value}
       </div>
+      {store.isNarrow.value && <BottomBar />}
       <ConfirmQuestion />
       <Toast />
     </div>
@@ -95,17 +105,26 @@ function SkipLink(): JSX.Element {
   );
 }
 
+const VIEWS: Readonly<Record<SideView, ComponentType>> = {
+  overview: OverviewView,
+  sessions: SessionsView,
+  channels: ChannelsView,
+  approvals: ApprovalsView,
+  tools: ToolsView,
+  skills: SkillsView,
+  mcp: McpView,
+  browser: BrowserView,
+  schedule: ScheduleView,
+  audit: AuditView,
+  health: HealthView,
+  logs: LogsView,
+  trace: TraceView,
+};
+
 function MainView(): JSX.Element {
   const view = store.view.value;
-  if (view === "channels") return <ChannelsView />;
-  if (view === "approvals") return <ApprovalsView />;
-  if (view === "tools") return <ToolsView />;
-  if (view === "audit") return <AuditView />;
-  if (view === "skills") return <SkillsView />;
-  if (view === "mcp") return <McpView />;
-  if (view === "browser") return <BrowserView />;
-  if (view === "schedule") return <ScheduleView />;
-  return <ChatView />;
+  const Content = view === "chat" ? ChatView : VIEWS[view];
+  return <Content />;
 }
 
 /** Instead of a view that cannot be drawn. */
@@ -151,7 +170,26 @@ function Toast(): JSX.Element {
 
 const focusFilter = (): void => document.getElementById("filter")?.focus();
 
+const isTyping = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select, dialog") !== null);
+
+/** `g` and a letter open a view; `j` and `k` go to the next row of a list and the one before. */
+function onPlainKey(event: KeyboardEvent): void {
+  const view = viewOfKey(event.key, event.timeStamp);
+  if (view !== null) {
+    event.preventDefault();
+    if (view === "chat") openSession(store.activeKey.value);
+    else openView(view);
+  } else if (event.key === "j" || event.key === "k") {
+    const rows = [...document.querySelectorAll<HTMLElement>(".view [data-row]")];
+    const at = rows.indexOf(document.activeElement as HTMLElement);
+    rows[event.key === "j" ? at + 1 : Math.max(0, at - 1)]?.focus();
+  }
+}
+
 function onKey(event: KeyboardEvent): void {
+  const plain = !event.metaKey && !event.ctrlKey && !event.altKey && !isComposing(event);
+  if (plain && !isTyping(event.target)) onPlainKey(event);
   if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
     focusFilter();

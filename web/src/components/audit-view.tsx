@@ -12,12 +12,7 @@ export function AuditView(): JSX.Element {
   useEffect(() => void records.loadEvents(), [online]);
   const { value: failed } = records.failed;
   return (
-    <ViewFrame view="audit">
-      {failed !== null && (
-        <p class="warn" role="status">
-          Could not be loaded: {failed}
-        </p>
-      )}
+    <ViewFrame view="audit" failed={failed}>
       <Filter />
       <Events />
     </ViewFrame>

@@ -7,7 +7,8 @@ import { startOfDay, toDay } from "../session-list.ts";
 import * as store from "../state.ts";
 import { Composer } from "./composer.tsx";
 import { ArrowDown, Mark, Plus } from "./icons.tsx";
-import { MessageView, toCost } from "./message.tsx";
+import { formatCost } from "../../../src/core/quantities.ts";
+import { MessageView } from "./message.tsx";
 import { Banner } from "./connection-status.tsx";
 import { SessionQuestion } from "./approval-question.tsx";
 import { MenuButton } from "./view-frame.tsx";
@@ -96,7 +97,7 @@ function Usage(): JSX.Element | null {
           {share} % of context
         </span>
       )}
-      {estimatedCostUsd > 0 && <span>{toCost(estimatedCostUsd)}</span>}
+      {estimatedCostUsd > 0 && <span>{formatCost(estimatedCostUsd)}</span>}
     </p>
   );
 }

@@ -34,6 +34,11 @@ export const Wrench = path(
   "M20 7.5a4.6 4.6 0 0 1-6.3 5.6L7.5 19.3a2 2 0 0 1-2.8-2.8l6.2-6.2A4.6 4.6 0 0 1 16.5 4l-2.9 2.9 1.3 2.2 2.2 1.3z",
 );
 export const ListIcon = path("M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01");
+export const Pulse = path("M3 12h4l3-7 4 14 3-7h4");
+export const Chats = path("M4 5h11v8H8l-4 3zM9 16h6l5 3v-9h-2");
+export const Heart = path("M12 20s-7.500-4.600-7.500-10A4.200 4.200 0 0 1 12 7.400 4.200 4.200 0 0 1 19.500 10c0 5.400-7.500 10-7.500 10z");
+export const Lines = path("M5 5h14v14H5zM8 9h8M8 12h8M8 15h5");
+export const Steps = path("M4 6h7M7 12h8M12 18h8");
 export const Book = path("M12 6.5C10 5 7.5 4.5 4 4.5v13c3.5 0 6 .5 8 2 2-1.5 4.5-2 8-2v-13c-3.5 0-6 .5-8 2zM12 6.5v13");
 export const Servers = path("M4 5h16v5H4zM4 14h16v5H4zM7.5 7.5h.01M7.5 16.5h.01M11 7.5h5M11 16.5h5");
 export const Globe = path(

@@ -1,15 +1,16 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { discardMessage, retry } from "../actions.ts";
+import { discardMessage, openTrace, retry } from "../actions.ts";
 import { waitsInRun } from "../approvals.ts";
 import { maskKeys } from "../mask-keys.ts";
 import { isActive } from "../live-run.ts";
 import { channelName } from "../session-list.ts";
+import { formatCost } from "../../../src/core/quantities.ts";
 import * as store from "../state.ts";
 import { toRetryText } from "../turn-failure.ts";
 import { copyText } from "../copy-text.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
-import { Check, Copy, Warning } from "./icons.tsx";
+import { Check, Copy, Steps, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
 import { PictureView } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
@@ -86,7 +87,11 @@ function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }>
         ))}
       </div>
       {item.waits && <QueuedNotice />}
-      {outgoing !== null ? <OutgoingLine waiting={outgoing} /> : <Meta atMs={item.atMs} text={text} model={null} spent={null} />}
+      {outgoing !== null ? (
+        <OutgoingLine waiting={outgoing} />
+      ) : (
+        <Meta atMs={item.atMs} text={text} model={null} spent={null} trace={item.traceId} />
+      )}
     </article>
   );
 }
@@ -128,7 +133,7 @@ function AssistantMessage({ item, last }: { item: Extract<TranscriptItem, { kind
       {item.end === "error" && <FailedTurn item={item} last={last} />}
       {empty && <EmptyReply item={item} last={last} />}
       {item.end === "aborted" && <p class="note-line">Stopped.</p>}
-      {!running && <Meta atMs={item.atMs} text={plainTextOf(item.blocks)} model={item.model} spent={item.usage} />}
+      {!running && <Meta atMs={item.atMs} text={plainTextOf(item.blocks)} model={item.model} spent={item.usage} trace={item.traceId} />}
     </article>
   );
 }
@@ -186,11 +191,9 @@ const plainTextOf = (blocks: readonly ItemBlock[]): string =>
     .map((block) => block.text)
     .join("\n\n");
 
-/** "$0.0055", "$1.20". */
-export const toCost = (usd: number): string => `$${usd >= 1 ? usd.toFixed(2) : usd.toPrecision(2)}`;
+type MetaProps = { atMs: number | null; text: string; model: string | null; spent: TurnUsage | null; trace: string | null };
 
-function Meta(props: { atMs: number | null; text: string; model: string | null; spent: TurnUsage | null }): JSX.Element {
-  const { atMs, text, model, spent } = props;
+function Meta({ atMs, text, model, spent, trace }: MetaProps): JSX.Element {
   const [copied, setCopied] = useState(false);
   const onCopy = async (): Promise<void> => {
     setCopied(await copyText(text));
@@ -207,12 +210,17 @@ function Meta(props: { atMs: number | null; text: string; model: string | null; 
       {model !== null && <span>{store.modelLabel(model)}</span>}
       {spent !== null && (
         <span>
-          {spent.tokens.toLocaleString()} tokens{spent.costUsd > 0 && ` · ${toCost(spent.costUsd)}`}
+          {spent.tokens.toLocaleString()} tokens{spent.costUsd > 0 && ` · ${formatCost(spent.costUsd)}`}
         </span>
       )}
       {text !== "" && (
         <button type="button" class="ghost" aria-label="Copy the text" title="Copy" onClick={onCopy}>
           {copied ? <Check size={14} /> : <Copy size={14} />}
+        </button>
+      )}
+      {trace !== null && store.isServed("sessions.timeline") && (
+        <button type="button" class="ghost" aria-label="Timeline" title="Timeline" onClick={() => openTrace(trace)}>
+          <Steps size={14} />
         </button>
       )}
     </div>

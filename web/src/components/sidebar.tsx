@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { newSession, openSession, openView, pin, deleteSession, renameSession } from "../actions.ts";
 import { signOut } from "../boot.ts";
 import { waiting, waitsIn } from "../approvals.ts";
+import { viewsOfWords } from "../go-to.ts";
 import { problemCount, pairingCount } from "../channel-setup.ts";
 import { isComposing } from "../keyboard.ts";
 import { loadMoreSessions, scheduleSessionSearch } from "../sync.ts";
@@ -15,6 +16,9 @@ import { VIEW_TITLES } from "../views.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
 import {
   Book,
+  Chats,
+  Heart,
+  Lines,
   Globe,
   Clock,
   Close,
@@ -25,6 +29,7 @@ import {
   Pin,
   Plug,
   Plus,
+  Pulse,
   Screen,
   Search,
   Shield,
@@ -64,19 +69,25 @@ export function Sidebar(): JSX.Element {
       <button type="button" class="new" onClick={newSession}>
         <Plus size={16} /> New session
       </button>
-      <ViewButton view="approvals" icon={<Shield size={16} />}>
-        <Count count={waiting.value.length} kind="people" text="waiting for an answer" />
-      </ViewButton>
-      <ViewButton view="channels" icon={<Plug size={16} />}>
-        <Count count={pairingCount.value} kind="people" text="access requests" />
-        <Count count={problemCount.value} kind="problem" text="with problems" />
-      </ViewButton>
-      <ViewButton view="tools" icon={<Wrench size={16} />} />
-      <ViewButton view="skills" icon={<Book size={16} />} />
-      <ViewButton view="mcp" icon={<Servers size={16} />} />
-      <ViewButton view="browser" icon={<Globe size={16} />} />
-      <ViewButton view="schedule" icon={<Clock size={16} />} />
-      <ViewButton view="audit" icon={<ListIcon size={16} />} />
+      <div class="views">
+        {store.isServed("gateway.overview") && <ViewButton view="overview" icon={<Pulse size={16} />} />}
+        <ViewButton view="sessions" icon={<Chats size={16} />} />
+        <ViewButton view="approvals" icon={<Shield size={16} />}>
+          <Count count={waiting.value.length} kind="people" text="waiting for an answer" />
+        </ViewButton>
+        <ViewButton view="channels" icon={<Plug size={16} />}>
+          <Count count={pairingCount.value} kind="people" text="access requests" />
+          <Count count={problemCount.value} kind="problem" text="with problems" />
+        </ViewButton>
+        <ViewButton view="tools" icon={<Wrench size={16} />} />
+        <ViewButton view="skills" icon={<Book size={16} />} />
+        <ViewButton view="mcp" icon={<Servers size={16} />} />
+        <ViewButton view="browser" icon={<Globe size={16} />} />
+        <ViewButton view="schedule" icon={<Clock size={16} />} />
+        <ViewButton view="audit" icon={<ListIcon size={16} />} />
+        <ViewButton view="health" icon={<Heart size={16} />} />
+        <ViewButton view="logs" icon={<Lines size={16} />} />
+      </div>
       <List />
       <SidebarFooter />
     </nav>
@@ -120,6 +131,13 @@ function onFilterKey(event: KeyboardEvent): void {
     event.preventDefault();
     document.querySelector<HTMLElement>(".list .row-open")?.focus();
   }
+  const [view] = viewsOfWords(store.filter.value);
+  if (event.key === "Enter" && view !== undefined) {
+    openView(view);
+    searchNow("");
+    // Keys are for the view from here on.
+    return document.getElementById("filter")?.blur();
+  }
   const first = store.groups.value[0]?.rows[0];
   if (event.key === "Enter" && first !== undefined) {
     openSession(first.key);
@@ -144,9 +162,39 @@ function List(): JSX.Element {
   };
   return (
     <div class="list" ref={list} onScroll={onScroll} onKeyDown={onListKey}>
+      <GoTo />
       <Groups />
       <MoreSessions />
     </div>
+  );
+}
+
+/** The views that the words of the search field name. */
+function GoTo(): JSX.Element | null {
+  const views = viewsOfWords(store.filter.value);
+  if (views.length === 0) return null;
+  return (
+    <section>
+      <h2>Go to</h2>
+      <ul>
+        {views.map((view) => (
+          <li class="row" key={view}>
+            <button
+              type="button"
+              class="row-open"
+              onClick={() => {
+                openView(view);
+                searchNow("");
+              }}
+            >
+              <span class="row-title">
+                <span class="row-name">{VIEW_TITLES[view]}</span>
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

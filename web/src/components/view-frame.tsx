@@ -25,8 +25,15 @@ export function MenuButton(): JSX.Element {
   );
 }
 
+type ViewFrameProps = {
+  view: SideView;
+  /** Why the last reading failed. */
+  failed?: string | null;
+  children: ComponentChildren;
+};
+
 /** A view beside the conversation: its title, and a column that scrolls. */
-export function ViewFrame({ view, children }: { view: SideView; children: ComponentChildren }): JSX.Element {
+export function ViewFrame({ view, failed = null, children }: ViewFrameProps): JSX.Element {
   return (
     <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
       <header class="head">
@@ -38,6 +45,11 @@ export function ViewFrame({ view, children }: { view: SideView; children: Compon
       <div class="view" id={VIEW_CONTENT_ID} tabIndex={-1}>
         <div class="view-column">
           <Banner />
+          {failed !== null && (
+            <p class="warn" role="status">
+              Could not be loaded: {failed}
+            </p>
+          )}
           {children}
         </div>
       </div>

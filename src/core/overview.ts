@@ -1,0 +1,50 @@
+/** The answer of `gateway.overview`: what the gateway does, in figures of one day. */
+
+/** Durations are milliseconds from the arrival of a message to its stored answer; null where none was answered. */
+export type OverviewHour = { at: number; messages: number; failed: number; p95Ms: number | null };
+
+/** What came from one channel to one agent. */
+export type OverviewEdge = {
+  channel: string;
+  account: string;
+  agentId: string;
+  messages: number;
+  failed: number;
+  p50Ms: number | null;
+  p95Ms: number | null;
+};
+
+export type OverviewActivity = {
+  runId: string;
+  channel: string;
+  account: string;
+  agentId: string;
+  sessionKey: string;
+  state: string;
+  receivedAt: number;
+  endedAt: number | null;
+  sender?: string;
+  text: string;
+};
+
+export type Overview = {
+  ts: number;
+  /** Where the oldest hour begins. */
+  since: number;
+  /** The figures begin later than `since`, because there were too many messages. */
+  truncated: boolean;
+  messages: number;
+  failed: number;
+  p50Ms: number | null;
+  p95Ms: number | null;
+  hours: OverviewHour[];
+  queue: { running: number; waiting: number; outgoing: number; oldestAt: number | null };
+  deadLetters: number;
+  edges: OverviewEdge[];
+  recent: OverviewActivity[];
+  /** Parts of the gateway that do not work as they should. */
+  problems: { part: string; cause: string; since: number; vital: boolean }[];
+  /** Errors of the configuration in use. */
+  configErrors: string[];
+  agents: { id: string; name: string }[];
+};

@@ -1,0 +1,98 @@
+/** Invented answers about the gateway itself for the scripted one: health, processes, the log. */
+const LINES = 1_200;
+const MIN = 60_000;
+
+const KINDS = [
+  { level: "info", subsystem: "turns", message: "a turn ended", runId: "r1", ms: 1_850 },
+  { level: "debug", subsystem: "server", message: "client connected", conn: "93752872" },
+  { level: "warn", subsystem: "channels", message: "reconnecting to Slack <b>now</b>", cause: "429: slow down", inMs: 4_000 },
+  { level: "error", subsystem: "agents", message: "the provider refused the key", runId: "r2", status: 401 },
+];
+
+export class ScriptedOperations {
+  now = Date.now();
+  #isBroken = false;
+  #more: string[] = [];
+
+  reset(): void {
+    this.#isBroken = false;
+    this.#more = [];
+  }
+
+  breakStore(): void {
+    this.#isBroken = true;
+  }
+
+  /** Adds a line to the end of the log. */
+  log(message: string): void {
+    this.#more.push(JSON.stringify({ time: new Date(this.now).toISOString(), level: "warn", subsystem: "test", message }));
+  }
+
+  /** Undefined for a method that is none of these. */
+  answer(method: string, params: Record<string, unknown>): unknown {
+    if (method === "health") return this.#health();
+    if (method === "status") return STATUS;
+    if (method === "system.info") return SYSTEM;
+    if (method === "system-presence") return [{ mode: "gateway" }, { mode: "webchat" }, { mode: "cli" }];
+    return method === "logs.tail" ? this.#tail(params) : undefined;
+  }
+
+  #health(): unknown {
+    const since = this.now - 90 * MIN;
+    const store = this.#isBroken
+      ? { name: "store", state: "failing", cause: "the disk is full", since: this.now - 3 * MIN, vital: true }
+      : { name: "store", state: "ready", cause: null, since, vital: true };
+    return {
+      ok: !this.#isBroken,
+      eventLoop: {
+        degraded: false,
+        reasons: [],
+        intervalMs: 10_000,
+        delayP99Ms: 3.4,
+        delayMaxMs: 21,
+        utilization: 0.02,
+        cpuCoreRatio: 0.013,
+      },
+      parts: [{ name: "channel:irc/libera", state: "ready", cause: null, since, vital: false }, store],
+    };
+  }
+
+  #tail({ cursor, limit }: Record<string, unknown>): unknown {
+    const all = [...Array.from({ length: LINES }, (_, index) => this.#line(index)), ...this.#more];
+    const from = typeof cursor === "number" ? cursor : Math.max(0, all.length - Number(limit));
+    return {
+      file: "/home/ann/.openclaw/gateway/logs/gateway.log",
+      cursor: all.length,
+      size: all.length,
+      lines: all.slice(from),
+      truncated: false,
+      reset: false,
+    };
+  }
+
+  #line(index: number): string {
+    const time = new Date(this.now - (LINES - index) * 1_000).toISOString();
+    return JSON.stringify({ time, ...KINDS[index % KINDS.length] });
+  }
+}
+
+const STATUS = {
+  runtimeVersion: "0.1.0",
+  agentRuntime: {
+    state: "ready",
+    restarts: 1,
+    busy: 1,
+    processes: 1,
+    hosts: [{ kind: "shared", group: "shared 0", pid: 4_711, state: "ready", sessions: 31, running: 2, residentBytes: 117_000_000 }],
+  },
+};
+const SYSTEM = {
+  uptimeMs: 93 * MIN,
+  osLabel: "Linux 6.18",
+  cpuCount: 2,
+  loadAverage: [0.4, 0.3, 0.2],
+  memoryTotalBytes: 8e9,
+  memoryFreeBytes: 5.2e9,
+  diskTotalBytes: 270e9,
+  diskAvailableBytes: 80e9,
+};

@@ -1,0 +1,213 @@
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { formatSpan } from "../../../src/core/quantities.ts";
+import { openView } from "../actions.ts";
+import * as health from "../health-report.ts";
+import * as store from "../state.ts";
+import { agoText } from "./approval-question.tsx";
+import { CommandLine } from "./command-line.tsx";
+import { ViewFrame } from "./view-frame.tsx";
+import type { AgentHost, HealthReport, Reading } from "../health-report.ts";
+import "../styles/lists.css";
+
+/** Between two readings, while the page is visible. */
+const READ_MS = 10_000;
+
+/** How the gateway itself is: its parts, its event loop, its processes, the machine. */
+export function HealthView(): JSX.Element {
+  const online = store.isOnline.value;
+  useEffect(() => {
+    void health.loadHealth();
+    const timer = setInterval(() => {
+      if (!document.hidden) void health.loadHealth();
+    }, READ_MS);
+    return () => clearInterval(timer);
+  }, [online]);
+  const { value: failed } = health.failed;
+  const { value: report } = health.report;
+  return (
+    <ViewFrame view="health" failed={failed}>
+      {report === null ? (
+        failed === null && <p class="panel-empty">Loading…</p>
+      ) : (
+        <>
+          <Parts report={report} />
+          <Charts report={report} />
+          <Hosts report={report} />
+          <Machine report={report} />
+        </>
+      )}
+    </ViewFrame>
+  );
+}
+
+function Parts({ report }: { report: HealthReport }): JSX.Element {
+  const broken = report.parts.filter((part) => part.state !== "ready");
+  return (
+    <section class="panel" aria-labelledby="parts-title">
+      <div class="panel-head">
+        <h2 id="parts-title">
+          {broken.length === 0 ? "Everything works" : `${broken.length} of ${report.parts.length} parts do not work as they should`}
+        </h2>
+        <button type="button" class="quiet" onClick={() => openView("logs")}>
+          Logs
+        </button>
+      </div>
+      <ul>
+        {[...broken, ...report.parts.filter((part) => part.state === "ready")].map((part) => (
+          <li class="entry" key={part.name}>
+            <span class="dot" data-state={part.state === "ready" ? "on" : part.vital || part.state === "failing" ? "failed" : ""} />
+            <div class="entry-text">
+              <p class="entry-name">
+                <strong>{part.name}</strong>
+                <span class="entry-state" data-tone={part.state === "ready" ? "good" : "bad"}>
+                  {part.state}
+                </span>
+                <span class="hint">since {agoText(part.since)}</span>
+              </p>
+              {part.cause !== null && <p dir="auto">{part.cause}</p>}
+            </div>
+          </li>
+        ))}
+      </ul>
+      {broken.length > 0 && <CommandLine text="openclaw doctor" />}
+    </section>
+  );
+}
+
+function Charts({ report }: { report: HealthReport }): JSX.Element {
+  const readings = health.readings.value;
+  const at = health.pointed.value ?? readings.length - 1;
+  const reading = readings[at];
+  return (
+    <section class="panel" aria-labelledby="charts-title">
+      <div class="panel-head">
+        <h2 id="charts-title">Load</h2>
+        <span class="hint">{reading === undefined ? "" : new Date(reading.at).toLocaleTimeString()}</span>
+      </div>
+      <Chart name="Delay of the event loop, p99" value={(one) => one.delayMs} format={(ms) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`} />
+      <Chart name="CPU of the gateway" value={(one) => one.cpu * 100} format={(percent) => `${percent.toFixed(1)} % of a core`} />
+      <Chart name="Messages that wait" value={(one) => one.waiting} format={(count) => count.toLocaleString()} />
+      {report.eventLoop.degraded && (
+        <p class="warn">The event loop is behind: answers of the gateway are late. {report.eventLoop.reasons.join(", ")}</p>
+      )}
+      <p class="hint">
+        {report.clients.toLocaleString()} {report.clients === 1 ? "client is" : "clients are"} connected; {report.queue.running}{" "}
+        {report.queue.running === 1 ? "turn runs" : "turns run"}.
+      </p>
+    </section>
+  );
+}
+
+const CHART = { width: 600, height: 48 };
+
+/** A line over the readings. The reading under the pointer is marked in every chart. */
+function Chart({
+  name,
+  value,
+  format,
+}: {
+  name: string;
+  value: (reading: Reading) => number;
+  format: (value: number) => string;
+}): JSX.Element {
+  const readings = health.readings.value;
+  const values = readings.map(value);
+  const most = Math.max(...values, Number.EPSILON);
+  // A single reading is a line too.
+  const drawn = values.length === 1 ? [values[0]!, values[0]!] : values;
+  const x = (index: number): number => (index / Math.max(1, drawn.length - 1)) * CHART.width;
+  const y = (one: number): number => CHART.height - 3 - (one / most) * (CHART.height - 6);
+  const at = health.pointed.value ?? values.length - 1;
+  const onMove = (event: MouseEvent & { currentTarget: SVGSVGElement }): void => {
+    const box = event.currentTarget.getBoundingClientRect();
+    health.pointed.value = Math.max(
+      0,
+      Math.min(values.length - 1, Math.round(((event.clientX - box.left) / box.width) * (values.length - 1))),
+    );
+  };
+  return (
+    <div class="chart">
+      <p class="chart-name">
+        <span>{name}</span>
+        <strong>{values[at] === undefined ? "–" : format(values[at])}</strong>
+      </p>
+      <svg
+        viewBox={`0 0 ${CHART.width} ${CHART.height}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${name}: ${values.length} readings, at most ${format(Math.max(0, ...values))}`}
+        onMouseMove={onMove}
+        onMouseLeave={() => (health.pointed.value = null)}
+      >
+        <polyline points={drawn.map((one, index) => `${x(index).toFixed(1)},${y(one).toFixed(1)}`).join(" ")} />
+        {health.pointed.value !== null && <line x1={x(at)} x2={x(at)} y1={0} y2={CHART.height} />}
+      </svg>
+    </div>
+  );
+}
+
+function Hosts({ report }: { report: HealthReport }): JSX.Element {
+  const runtime = report.status.agentRuntime;
+  const hosts = runtime?.hosts ?? [];
+  return (
+    <section class="panel" aria-labelledby="hosts-title">
+      <div class="panel-head">
+        <h2 id="hosts-title">Agent processes</h2>
+      </div>
+      {runtime?.cause !== undefined && <p dir="auto">{runtime.cause}</p>}
+      {hosts.length === 0 && <p class="panel-empty">None: one starts with the next message.</p>}
+      <ul>
+        {hosts.map((host) => (
+          <Host key={host.pid} host={host} />
+        ))}
+      </ul>
+      {runtime !== undefined && runtime.restarts > 0 && <p class="hint">Replaced since the start: {runtime.restarts}.</p>}
+    </section>
+  );
+}
+
+function Host({ host }: { host: AgentHost }): JSX.Element {
+  return (
+    <li class="entry">
+      <span class="dot" data-state={host.state === "ready" ? "on" : "failed"} />
+      <div class="entry-text">
+        <p class="entry-name">
+          <strong>{host.group}</strong>
+          <span class="hint">process {host.pid}</span>
+        </p>
+        <p>
+          {host.running} of {host.sessions} sessions run
+          {host.residentBytes !== undefined && `, ${health.formatBytes(host.residentBytes)} of memory`}
+        </p>
+      </div>
+    </li>
+  );
+}
+
+function Machine({ report: { status, system } }: { report: HealthReport }): JSX.Element {
+  const { memoryTotalBytes, memoryFreeBytes, diskTotalBytes, diskAvailableBytes } = system;
+  const facts: readonly (readonly [string, string])[] = [
+    ["Gateway", `version ${status.runtimeVersion ?? "?"}, runs for ${formatSpan(system.uptimeMs)}`],
+    ["Machine", `${system.osLabel}, ${system.cpuCount} CPUs, load ${(system.loadAverage[0] ?? 0).toFixed(2)}`],
+    ["Memory", `${health.formatBytes(memoryFreeBytes)} of ${health.formatBytes(memoryTotalBytes)} free`],
+    ...(diskTotalBytes === undefined || diskAvailableBytes === undefined
+      ? []
+      : ([["Disk", `${health.formatBytes(diskAvailableBytes)} of ${health.formatBytes(diskTotalBytes)} free`]] as const)),
+  ];
+  return (
+    <section class="panel" aria-labelledby="machine-title">
+      <div class="panel-head">
+        <h2 id="machine-title">Machine</h2>
+      </div>
+      <dl class="log-fields">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,22 @@
+/** Checks what the page shows for people who use assistive technology: WCAG 2.2 A and AA. */
+import assert from "node:assert/strict";
+import axe from "axe-core";
+import type { Page } from "playwright-core";
+
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+type Finding = { id: string; help: string; nodes: { html: string }[] };
+
+/** Fails with every finding of axe on what is shown now. */
+export async function assertAccessible(page: Page): Promise<void> {
+  await page.evaluate(axe.source);
+  const findings = await page.evaluate(async (values) => {
+    const { axe: checker } = globalThis as unknown as {
+      axe: { run: (root: Document, options: object) => Promise<{ violations: Finding[] }> };
+    };
+    return (await checker.run(document, { runOnly: { type: "tag", values } })).violations;
+  }, TAGS);
+  assert.deepEqual(
+    findings.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`),
+    [],
+  );
+}

@@ -1,0 +1,177 @@
+// The pages about all sessions, the health of the gateway and its log, and the ways to all pages.
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { assertAccessible } from "./axe.ts";
+import { hasText, sendMessage, startPageTest, untilIdle } from "./page-session.ts";
+import type { BrowserProfile, BrowserUser } from "./browser.ts";
+import type { PageTest } from "./page-session.ts";
+import type { Page } from "playwright-core";
+
+let stage: PageTest;
+before(async () => {
+  stage = await startPageTest();
+});
+beforeEach(() => stage.reset());
+after(() => stage.close());
+
+async function open(view: string, look: BrowserProfile = {}): Promise<BrowserUser> {
+  const user = await stage.signedIn(look);
+  await user.page.evaluate((hash) => void (location.hash = hash), `#${view}`);
+  await user.page.locator(".panel").first().waitFor();
+  return user;
+}
+const asked = (method: string): readonly Record<string, unknown>[] =>
+  stage.gateway.calls.filter((call) => call.method === method).map(({ params }) => params);
+const fits = (page: Page): Promise<boolean> =>
+  page.evaluate(() => [...document.querySelectorAll(".view *")].every((one) => one.getBoundingClientRect().right <= innerWidth));
+
+function addSessions(): void {
+  for (const name of ["Trains", "Weather مرحبا", "Old notes"]) {
+    const session = stage.gateway.conversations.ensure(`agent:main:web-${name.slice(0, 3).toLowerCase()}`, name);
+    session.label = name;
+  }
+}
+
+describe("all sessions", () => {
+  test("words find titles and messages, and a filter is part of the question", async () => {
+    addSessions();
+    const { page, errors } = await stage.signedIn();
+    await sendMessage(page, "the lost garden");
+    await untilIdle(page);
+    await page.evaluate(() => void (location.hash = "#sessions"));
+    await hasText(page, ".session-row", "Trains");
+    await page.getByLabel("Words in titles and messages").fill("garden");
+    await hasText(page, ".entry", "the lost garden");
+    assert.equal(asked("sessions.search").at(-1)!["query"], "garden");
+    await page.getByLabel("Words in titles and messages").fill("");
+    await page.getByLabel("Show", { exact: true }).selectOption("archived");
+    await hasText(page, ".panel-empty", "No session matches.");
+    assert.equal(asked("sessions.list").at(-1)!["archived"], true);
+    assert.deepEqual(errors, []);
+  });
+
+  test("several are archived, restored and deleted at once, and main ones are not offered", async () => {
+    addSessions();
+    const { page, errors } = await open("sessions");
+    await page.getByLabel("Choose Trains").check();
+    await page.getByLabel("Choose Old notes").check();
+    assert.equal(await page.getByLabel("Choose Main").isDisabled(), true);
+    await page.getByRole("button", { name: "Archive", exact: true }).click();
+    await page.getByLabel("Choose Trains").waitFor({ state: "detached" });
+    await page.getByLabel("Show", { exact: true }).selectOption("archived");
+    await page.getByLabel("Choose Trains").check();
+    await page.getByRole("button", { name: "Restore" }).click();
+    await page.getByLabel("Choose Trains").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Choose all" }).click();
+    await page.getByRole("main").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await hasText(page, ".panel-empty", "No session matches.");
+    assert.deepEqual(
+      asked("sessions.delete").map(({ key }) => key),
+      ["agent:main:web-old"],
+    );
+    assert.deepEqual(errors, []);
+  });
+
+  test("with the right to read alone nothing can be chosen", async () => {
+    stage.gateway.limitScopes(["operator.read"]);
+    addSessions();
+    const { page } = await open("sessions");
+    await hasText(page, ".session-row", "Trains");
+    assert.equal(await page.locator(".session-row input").count(), 0);
+    assert.equal(await page.getByRole("button", { name: "Archive", exact: true }).count(), 0);
+  });
+});
+
+describe("health and the log", () => {
+  test("a part that does not work comes first, with its cause, since when, and the fix", async () => {
+    stage.gateway.operations.breakStore();
+    const { page, errors } = await open("health");
+    await hasText(page, "#parts-title", "1 of 2 parts do not work as they should");
+    assert.match((await page.locator(".entry").first().textContent())!, /store.*failing.*since \d min ago.*the disk is full/);
+    await hasText(page, ".command", "openclaw doctor");
+    await hasText(page, ".chart-name", "Delay of the event loop, p993.4 ms");
+    await hasText(page, ".entry", "2 of 31 sessions run, 117 MB of memory");
+    await page.getByRole("main").getByRole("button", { name: "Logs" }).click();
+    await hasText(page, ".log-line", "the provider refused the key");
+    assert.deepEqual(errors, []);
+  });
+
+  test("lines are shown by level and words, as text, and new ones follow until it is paused", async () => {
+    const { page, errors } = await open("logs");
+    await hasText(page, ".log-line", "reconnecting to Slack <b>now</b>");
+    assert.equal(await page.locator('.log-line[data-level="debug"]').count(), 0);
+    await page.getByLabel("Level").selectOption("errors");
+    await page.locator('.log-line[data-level="warn"]').first().waitFor({ state: "detached" });
+    await page.getByLabel("Level").selectOption("debug and worse");
+    await page.getByLabel("Words").fill("93752872");
+    await page.locator('.log-line[data-level="info"]').first().waitFor({ state: "detached" });
+    await page.getByLabel("Words").fill("");
+    stage.gateway.operations.log("a new line");
+    await hasText(page, ".log-line", "a new line");
+    assert.ok(Number(asked("logs.tail").at(-1)!["cursor"]) >= 1_200, "only what is new is read");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator(".log-line summary").filter({ hasText: "the provider refused" }).first().click();
+    await page.getByRole("main").getByRole("button", { name: "Timeline" }).first().click();
+    await hasText(page, ".trace-stage", "Delivery");
+    assert.deepEqual(errors, []);
+  });
+
+  for (const dark of [false, true])
+    for (const width of [390, 1440])
+      test(`all of them are accessible and fit at ${width} px, ${dark ? "dark" : "light"}`, async () => {
+        addSessions();
+        const { page } = await open("sessions", { width, height: 900, dark, touch: width < 800 });
+        await hasText(page, ".session-row", "Weather");
+        for (const [view, selector] of [
+          ["sessions", ".session-row"],
+          ["health", ".chart"],
+          ["logs", ".log-line"],
+        ] as const) {
+          await page.evaluate((hash) => void (location.hash = hash), `#${view}`);
+          await page.locator(selector).first().waitFor();
+          await assertAccessible(page);
+          assert.equal(await fits(page), true, view);
+        }
+      });
+});
+
+describe("ways to the pages", () => {
+  test("g and a letter, j and k, and the words of the search field", async () => {
+    addSessions();
+    const { page, errors } = await open("health");
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await hasText(page, ".session-row", "Trains");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("k");
+    const focused = await page.evaluate(() => [...document.querySelectorAll(".view [data-row]")].indexOf(document.activeElement!));
+    assert.equal(focused, 0);
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("log");
+    await hasText(page, ".list section", "Go to");
+    await page.keyboard.press("Enter");
+    await hasText(page, ".log-line", "a turn ended");
+    await page.keyboard.press("g");
+    await page.keyboard.press("c");
+    await page.locator("#composer").fill("go");
+    assert.equal(await page.locator("#composer").inputValue(), "go", "letters that are typed into a field open nothing");
+    assert.deepEqual(errors, []);
+  });
+
+  test("a phone has four places at the bottom", async () => {
+    const { page } = await stage.signedIn({ width: 390, height: 844, touch: true });
+    const bar = page.getByRole("navigation", { name: "Places" });
+    await bar.getByRole("button", { name: "Home" }).click();
+    await page.locator(".tiles").waitFor();
+    await bar.getByRole("button", { name: "Inbox" }).click();
+    await hasText(page, ".panel-empty", "No command waits.");
+    await bar.getByRole("button", { name: "More" }).click();
+    await page.getByRole("button", { name: "Logs" }).click();
+    await page.locator(".log-line").first().waitFor();
+    await bar.getByRole("button", { name: "Chat" }).click();
+    await page.locator("#composer").waitFor();
+    await assertAccessible(page);
+  });
+});
