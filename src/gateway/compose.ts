@@ -42,6 +42,7 @@ import { ToolMessages } from "./tool-messages.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
+import { Spending } from "./spending.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -98,7 +99,8 @@ export function composeGateway(input: ComposeInput) {
   const toolSchedule = new ToolSchedule(storage);
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
-  const images = new RuntimeImageModels({ ...base, ...storage, running });
+  const spending = new Spending({ ...base, ...storage, running, prompt });
+  const images = new RuntimeImageModels({ ...base, ...storage, running, spending });
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
     { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
@@ -126,6 +128,7 @@ export function composeGateway(input: ComposeInput) {
     prompt,
     approvals,
     skills,
+    spending,
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
@@ -155,9 +158,11 @@ export function composeGateway(input: ComposeInput) {
     runtime,
     messaging,
     schedule,
+    spending,
+    prompt,
     answers,
   };
-  const reports = composeReports({ ...shared, prompt });
+  const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
   const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
   return { ...shared, ...reports, applier, server, methods, chat };
@@ -253,11 +258,13 @@ type Shared = GatewayBase &
     runtime: AgentRuntime;
     messaging: Messaging;
     schedule: Schedule;
+    spending: Spending;
+    prompt: PromptContext;
     answers: AnswerCache;
   };
 
 /** What the gateway says about itself: health, presence, events. */
-function composeReports(deps: Shared & { prompt: PromptContext }) {
+function composeReports(deps: Shared) {
   const { clock, health, loop, startedAt, instanceId, store, running, directory, hub, messaging } = deps;
   const phase: PhaseRef = { value: "starting" };
   const stateVersion: StateVersion = { presence: 1, health: 1 };

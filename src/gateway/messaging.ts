@@ -33,6 +33,7 @@ import type { PromptContext } from "./prompt-context.ts";
 import { sampleQueues } from "./queue-metrics.ts";
 import { resetRule } from "./reset-rule.ts";
 import type { RunningConfig } from "./running-config.ts";
+import type { Spending } from "./spending.ts";
 import { statusLines } from "./status-text.ts";
 import type { Storage } from "./storage.ts";
 import { permitWithSkills, turnSkills } from "./agent-skills.ts";
@@ -50,6 +51,7 @@ export type MessagingDeps = GatewayBase &
     prompt: PromptContext;
     approvals: Approvals;
     skills: AgentSkills;
+    spending: Spending;
   };
 
 /** The way of a message: channels -> ingest -> turns -> delivery -> channels. */
@@ -98,7 +100,7 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
 type TurnParts = { transcript: Transcript; delivery: Delivery; indicators: TurnIndicators };
 
 function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: TurnParts): Turns {
-  const { running, directory, links, prompt, paths, skills, log } = deps;
+  const { running, directory, links, prompt, paths, skills, spending, log } = deps;
   const inboundLog = log.child({ subsystem: "inbound" });
   const mediaDeps: InboundMediaDeps = {
     ...deps,
@@ -116,6 +118,8 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     split: directory.split,
     permitFor: (caller) => permitWithSkills(running, skills, caller),
     skills: turnSkills(skills),
+    priceOf: spending.priceOf,
+    budgets: spending.budgets,
     live: indicators,
     replyToMode: (target) => replyToMode(running.config, target),
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),

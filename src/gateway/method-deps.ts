@@ -24,6 +24,7 @@ import type { Messaging } from "./messaging.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import { readConfig } from "./settings.ts";
+import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
@@ -56,6 +57,7 @@ export type ChatFamilyDeps = GatewayBase &
     runtime: AgentRuntime;
     hub: Hub;
     answers: AnswerCache;
+    spending: Spending;
   };
 
 /** What all methods need. */
@@ -77,7 +79,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   port(): number;
 };
 
-export function chatDeps({ running, directory, messaging, approvals, ...rest }: ChatFamilyDeps): ChatDeps {
+export function chatDeps({ running, directory, messaging, approvals, spending, ...rest }: ChatFamilyDeps): ChatDeps {
   return {
     ...rest,
     pendingApprovals: () => approvals.pending(),
@@ -85,6 +87,7 @@ export function chatDeps({ running, directory, messaging, approvals, ...rest }: 
     settings: (agentId) => running.agents.settings(agentId),
     configuration: () => running.agents.version,
     newId: randomUUID,
+    addSummary: (call, session) => spending.addSummary(call, session),
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),
     mainKey: () => undefined,

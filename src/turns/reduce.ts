@@ -80,6 +80,7 @@ export function reduce(state: TurnState, event: AgentEvent): TurnState {
       return rollBackAttempt(state);
     case "steered":
       return { ...state, rollback: null };
+    case "call":
     case "compaction":
     case "waiting":
     case "end":

@@ -15,6 +15,7 @@ import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
+import { createUsage } from "../../src/store/usage.ts";
 import type { Link } from "../../src/channels/channel.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
 import { createTurns, type Turns, type TurnsDeps } from "../../src/turns/create-turns.ts";
@@ -23,6 +24,8 @@ import type { TurnEvents } from "../../src/turns/events.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { TurnSkillSource } from "../../src/turns/skill-requests.ts";
+import type { Usage } from "../../src/store/usage.ts";
+import type { TurnBudgets } from "../../src/turns/turn-usage.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
@@ -31,7 +34,7 @@ import { openApprovals, type TestApprovals } from "./test-approvals.ts";
 
 type BenchStores = Pick<
   TurnsDeps,
-  "store" | "sessions" | "messages" | "inbox" | "audit" | "outbox" | "media" | "clock" | "log" | "running"
+  "store" | "sessions" | "messages" | "inbox" | "audit" | "usage" | "outbox" | "media" | "clock" | "log" | "running"
 >;
 
 export type TurnBench = BenchStores & {
@@ -72,6 +75,10 @@ export function openTurnBench(
     log?: Log;
     /** The skills of turns. Default: none. */
     skills?: TurnSkillSource;
+    /** Prices of the configuration. Default: none. */
+    priceOf?: TurnsDeps["priceOf"];
+    /** What limits turns. Default: nothing. */
+    budgets?: (bench: { store: Store; usage: Usage }) => TurnBudgets;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
   } = {},
 ): TurnBench {
@@ -99,6 +106,7 @@ export function openTurnBench(
     messages: createMessages(store),
     inbox: createInbox(store),
     audit: createAudit(store),
+    usage: createUsage(store),
     outbox,
     media,
     clock: options.clock ?? systemClock,
@@ -130,6 +138,8 @@ export function openTurnBench(
     transcript,
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
+    priceOf: options.priceOf ?? (() => null),
+    ...(options.budgets ? { budgets: options.budgets({ store, usage: stores.usage }) } : {}),
     replyPrefix: () => options.replyPrefix ?? "",
     approvals: approvals.approvals,
     permitFor: (caller) => Promise.resolve({ ...testPermit("/"), caller }),

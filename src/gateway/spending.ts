@@ -1,0 +1,96 @@
+import type { ModelCall, ModelPrice, ModelRef, ModelTerms, TurnFailure } from "../agents/runtime.ts";
+import { asId, type SessionKey } from "../core/ids.ts";
+import type { SessionRow } from "../store/sessions.ts";
+import type { UsageSubject } from "../store/usage.ts";
+import type { ToolCaller } from "../tools/tool.ts";
+import type { Payload } from "../turns/submission.ts";
+import { promptTokens, subjectOf, toUsageCall, worstCase, type BudgetHold } from "../turns/turn-usage.ts";
+import { Budgets } from "../usage/budgets.ts";
+import type { GatewayBase } from "./base.ts";
+import type { PromptContext } from "./prompt-context.ts";
+import type { RunningConfig } from "./running-config.ts";
+import type { Storage } from "./storage.ts";
+
+type SpendingDeps = GatewayBase & Storage & { running: RunningConfig; prompt: PromptContext };
+
+/** What models cost, and the budgets that limit it. */
+export class Spending {
+  readonly budgets: Budgets;
+  readonly #deps: SpendingDeps;
+
+  constructor(deps: SpendingDeps) {
+    this.#deps = deps;
+    const { bus, running, prompt, store, log } = deps;
+    this.budgets = new Budgets({
+      ...deps,
+      budgets: () => running.config.budgets,
+      write: (change) => store.write(change),
+      zone: () => prompt.timeZone(),
+      log: log.child({ subsystem: "usage" }),
+      alert: (text) => bus.emit("owner.alert", { text }),
+    });
+  }
+
+  /** The price that the configuration gives a model; null: none. */
+  readonly priceOf = ({ provider, id }: ModelRef): ModelPrice | null => {
+    const cost = this.#deps.running.config.models.providers[provider]?.models.find((model) => model.id === id)?.cost;
+    if (cost === undefined) return null;
+    const { input = 0, output = 0, cacheRead = 0, cacheWrite = 0 } = cost;
+    return { input, output, cacheRead, cacheWrite };
+  };
+
+  /** The requests of a tool: they count for the person of its turn. */
+  forTool(caller: ToolCaller): IndirectRequests {
+    const row = caller.runId === null ? undefined : this.#deps.inbox.byRun<Payload>(caller.runId);
+    const fallback: UsageSubject = { agentId: caller.agentId, channel: "webchat", sender: "unknown", cause: "tool" };
+    const subject = row?.payload ? { ...subjectOf(row), cause: "tool" as const } : fallback;
+    return this.#requests(subject, { sessionKey: caller.sessionKey, runId: caller.runId ?? "" });
+  }
+
+  /** The summary of a conversation, for which an operator asked. Inside a `store.write`. */
+  addSummary(call: ModelCall, session: SessionRow): void {
+    const { clock, usage } = this.#deps;
+    const subject: UsageSubject = { agentId: session.agent_id, channel: "webchat", sender: "operator", cause: "summary" };
+    const ids = { sessionKey: session.key, sessionId: session.session_id, runId: "" };
+    const entry = toUsageCall(call, { subject, at: clock.now(), ...ids }, this.priceOf(call.model));
+    this.budgets.settle(entry, null);
+    usage.add([entry]);
+  }
+
+  #requests(subject: UsageSubject, { sessionKey, runId }: { sessionKey: string; runId: string }): IndirectRequests {
+    const { clock, sessions, store, usage } = this.#deps;
+    const hold = this.budgets.open(subject);
+    return new IndirectRequests(hold, this.priceOf, async (call) => {
+      const sessionId = sessions.get(asId<SessionKey>(sessionKey))?.session_id ?? "";
+      const entry = toUsageCall(call, { subject, at: clock.now(), sessionKey, sessionId, runId }, this.priceOf(call.model));
+      if (hold) hold.settle(entry);
+      else this.budgets.settle(entry, null);
+      await store.write(() => usage.add([entry]));
+    });
+  }
+}
+
+/** Requests to models that are not those of a turn itself. */
+export class IndirectRequests {
+  readonly #hold: BudgetHold | null;
+  readonly #priceOf: Spending["priceOf"];
+  /** Stores a request that has ended. */
+  readonly add: (call: ModelCall) => Promise<void>;
+
+  constructor(hold: BudgetHold | null, priceOf: Spending["priceOf"], add: (call: ModelCall) => Promise<void>) {
+    this.#hold = hold;
+    this.#priceOf = priceOf;
+    this.add = add;
+  }
+
+  /** Resolves to why the request may not be made; null: it may. */
+  async reserve(terms: ModelTerms, input: { text: string; images: readonly unknown[] }, signal: AbortSignal): Promise<TurnFailure | null> {
+    if (this.#hold === null) return null;
+    const price = this.#priceOf(terms.model) ?? terms.price;
+    return this.#hold.reserve(worstCase({ ...terms, price }, promptTokens(0, input)), signal);
+  }
+
+  release(): void {
+    this.#hold?.release();
+  }
+}
