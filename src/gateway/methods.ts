@@ -32,6 +32,7 @@ import { sendMethods, type SendDeps } from "../methods/send.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
+import { usageMethods } from "../methods/usage.ts";
 import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
@@ -62,6 +63,12 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...mcpMethods(mcpDeps(deps)),
     ...pluginsMethods(deps),
     ...cronMethods({ schedule: () => deps.schedule.get() }),
+    ...usageMethods({
+      reports: () => deps.spending.reports(),
+      budgets: deps.spending.budgets,
+      clock: deps.clock,
+      sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
+    }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,

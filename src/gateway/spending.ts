@@ -4,8 +4,9 @@ import type { SessionRow } from "../store/sessions.ts";
 import type { UsageSubject } from "../store/usage.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { Payload } from "../turns/submission.ts";
-import { promptTokens, subjectOf, toUsageCall, worstCase, type BudgetHold } from "../turns/turn-usage.ts";
+import { countRequest, promptTokens, subjectOf, toUsageCall, worstCase, type BudgetHold } from "../turns/turn-usage.ts";
 import { Budgets } from "../usage/budgets.ts";
+import type { UsageReports } from "../usage/reports.ts";
 import type { GatewayBase } from "./base.ts";
 import type { PromptContext } from "./prompt-context.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -17,6 +18,7 @@ type SpendingDeps = GatewayBase & Storage & { running: RunningConfig; prompt: Pr
 export class Spending {
   readonly budgets: Budgets;
   readonly #deps: SpendingDeps;
+  #reports: Promise<UsageReports> | null = null;
 
   constructor(deps: SpendingDeps) {
     this.#deps = deps;
@@ -39,6 +41,15 @@ export class Spending {
     return { input, output, cacheRead, cacheWrite };
   };
 
+  /** What was used; loaded with the first question. */
+  reports(): Promise<UsageReports> {
+    const { usage, sessions, clock, prompt } = this.#deps;
+    this.#reports ??= import("../usage/reports.ts").then(
+      ({ UsageReports: Reports }) => new Reports({ usage, sessions, now: () => clock.now(), zone: () => prompt.timeZone() }),
+    );
+    return this.#reports;
+  }
+
   /** The requests of a tool: they count for the person of its turn. */
   forTool(caller: ToolCaller): IndirectRequests {
     const row = caller.runId === null ? undefined : this.#deps.inbox.byRun<Payload>(caller.runId);
@@ -54,6 +65,7 @@ export class Spending {
     const ids = { sessionKey: session.key, sessionId: session.session_id, runId: "" };
     const entry = toUsageCall(call, { subject, at: clock.now(), ...ids }, this.priceOf(call.model));
     this.budgets.settle(entry, null);
+    countRequest(this.#deps.metrics, entry);
     usage.add([entry]);
   }
 
@@ -63,6 +75,7 @@ export class Spending {
     return new IndirectRequests(hold, this.priceOf, async (call) => {
       const sessionId = sessions.get(asId<SessionKey>(sessionKey))?.session_id ?? "";
       const entry = toUsageCall(call, { subject, at: clock.now(), sessionKey, sessionId, runId }, this.priceOf(call.model));
+      countRequest(this.#deps.metrics, entry);
       if (hold) hold.settle(entry);
       else this.budgets.settle(entry, null);
       await store.write(() => usage.add([entry]));

@@ -62,7 +62,8 @@ export type DayRule = { offset: number; lastDay: number };
 export type UsageGroup = UsageSums & Partial<Record<UsageDimension, string>> & { day?: number; firstTokenMs: number; firstTokens: number };
 export type UsageSession = UsageSums & {
   sessionKey: string;
-  sessionId: string;
+  /** Ids of its conversations, separated by commas. */
+  sessionIds: string;
   agentId: string;
   channel: string;
   firstAt: number;
@@ -237,16 +238,17 @@ function usageSums(store: Store) {
       );
     },
 
-    /** Sums of each conversation; the last used first. */
-    sessions(range: HourRange, { agent, key, limit }: { agent?: string; key?: string; limit: number }): UsageSession[] {
+    /** Sums of each session, with `byConversation` of each of its conversations; the last used first. */
+    sessions(range: HourRange, query: { agent?: string; key?: string; byConversation: boolean; limit: number }): UsageSession[] {
+      const { agent, key, byConversation, limit } = query;
       const where = [
         "hour >= ? AND hour < ?",
         ...(agent === undefined ? [] : ["agent_id = ?"]),
         ...(key === undefined ? [] : ["session_key = ?"]),
       ].join(" AND ");
       return store.all<UsageSession>(
-        `SELECT session_key AS sessionKey, session_id AS sessionId, ${SESSION_SUMS} FROM usage_sessions WHERE ${where}
-         GROUP BY session_key, session_id ORDER BY lastAt DESC LIMIT ?`,
+        `SELECT session_key AS sessionKey, group_concat(DISTINCT session_id) AS sessionIds, ${SESSION_SUMS} FROM usage_sessions WHERE ${where}
+         GROUP BY session_key${byConversation ? ", session_id" : ""} ORDER BY lastAt DESC LIMIT ?`,
         range.from,
         range.to,
         ...(agent === undefined ? [] : [agent]),
@@ -269,7 +271,7 @@ function usageSums(store: Store) {
     /** The hours of one conversation, by model. */
     sessionHours: (range: HourRange, sessionKey: string): UsageSessionHour[] =>
       store.all<UsageSessionHour>(
-        `SELECT hour, session_key AS sessionKey, session_id AS sessionId, provider, model, ${SESSION_SUMS} FROM usage_sessions
+        `SELECT hour, session_key AS sessionKey, session_id AS sessionIds, provider, model, ${SESSION_SUMS} FROM usage_sessions
          WHERE session_key = ? AND hour >= ? AND hour < ? GROUP BY hour, session_id, provider, model ORDER BY hour`,
         sessionKey,
         range.from,

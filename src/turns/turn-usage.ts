@@ -1,5 +1,6 @@
 import type { CallCost, ModelCall, ModelPrice, ModelRef, ModelTerms, TurnFailure } from "../agents/runtime.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { MessageBody } from "../store/messages.ts";
 import type { Usage, UsageAmounts, UsageCall, UsageCause, UsageMessages, UsageSubject } from "../store/usage.ts";
 import type { RunRow } from "./submission.ts";
@@ -31,6 +32,7 @@ export type TurnUsageDeps = {
   usage: Pick<Usage, "add">;
   /** The price that the configuration gives a model; null: none. */
   priceOf: (model: ModelRef) => ModelPrice | null;
+  metrics: Pick<Metrics, "count">;
   /** Absent where nothing is limited. */
   budgets?: TurnBudgets;
 };
@@ -143,6 +145,7 @@ export class TurnUsage {
     const subject = purpose === "summary" ? { ...this.#subject, cause: "summary" as const } : this.#subject;
     const entry = toUsageCall(call, { subject, at, sessionKey, sessionId: "", runId }, this.#deps.priceOf(model));
     this.#calls.push(entry);
+    countRequest(this.#deps.metrics, entry);
     if (purpose === "answer") this.#contextTokens = Math.max(this.#contextTokens, call.usage.totalTokens);
     this.#hold?.settle(entry);
   }
@@ -189,4 +192,10 @@ export function toUsageCall(
 ): UsageCall {
   const { model, status, durationMs, firstTokenMs } = call;
   return { ...subject, ...toAmounts(call, price), ...ids, at, provider: model.provider, model: model.id, status, durationMs, firstTokenMs };
+}
+
+export function countRequest(metrics: Pick<Metrics, "count">, { status, cause, input, output, cacheRead, cacheWrite }: UsageCall): void {
+  metrics.count("gateway_usage_requests_total", { status, cause });
+  for (const [kind, tokens] of Object.entries({ input, output, cache_read: cacheRead, cache_write: cacheWrite }))
+    if (tokens > 0) metrics.count("gateway_usage_tokens_total", { kind }, tokens);
 }

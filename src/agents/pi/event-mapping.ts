@@ -97,7 +97,7 @@ function takeCall(usage: unknown, status: ModelCall["status"], { state, now, not
   const since = (at: number): number => Math.max(0, Math.round(at - (askedAt ?? now)));
   return {
     usage: toUsage(usage, note),
-    cost: toCallCost(usage, note),
+    cost: toCallCost(usage),
     status,
     durationMs: since(now),
     firstTokenMs: firstPieceAt === null ? null : since(firstPieceAt),

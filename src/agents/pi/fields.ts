@@ -47,11 +47,14 @@ export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
   };
 }
 
+/** Problems of these fields have been reported with the tokens. */
+const quietly: ReportProblem = () => {};
+
 /** The cost of a request by Pi's catalog; null when the catalog has no price of the model. */
-export function toCallCost(value: unknown, note: ReportProblem): CallCost | null {
-  const usage = toUsage(value, note);
+export function toCallCost(value: unknown): CallCost | null {
+  const usage = toUsage(value, quietly);
   const given = fieldsOf(fieldsOf(value)["cost"]);
-  const dollars = (name: string): number => toNumberField(given[name], LIMITS.usageCostUsd, `usage.cost.${name}`, note);
+  const dollars = (name: string): number => toNumberField(given[name], LIMITS.usageCostUsd, name, quietly);
   const cost = { input: dollars("input"), output: dollars("output"), cacheRead: dollars("cacheRead"), cacheWrite: dollars("cacheWrite") };
   const sum = cost.input + cost.output + cost.cacheRead + cost.cacheWrite;
   const tokens = usage.input + usage.output + usage.cacheRead + usage.cacheWrite;
@@ -64,7 +67,7 @@ const PRICE_MAX = 1_000_000;
 /** A price of Pi's catalog, which writes 0 where it knows none. */
 export function toModelPrice(value: unknown): ModelPrice | null {
   const given = fieldsOf(value);
-  const price = (name: string): number => toNumberField(given[name], PRICE_MAX, name, () => {});
+  const price = (name: string): number => toNumberField(given[name], PRICE_MAX, name, quietly);
   const prices = { input: price("input"), output: price("output"), cacheRead: price("cacheRead"), cacheWrite: price("cacheWrite") };
   return prices.input + prices.output === 0 ? null : prices;
 }

@@ -191,7 +191,7 @@ class PiRuntime implements AgentRuntime {
       purpose: "summary",
       model,
       usage: toUsage(usage, note),
-      cost: toCallCost(usage, note),
+      cost: toCallCost(usage),
       status: "ok",
       durationMs: Math.round(clock.monotonic() - since),
       firstTokenMs: null,
