@@ -29,6 +29,7 @@ import { skillsCommands } from "./skills-commands.ts";
 import { statusCommands } from "./status-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
+import { usageCommands } from "./usage-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
@@ -45,6 +46,7 @@ const FAMILIES: readonly CommandFamily[] = [
   memoryCommands,
   browserCommands,
   cronCommands,
+  usageCommands,
   auditCommands,
   sessionsCommands,
   deadLettersCommands,

@@ -175,7 +175,7 @@ function usageWrites(store: Store) {
     store.run(ADD_CALL, at, ...who, provider, model, status, durationMs, firstTokenMs, ...amounts, unpriced);
     const first = [firstTokenMs ?? 0, firstTokenMs === null ? 0 : 1];
     store.run(ADD_HOUR, hour, agentId, channel, sender, cause, provider, model, 1, errors, unpriced, durationMs, ...first, ...amounts);
-    const seen = [at, at, durationMs, durationMs];
+    const seen = [at - durationMs, at, durationMs, durationMs];
     const counts = [1, errors, unpriced, messages.user, messages.assistant, messages.tools.length, messages.toolResults, durationMs];
     store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
   };
