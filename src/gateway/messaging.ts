@@ -129,6 +129,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     commands: {
       statusLines: (session) => statusLines(deps, turns, session),
+      usageLines: (session) => spending.usageLines(session),
       modelNames: (agentId) => running.agents.modelNames(agentId),
       modelAliases: (agentId) => modelAliases(running.config, agentId),
       resetTriggers: () => running.config.session.resetTriggers,

@@ -1,10 +1,12 @@
 import type { ModelCall, ModelPrice, ModelRef, ModelTerms, TurnFailure } from "../agents/runtime.ts";
 import { asId, type SessionKey } from "../core/ids.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import type { UsageSubject } from "../store/usage.ts";
+import { HOUR_MS, type UsageSessionHour, type UsageSubject } from "../store/usage.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { Payload } from "../turns/submission.ts";
 import { countRequest, promptTokens, subjectOf, toUsageCall, worstCase, type BudgetHold } from "../turns/turn-usage.ts";
+import { dollars } from "../usage/budget-rules.ts";
+import { periodOf } from "../usage/periods.ts";
 import { Budgets } from "../usage/budgets.ts";
 import type { UsageReports } from "../usage/reports.ts";
 import type { GatewayBase } from "./base.ts";
@@ -50,6 +52,18 @@ export class Spending {
     return this.#reports;
   }
 
+  /** What `/usage` answers about a session. */
+  usageLines({ key }: SessionRow): string[] {
+    const { usage, clock, prompt } = this.#deps;
+    const now = clock.now();
+    const to = Math.ceil(now / HOUR_MS) + 1;
+    const since = (from: number): UsageSessionHour[] => usage.sessionHours({ from: Math.floor(from / HOUR_MS), to }, key);
+    return [
+      `Today: ${usageText(since(periodOf(now, "day", prompt.timeZone()).start))}`,
+      `This month: ${usageText(since(periodOf(now, "month", prompt.timeZone()).start))}`,
+    ];
+  }
+
   /** The requests of a tool: they count for the person of its turn. */
   forTool(caller: ToolCaller): IndirectRequests {
     const row = caller.runId === null ? undefined : this.#deps.inbox.byRun<Payload>(caller.runId);
@@ -81,6 +95,17 @@ export class Spending {
       await store.write(() => usage.add([entry]));
     });
   }
+}
+
+/** `12 requests, 3,400 tokens, $0.12` */
+function usageText(hours: readonly UsageSessionHour[]): string {
+  const sum = (read: (row: UsageSessionHour) => number): number => hours.reduce((total, row) => total + read(row), 0);
+  const calls = sum((row) => row.calls);
+  const tokens = sum((row) => row.input + row.output + row.cacheRead + row.cacheWrite);
+  const cost = sum((row) => row.inputCost + row.outputCost + row.cacheReadCost + row.cacheWriteCost);
+  const unpriced = sum((row) => row.unpriced);
+  const price = unpriced === 0 ? dollars(cost) : cost === 0 ? "cost unknown" : `${dollars(cost)} and requests of unknown cost`;
+  return `${calls.toLocaleString("en-US")} ${calls === 1 ? "request" : "requests"} to models, ${tokens.toLocaleString("en-US")} tokens, ${price}`;
 }
 
 /** Requests to models that are not those of a turn itself. */

@@ -59,23 +59,24 @@ export type HourRange = { from: number; to: number };
 /** The day of an hour is the whole part of (hour + offset) / 24, and at most `lastDay`. */
 export type DayRule = { offset: number; lastDay: number };
 
-export type UsageGroup = UsageSums & Partial<Record<UsageDimension, string>> & { day?: number; firstTokenMs: number; firstTokens: number };
-export type UsageSession = UsageSums & {
-  sessionKey: string;
-  /** Ids of its conversations, separated by commas. */
-  sessionIds: string;
-  agentId: string;
-  channel: string;
-  firstAt: number;
-  lastAt: number;
-  durationMinMs: number;
-  durationMaxMs: number;
-  userMessages: number;
-  assistantMessages: number;
-  toolCalls: number;
-  toolResults: number;
-};
-export type UsageSessionHour = UsageSession & { hour: number; provider: string; model: string };
+export type UsageMessageCounts = { userMessages: number; assistantMessages: number; toolCalls: number; toolResults: number };
+export type UsageGroup = UsageSums &
+  UsageMessageCounts &
+  Partial<Record<UsageDimension, string>> & { day?: number; firstTokenMs: number; firstTokens: number };
+/** What a model did in one hour of a conversation. */
+export type UsageSessionHour = UsageSums &
+  UsageMessageCounts & {
+    hour: number;
+    sessionKey: string;
+    sessionId: string;
+    agentId: string;
+    channel: string;
+    provider: string;
+    model: string;
+    firstAt: number;
+    lastAt: number;
+  };
+export type UsedSession = { sessionKey: string; sessionId: string };
 export type UsageCallRow = UsageCall & { seq: number };
 
 export const HOUR_MS = 3_600_000;
@@ -120,6 +121,7 @@ const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, [
   "calls",
   "errors",
   "unpriced",
+  ...SESSION_COUNTS,
   "duration_ms",
   "first_token_ms",
   "first_tokens",
@@ -134,18 +136,19 @@ const ADD_SESSION = upsert(
     channel: "",
     first_at: "min(first_at, excluded.first_at)",
     last_at: "max(last_at, excluded.last_at)",
-    duration_min_ms: "min(duration_min_ms, excluded.duration_min_ms)",
-    duration_max_ms: "max(duration_max_ms, excluded.duration_max_ms)",
   },
 );
 const ADD_TOOL = upsert("usage_tools", ["hour", "session_key", "tool"], ["calls"], { agent_id: "" });
 
-const SESSION_SUMS = `agent_id AS agentId, channel, min(first_at) AS firstAt, max(last_at) AS lastAt,
-  min(duration_min_ms) AS durationMinMs, max(duration_max_ms) AS durationMaxMs, ${sumsOf([...SUMS, ...SESSION_COUNTS])}`;
+const SESSION_HOUR = `hour, session_key AS sessionKey, session_id AS sessionId, agent_id AS agentId, channel, provider, model,
+  first_at AS firstAt, last_at AS lastAt, ${[...SUMS, ...SESSION_COUNTS].map((column) => `${column} AS ${toCamel(column)}`).join(", ")}`;
 const CALL_ROW = `seq, at, agent_id AS agentId, session_key AS sessionKey, session_id AS sessionId, run_id AS runId, channel, sender, cause,
   provider, model, status, duration_ms AS durationMs, first_token_ms AS firstTokenMs, input, output, cache_read AS cacheRead,
   cache_write AS cacheWrite, input_cost AS inputCost, output_cost AS outputCost, cache_read_cost AS cacheReadCost,
   cache_write_cost AS cacheWriteCost, 1 - unpriced AS isPriced`;
+
+/** Rows that are read at once to find sessions. */
+const SESSION_PAGE = 2_000;
 
 const NO_MESSAGES: UsageMessages = { user: 0, assistant: 0, toolResults: 0, tools: [] };
 const amountsOf = (call: UsageAmounts): number[] => [
@@ -174,9 +177,9 @@ function usageWrites(store: Store) {
     const who = [agentId, sessionKey, sessionId, runId, channel, sender, cause];
     store.run(ADD_CALL, at, ...who, provider, model, status, durationMs, firstTokenMs, ...amounts, unpriced);
     const first = [firstTokenMs ?? 0, firstTokenMs === null ? 0 : 1];
-    store.run(ADD_HOUR, hour, agentId, channel, sender, cause, provider, model, 1, errors, unpriced, durationMs, ...first, ...amounts);
-    const seen = [at - durationMs, at, durationMs, durationMs];
     const counts = [1, errors, unpriced, messages.user, messages.assistant, messages.tools.length, messages.toolResults, durationMs];
+    store.run(ADD_HOUR, hour, agentId, channel, sender, cause, provider, model, ...counts, ...first, ...amounts);
+    const seen = [at - durationMs, at];
     store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
   };
   return {
@@ -223,7 +226,7 @@ function conditionsOf({ from, to }: HourRange, filter: UsageFilter): { where: st
 }
 
 function usageSums(store: Store) {
-  const sumColumns = sumsOf([...SUMS, "first_token_ms", "first_tokens"]);
+  const sumColumns = sumsOf([...SUMS, ...SESSION_COUNTS, "first_token_ms", "first_tokens"]);
   return {
     /** Sums by the named dimensions, and with a rule by day too. */
     sums(range: HourRange, by: readonly UsageDimension[], filter: UsageFilter = {}, days?: DayRule): UsageGroup[] {
@@ -238,49 +241,46 @@ function usageSums(store: Store) {
       );
     },
 
-    /** Sums of each session, with `byConversation` of each of its conversations; the last used first. */
-    sessions(range: HourRange, query: { agent?: string; key?: string; byConversation: boolean; limit: number }): UsageSession[] {
-      const { agent, key, byConversation, limit } = query;
-      const where = [
-        "hour >= ? AND hour < ?",
-        ...(agent === undefined ? [] : ["agent_id = ?"]),
-        ...(key === undefined ? [] : ["session_key = ?"]),
-      ].join(" AND ");
-      return store.all<UsageSession>(
-        `SELECT session_key AS sessionKey, group_concat(DISTINCT session_id) AS sessionIds, ${SESSION_SUMS} FROM usage_sessions WHERE ${where}
-         GROUP BY session_key${byConversation ? ", session_id" : ""} ORDER BY lastAt DESC LIMIT ?`,
-        range.from,
-        range.to,
-        ...(agent === undefined ? [] : [agent]),
-        ...(key === undefined ? [] : [key]),
-        limit,
-      );
+    /** Sessions, or with `byConversation` their conversations, by the hour in which they were last used; the newest first. */
+    recentSessions(range: HourRange, query: { agent?: string; byConversation: boolean; limit: number }): UsedSession[] {
+      const { agent, byConversation, limit } = query;
+      const found = new Map<string, UsedSession>();
+      for (let offset = 0; ; offset += SESSION_PAGE) {
+        const page = store.all<UsedSession>(
+          `SELECT session_key AS sessionKey, session_id AS sessionId FROM usage_sessions
+           WHERE hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"} ORDER BY hour DESC LIMIT ${SESSION_PAGE} OFFSET ?`,
+          range.from,
+          range.to,
+          ...(agent === undefined ? [] : [agent]),
+          offset,
+        );
+        for (const used of page) {
+          const key = byConversation ? `${used.sessionKey}\n${used.sessionId}` : used.sessionKey;
+          if (!found.has(key)) found.set(key, used);
+          if (found.size >= limit) return [...found.values()];
+        }
+        if (page.length < SESSION_PAGE) return [...found.values()];
+      }
     },
 
-    /** Sums of all conversations together, by day. */
-    sessionDays: (range: HourRange, agent: string | undefined, { offset, lastDay }: DayRule): (UsageSession & { day: number })[] =>
-      store.all<UsageSession & { day: number }>(
-        `SELECT ${DAY} AS day, ${SESSION_SUMS} FROM usage_sessions WHERE hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"} GROUP BY day`,
-        offset,
-        lastDay,
-        range.from,
-        range.to,
-        ...(agent === undefined ? [] : [agent]),
-      ),
-
-    /** The hours of one conversation, by model. */
+    /** The hours of one session, by conversation and model. */
     sessionHours: (range: HourRange, sessionKey: string): UsageSessionHour[] =>
       store.all<UsageSessionHour>(
-        `SELECT hour, session_key AS sessionKey, session_id AS sessionIds, provider, model, ${SESSION_SUMS} FROM usage_sessions
-         WHERE session_key = ? AND hour >= ? AND hour < ? GROUP BY hour, session_id, provider, model ORDER BY hour`,
+        `SELECT ${SESSION_HOUR} FROM usage_sessions WHERE session_key = ? AND hour >= ? AND hour < ? ORDER BY hour`,
         sessionKey,
         range.from,
         range.to,
       ),
 
+    /** How many sessions asked a model. Looks at each of them once, whatever they asked. */
     countSessions: (range: HourRange, agent: string | undefined): number =>
       store.get<{ n: number }>(
-        `SELECT count(DISTINCT session_key) AS n FROM usage_sessions WHERE hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"}`,
+        `WITH RECURSIVE keys(k) AS (
+           SELECT min(session_key) FROM usage_sessions
+           UNION ALL SELECT (SELECT min(session_key) FROM usage_sessions WHERE session_key > k) FROM keys WHERE k IS NOT NULL
+         )
+         SELECT count(*) AS n FROM keys WHERE k IS NOT NULL AND EXISTS (
+           SELECT 1 FROM usage_sessions WHERE session_key = k AND hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"})`,
         range.from,
         range.to,
         ...(agent === undefined ? [] : [agent]),

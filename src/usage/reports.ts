@@ -8,8 +8,9 @@ import type {
   UsageDimension,
   UsageFilter,
   UsageGroup,
-  UsageSession,
+  UsageMessageCounts,
   UsageSessionHour,
+  UsedSession,
 } from "../store/usage.ts";
 import { hoursOf, toDayRange, type DayRange, type RangeParams } from "./range.ts";
 import { toDate } from "./periods.ts";
@@ -117,9 +118,12 @@ export class UsageReports {
     const { usage, now } = this.#deps;
     const { key, agentId, limit = DEFAULT_SESSIONS } = params;
     const isFamily = params.groupBy === "family" || params.includeHistorical === true;
-    const query = { ...(agentId !== undefined && { agent: agentId }), ...(key !== undefined && { key }), byConversation: !isFamily, limit };
     const hours = hoursOf(range);
-    const rows = usage.sessions(hours, query).map((row) => this.#toSession(row, range, isFamily));
+    const used =
+      key === undefined
+        ? usage.recentSessions(hours, { ...(agentId !== undefined && { agent: agentId }), byConversation: !isFamily, limit })
+        : conversationsOf(usage.sessionHours(hours, key), isFamily).slice(0, limit);
+    const rows = used.map((each) => this.#toSession(each, range, isFamily)).toSorted((a, b) => b.updatedAt - a.updatedAt);
     const unused = key !== undefined && rows.length === 0 ? this.#unusedSession(key) : [];
     const aggregates = key === undefined ? this.#aggregates(range, agentId) : this.#aggregatesOfSession(range, key);
     return {
@@ -165,18 +169,19 @@ export class UsageReports {
   #aggregates(range: DayRange, agent: string | undefined): Wire {
     const { usage } = this.#deps;
     const hours = hoursOf(range);
-    const models = this.#daily(range, ["agent", "channel", "sender", "cause", "provider", "model"], agent === undefined ? {} : { agent });
-    const days = range.parts.flatMap((part) => usage.sessionDays(part, agent, part));
+    const filter = agent === undefined ? {} : { agent };
+    const models = this.#daily(range, ["provider", "model"], filter);
+    const people = usage.sums(hours, ["agent", "channel", "sender", "cause"], filter);
     const tools = usage.tools(hours, agent === undefined ? {} : { agent });
     return {
       totals: toTotals(addUp(models)),
       aggregates: {
         sessionCount: usage.countSessions(hours, agent),
-        messages: toMessages(days),
+        messages: toMessages(models),
         tools: toTools(tools),
-        ...toGroups(models),
+        ...toGroups(models, people),
         costDaily: toDaily(models, (day, sums) => ({ date: toDate(day), ...toTotals(sums) })),
-        daily: toDayRows(days),
+        daily: toDayRows(models),
       },
     };
   }
@@ -191,10 +196,11 @@ export class UsageReports {
         sessionCount: rows.length === 0 ? 0 : 1,
         messages: toMessages(rows),
         tools: toTools(usage.tools(hoursOf(range), { key })),
-        ...toGroups(rows.map((row) => ({ ...row, firstTokenMs: 0, firstTokens: 0 }))),
-        // The sums of a session are not kept by these.
-        bySender: [],
-        byCause: [],
+        // The sums of a session are not kept by sender and cause.
+        ...toGroups(
+          rows.map((row) => ({ ...row, firstTokenMs: 0, firstTokens: 0 })),
+          [],
+        ),
         costDaily: toDaily(rows, (day, sums) => ({ date: toDate(day), ...toTotals(sums) })),
         daily: toDayRows(rows),
       },
@@ -217,15 +223,16 @@ export class UsageReports {
     ];
   }
 
-  #toSession(row: UsageSession, range: DayRange, isFamily: boolean): Wire {
+  #toSession({ sessionKey, sessionId: usedId }: UsedSession, range: DayRange, isFamily: boolean) {
     const { usage, sessions } = this.#deps;
-    const { sessionKey, agentId, channel, firstAt, lastAt } = row;
-    const ids = row.sessionIds.split(",");
     const session = sessions.get(asId<SessionKey>(sessionKey));
-    const hours = usage.sessionHours(hoursOf(range), sessionKey).filter(({ sessionIds }) => isFamily || sessionIds === row.sessionIds);
-    const last = hours.at(-1);
-    const isCurrent = session !== undefined && ids.includes(session.session_id);
-    const sessionId = isCurrent ? session.session_id : ids.at(-1)!;
+    const hours = usage.sessionHours(hoursOf(range), sessionKey).filter(({ sessionId }) => isFamily || sessionId === usedId);
+    const last = hours.at(-1)!;
+    const ids = [...new Set(hours.map(({ sessionId }) => sessionId))];
+    const sessionId = session !== undefined && ids.includes(session.session_id) ? session.session_id : ids.at(-1)!;
+    const firstAt = Math.min(...hours.map((row) => row.firstAt));
+    const lastAt = Math.max(...hours.map((row) => row.lastAt));
+    const { agentId, channel } = last;
     return {
       key: sessionKey,
       ...(session?.label && { label: session.label }),
@@ -241,20 +248,27 @@ export class UsageReports {
       agentId,
       channel,
       ...(session && { chatType: session.chat_kind }),
-      ...(last && { modelProvider: last.provider, model: last.model }),
+      modelProvider: last.provider,
+      model: last.model,
       usage: {
-        ...toTotals(row),
+        ...toTotals(addUp(hours)),
         sessionId,
         firstActivity: firstAt,
         lastActivity: lastAt,
         durationMs: lastAt - firstAt,
-        messageCounts: toMessages([row]),
+        messageCounts: toMessages(hours),
         toolUsage: toTools(usage.tools(hoursOf(range), { key: sessionKey })),
         ...toSessionDetails(hours, range),
       },
       hasContextWeight: false,
     };
   }
+}
+
+/** The conversations of a session, the last used first. Pure. */
+function conversationsOf(hours: readonly UsageSessionHour[], isFamily: boolean): UsedSession[] {
+  const ids = [...new Set(hours.map(({ sessionId }) => sessionId))].toReversed();
+  return (isFamily ? ids.slice(0, 1) : ids).map((sessionId) => ({ sessionKey: hours[0]!.sessionKey, sessionId }));
 }
 
 const daysOf = ({ firstDay, lastDay }: DayRange): number[] =>
@@ -278,7 +292,7 @@ function toReportRow(row: UsageGroup, by: readonly UsageDimension[]): Wire {
   };
 }
 
-type Counted = Pick<UsageSession, "userMessages" | "assistantMessages" | "toolCalls" | "toolResults" | "errors">;
+type Counted = UsageMessageCounts & { errors: number };
 
 function toMessages(rows: readonly Counted[]) {
   const sum = (name: keyof Counted): number => rows.reduce((total, row) => total + row[name], 0);
@@ -310,33 +324,37 @@ function groupRows<S extends Sums & { calls: number }>(
     .toSorted((a, b) => nanoOf(b.sums) - nanoOf(a.sums) || tokensOf(b.sums) - tokensOf(a.sums));
 }
 
-function toGroups(rows: readonly UsageGroup[]): Wire {
-  const group = (keyOf: (row: UsageGroup) => Wire): Wire[] =>
+function toGroups(models: readonly UsageGroup[], people: readonly UsageGroup[]): Wire {
+  const group = (rows: readonly UsageGroup[], keyOf: (row: UsageGroup) => Wire): Wire[] =>
     groupRows(rows, keyOf).map(({ sums, calls, ...key }) => ({ ...key, count: calls, totals: toTotals(sums) }));
   return {
-    byModel: group(({ provider, model }) => ({ provider, model })),
-    byProvider: group(({ provider }) => ({ provider })),
-    byAgent: group(({ agent }) => ({ agentId: agent })),
-    byChannel: group(({ channel }) => ({ channel })),
+    byModel: group(models, ({ provider, model }) => ({ provider, model })),
+    byProvider: group(models, ({ provider }) => ({ provider })),
+    byAgent: group(people, ({ agent }) => ({ agentId: agent })),
+    byChannel: group(people, ({ channel }) => ({ channel })),
     byCreator: [],
-    bySender: group(({ channel, sender }) => ({ channel, sender })),
-    byCause: group(({ cause }) => ({ cause })),
+    bySender: group(people, ({ channel, sender }) => ({ channel, sender })),
+    byCause: group(people, ({ cause }) => ({ cause })),
     dailyLatency: [],
-    modelDaily: groupRows(rows, ({ day, provider, model }) => ({ date: toDate(day!), provider, model })).map(({ sums, calls, ...key }) => ({
-      ...key,
-      tokens: tokensOf(sums),
-      cost: dollarsOf(sums),
-      count: calls,
-    })),
+    modelDaily: toModelDays(models),
   };
 }
+
+const toModelDays = (rows: readonly (Sums & { calls: number; day?: number; provider?: string; model?: string })[]): Wire[] =>
+  groupRows(rows, ({ day, provider, model }) => ({ day, provider, model })).map(({ sums, calls, day, ...key }) => ({
+    date: toDate(day as number),
+    ...key,
+    tokens: tokensOf(sums),
+    cost: dollarsOf(sums),
+    count: calls,
+  }));
 
 function toDaily<S extends Sums & { day?: number }>(rows: readonly S[], toRow: (day: number, sums: Sums) => Wire): Wire[] {
   return [...Map.groupBy(rows, ({ day }) => day!)].toSorted(([a], [b]) => a - b).map(([day, group]) => toRow(day, addUp(group)));
 }
 
-function toDayRows(rows: readonly (UsageSession & { day: number })[]): Wire[] {
-  return [...Map.groupBy(rows, ({ day }) => day)]
+function toDayRows<S extends Sums & Counted & { day?: number }>(rows: readonly S[]): Wire[] {
+  return [...Map.groupBy(rows, ({ day }) => day!)]
     .toSorted(([a], [b]) => a - b)
     .map(([day, group]) => {
       const { total, toolCalls, errors } = toMessages(group);
@@ -365,14 +383,7 @@ function toSessionDetails(hours: readonly UsageSessionHour[], range: DayRange): 
       return { ...utc(row.hour), input, output, cacheRead, cacheWrite, totalTokens: tokensOf(row), totalCost: dollarsOf(row) };
     }),
     dailyLatency: [],
-    dailyModelUsage: groupRows(rows, ({ day, provider, model }) => ({ date: toDate(day), provider, model })).map(
-      ({ sums, calls, ...key }) => ({
-        ...key,
-        tokens: tokensOf(sums),
-        cost: dollarsOf(sums),
-        count: calls,
-      }),
-    ),
+    dailyModelUsage: toModelDays(rows),
   };
 }
 

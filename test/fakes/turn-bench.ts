@@ -153,6 +153,7 @@ export function openTurnBench(
     prompt: { takeSystemEvents: () => null, situation: (payload) => options.situation?.(payload) ?? "" },
     commands: {
       statusLines: (session) => [`session ${session.key}`],
+      usageLines: (session) => [`usage of ${session.key}`],
       modelNames: () => ["fake/model", "fake/other"],
       modelAliases: () => new Map([["quick", "fake/other"]]),
       resetTriggers: () => options.resetTriggers ?? [],

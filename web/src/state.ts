@@ -55,7 +55,7 @@ export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
 export const outbox = signal<readonly OutboxEntry[]>([]);
 export const modelRows = signal<readonly ModelRow[]>([]);
 export const commandRows = signal<readonly CommandRow[]>([]);
-export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "schedule" | "audit";
+export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "schedule" | "usage" | "audit";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");
 /** How often a link to something on the page was followed: the same link may be followed again. */

@@ -42,6 +42,10 @@ CREATE TABLE usage_hours (
   duration_ms INTEGER NOT NULL,
   first_token_ms INTEGER NOT NULL,
   first_tokens INTEGER NOT NULL,
+  user_messages INTEGER NOT NULL,
+  assistant_messages INTEGER NOT NULL,
+  tool_calls INTEGER NOT NULL,
+  tool_results INTEGER NOT NULL,
   input INTEGER NOT NULL,
   output INTEGER NOT NULL,
   cache_read INTEGER NOT NULL,
@@ -66,8 +70,6 @@ CREATE TABLE usage_sessions (
   errors INTEGER NOT NULL,
   unpriced INTEGER NOT NULL,
   duration_ms INTEGER NOT NULL,
-  duration_min_ms INTEGER NOT NULL,
-  duration_max_ms INTEGER NOT NULL,
   user_messages INTEGER NOT NULL,
   assistant_messages INTEGER NOT NULL,
   tool_calls INTEGER NOT NULL,
@@ -82,7 +84,7 @@ CREATE TABLE usage_sessions (
   cache_write_cost INTEGER NOT NULL,
   PRIMARY KEY (hour, session_key, session_id, provider, model)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX usage_sessions_key ON usage_sessions (session_key);
+CREATE INDEX usage_sessions_key ON usage_sessions (session_key, hour);
 CREATE TABLE usage_tools (
   hour INTEGER NOT NULL,
   session_key TEXT NOT NULL,
@@ -91,3 +93,4 @@ CREATE TABLE usage_tools (
   calls INTEGER NOT NULL,
   PRIMARY KEY (hour, session_key, tool)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_tools_key ON usage_tools (session_key, hour);

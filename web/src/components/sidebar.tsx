@@ -16,6 +16,7 @@ import { ConfirmDialog } from "./confirm-dialog.tsx";
 import {
   Book,
   Globe,
+  Chart,
   Clock,
   Close,
   ListIcon,
@@ -76,6 +77,7 @@ export function Sidebar(): JSX.Element {
       <ViewButton view="mcp" icon={<Servers size={16} />} />
       <ViewButton view="browser" icon={<Globe size={16} />} />
       <ViewButton view="schedule" icon={<Clock size={16} />} />
+      <ViewButton view="usage" icon={<Chart size={16} />} />
       <ViewButton view="audit" icon={<ListIcon size={16} />} />
       <List />
       <SidebarFooter />
