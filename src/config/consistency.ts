@@ -37,7 +37,11 @@ function checkBudgets(config: Config, warn: WarnFunction): void {
     if (names.has(name)) warn([...at, "name"], `${JSON.stringify(name)} names another budget too`, "give it a name of its own");
     names.add(name);
     if (agent !== undefined && !agentIds(config).some((id) => id === agent))
-      warn([...at, "agent"], `${JSON.stringify(agent)} is no agent, so the budget limits nothing`, "use the id of an agent (openclaw agents list)");
+      warn(
+        [...at, "agent"],
+        `${JSON.stringify(agent)} is no agent, so the budget limits nothing`,
+        "use the id of an agent (openclaw agents list)",
+      );
     if (sender !== undefined && !/^[^:]+:./.test(sender))
       warn([...at, "sender"], "does not name a channel, so the budget limits nothing", "write it as channel:id, such as telegram:4711");
   }

@@ -99,7 +99,7 @@ function Groups(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="usage-groups-title">
       <div class="panel-head">
-        <h2 id="usage-groups-title">By</h2>
+        <h2 id="usage-groups-title">By {usage.GROUP_TITLES[by].toLowerCase()}</h2>
         <select aria-label="Group by" value={by} onChange={(event) => (usage.group.value = event.currentTarget.value as Group)}>
           {usage.GROUPS.map((name) => (
             <option key={name} value={name}>
@@ -190,7 +190,9 @@ function Budget({ row }: { row: BudgetRow }): JSX.Element {
           </span>
         </p>
         <p>{used === "" ? text : `${used} of ${text}`}</p>
-        {used !== "" && <meter aria-label={`Used of ${name}`} min={0} max={100} value={Math.min(100, usedPercent)} />}
+        {used !== "" && (
+          <meter aria-label={`Used of ${name}`} min={0} low={80} high={99} optimum={0} max={100} value={Math.min(100, usedPercent)} />
+        )}
         <p class="hint">
           {liftedUntil === undefined
             ? `Begins again ${timeText(until)}`
