@@ -39,7 +39,7 @@ function checkBudgets(config: Config, warn: WarnFunction): void {
     if (agent !== undefined && !agentIds(config).some((id) => id === agent))
       warn(
         [...at, "agent"],
-        `${JSON.stringify(agent)} is no agent, so the budget limits nothing`,
+        `${JSON.stringify(agent)} names no agent, so the budget limits nothing`,
         "use the id of an agent (openclaw agents list)",
       );
     if (sender !== undefined && !/^[^:]+:./.test(sender))

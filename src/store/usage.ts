@@ -300,6 +300,9 @@ function usageSums(store: Store) {
   };
 }
 
+const totalsOf = (table: string, calls: string): string =>
+  `SELECT ${calls} AS calls, ${["unpriced", ...AMOUNTS].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(", ")} FROM ${table}`;
+
 function usageRows(store: Store) {
   type RawCall = Omit<UsageCallRow, "isPriced"> & { isPriced: number };
   const decode = (rows: readonly RawCall[]): UsageCallRow[] => rows.map((row) => ({ ...row, isPriced: row.isPriced === 1 }));
@@ -316,11 +319,9 @@ function usageRows(store: Store) {
 
     /** Whether the sums are those of the rows: null, or what differs. */
     difference(): string | null {
-      const totals = (table: string, calls: string): string =>
-        `SELECT ${calls} AS calls, ${["unpriced", ...AMOUNTS].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(", ")} FROM ${table}`;
-      const rows = store.get<Record<string, number>>(totals("usage_calls", "count(*)"))!;
+      const rows = store.get<Record<string, number>>(totalsOf("usage_calls", "count(*)"))!;
       for (const table of ["usage_hours", "usage_sessions"]) {
-        const sums = store.get<Record<string, number>>(totals(table, "coalesce(sum(calls), 0)"))!;
+        const sums = store.get<Record<string, number>>(totalsOf(table, "coalesce(sum(calls), 0)"))!;
         const name = Object.keys(rows).find((column) => rows[column] !== sums[column]);
         if (name !== undefined) return `${table}.${name} is ${sums[name]}, and the rows add up to ${rows[name]}`;
       }

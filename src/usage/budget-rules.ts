@@ -52,7 +52,7 @@ export type PotState = {
   recent: readonly number[];
 };
 
-export type Verdict = { do: "allow" } | { do: "wait" } | { do: "refuse"; why: "spent" | "rate" | "price" };
+export type BudgetVerdict = { do: "allow" } | { do: "wait" } | { do: "refuse"; why: "spent" | "rate" | "price" };
 
 const MINUTE_MS = 60_000;
 
@@ -60,7 +60,7 @@ const MINUTE_MS = 60_000;
  * Whether a request may be made: when less than the budget is used, together with what is held back for others. So the last request
  * exceeds it by at most what was held back for that one. Pure.
  */
-export function decide(budget: Budget, state: PotState, worst: WorstCase, now: number): Verdict {
+export function decide(budget: Budget, state: PotState, worst: WorstCase, now: number): BudgetVerdict {
   const { tokens, usd, callsPerMinute } = budget;
   if (callsPerMinute !== undefined && state.recent.filter((at) => now - at < MINUTE_MS).length >= callsPerMinute)
     return { do: "refuse", why: "rate" };

@@ -36,8 +36,17 @@ export function zoneOffset(at: number, zone: string): number {
 /** `2026-11-30` in a zone. */
 export const dayOf = (at: number, zone: string): string => toDate(Math.floor((at + zoneOffset(at, zone)) / DAY_MS));
 
+const dates = new Map<number, string>();
+
 /** The date of a number of days since 1970. */
-export const toDate = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
+export function toDate(day: number): string {
+  const known = dates.get(day);
+  if (known !== undefined) return known;
+  const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
+  if (dates.size >= 1_000) dates.clear();
+  dates.set(day, date);
+  return date;
+}
 
 /** The number of days since 1970 of a date; null for what is none. */
 export function toDay(date: string): number | null {

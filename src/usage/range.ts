@@ -40,6 +40,8 @@ function toDateDay(name: string, text: string): number {
   return day;
 }
 
+const twoDigits = (value: number): string => String(Math.floor(value)).padStart(2, "0");
+
 function toZone({ mode, timeZone, utcOffset }: RangeParams, gatewayZone: string): string {
   if (mode === "gateway") return gatewayZone;
   if (mode !== "specific") return "UTC";
@@ -52,14 +54,12 @@ function toZone({ mode, timeZone, utcOffset }: RangeParams, gatewayZone: string)
     throw invalid(`utcOffset: ${JSON.stringify(utcOffset!.slice(0, 40))} is not an offset`, "Write it as UTC+5:30.");
   if (offset === 0) return "UTC";
   const minutes = Math.abs(offset) / 60_000;
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
-  return `${offset < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
+  return `${offset < 0 ? "-" : "+"}${twoDigits(minutes / 60)}:${twoDigits(minutes % 60)}`;
 }
 
 function isZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
+    return Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "Etc/Unknown";
   } catch (err) {
     if (err instanceof RangeError) return false;
     throw err;

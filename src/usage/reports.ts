@@ -363,10 +363,12 @@ function toDayRows<S extends Sums & Counted & { day?: number }>(rows: readonly S
     });
 }
 
+/** The first quarter of an hour, as the protocol names it. Pure. */
+const utcQuarter = (hour: number): Wire => ({ date: toDate(Math.floor(hour / 24)), quarterIndex: (hour % 24) * 4 });
+
 /** Models, days and quarters of hours of one session. A row is an hour: its quarter is the first one. */
 function toSessionDetails(hours: readonly UsageSessionHour[], range: DayRange): Wire {
   const rows = hours.map((row) => ({ ...row, day: dayIn(range, row.hour) }));
-  const utc = (hour: number): Wire => ({ date: toDate(Math.floor(hour / 24)), quarterIndex: (hour % 24) * 4 });
   const dates = [...new Set(rows.map(({ day }) => toDate(day)))];
   return {
     modelUsage: groupRows(rows, ({ provider, model }) => ({ provider, model })).map(({ sums, calls, ...key }) => ({
@@ -377,10 +379,10 @@ function toSessionDetails(hours: readonly UsageSessionHour[], range: DayRange): 
     activityDates: dates,
     dailyBreakdown: toDaily(rows, (day, sums) => ({ date: toDate(day), tokens: tokensOf(sums), cost: dollarsOf(sums), ...toTotals(sums) })),
     dailyMessageCounts: [...Map.groupBy(rows, ({ day }) => day)].map(([day, group]) => ({ date: toDate(day), ...toMessages(group) })),
-    utcQuarterHourMessageCounts: hours.map((row) => ({ ...utc(row.hour), ...toMessages([row]) })),
+    utcQuarterHourMessageCounts: hours.map((row) => ({ ...utcQuarter(row.hour), ...toMessages([row]) })),
     utcQuarterHourTokenUsage: hours.map((row) => {
       const { input, output, cacheRead, cacheWrite } = row;
-      return { ...utc(row.hour), input, output, cacheRead, cacheWrite, totalTokens: tokensOf(row), totalCost: dollarsOf(row) };
+      return { ...utcQuarter(row.hour), input, output, cacheRead, cacheWrite, totalTokens: tokensOf(row), totalCost: dollarsOf(row) };
     }),
     dailyLatency: [],
     dailyModelUsage: toModelDays(rows),
@@ -403,7 +405,11 @@ function toCallRow(call: UsageCallRow): Wire {
     provider,
     model,
     status,
-    ...{ input, output, cacheRead, cacheWrite, totalTokens: tokensOf(call) },
+    input,
+    output,
+    cacheRead,
+    cacheWrite,
+    totalTokens: tokensOf(call),
     cost: call.isPriced ? dollarsOf(call) : null,
     durationMs,
     firstTokenMs,

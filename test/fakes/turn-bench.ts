@@ -34,10 +34,11 @@ import { openApprovals, type TestApprovals } from "./test-approvals.ts";
 
 type BenchStores = Pick<
   TurnsDeps,
-  "store" | "sessions" | "messages" | "inbox" | "audit" | "usage" | "outbox" | "media" | "clock" | "log" | "running"
+  "store" | "sessions" | "messages" | "inbox" | "audit" | "outbox" | "media" | "clock" | "log" | "running"
 >;
 
 export type TurnBench = BenchStores & {
+  usage: Usage;
   dir: string;
   deliver: (conversation: string) => void;
   turns: Turns;
@@ -47,6 +48,18 @@ export type TurnBench = BenchStores & {
   events: { name: string; payload: never }[];
   close: () => void;
 };
+
+type SpendingOptions = {
+  /** Prices of the configuration. Default: none. */
+  priceOf?: TurnsDeps["priceOf"];
+  /** What limits turns. Default: nothing. */
+  budgets?: (bench: { store: Store; usage: Usage }) => TurnBudgets;
+};
+
+const spendingOf = ({ priceOf = () => null, budgets }: SpendingOptions, stores: { store: Store; usage: Usage }) => ({
+  priceOf,
+  ...(budgets && { budgets: budgets(stores) }),
+});
 
 /** The turns module with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
 export function openTurnBench(
@@ -75,12 +88,8 @@ export function openTurnBench(
     log?: Log;
     /** The skills of turns. Default: none. */
     skills?: TurnSkillSource;
-    /** Prices of the configuration. Default: none. */
-    priceOf?: TurnsDeps["priceOf"];
-    /** What limits turns. Default: nothing. */
-    budgets?: (bench: { store: Store; usage: Usage }) => TurnBudgets;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
-  } = {},
+  } & SpendingOptions = {},
 ): TurnBench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   placeStore(dir);
@@ -138,8 +147,7 @@ export function openTurnBench(
     transcript,
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
-    priceOf: options.priceOf ?? (() => null),
-    ...(options.budgets ? { budgets: options.budgets({ store, usage: stores.usage }) } : {}),
+    ...spendingOf(options, stores),
     replyPrefix: () => options.replyPrefix ?? "",
     approvals: approvals.approvals,
     permitFor: (caller) => Promise.resolve({ ...testPermit("/"), caller }),

@@ -26,7 +26,16 @@ test("the first load of the page is at most 100 KiB, compressed", () => {
 
 test("the views beside the conversation are not in the first load", () => {
   const chunks = readdirSync(join(PAGE, "assets")).filter((name) => name.endsWith(".js"));
-  for (const view of ["channels-view", "approvals-view", "tools-view", "skills-view", "mcp-view", "browser-view", "schedule-view", "usage-view"]) {
+  for (const view of [
+    "channels-view",
+    "approvals-view",
+    "tools-view",
+    "skills-view",
+    "mcp-view",
+    "browser-view",
+    "schedule-view",
+    "usage-view",
+  ]) {
     const chunk = chunks.filter((name) => name.startsWith(view));
     assert.equal(chunk.length, 1, `${view} in ${chunks.join(", ")}`);
     assert.equal(named().includes(`assets/${chunk[0]}`), false);

@@ -19,7 +19,7 @@ export const budgets = array(
       usd: number("US dollars. A model whose price is not known is not asked then: give it one in `models.providers.*.models[].cost`.", {
         min: 0,
       }),
-      warnAtPercent: integer("The operator is told once when this much is used.", { default: 80, min: 1, max: 100 }),
+      warnAtPercent: integer("The operator is notified once when this much is used.", { default: 80, min: 1, max: 100 }),
       callsPerMinute: integer("Requests within a minute; further ones are refused. It stops what asks a model in a loop.", { min: 1 }),
     },
     // Half of a budget would limit less than what was meant, or something else.
