@@ -56,6 +56,15 @@ type SpendingOptions = {
   budgets?: (bench: { store: Store; usage: Usage }) => TurnBudgets;
 };
 
+const testCommands = (resetTriggers: readonly string[] = []): TurnsDeps["commands"] => ({
+  statusLines: (session) => [`session ${session.key}`],
+  usageLines: (session) => [`usage of ${session.key}`],
+  modelNames: () => ["fake/model", "fake/other"],
+  modelAliases: () => new Map([["quick", "fake/other"]]),
+  resetTriggers: () => resetTriggers,
+  currentModel: (session) => session.model ?? "fake/model",
+});
+
 const spendingOf = ({ priceOf = () => null, budgets }: SpendingOptions, stores: { store: Store; usage: Usage }) => ({
   priceOf,
   ...(budgets && { budgets: budgets(stores) }),
@@ -159,14 +168,7 @@ export function openTurnBench(
     deliver,
     expired: options.expired ?? (() => false),
     prompt: { takeSystemEvents: () => null, situation: (payload) => options.situation?.(payload) ?? "" },
-    commands: {
-      statusLines: (session) => [`session ${session.key}`],
-      usageLines: (session) => [`usage of ${session.key}`],
-      modelNames: () => ["fake/model", "fake/other"],
-      modelAliases: () => new Map([["quick", "fake/other"]]),
-      resetTriggers: () => options.resetTriggers ?? [],
-      currentModel: (session) => session.model ?? "fake/model",
-    },
+    commands: testCommands(options.resetTriggers),
     crashPoint: options.mark ?? (() => {}),
   });
   return {
