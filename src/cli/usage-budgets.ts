@@ -3,7 +3,7 @@ import { CliError, EXIT } from "../core/errors.ts";
 import type { CommandHandler } from "./command.ts";
 import { callGateway } from "./connect.ts";
 
-type BudgetRow = {
+export type BudgetRow = {
   name: string;
   for?: string;
   each?: string;

@@ -5,6 +5,7 @@ import { USAGE_DIMENSIONS, type UsageDimension, type UsageFilter } from "../stor
 import { dollars, limitText, toNanoDollars } from "../usage/budget-rules.ts";
 import type { Budgets, BudgetStatus } from "../usage/budgets.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
+import type { RangeParams } from "../usage/range.ts";
 import type { UsageReports } from "../usage/reports.ts";
 
 export type UsageMethodsDeps = {
@@ -27,18 +28,15 @@ export function usageMethods({ reports, budgets, clock, sessionKey }: UsageMetho
     "usage.status": { scope: "operator.read", run: () => ({ updatedAt: clock.now(), providers: [] }) },
     "usage.cost": {
       scope: "operator.read",
-      run: async ({ agentScope, agentId, ...range }) =>
-        (await reports()).cost({ ...range, ...(agentId !== undefined && agentScope === undefined && { agentId }) }),
+      run: async (params) => (await reports()).cost({ ...rangeOf(params), ...agentOf(params) }),
     },
     "usage.report": {
       scope: "operator.read",
-      run: async ({ by = [], byDay, agent, channel, sender, cause, provider, model, ...range }) =>
-        (await reports()).report({
-          ...range,
-          by: toDimensions(by),
-          ...(byDay && { byDay }),
-          filter: given({ agent, channel, sender, cause, provider, model }),
-        }),
+      run: async (params) => {
+        const { by = [], byDay = false, agent, channel, sender, cause, provider, model } = params;
+        const filter: UsageFilter = given({ agent, channel, sender, cause, provider, model });
+        return (await reports()).report({ ...rangeOf(params), by: toDimensions(by), byDay, filter });
+      },
     },
     "usage.calls": {
       scope: "operator.read",
@@ -46,12 +44,12 @@ export function usageMethods({ reports, budgets, clock, sessionKey }: UsageMetho
     },
     "sessions.usage": {
       scope: "operator.read",
-      run: async ({ key, agentId, agentScope, ...params }) =>
-        (await reports()).sessions({
-          ...params,
-          ...(key !== undefined && { key: sessionKey(key, agentId) }),
-          ...(key === undefined && agentScope === undefined && agentId !== undefined && { agentId }),
-        }),
+      run: async (params) => {
+        const { key, agentId, range, groupBy, includeHistorical, limit } = params;
+        const what = given({ range, groupBy, includeHistorical, limit });
+        const whose = key === undefined ? agentOf(params) : { key: sessionKey(key, agentId) };
+        return (await reports()).sessions({ ...rangeOf(params), ...what, ...whose });
+      },
     },
     "sessions.usage.timeseries": {
       scope: "operator.read",
@@ -68,8 +66,22 @@ export function usageMethods({ reports, budgets, clock, sessionKey }: UsageMetho
   } satisfies MethodTable;
 }
 
-const given = (filter: { [K in keyof UsageFilter]: string | undefined }): UsageFilter =>
-  Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as UsageFilter;
+const given = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The days that a request names. */
+const rangeOf = ({
+  days,
+  startDate,
+  endDate,
+  mode,
+  timeZone,
+  utcOffset,
+}: { days?: number } & Omit<RangeParams, "days" | "range">): RangeParams => given({ days, startDate, endDate, mode, timeZone, utcOffset });
+
+/** All agents, unless one is named. */
+const agentOf = ({ agentId, agentScope }: { agentId?: string; agentScope?: string }): { agentId?: string } =>
+  agentId === undefined || agentScope === "all" ? {} : { agentId };
 
 function toDimensions(names: readonly string[]): UsageDimension[] {
   return [...new Set(names)].map((name) => {
