@@ -8,7 +8,7 @@ export const usageCommands: CommandFamily = {
   summary: "What models took, and the budgets that limit it.",
   commands: [
     {
-      path: ["usage"],
+      path: ["usage", "show"],
       group: "See",
       isDefault: true,
       summary: "Show the requests to models: tokens and cost, by day or by what --by names.",
