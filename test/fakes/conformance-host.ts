@@ -141,8 +141,8 @@ export class ConformanceHost {
 
   async compact(turn: Turn): Promise<string | null> {
     try {
-      const { checkpoint, ...result } = await this.runtime.compact(turn, undefined);
-      this.#record.push({ compacted: result });
+      const { checkpoint, call, ...result } = await this.runtime.compact(turn, undefined);
+      this.#record.push({ compacted: { ...result, usage: call?.usage } });
       return checkpoint;
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
