@@ -23,6 +23,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   schedule: ["core", "config", "store", "turns"],
   subagents: ["core", "store", "turns"],
+  usage: ["core", "config", "store", "agents", "turns"],
   methods: [
     "core",
     "config",
@@ -40,6 +41,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "skills",
     "schedule",
     "subagents",
+    "usage",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],

@@ -25,6 +25,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   approval: "Questions about commands",
   audit: "What agents did",
   browser: "The browser of agents",
+  budgets: "Usage and budgets",
   channels: "Channels and pairing",
   chat: "Conversations",
   commands: "Chat commands",
@@ -59,6 +60,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   sandbox: "The sandbox of commands",
   tasks: "Tasks of sub-agents",
   tools: "Tools",
+  usage: "Usage and budgets",
   wake: "State",
   web: "Channels and pairing",
 };

@@ -41,6 +41,7 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   agent: ["--message", "hello"],
   "message send": ["--channel", "irc", "--to", "#team", "--message", "hello"],
   "route explain": ["irc", "default", "alice"],
+  "usage allow": ["team"],
   "cron add": ["tea", "--at", "20m", "--message", "hello"],
   "cron edit": ["3f2a", "--disable"],
   "cron enable": ["3f2a"],

@@ -47,6 +47,8 @@ export type Turn = {
   checkpoint: string | null;
   /** The earlier messages of this session, oldest first, without those of this turn. */
   history: () => readonly ContextMessage[];
+  /** Asked before a model gets the prompt, where something limits what models may be asked; after a refusal the model is not asked. */
+  beforeModel?: (terms: ModelTerms) => Promise<{ allow: true } | { allow: false; failure: TurnFailure }>;
   /**
    * Asked before each tool call runs; the runtime waits for the answer. The caller stores the call first, so that a crash
    * never replays it. After a rejection or an abort it must not run.
@@ -62,6 +64,36 @@ export type Turn = {
 export const REBUILD_CHECKPOINT = "rebuild";
 
 export type TokenUsage = { input: number; output: number; cacheRead: number; cacheWrite: number; totalTokens: number; costUsd: number };
+
+/** Price in US dollars per million tokens. */
+export type ModelPrice = { input: number; output: number; cacheRead: number; cacheWrite: number };
+
+/** What is known of a model before it is asked. */
+export type ModelTerms = {
+  model: ModelRef;
+  /** Tokens; 0 when unknown. */
+  contextWindow: number;
+  /** Tokens of an answer at most; 0 when unknown. */
+  maxTokens: number;
+  /** Null: the price is not known. */
+  price: ModelPrice | null;
+};
+
+/** Cost in US dollars, by kind of tokens. */
+export type CallCost = ModelPrice;
+
+/** One request to a model that has ended. */
+export type ModelCall = {
+  purpose: "answer" | "summary";
+  model: ModelRef;
+  usage: TokenUsage;
+  /** By the catalog of the runtime; null: it has no price of the model. */
+  cost: CallCost | null;
+  status: "ok" | "error" | "aborted";
+  durationMs: number;
+  /** From the request to the first piece of the answer; null: there was none. */
+  firstTokenMs: number | null;
+};
 
 export type ErrorKind =
   | "auth"
@@ -81,6 +113,8 @@ export type ErrorKind =
   | "too_long"
   /** The model did not stop calling tools. */
   | "tool_loop"
+  /** A budget is used up. */
+  | "budget"
   | "crashed"
   | "unknown";
 
@@ -112,6 +146,8 @@ export type AgentEvent =
   | { type: "tool"; phase: "start"; id: string; name: string; args: unknown }
   | { type: "tool"; phase: "update"; id: string; name: string; partial: string }
   | { type: "tool"; phase: "end"; id: string; name: string; result: string; isError: boolean; durationMs: number }
+  /** A request to a model has ended, also one that failed or that made a summary. It precedes its `message`. */
+  | { type: "call"; call: ModelCall }
   /** A complete assistant message; it does not change any more. A turn with tools has several. */
   | { type: "message"; blocks: readonly ContentBlock[]; model: ModelRef; usage: TokenUsage; stopReason: string }
   /** The last message failed and is requested again: its output is withdrawn. */
@@ -176,7 +212,7 @@ export interface AgentRuntime {
   compact(
     turn: Omit<Turn, "runId" | "text" | "images" | "beforeTool">,
     instructions: string | undefined,
-  ): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string }>;
+  ): Promise<{ checkpoint: string | null; tokensBefore: number; summary: string; call?: ModelCall }>;
   /** Removes what the runtime keeps of one session (files, processes). Unknown ids are fine. */
   forget(agentId: AgentId, sessionId: string): Promise<void>;
   status(): RuntimeStatus;

@@ -31,6 +31,7 @@ import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
 import { traceCommands } from "./trace-commands.ts";
+import { usageCommands } from "./usage-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
@@ -48,6 +49,7 @@ const FAMILIES: readonly CommandFamily[] = [
   browserCommands,
   cronCommands,
   tasksCommands,
+  usageCommands,
   auditCommands,
   traceCommands,
   sessionsCommands,

@@ -7,6 +7,7 @@ import type { ProtocolClient } from "../client/client.ts";
 import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-policies.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
+import { checkBudgets } from "./doctor-budgets.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { JobView } from "./cron.ts";
@@ -56,6 +57,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkMcpServers(client),
       checkPlugins(client),
       checkJobs(client),
+      checkBudgets(client),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),

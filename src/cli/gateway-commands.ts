@@ -64,6 +64,15 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./gateway.ts")).gatewayCall,
     },
     {
+      path: ["gateway", "usage-cost"],
+      summary: "Show the tokens and the cost of each day.",
+      flags: [{ name: "days", value: "n", range: [1, 400], help: "Number of days up to today (default: 30)." }],
+      usesGateway: true,
+      notes: ["openclaw usage shows more."],
+      examples: ["openclaw gateway usage-cost --days 7"],
+      load: async () => (await import("./usage.ts")).usageCost,
+    },
+    {
       path: ["gateway", "stop"],
       summary: "Stop this machine's gateway.",
       examples: ["openclaw gateway stop"],

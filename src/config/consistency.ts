@@ -24,6 +24,27 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
   checkMcpServers(config, warn);
   checkChannels(config, warn);
   checkProviders(config, warn);
+  checkBudgets(config, warn);
+}
+
+/** Budgets that limit nothing, or something else than what was meant. */
+function checkBudgets(config: Config, warn: WarnFunction): void {
+  const names = new Set<string>();
+  for (const [index, { name, agent, sender, tokens, usd, callsPerMinute }] of config.budgets.entries()) {
+    const at = ["budgets", index];
+    if (tokens === undefined && usd === undefined && callsPerMinute === undefined)
+      warn(at, "limits nothing", "set tokens, usd or callsPerMinute");
+    if (names.has(name)) warn([...at, "name"], `${JSON.stringify(name)} names another budget too`, "give it a name of its own");
+    names.add(name);
+    if (agent !== undefined && !agentIds(config).some((id) => id === agent))
+      warn(
+        [...at, "agent"],
+        `${JSON.stringify(agent)} names no agent, so the budget limits nothing`,
+        "use the id of an agent (openclaw agents list)",
+      );
+    if (sender !== undefined && !/^[^:]+:./.test(sender))
+      warn([...at, "sender"], "does not name a channel, so the budget limits nothing", "write it as channel:id, such as telegram:4711");
+  }
 }
 
 /** A provider whose models the runtime does not know answers nothing until they are listed. */

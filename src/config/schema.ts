@@ -1,5 +1,6 @@
 import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
+import { budgets } from "./schema/budgets.ts";
 import { channels } from "./schema/channels.ts";
 import { cron } from "./schema/cron.ts";
 import { diagnostics } from "./schema/diagnostics.ts";
@@ -117,6 +118,7 @@ export const CONFIG = object(
     skills,
     plugins,
     cron,
+    budgets,
     logging,
     diagnostics,
     env,

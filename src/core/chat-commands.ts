@@ -25,7 +25,7 @@ export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   (
     "acp agents allowlist bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
     "export-session export-trajectory fast focus fork goal id kill learn login loop mcp models name pair plugin plugins reason reasoning " +
-    "redirect restart rewind send session sessions side steer subagents tasks tell tools trace trajectory tts unfocus update usage " +
+    "redirect restart rewind send session sessions side steer subagents tasks tell tools trace trajectory tts unfocus update " +
     "voice whoami"
   ).split(" "),
 );
@@ -49,6 +49,15 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     effect: "none",
     immediate: true,
     args: [],
+  },
+  {
+    name: "usage",
+    aliases: [],
+    description: "Show what this conversation took of models.",
+    category: "status",
+    effect: "none",
+    immediate: true,
+    args: [{ name: "cost", description: "cost shows the same", required: false, choices: ["cost"] }],
   },
   {
     name: "stop",

@@ -44,6 +44,7 @@ import { LazySubagents } from "./subagents.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins, questionOfPlugin } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
+import { Spending } from "./spending.ts";
 import { TurnReadiness } from "./turn-readiness.ts";
 import { enqueueSystemEvent } from "../methods/status.ts";
 import { reasonOf } from "../core/errors.ts";
@@ -101,7 +102,8 @@ export function composeGateway(input: ComposeInput) {
   const subagents = new LazySubagents({ ...base, ...storage, running });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
-  const images = new RuntimeImageModels({ ...base, ...storage, running });
+  const spending = new Spending({ ...base, ...storage, running, prompt });
+  const images = new RuntimeImageModels({ ...base, ...storage, running, spending });
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
     { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
@@ -138,6 +140,7 @@ export function composeGateway(input: ComposeInput) {
     approvals,
     skills,
     traceFor: telemetry.traceFor,
+    spending,
   });
   subagents.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
@@ -170,9 +173,11 @@ export function composeGateway(input: ComposeInput) {
     messaging,
     schedule,
     subagents,
+    spending,
+    prompt,
     answers,
   };
-  const reports = composeReports({ ...shared, prompt });
+  const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
   const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
   return { ...shared, ...reports, applier, server, methods, chat };
@@ -270,11 +275,13 @@ type Shared = GatewayBase &
     messaging: Messaging;
     schedule: Schedule;
     subagents: LazySubagents;
+    spending: Spending;
+    prompt: PromptContext;
     answers: AnswerCache;
   };
 
 /** What the gateway says about itself: health, presence, events. */
-function composeReports(deps: Shared & { prompt: PromptContext }) {
+function composeReports(deps: Shared) {
   const { clock, health, loop, startedAt, instanceId, store, running, directory, hub, messaging } = deps;
   const phase: PhaseRef = { value: "starting" };
   const stateVersion: StateVersion = { presence: 1, health: 1 };

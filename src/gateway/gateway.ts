@@ -23,6 +23,7 @@ import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
 import { startCronEvents } from "../methods/cron.ts";
+import { USAGE_LIMITS } from "../usage/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startTaskEvents } from "../methods/tasks.ts";
 import { SUBAGENT_LIMITS } from "../subagents/limits.ts";
@@ -131,6 +132,7 @@ export class Gateway {
         parts.approvalRows,
         parts.grantRows,
         { ...parts.audit, retentionMs: LIMITS.auditRetentionMs },
+        { ...parts.usage, retentionMs: USAGE_LIMITS.retentionMs },
         {
           prune: (before, limit) => schedule.rows.prune(before, limit, SCHEDULE_LIMITS.logRows),
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,

@@ -34,6 +34,7 @@ import { countStages, sampleOriginals } from "../observe/stage-metrics.ts";
 import { sampleQueues } from "./queue-metrics.ts";
 import { resetRule } from "./reset-rule.ts";
 import type { RunningConfig } from "./running-config.ts";
+import type { Spending } from "./spending.ts";
 import { statusLines } from "./status-text.ts";
 import type { Storage } from "./storage.ts";
 import { permitWithSkills, turnSkills } from "./agent-skills.ts";
@@ -52,6 +53,7 @@ export type MessagingDeps = GatewayBase &
     approvals: Approvals;
     skills: AgentSkills;
     traceFor: NonNullable<TurnsDeps["traceFor"]>;
+    spending: Spending;
   };
 
 /** The way of a message: channels -> ingest -> turns -> delivery -> channels. */
@@ -102,7 +104,7 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
 type TurnParts = { transcript: Transcript; delivery: Delivery; indicators: TurnIndicators };
 
 function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: TurnParts): Turns {
-  const { running, directory, links, prompt, paths, skills, log } = deps;
+  const { running, directory, links, prompt, paths, skills, spending, log } = deps;
   const inboundLog = log.child({ subsystem: "inbound" });
   const mediaDeps: InboundMediaDeps = {
     ...deps,
@@ -120,6 +122,8 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     split: directory.split,
     permitFor: (caller) => permitWithSkills(running, skills, caller),
     skills: turnSkills(skills),
+    priceOf: spending.priceOf,
+    budgets: spending.budgets,
     live: indicators,
     replyToMode: (target) => replyToMode(running.config, target),
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),
@@ -129,6 +133,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     commands: {
       statusLines: (session) => statusLines(deps, turns, session),
+      usageLines: (session) => spending.usageLines(session),
       modelNames: (agentId) => running.agents.modelNames(agentId),
       modelAliases: (agentId) => modelAliases(running.config, agentId),
       resetTriggers: () => running.config.session.resetTriggers,

@@ -26,6 +26,7 @@ import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
 import type { GatewayTelemetry } from "./telemetry.ts";
 import { readConfig } from "./settings.ts";
+import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { McpServers } from "../mcp/servers.ts";
@@ -58,6 +59,7 @@ export type ChatFamilyDeps = GatewayBase &
     runtime: AgentRuntime;
     hub: Hub;
     answers: AnswerCache;
+    spending: Spending;
   };
 
 /** What all methods need. */
@@ -81,7 +83,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   port(): number;
 };
 
-export function chatDeps({ running, directory, messaging, approvals, ...rest }: ChatFamilyDeps): ChatDeps {
+export function chatDeps({ running, directory, messaging, approvals, spending, ...rest }: ChatFamilyDeps): ChatDeps {
   return {
     ...rest,
     pendingApprovals: () => approvals.pending(),
@@ -89,6 +91,7 @@ export function chatDeps({ running, directory, messaging, approvals, ...rest }: 
     settings: (agentId) => running.agents.settings(agentId),
     configuration: () => running.agents.version,
     newId: randomUUID,
+    addSummary: (call, session) => spending.addSummary(call, session),
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),
     mainKey: () => undefined,

@@ -35,6 +35,7 @@ import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { timelineMethods } from "../methods/timeline.ts";
+import { usageMethods } from "../methods/usage.ts";
 import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
@@ -66,6 +67,12 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...pluginsMethods(deps),
     ...cronMethods({ schedule: () => deps.schedule.get() }),
     ...taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
+    ...usageMethods({
+      reports: () => deps.spending.reports(),
+      budgets: deps.spending.budgets,
+      clock: deps.clock,
+      sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
+    }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,

@@ -17,6 +17,7 @@ import { createOutbox } from "../store/outbox.ts";
 import { createPairings } from "../store/pairing.ts";
 import { createSessionNotes } from "../store/session-notes.ts";
 import { createSessions } from "../store/sessions.ts";
+import { createUsage } from "../store/usage.ts";
 import type { GatewayBase } from "./base.ts";
 
 /** The store and its tables. */
@@ -35,6 +36,7 @@ export function openStorage(base: GatewayBase, repair: boolean) {
     messages: createMessages(store),
     inbox: createInbox(store),
     audit: createAudit(store),
+    usage: createUsage(store),
     outbox: createOutbox(store),
     channelState: createChannelState(store),
     approvalRows: createApprovalRows(store),

@@ -1,4 +1,4 @@
-import type { AgentRuntime, ToolName } from "../agents/runtime.ts";
+import type { AgentRuntime, ModelCall, ToolName } from "../agents/runtime.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
@@ -60,6 +60,8 @@ export type ChatDeps = {
   defaultAgent: () => AgentId;
   agentIds: () => readonly string[];
   mainKey: () => string | undefined;
+  /** Adds what a summary took; inside a `store.write`. */
+  addSummary: (call: ModelCall, session: SessionRow) => void;
   /** Tools of an operator's session. */
   operatorTools: (agentId: AgentId) => readonly ToolName[];
   queueMode: (channel: string) => QueueMode;

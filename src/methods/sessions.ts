@@ -273,9 +273,10 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction>
     throw err;
   });
   if ("nothing" in result) return { ok: true, key, compacted: false, reason: result.nothing };
-  await deps.store.write(() =>
-    deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, updated_at: deps.clock.now() }),
-  );
+  await deps.store.write(() => {
+    deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, updated_at: deps.clock.now() });
+    if (result.call) deps.addSummary(result.call, session);
+  });
   deps.bus.emit("session.changed", { sessionKey: key, reason: "compact", fields: ["context_tokens", "updated_at"] });
   return { ok: true, key, compacted: true, result: { summary: result.summary, tokensBefore: result.tokensBefore } };
 }

@@ -97,4 +97,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   process_proportional_memory_bytes: "Memory of the gateway process with shared pages counted in proportion (PSS).",
   process_resident_memory_bytes: "Resident memory of the gateway process.",
   process_start_time_seconds: "When the gateway process was started, in seconds since the epoch.",
+  gateway_usage_requests_total: "Requests to models that have ended, by status and cause.",
+  gateway_usage_tokens_total: "Tokens of requests to models, by kind.",
+  gateway_usage_refused_total: "Requests to models that a budget refused, by reason.",
 };

@@ -28,6 +28,16 @@ const NO_PARAMS = objectSchema({});
 const sessionKey = boundedString(512);
 const JOB_ID = { id: boundedString(128), jobId: boundedString(128) };
 
+/** The days of a report. */
+const DAYS: Readonly<Record<string, JsonSchema>> = {
+  days: { type: "integer", minimum: 1, maximum: 400 },
+  startDate: boundedString(32),
+  endDate: boundedString(32),
+  mode: { type: "string", enum: ["utc", "gateway", "specific"] },
+  timeZone: boundedString(64),
+  utcOffset: boundedString(16),
+};
+
 /** Params of served methods for which the published schema has no definition under the method's own name. */
 export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "audit.details": objectSchema({
@@ -62,6 +72,16 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     "targetId",
   ]),
   "browser.tabs": NO_PARAMS,
+  "budgets.lift": objectSchema(
+    {
+      name: boundedString(64),
+      // Of one agent, channel, sender or cause; left out: all of them.
+      for: boundedString(640),
+      durationMs: { type: "integer", minimum: 0, maximum: 31 * 86_400_000 },
+    },
+    ["name"],
+  ),
+  "budgets.status": NO_PARAMS,
   "channels.catalog": NO_PARAMS,
   "channels.verify": objectSchema({ channel: boundedString(64), accountId: boundedString(128), config: { type: "object" } }, ["channel"]),
   "chat.media": objectSchema(
@@ -125,6 +145,21 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "sandbox.explain": objectSchema({ agentId: boundedString(128), sessionKey }),
   "sandbox.list": NO_PARAMS,
   "sandbox.recreate": objectSchema({ agentId: boundedString(128), sessionKey, all: { type: "boolean" } }),
+  "sessions.usage.timeseries": objectSchema({ key: sessionKey, agentId: boundedString(128) }, ["key"]),
+  "usage.calls": objectSchema({ after: { type: "integer", minimum: 0 }, limit: { type: "integer", minimum: 1, maximum: 1_000 } }),
+  "usage.cost": objectSchema({ ...DAYS, agentId: boundedString(128), agentScope: { type: "string", enum: ["all"] } }),
+  "usage.report": objectSchema({
+    ...DAYS,
+    by: { type: "array", maxItems: 6, items: { type: "string", enum: ["agent", "channel", "sender", "cause", "provider", "model"] } },
+    byDay: { type: "boolean" },
+    agent: boundedString(128),
+    channel: boundedString(64),
+    sender: boundedString(512),
+    cause: boundedString(64),
+    provider: boundedString(256),
+    model: boundedString(256),
+  }),
+  "usage.status": NO_PARAMS,
   "tools.explain": objectSchema({
     agentId: boundedString(128),
     channel: boundedString(64),
@@ -319,6 +354,8 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "browser.screenshot": "operator.read",
   "browser.tabs": "operator.read",
   "browser.request": "operator.admin",
+  "budgets.lift": "operator.admin",
+  "budgets.status": "operator.read",
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",
   "chat.media": "operator.read",
@@ -346,6 +383,8 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "sandbox.list": "operator.read",
   "sandbox.recreate": "operator.admin",
   "tools.explain": "operator.read",
+  "usage.calls": "operator.read",
+  "usage.report": "operator.read",
   "tokens.create": "operator.admin",
   "tokens.list": "operator.admin",
   "tokens.revoke": "operator.admin",

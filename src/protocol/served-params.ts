@@ -34,6 +34,9 @@ const PI_RUNTIME = when(["pi", null], "every agent runs on pi");
 
 const AUDIT_FILTERS = ["agentId", "sessionKey", "runId", "kind", "status", "after", "before", "limit", "cursor"] as const;
 
+/** How the days of a report are named. */
+const DAYS = ["days", "startDate", "endDate", "mode", "timeZone", "utcOffset"] as const;
+
 const LIST: ParamRules = {
   served: [
     "limit",
@@ -501,6 +504,30 @@ const ADMINISTRATION = {
   },
   "tasks.retry": { served: ["taskIds"] },
   "cron.update": { served: ["id", "jobId", "patch", "expectedConfigRevision"] },
+  "budgets.lift": { served: ["name", "for", "durationMs"] },
+  "budgets.status": { served: [] },
+  "usage.calls": { served: ["after", "limit"] },
+  "usage.cost": { served: [...DAYS, "agentId", "agentScope"] },
+  "usage.report": { served: [...DAYS, "by", "byDay", "agent", "channel", "sender", "cause", "provider", "model"] },
+  "usage.status": { served: [] },
+  "sessions.usage": {
+    served: [
+      "key",
+      "agentId",
+      "agentScope",
+      "startDate",
+      "endDate",
+      "mode",
+      "range",
+      "groupBy",
+      "includeHistorical",
+      "utcOffset",
+      "timeZone",
+      "limit",
+    ],
+    ignored: { includeContextWeight: when([false], "the parts of the system prompt are not counted") },
+  },
+  "sessions.usage.timeseries": { served: ["key", "agentId"] },
   "deadletters.drop": { served: ["id"] },
   "deadletters.list": { served: [] },
   "deadletters.retry": { served: ["id"] },

@@ -12,6 +12,8 @@ export const isServedCommand = (command: ParsedCommand | null): boolean => comma
 export type CommandContext = {
   /** One line each: what `/status` says beside the session's own facts. */
   statusLines: (session: SessionRow) => readonly string[];
+  /** What `/usage` says: what the session took. */
+  usageLines: (session: SessionRow) => readonly string[];
   /** Names of the models that can be chosen, `provider/id`. */
   modelNames: (agentId: string) => readonly string[];
   /** Short names of models, in lower case, and what they stand for. */
@@ -72,6 +74,8 @@ export function answerCommand(command: ParsedCommand, session: SessionRow, conte
       return { text: helpText(), changes: {} };
     case "status":
       return { text: context.statusLines(session).join("\n"), changes: {} };
+    case "usage":
+      return answerUsage(command.arg, session, context);
     case "stop":
       return { text: "Stopped.", changes: {} };
     case "new":
@@ -122,6 +126,13 @@ function answerModel(arg: string, session: SessionRow, context: CommandContext):
 function findUniqueMatch(names: readonly string[], part: string): string | undefined {
   const hits = names.filter((name) => name.toLowerCase().includes(part.toLowerCase()));
   return hits.length === 1 ? hits[0] : undefined;
+}
+
+/** The line below each answer, which OpenClaw switches with this command, is not served. */
+function answerUsage(arg: string, session: SessionRow, context: CommandContext): CommandAnswer {
+  const part = arg.toLowerCase();
+  if (part === "" || part === "cost") return { text: context.usageLines(session).join("\n"), changes: {} };
+  return { text: `/usage ${arg.slice(0, 40)} is not served here; /usage shows what this conversation took.`, changes: {} };
 }
 
 function answerThink(arg: string, session: SessionRow): CommandAnswer {

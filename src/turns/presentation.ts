@@ -149,6 +149,7 @@ const FAILURE_TEXTS: Readonly<Record<ErrorKind, FailureText>> = {
     `${provider} sent a response that is not a model answer. Try again; if it happens again, the operator of this gateway can check the address of ${provider} with \`openclaw models status\`.`,
   too_long: () => "The answer was stopped because it is longer than this gateway keeps. Ask for it in parts.",
   tool_loop: () => "The turn was stopped because the model kept calling its tools. Ask again, and say more exactly what you want.",
+  budget: () => "A budget of this gateway is used up. Its operator can raise it.",
   crashed: () => "The agent failed in the middle of this. Send the message again.",
   unknown: ({ httpStatus }, provider) =>
     `${provider} failed for a reason that is not known here${httpStatus === undefined ? "" : ` (status ${httpStatus})`}. Try again, ${OTHER_MODEL}; \`openclaw logs\` on the gateway's machine has the cause.`,

@@ -81,6 +81,7 @@ export function reduce(state: TurnState, event: AgentEvent): TurnState {
     case "steered":
       return { ...state, rollback: null };
     case "request":
+    case "call":
     case "compaction":
     case "waiting":
     case "end":

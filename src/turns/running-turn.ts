@@ -45,43 +45,45 @@ import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
 import { TurnAudit } from "./turn-audit.ts";
+import { promptTokens, TurnUsage, type TurnUsageDeps } from "./turn-usage.ts";
 import { TurnJournal } from "./turn-journal.ts";
 import { buildTurn, type TurnRequestDeps } from "./turn-request.ts";
 import { TurnStream } from "./turn-stream.ts";
 import type { RetryingWrite } from "./write-with-retry.ts";
 
-export type RunningTurnDeps = TurnRequestDeps & {
-  store: Store;
-  sessions: Sessions;
-  inbox: Inbox;
-  audit: Audit;
-  runs: RunRegistry;
-  stages: Pick<Stages, "waited" | "beginRun">;
-  transcript: Transcript;
-  outbound: Outbound;
-  runtime: Pick<AgentRuntime, "prompt" | "forget">;
-  write: RetryingWrite;
-  bus: Bus<TurnEvents>;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  newId: () => string;
-  commands: CommandContext;
-  /** What a call of a tool may do now. `tools`: those of its turn. */
-  permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
-  /** The trace of a run that requests to providers continue; null while no traces are exported, or not of this run. */
-  traceFor?: (runId: RunId, traceparent: string | null) => NonNullable<Turn["trace"]> | null;
-  /** The skills of turns; absent where there are none. */
-  skills?: TurnSkillSource;
-  directory: Pick<ChannelLookup, "capabilities">;
-  /** Called when parts for a conversation have been stored. */
-  deliver: (conversation: string) => void;
-  /** What a person sees of a turn before its answer; absent where nothing is visible. */
-  live?: TurnIndicators;
-  /** Buttons under answers; absent where none are shown. */
-  buttons?: Buttons;
-  crashPoint: (point: string) => void;
-};
+export type RunningTurnDeps = TurnRequestDeps &
+  TurnUsageDeps & {
+    store: Store;
+    sessions: Sessions;
+    inbox: Inbox;
+    audit: Audit;
+    runs: RunRegistry;
+    stages: Pick<Stages, "waited" | "beginRun">;
+    transcript: Transcript;
+    outbound: Outbound;
+    runtime: Pick<AgentRuntime, "prompt" | "forget">;
+    write: RetryingWrite;
+    bus: Bus<TurnEvents>;
+    clock: Clock;
+    log: Log;
+    metrics: Metrics;
+    newId: () => string;
+    commands: CommandContext;
+    /** What a call of a tool may do now. `tools`: those of its turn. */
+    permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
+    /** The trace of a run that requests to providers continue; null while no traces are exported, or not of this run. */
+    traceFor?: (runId: RunId, traceparent: string | null) => NonNullable<Turn["trace"]> | null;
+    /** The skills of turns; absent where there are none. */
+    skills?: TurnSkillSource;
+    directory: Pick<ChannelLookup, "capabilities">;
+    /** Called when parts for a conversation have been stored. */
+    deliver: (conversation: string) => void;
+    /** What a person sees of a turn before its answer; absent where nothing is visible. */
+    live?: TurnIndicators;
+    /** Buttons under answers; absent where none are shown. */
+    buttons?: Buttons;
+    crashPoint: (point: string) => void;
+  };
 
 type EndEvent = Extract<AgentEvent, { type: "end" }>;
 type ToolCall = Parameters<Turn["beforeTool"]>[0];
@@ -97,6 +99,7 @@ export class RunningTurn {
   readonly #stream: TurnStream;
   readonly #audit: TurnAudit;
   readonly #journal: TurnJournal;
+  readonly #usage: TurnUsage;
   readonly #steeredRuns = new Set<RunId>();
   readonly #toolLimits = new ToolCallLimits();
   /** Why the gateway itself stopped the turn. */
@@ -118,6 +121,7 @@ export class RunningTurn {
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
     this.#audit = new TurnAudit(deps.audit, row);
     this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
+    this.#usage = new TurnUsage(deps, row);
   }
 
   /** Asks the agent and stores what it answers. */
@@ -139,6 +143,7 @@ export class RunningTurn {
         isPrivate: this.#isPrivate(session),
         ...this.#trace(),
       });
+      if (this.#usage.isLimited) turn = this.#withBudget(turn, session);
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
       return this.close(errorOutcome(err.message, clock.now()));
@@ -167,6 +172,7 @@ export class RunningTurn {
     }
     active.isPrompting = false;
     cancelTimeout();
+    this.#usage.release();
     await this.#finish(end);
   }
 
@@ -312,6 +318,9 @@ export class RunningTurn {
     if (!isGranted()) return refused;
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
+    // The model reads what the tool gives: a call that it may not be asked after does not run either.
+    const refusal = await this.#reserveNext();
+    if (refusal !== null) return { allow: false, reason: refusal };
     await this.#storeToolCall(call);
     const permit = await this.#deps.permitFor(this.#toolCaller());
     if (!isGranted()) return refused;
@@ -336,6 +345,27 @@ export class RunningTurn {
     return !(this.#hasOtherThanOwner ??= this.#deps.transcript.hasOtherThanOwner(session));
   }
 
+  /** The same turn, of which the budgets are asked before a model is. */
+  #withBudget(turn: Turn, session: SessionRow): Turn {
+    const { signal } = this.#context.active.abort;
+    const inputTokens = promptTokens(session.context_tokens, turn);
+    return {
+      ...turn,
+      beforeModel: async (terms) => {
+        const failure = await this.#usage.reserveFirst(terms, inputTokens, signal);
+        return failure === null ? { allow: true } : { allow: false, failure };
+      },
+    };
+  }
+
+  /** Before a further request of this turn to its model; stops the turn where a budget is used up. */
+  async #reserveNext(): Promise<string | null> {
+    if (!this.#usage.isLimited) return null;
+    const failure = await this.#usage.reserveNext(this.#context.active.abort.signal);
+    if (failure) this.#abortWith(failure);
+    return failure?.message ?? null;
+  }
+
   #checkToolCall(call: ToolCall): string | null {
     const { reason, stop } = this.#toolLimits.check(call);
     if (stop) this.#abortWith(stop);
@@ -344,18 +374,24 @@ export class RunningTurn {
 
   async #storeToolCall(call: ToolCall): Promise<void> {
     const { clock, crashPoint, inbox } = this.#deps;
+    let counted = 0;
     await this.#journal.save(
       () => this.#stream.state.rows,
       () => {
         // A message that was handed in may be what the tool is called for: it must not run again by itself either.
         for (const runId of [this.#ref.runId, ...this.#mergedRuns()]) inbox.markToolsStarted(runId);
-        this.#audit.addCall(call, this.#session()?.session_id ?? null, clock.now());
+        const sessionId = this.#session()?.session_id;
+        this.#audit.addCall(call, sessionId ?? null, clock.now());
+        counted = this.#usage.add(sessionId ?? "");
       },
     );
+    this.#usage.markStored(counted);
     crashPoint("tool-written");
   }
 
-  #onEvent(event: AgentEvent): void {
+  #onEvent(given: AgentEvent): void {
+    if (given.type === "call") return this.#usage.onCall(given.call, this.#deps.clock.now());
+    const event = this.#withPrice(given);
     this.#stages?.onEvent(event);
     this.#inflight.recorder.onEvent(event);
     this.#stream.onEvent(event);
@@ -366,10 +402,24 @@ export class RunningTurn {
       if (event.phase === "end") this.#toolLimits.forget(event.id);
       this.#stream.emitTool(event);
     }
+    if (event.type === "retry" || event.type === "steered") this.#reserveLater();
     if (event.type === "retry") this.#stream.emitNote({ kind: "retry", text: retryText(event) });
     if (event.type === "waiting") this.#onWaiting(event);
     if (event.type === "compaction") this.#stream.emitNote({ kind: "compaction", phase: event.phase });
     if (event.type === "steered") this.#onSteered(event.runId);
+  }
+
+  /** The runtime asks the model again without asking first: the turn is stopped when it may not. */
+  #reserveLater(): void {
+    this.#reserveNext().catch((err: unknown) => {
+      this.#deps.log.warn("a budget could not be asked", { runId: this.#ref.runId, cause: reasonOf(err) });
+    });
+  }
+
+  #withPrice(event: AgentEvent): AgentEvent {
+    if (event.type !== "message") return event;
+    const costUsd = this.#usage.costOf(event.model, event.usage);
+    return costUsd === event.usage.costUsd ? event : { ...event, usage: { ...event.usage, costUsd } };
   }
 
   /** In the transcript the message follows the text that preceded it when the agent read it, and those that came later stay behind it. */
@@ -439,6 +489,7 @@ export class RunningTurn {
       added = this.#journal.addFinal(state.rows, session, now);
       this.#endRuns(outcome, now);
       this.#audit.addEnd(outcome, session?.session_id ?? null, now);
+      this.#usage.add(session?.session_id ?? "", { rows: state.rows, userMessages: 1 + this.#mergedRuns().length });
       if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint }));
       const target = this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });

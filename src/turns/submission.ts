@@ -55,7 +55,7 @@ export type Payload = {
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
-export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "payload" | "receivedAt">;
+export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "channel" | "payload" | "receivedAt">;
 
 /** A file of a message, or of the message that it answers. */
 export type AttachmentRef = MediaRef & { ofReplied?: true };

@@ -141,8 +141,8 @@ export class ConformanceHost {
 
   async compact(turn: Turn): Promise<string | null> {
     try {
-      const { checkpoint, ...result } = await this.runtime.compact(turn, undefined);
-      this.#record.push({ compacted: result });
+      const { checkpoint, call, ...result } = await this.runtime.compact(turn, undefined);
+      this.#record.push({ compacted: { ...result, usage: call?.usage } });
       return checkpoint;
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
@@ -201,6 +201,8 @@ export function normalize(events: readonly AgentEvent[]): unknown[] {
       }
     }
     const { durationMs: _duration, forMs: _for, checkpoint, ...rest } = event as Record<string, unknown>;
+    // Each run takes its own time.
+    if (event.type === "call") Object.assign(rest, { call: { ...event.call, durationMs: 0, firstTokenMs: 0 } });
     kept.push({ ...rest, ...(event.type === "end" ? { checkpoint: checkpointKind(checkpoint) } : {}) });
   }
   return sortParallelCalls(kept);

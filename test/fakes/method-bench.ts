@@ -60,6 +60,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
   const bench = openTurnBench(options.dir === undefined ? {} : { dir: options.dir });
   let ids = 0;
   const deps: ChatDeps = {
+    addSummary: () => {},
     turns: bench.turns,
     sessions: bench.sessions,
     messages: bench.messages,

@@ -15,6 +15,7 @@ import { createMessages } from "../../src/store/messages.ts";
 import { openStore, type Store } from "../../src/store/open.ts";
 import { createOutbox, type Outbox } from "../../src/store/outbox.ts";
 import { createSessions } from "../../src/store/sessions.ts";
+import { createUsage } from "../../src/store/usage.ts";
 import type { Link } from "../../src/channels/channel.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inbound-media.ts";
 import { createTurns, type Turns, type TurnsDeps } from "../../src/turns/create-turns.ts";
@@ -23,6 +24,8 @@ import type { TurnEvents } from "../../src/turns/events.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { TurnSkillSource } from "../../src/turns/skill-requests.ts";
+import type { Usage } from "../../src/store/usage.ts";
+import type { TurnBudgets } from "../../src/turns/turn-usage.ts";
 import type { Payload, Submission } from "../../src/turns/submission.ts";
 import { FakeRuntime, MODEL } from "./fake-runtime.ts";
 import { placeStore } from "./store-template.ts";
@@ -35,6 +38,7 @@ type BenchStores = Pick<
 >;
 
 export type TurnBench = BenchStores & {
+  usage: Usage;
   dir: string;
   deliver: (conversation: string) => void;
   turns: Turns;
@@ -44,6 +48,27 @@ export type TurnBench = BenchStores & {
   events: { name: string; payload: never }[];
   close: () => void;
 };
+
+type SpendingOptions = {
+  /** Prices of the configuration. Default: none. */
+  priceOf?: TurnsDeps["priceOf"];
+  /** What limits turns. Default: nothing. */
+  budgets?: (bench: { store: Store; usage: Usage }) => TurnBudgets;
+};
+
+const testCommands = (resetTriggers: readonly string[] = []): TurnsDeps["commands"] => ({
+  statusLines: (session) => [`session ${session.key}`],
+  usageLines: (session) => [`usage of ${session.key}`],
+  modelNames: () => ["fake/model", "fake/other"],
+  modelAliases: () => new Map([["quick", "fake/other"]]),
+  resetTriggers: () => resetTriggers,
+  currentModel: (session) => session.model ?? "fake/model",
+});
+
+const spendingOf = ({ priceOf = () => null, budgets }: SpendingOptions, stores: { store: Store; usage: Usage }) => ({
+  priceOf,
+  ...(budgets && { budgets: budgets(stores) }),
+});
 
 /** The turns module with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
 export function openTurnBench(
@@ -73,7 +98,7 @@ export function openTurnBench(
     /** The skills of turns. Default: none. */
     skills?: TurnSkillSource;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
-  } = {},
+  } & SpendingOptions = {},
 ): TurnBench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   placeStore(dir);
@@ -99,6 +124,7 @@ export function openTurnBench(
     messages: createMessages(store),
     inbox: createInbox(store),
     audit: createAudit(store),
+    usage: createUsage(store),
     outbox,
     media,
     clock: options.clock ?? systemClock,
@@ -130,6 +156,7 @@ export function openTurnBench(
     transcript,
     concurrency: options.concurrency ?? (() => 8),
     split: options.split ?? ((_target, text) => text.split("||")),
+    ...spendingOf(options, stores),
     replyPrefix: () => options.replyPrefix ?? "",
     approvals: approvals.approvals,
     permitFor: (caller) => Promise.resolve({ ...testPermit("/"), caller }),
@@ -141,13 +168,7 @@ export function openTurnBench(
     deliver,
     expired: options.expired ?? (() => false),
     prompt: { takeSystemEvents: () => null, situation: (payload) => options.situation?.(payload) ?? "" },
-    commands: {
-      statusLines: (session) => [`session ${session.key}`],
-      modelNames: () => ["fake/model", "fake/other"],
-      modelAliases: () => new Map([["quick", "fake/other"]]),
-      resetTriggers: () => options.resetTriggers ?? [],
-      currentModel: (session) => session.model ?? "fake/model",
-    },
+    commands: testCommands(options.resetTriggers),
     crashPoint: options.mark ?? (() => {}),
   });
   return {

@@ -14,6 +14,7 @@ import { AuditEvents } from "./audit.ts";
 import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
+import { ScriptedUsage } from "./usage.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { ScriptedOverview } from "./overviews.ts";
 import { ScriptedOperations } from "./operations.ts";
@@ -108,6 +109,7 @@ const createPages = () => ({
   mcp: new ScriptedMcp(),
   browsers: new ScriptedBrowsers(),
   jobs: new ScriptedJobs(),
+  usage: new ScriptedUsage(),
   timelines: new Timelines(),
   overview: new ScriptedOverview(),
   operations: new ScriptedOperations(),
@@ -151,7 +153,8 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const parts = { conversations, channels, approvals, audit, ...createPages() };
+  const pages = createPages();
+  const parts = { conversations, channels, approvals, audit, ...pages };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
   const listen = (at: number): Promise<void> => new Promise((resolve) => void http.listen(at, "127.0.0.1", resolve));
@@ -332,7 +335,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, timelines, overview, operations }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, timelines, overview, operations }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -352,6 +355,7 @@ function answerParts(
       mcp.answer(method, params) ??
       browsers.answer(method, params) ??
       jobs.answer(method, params) ??
+      usage.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

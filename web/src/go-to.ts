@@ -15,7 +15,8 @@ export const LETTERS: Readonly<Record<string, View>> = {
   m: "mcp",
   b: "browser",
   j: "schedule",
-  u: "audit",
+  u: "usage",
+  d: "audit",
   h: "health",
   l: "logs",
 };

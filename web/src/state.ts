@@ -68,6 +68,7 @@ export type View =
   | "mcp"
   | "browser"
   | "schedule"
+  | "usage"
   | "audit"
   | "trace";
 /** What the main part of the page shows. */

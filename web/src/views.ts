@@ -13,6 +13,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   mcp: "MCP servers",
   browser: "Browser",
   schedule: "Schedule",
+  usage: "Usage",
   audit: "Audit",
   health: "Health",
   logs: "Logs",

@@ -44,6 +44,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.timelines.reset();
       gateway.overview.reset();
       gateway.operations.reset();
+      gateway.usage.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

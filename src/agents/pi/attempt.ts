@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { reasonOf } from "../../core/errors.ts";
+import { GUIDE_PROVIDER } from "../../core/guide-model.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { modelName, type ErrorKind, type ImageInput, type ModelRef, type Turn } from "../runtime.ts";
@@ -196,6 +197,8 @@ export class PromptAttempt implements SlotListener {
     const mapped = mapRecord(record, this.#map, clock.monotonic());
     this.#reportProblems(mapped);
     if (mapped.outcome) this.#outcome = mapped.outcome;
+    // The setup guide is a script, not a model.
+    if (mapped.call && model.provider !== GUIDE_PROVIDER) out.push({ type: "call", call: { model, ...mapped.call } });
     if (mapped.userMessage && this.#userMessages++ > 0) this.#onSteered();
     if (mapped.retry && this.#shouldAbandonRetry(mapped.retry)) return;
     for (const event of mapped.events) {

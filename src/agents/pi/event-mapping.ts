@@ -2,9 +2,9 @@ import { fieldsOf, asArray, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { toWellFormed } from "../../core/text.ts";
 import { toMeantCall } from "../../tools/tool.ts";
-import type { AgentEvent, ContentBlock, ErrorKind, ModelRef, TurnFailure } from "../runtime.ts";
+import type { AgentEvent, ContentBlock, ErrorKind, ModelCall, ModelRef, TurnFailure } from "../runtime.ts";
 import { classifyProviderError } from "./provider-error.ts";
-import { toArguments, toCount, toContentText, toStringField, toUsage, type ReportProblem } from "./fields.ts";
+import { toArguments, toCallCost, toCount, toContentText, toStringField, toUsage, type ReportProblem } from "./fields.ts";
 import type { PiRecord } from "./process.ts";
 
 export { classifyProviderError, shouldTryFallback } from "./provider-error.ts";
@@ -14,6 +14,8 @@ export type MappedRecord = {
   events: AgentEvent[];
   /** A user message has entered the context: the prompt itself first, then each steered message. */
   userMessage?: true;
+  /** A request to a model has ended; without `model` it was asked for a summary by the model of the turn. */
+  call?: Omit<ModelCall, "model"> & { model?: ModelRef };
   /** How the last assistant message ended. */
   outcome?: MessageOutcome;
   /** Pi waits before it tries the same model again. */
@@ -39,6 +41,9 @@ export type MappingState = {
   /** The text of the running message, and the block that it was last added to. */
   streamed: string;
   block: unknown;
+  /** When the model was asked, and when the first piece of its answer came. */
+  askedAt: number | null;
+  firstPieceAt: number | null;
 };
 export const createMappingState = (): MappingState => ({
   toolCalls: new Map(),
@@ -46,6 +51,8 @@ export const createMappingState = (): MappingState => ({
   repaired: null,
   streamed: "",
   block: undefined,
+  askedAt: null,
+  firstPieceAt: null,
 });
 
 const ID_CHARS = 256;
@@ -54,20 +61,48 @@ const WORD_CHARS = 64;
 type MappingContext = { state: MappingState; now: number; note: ReportProblem };
 
 const MAPPERS: Readonly<Record<string, (record: PiRecord, context: MappingContext) => MappedRecord>> = {
-  message_start: (record, { state }) => {
+  turn_start: (_record, context) => markAsked(context),
+  message_start: (record, { state, now }) => {
+    state.askedAt ??= now;
     Object.assign(state, { pendingSurrogate: { text: "", thinking: "" }, repaired: null, streamed: "", block: undefined });
     return fieldsOf(record["message"])["role"] === "user" ? { events: [], userMessage: true } : { events: [] };
   },
-  message_update: (record, context) => ({ events: toDelta(fieldsOf(record["assistantMessageEvent"]), context) }),
+  message_update: (record, context) => {
+    const update = fieldsOf(record["assistantMessageEvent"]);
+    if (update["type"] !== "start") context.state.firstPieceAt ??= context.now;
+    return { events: toDelta(update, context) };
+  },
   message_end: (record, context) => toMessage(fieldsOf(record["message"]), context),
   tool_execution_start: toToolStart,
   tool_execution_update: toToolUpdate,
   tool_execution_end: toToolEnd,
   auto_retry_start: toRetry,
-  compaction_start: (record, { note }) => ({ events: [{ type: "compaction", phase: "start", reason: toReason(record["reason"], note) }] }),
+  compaction_start: (record, context) => ({
+    ...markAsked(context),
+    events: [{ type: "compaction", phase: "start", reason: toReason(record["reason"], context.note) }],
+  }),
   compaction_end: toCompactionEnd,
   agent_settled: () => ({ events: [], settled: true }),
 };
+
+function markAsked({ state, now }: MappingContext): MappedRecord {
+  Object.assign(state, { askedAt: now, firstPieceAt: null });
+  return { events: [] };
+}
+
+/** The request that has just ended. The next one begins with the next `turn_start`, or now. */
+function takeCall(usage: unknown, status: ModelCall["status"], { state, now, note }: MappingContext): Omit<ModelCall, "model" | "purpose"> {
+  const { askedAt, firstPieceAt } = state;
+  Object.assign(state, { askedAt: now, firstPieceAt: null });
+  const since = (at: number): number => Math.max(0, Math.round(at - (askedAt ?? now)));
+  return {
+    usage: toUsage(usage, note),
+    cost: toCallCost(usage),
+    status,
+    durationMs: since(now),
+    firstTokenMs: firstPieceAt === null ? null : since(firstPieceAt),
+  };
+}
 
 const toReason = (value: unknown, note: ReportProblem): string => toStringField(value, WORD_CHARS, "a reason", note);
 const toId = (value: unknown, what: string, note: ReportProblem): string => toStringField(value, ID_CHARS, what, note);
@@ -157,10 +192,19 @@ function toMessage(message: JsonObject, context: MappingContext): MappedRecord {
   const outcome: MessageOutcome = failed
     ? { stopReason, error: classifyProviderError(toErrorText(message["errorMessage"], note)) }
     : { stopReason };
+  const call = {
+    ...takeCall(message["usage"], failed ? "error" : stopReason === "aborted" ? "aborted" : "ok", context),
+    purpose: "answer" as const,
+    model,
+  };
   const empty = blocks.every((block) => block.type === "thinking" || (block.type === "text" && block.text === ""));
-  if (empty && (failed || stopReason === "aborted")) return { events: [], outcome };
-  const usage = toUsage(message["usage"], note);
-  return { events: [{ type: "message", blocks, model, usage, stopReason }], outcome, ...(contextDiffers ? { contextDiffers } : {}) };
+  if (empty && (failed || stopReason === "aborted")) return { events: [], outcome, call };
+  return {
+    events: [{ type: "message", blocks, model, usage: call.usage, stopReason }],
+    outcome,
+    call,
+    ...(contextDiffers ? { contextDiffers } : {}),
+  };
 }
 
 /** Longer than what is shown, so that a long text can still be classified. */
@@ -220,9 +264,15 @@ function toRetry(record: PiRecord, { note }: MappingContext): MappedRecord {
 }
 
 /** After some compactions Pi asks the model again: the output of the interrupted message is withdrawn, as with every retry. */
-function toCompactionEnd(record: PiRecord, { note }: MappingContext): MappedRecord {
-  const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], note) };
-  if (record["willRetry"] !== true) return { events: [end] };
+function toCompactionEnd(record: PiRecord, context: MappingContext): MappedRecord {
+  const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], context.note) };
+  // The shared host sends the usage without the summary.
+  const usage = record["usage"] ?? fieldsOf(record["result"])["usage"];
+  const call = usage === undefined ? {} : { call: { ...takeCall(usage, "ok", context), purpose: "summary" as const } };
+  if (record["willRetry"] !== true) return { events: [end], ...call };
   const kind: ErrorKind = "context_length";
-  return { events: [end, { type: "retry", attempt: 1, maxAttempts: 1, delayMs: 0, reason: "the conversation was shortened", kind }] };
+  return {
+    ...call,
+    events: [end, { type: "retry", attempt: 1, maxAttempts: 1, delayMs: 0, reason: "the conversation was shortened", kind }],
+  };
 }

@@ -1,7 +1,7 @@
 import { findStorageProblem, fieldsOf } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
-import type { TokenUsage } from "../runtime.ts";
+import type { CallCost, ModelPrice, TokenUsage } from "../runtime.ts";
 
 /**
  * Reads the fields of a record whose content a model influences. The result always has the promised type and range, so that it
@@ -45,6 +45,31 @@ export function toUsage(value: unknown, note: ReportProblem): TokenUsage {
     totalTokens: tokens("totalTokens"),
     costUsd: toNumberField(fieldsOf(usage["cost"])["total"], LIMITS.usageCostUsd, "usage.cost.total", note),
   };
+}
+
+/** Problems of these fields have been reported with the tokens. */
+const quietly: ReportProblem = () => {};
+
+/** The cost of a request by Pi's catalog; null when the catalog has no price of the model. */
+export function toCallCost(value: unknown): CallCost | null {
+  const usage = toUsage(value, quietly);
+  const given = fieldsOf(fieldsOf(value)["cost"]);
+  const dollars = (name: string): number => toNumberField(given[name], LIMITS.usageCostUsd, name, quietly);
+  const cost = { input: dollars("input"), output: dollars("output"), cacheRead: dollars("cacheRead"), cacheWrite: dollars("cacheWrite") };
+  const sum = cost.input + cost.output + cost.cacheRead + cost.cacheWrite;
+  const tokens = usage.input + usage.output + usage.cacheRead + usage.cacheWrite;
+  if (sum === 0 && usage.costUsd === 0 && tokens > 0) return null;
+  return sum === 0 ? { ...cost, input: usage.costUsd } : cost;
+}
+
+const PRICE_MAX = 1_000_000;
+
+/** A price of Pi's catalog, which writes 0 where it knows none. */
+export function toModelPrice(value: unknown): ModelPrice | null {
+  const given = fieldsOf(value);
+  const price = (name: string): number => toNumberField(given[name], PRICE_MAX, name, quietly);
+  const prices = { input: price("input"), output: price("output"), cacheRead: price("cacheRead"), cacheWrite: price("cacheWrite") };
+  return prices.input + prices.output === 0 ? null : prices;
 }
 
 /** The context window of a configuration or a model server, in whole tokens; 0 when it is not a valid number. */

@@ -17,7 +17,15 @@ import type { PiExit } from "./process.ts";
 const ECHO = `let b="";process.stdin.on("data",d=>{b+=d;for(let i;(i=b.indexOf("\\n"))>=0;b=b.slice(i+1)){const r=JSON.parse(b.slice(0,i));
 if(r.type==="exit")process.exit(3);console.log(JSON.stringify({type:"response",id:r.id,success:r.type!=="no",error:"no",data:{}}))}}).on("end",()=>process.exit(0))`;
 
-const loaded = (file: string): LoadedSession => ({ file, cwd: "/", model: null, thinking: null, contextWindow: 0 });
+const loaded = (file: string): LoadedSession => ({
+  file,
+  cwd: "/",
+  model: null,
+  thinking: null,
+  contextWindow: 0,
+  maxTokens: 0,
+  price: null,
+});
 
 type PoolOptions = { max?: number; script?: () => string } & Partial<Pick<Launcher, "spec" | "generation">>;
 

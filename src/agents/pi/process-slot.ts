@@ -2,6 +2,7 @@ import { reasonOf } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { modelName } from "../runtime.ts";
+import { toModelPrice } from "./fields.ts";
 import { PiTimeoutError, type PiCommand, type PiExit, type PiProcess, type PiRecord } from "./process.ts";
 import { TOOL_REQUEST, TURN_REQUEST, REQUEST_NOTICE, WAIT_NOTICE, type ToolQuestion } from "./records.ts";
 import type { LoadedSession, PiSlot, SlotListener } from "./slot.ts";
@@ -139,9 +140,17 @@ async function readLoaded(slot: PiSlot, file: string, cwd: string): Promise<Load
 export function toLoaded(state: unknown, file: string, cwd: string): LoadedSession {
   const { sessionFile, model, thinkingLevel } = state as {
     sessionFile?: string;
-    model?: { provider: string; id: string; contextWindow?: number };
+    model?: { provider: string; id: string; contextWindow?: number; maxTokens?: number; cost?: unknown };
     thinkingLevel?: string;
   };
   if (sessionFile !== file) throw new PiTimeoutError("The agent process did not open the session.");
-  return { file, cwd, model: model ? modelName(model) : null, thinking: thinkingLevel ?? null, contextWindow: model?.contextWindow ?? 0 };
+  return {
+    file,
+    cwd,
+    model: model ? modelName(model) : null,
+    thinking: thinkingLevel ?? null,
+    contextWindow: model?.contextWindow ?? 0,
+    maxTokens: model?.maxTokens ?? 0,
+    price: toModelPrice(model?.cost),
+  };
 }

@@ -14,6 +14,7 @@ import {
   type AgentEvent,
   type AgentRuntime,
   type ErrorKind,
+  type ModelCall,
   type ModelRef,
   type RuntimeStatus,
   type Turn,
@@ -24,6 +25,7 @@ import { classifyProviderError, shouldTryFallback, type TurnError } from "./even
 import { EventQueue, type EventSink } from "./event-queue.ts";
 import { piDirs, type CompactionSettings } from "./files.ts";
 import { GUIDE_PROVIDER } from "../../core/guide-model.ts";
+import { toCallCost, toContextWindow, toModelPrice, toUsage } from "./fields.ts";
 import type { GuideFacts } from "./guide.ts";
 import { PiHosts } from "./hosts.ts";
 import { PiLaunch } from "./launch.ts";
@@ -166,10 +168,16 @@ class PiRuntime implements AgentRuntime {
     try {
       await this.#prepare(slot, turn, file, parseCheckpoint(turn.checkpoint));
       await this.#selectModel(slot, model, turn.thinking);
+      const since = this.#options.clock.monotonic();
       const command = { type: "compact", ...(instructions ? { customInstructions: instructions } : {}) };
-      const result = (await slot.request(command, LIMITS.piCompactMs)) as { tokensBefore?: number; summary?: string };
+      const result = (await slot.request(command, LIMITS.piCompactMs)) as { tokensBefore?: number; summary?: string; usage?: unknown };
       const checkpoint = await measureCheckpoint(file);
-      return { checkpoint: checkpoint && toCheckpoint(checkpoint), tokensBefore: result.tokensBefore ?? 0, summary: result.summary ?? "" };
+      return {
+        checkpoint: checkpoint && toCheckpoint(checkpoint),
+        tokensBefore: result.tokensBefore ?? 0,
+        summary: result.summary ?? "",
+        ...(result.usage !== undefined && { call: this.#toSummaryCall(model, result.usage, since) }),
+      };
     } catch (err) {
       if (err instanceof PiTimeoutError) await slot.end(LIMITS.piSessionEndMs);
       if (err instanceof PiCommandError) {
@@ -183,6 +191,20 @@ class PiRuntime implements AgentRuntime {
     } finally {
       await source.release(slot, slot.isAlive);
     }
+  }
+
+  #toSummaryCall(model: ModelRef, usage: unknown, since: number): ModelCall {
+    const { clock, log } = this.#options;
+    const note = (problem: string): void => log.warn("the usage of a summary cannot be kept as it is", { problem });
+    return {
+      purpose: "summary",
+      model,
+      usage: toUsage(usage, note),
+      cost: toCallCost(usage),
+      status: "ok",
+      durationMs: Math.round(clock.monotonic() - since),
+      firstTokenMs: null,
+    };
   }
 
   async forget(agentId: AgentId, sessionId: string): Promise<void> {
@@ -323,6 +345,8 @@ class PiRuntime implements AgentRuntime {
       if (!(err instanceof ModelUnavailable)) throw err;
       return { reason: "error", error: err.error, visible: false, settled: true } satisfies PromptAttemptResult;
     }
+    const verdict = await this.#askCaller(slot, turn, model);
+    if (!verdict.allow) return { reason: "error", error: verdict.failure, visible: false, settled: true } satisfies PromptAttemptResult;
     const grant = {
       ...(await this.#grant(turn, model)),
       providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs,
@@ -343,6 +367,18 @@ class PiRuntime implements AgentRuntime {
     } finally {
       mine.attempt = null;
     }
+  }
+
+  /** The setup guide is a script: it costs nothing. */
+  async #askCaller(slot: PiSlot, turn: Turn, model: ModelRef): ReturnType<NonNullable<Turn["beforeModel"]>> {
+    if (!turn.beforeModel || model.provider === GUIDE_PROVIDER) return { allow: true };
+    const { contextWindow, maxTokens, price } = slot.loaded!;
+    return turn.beforeModel({
+      model,
+      contextWindow: toContextWindow(contextWindow),
+      maxTokens: toContextWindow(maxTokens),
+      price,
+    });
   }
 
   /** Runs a call after the caller has stored and allowed it. */
@@ -430,8 +466,14 @@ class PiRuntime implements AgentRuntime {
     if (loaded.model !== name) {
       try {
         const command = { type: "set_model", provider: model.provider, modelId: model.id };
-        const chosen = (await slot.request(command)) as { contextWindow?: number };
-        Object.assign(loaded, { model: name, contextWindow: chosen.contextWindow ?? 0, thinking: null });
+        const chosen = (await slot.request(command)) as { contextWindow?: number; maxTokens?: number; cost?: unknown };
+        Object.assign(loaded, {
+          model: name,
+          contextWindow: chosen.contextWindow ?? 0,
+          maxTokens: chosen.maxTokens ?? 0,
+          price: toModelPrice(chosen.cost),
+          thinking: null,
+        });
       } catch (err) {
         if (!(err instanceof PiCommandError)) throw err;
         const message = `The model ${name} cannot be used: its name is not known, or its provider has no key.`;

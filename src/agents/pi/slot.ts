@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
+import type { ModelPrice } from "../runtime.ts";
 import type { PiCommand, PiExit, PiRecord } from "./process.ts";
 import type { ToolReply, ToolRequest, TurnGrant } from "./records.ts";
 
@@ -11,6 +12,10 @@ export type LoadedSession = {
   model: string | null;
   thinking: string | null;
   contextWindow: number;
+  /** Tokens of an answer at most; 0 when unknown. */
+  maxTokens: number;
+  /** Of Pi's catalog. */
+  price: ModelPrice | null;
 };
 
 /** What the holder of a slot receives, and its answers. */

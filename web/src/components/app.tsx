@@ -23,6 +23,7 @@ const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => mod
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
+const UsageView = onDemand(() => import("./usage-view.tsx").then((module) => module.UsageView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
 const OverviewView = onDemand(() => import("./overview-view.tsx").then((module) => module.OverviewView));
 const SessionsView = onDemand(() => import("./sessions-view.tsx").then((module) => module.SessionsView));
@@ -115,6 +116,7 @@ const VIEWS: Readonly<Record<SideView, ComponentType>> = {
   mcp: McpView,
   browser: BrowserView,
   schedule: ScheduleView,
+  usage: UsageView,
   audit: AuditView,
   health: HealthView,
   logs: LogsView,

@@ -44,6 +44,7 @@ export const Servers = path("M4 5h16v5H4zM4 14h16v5H4zM7.5 7.5h.01M7.5 16.5h.01M
 export const Globe = path(
   "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18M3 12h18M12 3c2.5 2.6 3.8 5.6 3.8 9s-1.3 6.4-3.8 9c-2.5-2.6-3.8-5.6-3.8-9S9.500 5.600 12 3",
 );
+export const Chart = path("M4 20h16M7 17v-5M12 17V6M17 17v-8");
 export const Clock = path("M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18M12 7v5l3.5 2");
 export const Plus = path("M12 5v14M5 12h14");
 export const Close = path("M6 6l12 12M18 6L6 18");

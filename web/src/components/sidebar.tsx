@@ -20,6 +20,7 @@ import {
   Heart,
   Lines,
   Globe,
+  Chart,
   Clock,
   Close,
   ListIcon,
@@ -84,6 +85,7 @@ export function Sidebar(): JSX.Element {
         <ViewButton view="mcp" icon={<Servers size={16} />} />
         <ViewButton view="browser" icon={<Globe size={16} />} />
         <ViewButton view="schedule" icon={<Clock size={16} />} />
+        <ViewButton view="usage" icon={<Chart size={16} />} />
         <ViewButton view="audit" icon={<ListIcon size={16} />} />
         <ViewButton view="health" icon={<Heart size={16} />} />
         <ViewButton view="logs" icon={<Lines size={16} />} />

@@ -152,7 +152,7 @@ export class HostSession {
 
   state(): Record<string, unknown> {
     const { model, thinkingLevel, isStreaming, isCompacting, sessionFile } = this.#session;
-    const shown = model && { provider: model.provider, id: model.id, contextWindow: model.contextWindow };
+    const shown = model && { provider: model.provider, id: model.id, ...termsOf(model) };
     return { model: shown, thinkingLevel, isStreaming, isCompacting, sessionFile };
   }
 
@@ -185,7 +185,7 @@ export class HostSession {
     const model = this.#parts.models.getAvailableSnapshot().find((each) => each.provider === provider && each.id === modelId);
     if (!model) throw new Error(`Model not found: ${String(provider)}/${String(modelId)}`);
     await this.#session.setModel(model);
-    return { contextWindow: model.contextWindow };
+    return termsOf(model);
   }
 
   #scope(): RunScope {
@@ -251,7 +251,14 @@ export class HostSession {
         return this.#onUpdate(event.assistantMessageEvent as Record<string, unknown>);
       case "compaction_end":
         // Without the summary.
-        return output.send({ s, type: event.type, reason: event.reason, willRetry: event.willRetry, aborted: event.aborted });
+        return output.send({
+          s,
+          type: event.type,
+          reason: event.reason,
+          willRetry: event.willRetry,
+          aborted: event.aborted,
+          ...(event.result?.usage && { usage: event.result.usage }),
+        });
       case "message_start":
         if (event.message.role === "assistant") this.#calls.begin();
         this.#streamed = 0;
@@ -294,5 +301,12 @@ export class HostSession {
     void this.#session.abort();
   }
 }
+
+/** What the gateway has to know of a model before it is asked. */
+const termsOf = ({ contextWindow, maxTokens, cost }: NonNullable<PiSession["model"]>): Record<string, unknown> => ({
+  contextWindow,
+  maxTokens,
+  cost,
+});
 
 const textOf = (err: unknown): string => (err instanceof Error ? err.message : String(err));

@@ -1,0 +1,331 @@
+import type { Store } from "./open.ts";
+
+/** Why a model was asked. `tool`: a tool asked it, such as one that looks at images; `summary`: to shorten a conversation. */
+export const USAGE_CAUSES = ["message", "cron", "heartbeat", "hook", "tool", "summary"] as const;
+export type UsageCause = (typeof USAGE_CAUSES)[number];
+
+/** For whom a model was asked. */
+export type UsageSubject = {
+  agentId: string;
+  channel: string;
+  /** As the platform names them; an operator is the program that was used. */
+  sender: string;
+  cause: UsageCause;
+};
+
+/** Tokens, and their cost in whole billionths of a US dollar. */
+export type UsageAmounts = {
+  input: number;
+  output: number;
+  cacheRead: number;
+  cacheWrite: number;
+  inputCost: number;
+  outputCost: number;
+  cacheReadCost: number;
+  cacheWriteCost: number;
+};
+
+export type UsageSums = UsageAmounts & {
+  calls: number;
+  errors: number;
+  /** Requests to models whose price is not known; their cost counts as 0. */
+  unpriced: number;
+  durationMs: number;
+};
+
+/** One request to a model. */
+export type UsageCall = UsageSubject &
+  UsageAmounts & {
+    at: number;
+    sessionKey: string;
+    sessionId: string;
+    runId: string;
+    provider: string;
+    model: string;
+    status: "ok" | "error" | "aborted";
+    durationMs: number;
+    firstTokenMs: number | null;
+    isPriced: boolean;
+  };
+
+/** What a turn added to its conversation, beside its requests. */
+export type UsageMessages = { user: number; assistant: number; toolResults: number; tools: readonly string[] };
+
+export const USAGE_DIMENSIONS = ["agent", "channel", "sender", "cause", "provider", "model"] as const;
+export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
+export type UsageFilter = Partial<Record<UsageDimension, string>>;
+/** Hours since 1970; `to` is not part of it. */
+export type HourRange = { from: number; to: number };
+/** The day of an hour is the whole part of (hour + offset) / 24, and at most `lastDay`. */
+export type DayRule = { offset: number; lastDay: number };
+
+export type UsageMessageCounts = { userMessages: number; assistantMessages: number; toolCalls: number; toolResults: number };
+export type UsageGroup = UsageSums &
+  UsageMessageCounts &
+  Partial<Record<UsageDimension, string>> & { day?: number; firstTokenMs: number; firstTokens: number };
+/** What a model did in one hour of a conversation. */
+export type UsageSessionHour = UsageSums &
+  UsageMessageCounts & {
+    hour: number;
+    sessionKey: string;
+    sessionId: string;
+    agentId: string;
+    channel: string;
+    provider: string;
+    model: string;
+    firstAt: number;
+    lastAt: number;
+  };
+export type UsedSession = { sessionKey: string; sessionId: string };
+export type UsageCallRow = UsageCall & { seq: number };
+
+export const HOUR_MS = 3_600_000;
+/** A sum stays at this value; a larger one could not be read back exactly. */
+const MOST = Number.MAX_SAFE_INTEGER;
+const AMOUNTS = ["input", "output", "cache_read", "cache_write", "input_cost", "output_cost", "cache_read_cost", "cache_write_cost"];
+const DIMENSION_COLUMNS: Readonly<Record<UsageDimension, string>> = {
+  agent: "agent_id",
+  channel: "channel",
+  sender: "sender",
+  cause: "cause",
+  provider: "provider",
+  model: "model",
+};
+
+const DAY = "min((hour + ?) / 24, ?)";
+const toCamel = (column: string): string => column.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+/** Sums of columns, each at most what can be read back. */
+const sumsOf = (columns: readonly string[]): string =>
+  columns.map((column) => `CAST(min(total(${column}), ${MOST}) AS INTEGER) AS ${toCamel(column)}`).join(", ");
+const SUMS = ["calls", "errors", "unpriced", "duration_ms", ...AMOUNTS];
+const SESSION_COUNTS = ["user_messages", "assistant_messages", "tool_calls", "tool_results"];
+
+function upsert(table: string, keys: readonly string[], sums: readonly string[], others: Readonly<Record<string, string>> = {}): string {
+  const columns = [...keys, ...Object.keys(others), ...sums];
+  const changes = [
+    ...sums.map((column) => `${column} = min(${column} + excluded.${column}, ${MOST})`),
+    ...Object.entries(others).flatMap(([column, change]) => (change === "" ? [] : [`${column} = ${change}`])),
+  ];
+  const values = columns.map(() => "?").join(", ");
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values}) ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${changes.join(", ")}`;
+}
+
+const CALL_COLUMNS = [
+  ..."at agent_id session_key session_id run_id channel sender cause provider model status duration_ms first_token_ms".split(" "),
+  ...AMOUNTS,
+  "unpriced",
+];
+const ADD_CALL = `INSERT INTO usage_calls (${CALL_COLUMNS.join(", ")}) VALUES (${CALL_COLUMNS.map(() => "?").join(", ")})`;
+const HOUR_KEYS = "hour agent_id channel sender cause provider model".split(" ");
+const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, [
+  "calls",
+  "errors",
+  "unpriced",
+  ...SESSION_COUNTS,
+  "duration_ms",
+  "first_token_ms",
+  "first_tokens",
+  ...AMOUNTS,
+]);
+const ADD_SESSION = upsert(
+  "usage_sessions",
+  ["hour", "session_key", "session_id", "provider", "model"],
+  [...SUMS.slice(0, 3), ...SESSION_COUNTS, "duration_ms", ...AMOUNTS],
+  {
+    agent_id: "",
+    channel: "",
+    first_at: "min(first_at, excluded.first_at)",
+    last_at: "max(last_at, excluded.last_at)",
+  },
+);
+const ADD_TOOL = upsert("usage_tools", ["hour", "session_key", "tool"], ["calls"], { agent_id: "" });
+
+const SESSION_HOUR = `hour, session_key AS sessionKey, session_id AS sessionId, agent_id AS agentId, channel, provider, model,
+  first_at AS firstAt, last_at AS lastAt, ${[...SUMS, ...SESSION_COUNTS].map((column) => `${column} AS ${toCamel(column)}`).join(", ")}`;
+const CALL_ROW = `seq, at, agent_id AS agentId, session_key AS sessionKey, session_id AS sessionId, run_id AS runId, channel, sender, cause,
+  provider, model, status, duration_ms AS durationMs, first_token_ms AS firstTokenMs, input, output, cache_read AS cacheRead,
+  cache_write AS cacheWrite, input_cost AS inputCost, output_cost AS outputCost, cache_read_cost AS cacheReadCost,
+  cache_write_cost AS cacheWriteCost, 1 - unpriced AS isPriced`;
+
+/** Rows that are read at once to find sessions. */
+const SESSION_PAGE = 2_000;
+
+const NO_MESSAGES: UsageMessages = { user: 0, assistant: 0, toolResults: 0, tools: [] };
+const amountsOf = (call: UsageAmounts): number[] => [
+  call.input,
+  call.output,
+  call.cacheRead,
+  call.cacheWrite,
+  call.inputCost,
+  call.outputCost,
+  call.cacheReadCost,
+  call.cacheWriteCost,
+];
+
+export type Usage = ReturnType<typeof createUsage>;
+
+/** Requests to models, and their sums. Rows are added in the transaction of the messages that they led to. */
+export const createUsage = (store: Store) => ({ ...usageWrites(store), ...usageSums(store), ...usageRows(store) });
+
+function usageWrites(store: Store) {
+  const addCall = (call: UsageCall, messages: UsageMessages): void => {
+    const { at, agentId, sessionKey, sessionId, runId, channel, sender, cause, provider, model, status, durationMs, firstTokenMs } = call;
+    const amounts = amountsOf(call);
+    const unpriced = call.isPriced ? 0 : 1;
+    const errors = status === "error" ? 1 : 0;
+    const hour = Math.floor(at / HOUR_MS);
+    const who = [agentId, sessionKey, sessionId, runId, channel, sender, cause];
+    store.run(ADD_CALL, at, ...who, provider, model, status, durationMs, firstTokenMs, ...amounts, unpriced);
+    const first = [firstTokenMs ?? 0, firstTokenMs === null ? 0 : 1];
+    const counts = [1, errors, unpriced, messages.user, messages.assistant, messages.tools.length, messages.toolResults, durationMs];
+    store.run(ADD_HOUR, hour, agentId, channel, sender, cause, provider, model, ...counts, ...first, ...amounts);
+    const seen = [at - durationMs, at];
+    store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
+  };
+  return {
+    /** The requests of one turn, or of a part of it. What it added to the conversation counts with the last of them. Inside a `store.write`. */
+    add(calls: readonly UsageCall[], messages: UsageMessages = NO_MESSAGES): void {
+      for (const [index, call] of calls.entries()) addCall(call, index === calls.length - 1 ? messages : NO_MESSAGES);
+      const last = calls.at(-1);
+      if (!last) return;
+      for (const tool of messages.tools) store.run(ADD_TOOL, Math.floor(last.at / HOUR_MS), last.sessionKey, tool, last.agentId, 1);
+    },
+
+    /** Removes at most `limit` rows of each table from before. True: more are left. */
+    prune(before: number, limit: number): boolean {
+      const hour = Math.floor(before / HOUR_MS);
+      // Sums are removed with the last of their rows, so that what is left of both agrees.
+      const removed = [
+        store.run(
+          "DELETE FROM usage_calls WHERE seq IN (SELECT seq FROM usage_calls WHERE seq < (SELECT min(seq) FROM usage_calls) + ?1 AND at < ?2)",
+          limit,
+          hour * HOUR_MS,
+        ),
+        store.run(
+          "DELETE FROM usage_hours WHERE hour IN (SELECT DISTINCT hour FROM usage_hours WHERE hour < ? ORDER BY hour LIMIT 24)",
+          hour,
+        ),
+        store.run(
+          "DELETE FROM usage_sessions WHERE hour IN (SELECT DISTINCT hour FROM usage_sessions WHERE hour < ? ORDER BY hour LIMIT 24)",
+          hour,
+        ),
+        store.run(
+          "DELETE FROM usage_tools WHERE hour IN (SELECT DISTINCT hour FROM usage_tools WHERE hour < ? ORDER BY hour LIMIT 24)",
+          hour,
+        ),
+      ];
+      return removed[0]! >= limit || removed.slice(1).some((count) => count > 0);
+    },
+  };
+}
+
+function conditionsOf({ from, to }: HourRange, filter: UsageFilter): { where: string; params: (string | number)[] } {
+  const given = USAGE_DIMENSIONS.filter((name) => filter[name] !== undefined);
+  const where = ["hour >= ?", "hour < ?", ...given.map((name) => `${DIMENSION_COLUMNS[name]} = ?`)].join(" AND ");
+  return { where, params: [from, to, ...given.map((name) => filter[name]!)] };
+}
+
+function usageSums(store: Store) {
+  const sumColumns = sumsOf([...SUMS, ...SESSION_COUNTS, "first_token_ms", "first_tokens"]);
+  return {
+    /** Sums by the named dimensions, and with a rule by day too. */
+    sums(range: HourRange, by: readonly UsageDimension[], filter: UsageFilter = {}, days?: DayRule): UsageGroup[] {
+      const { where, params } = conditionsOf(range, filter);
+      const names = by.map((name) => `${DIMENSION_COLUMNS[name]} AS "${name}"`);
+      const day = days === undefined ? [] : [`${DAY} AS day`];
+      const groups = [...by.map((name) => DIMENSION_COLUMNS[name]), ...(days === undefined ? [] : ["day"])];
+      return store.all<UsageGroup>(
+        `SELECT ${[...day, ...names, sumColumns].join(", ")} FROM usage_hours WHERE ${where}${groups.length > 0 ? ` GROUP BY ${groups.join(", ")}` : ""}`,
+        ...(days === undefined ? [] : [days.offset, days.lastDay]),
+        ...params,
+      );
+    },
+
+    /** Sessions, or with `byConversation` their conversations, by the hour in which they were last used; the newest first. */
+    recentSessions(range: HourRange, query: { agent?: string; byConversation: boolean; limit: number }): UsedSession[] {
+      const { agent, byConversation, limit } = query;
+      const found = new Map<string, UsedSession>();
+      for (let offset = 0; ; offset += SESSION_PAGE) {
+        const page = store.all<UsedSession>(
+          `SELECT session_key AS sessionKey, session_id AS sessionId FROM usage_sessions
+           WHERE hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"} ORDER BY hour DESC LIMIT ${SESSION_PAGE} OFFSET ?`,
+          range.from,
+          range.to,
+          ...(agent === undefined ? [] : [agent]),
+          offset,
+        );
+        for (const used of page) {
+          const key = byConversation ? `${used.sessionKey}\n${used.sessionId}` : used.sessionKey;
+          if (!found.has(key)) found.set(key, used);
+          if (found.size >= limit) return [...found.values()];
+        }
+        if (page.length < SESSION_PAGE) return [...found.values()];
+      }
+    },
+
+    /** The hours of one session, by conversation and model. */
+    sessionHours: (range: HourRange, sessionKey: string): UsageSessionHour[] =>
+      store.all<UsageSessionHour>(
+        `SELECT ${SESSION_HOUR} FROM usage_sessions WHERE session_key = ? AND hour >= ? AND hour < ? ORDER BY hour`,
+        sessionKey,
+        range.from,
+        range.to,
+      ),
+
+    /** How many sessions asked a model. Looks at each of them once, whatever they asked. */
+    countSessions: (range: HourRange, agent: string | undefined): number =>
+      store.get<{ n: number }>(
+        `WITH RECURSIVE keys(k) AS (
+           SELECT min(session_key) FROM usage_sessions
+           UNION ALL SELECT (SELECT min(session_key) FROM usage_sessions WHERE session_key > k) FROM keys WHERE k IS NOT NULL
+         )
+         SELECT count(*) AS n FROM keys WHERE k IS NOT NULL AND EXISTS (
+           SELECT 1 FROM usage_sessions WHERE session_key = k AND hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"})`,
+        range.from,
+        range.to,
+        ...(agent === undefined ? [] : [agent]),
+      )!.n,
+
+    tools({ from, to }: HourRange, { agent, key }: { agent?: string; key?: string }): { name: string; count: number }[] {
+      const conditions = [...(agent === undefined ? [] : ["agent_id = ?"]), ...(key === undefined ? [] : ["session_key = ?"])];
+      return store.all<{ name: string; count: number }>(
+        `SELECT tool AS name, sum(calls) AS count FROM usage_tools WHERE ${["hour >= ? AND hour < ?", ...conditions].join(" AND ")}
+         GROUP BY tool ORDER BY count DESC, tool`,
+        from,
+        to,
+        ...(agent === undefined ? [] : [agent]),
+        ...(key === undefined ? [] : [key]),
+      );
+    },
+  };
+}
+
+const totalsOf = (table: string, calls: string): string =>
+  `SELECT ${calls} AS calls, ${["unpriced", ...AMOUNTS].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(", ")} FROM ${table}`;
+
+function usageRows(store: Store) {
+  type RawCall = Omit<UsageCallRow, "isPriced"> & { isPriced: number };
+  const decode = (rows: readonly RawCall[]): UsageCallRow[] => rows.map((row) => ({ ...row, isPriced: row.isPriced === 1 }));
+  return {
+    /** The last requests of a conversation, the oldest first. */
+    callsOf: (sessionKey: string, limit: number): UsageCallRow[] =>
+      decode(
+        store.all<RawCall>(`SELECT ${CALL_ROW} FROM usage_calls WHERE session_key = ? ORDER BY seq DESC LIMIT ?`, sessionKey, limit),
+      ).toReversed(),
+
+    /** Requests after a number, in their order. */
+    callsAfter: (seq: number, limit: number): UsageCallRow[] =>
+      decode(store.all<RawCall>(`SELECT ${CALL_ROW} FROM usage_calls WHERE seq > ? ORDER BY seq LIMIT ?`, seq, limit)),
+
+    /** Whether the sums are those of the rows: null, or what differs. */
+    difference(): string | null {
+      const rows = store.get<Record<string, number>>(totalsOf("usage_calls", "count(*)"))!;
+      for (const table of ["usage_hours", "usage_sessions"]) {
+        const sums = store.get<Record<string, number>>(totalsOf(table, "coalesce(sum(calls), 0)"))!;
+        const name = Object.keys(rows).find((column) => rows[column] !== sums[column]);
+        if (name !== undefined) return `${table}.${name} is ${sums[name]}, and the rows add up to ${rows[name]}`;
+      }
+      return null;
+    },
+  };
+}
