@@ -22,6 +22,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   schedule: ["core", "config", "store", "turns"],
+  remote: ["core", "config"],
   methods: [
     "core",
     "config",
@@ -42,14 +43,14 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "skills", "channels/registry.ts"],
+  cli: ["core", "config", "store", "client", "agents", "skills", "remote", "channels/registry.ts"],
 };
 const COMPOSITION = "gateway";
 
 /** package -> the module or file that owns it in each process or thread that may need it. */
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  "node:tls": ["channels/irc/connection.ts"],
+  "node:tls": ["channels/irc/connection.ts", "remote/tls", "server", "client/pinned-connection.ts"],
   "node:http": [
     "server",
     "tools/web/guarded-fetch.ts",
@@ -59,7 +60,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "mcp/http-fetch.ts",
     "cli/mcp-login.ts",
   ],
-  "node:https": ["tools/web/guarded-fetch.ts", "tools/browser/driver/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:https": ["server", "tools/web/guarded-fetch.ts", "tools/browser/driver/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",

@@ -45,6 +45,8 @@ export async function toClientOptions(
     url: target.url,
     credentials,
     ...(target.identity && { identity: target.identity }),
+    ...(target.tlsFingerprint !== null && { tlsFingerprint: target.tlsFingerprint }),
+    ...(target.headers && { headers: target.headers }),
     scopes: options.scopes,
     caps: options.caps ?? [],
     signal: invocation.host.signal,
@@ -135,6 +137,15 @@ export function toCliError(err: unknown, target: GatewayTarget, invocation: Invo
         `The program at ${target.url} is not the gateway of ${pathsOf(invocation).state}`,
         identityFailureReason(invocation),
         `restart the gateway: openclaw gateway stop, then openclaw gateway. For a gateway that you trust: --url ${target.url} --token-file <file>`,
+        EXIT.unavailable,
+      );
+    case "untrusted":
+      return make(
+        `The certificate of ${target.url} was not accepted`,
+        `${err.message}.`,
+        target.tlsFingerprint === null
+          ? "on the gateway's machine `openclaw gateway status` shows the fingerprint; if it is the same: openclaw config set gateway.remote.tlsFingerprint <sha256>, or --tls-fingerprint <sha256>"
+          : "if the certificate was replaced, compare with `openclaw gateway status` on the gateway's machine before you pin the new one; else someone else answers.",
         EXIT.unavailable,
       );
     case "timeout":

@@ -4,6 +4,12 @@ const RUN_FLAGS: readonly CliFlag[] = [
   { name: "port", short: "p", value: "port", range: [0, 65_535], help: "TCP port; 0 picks a free one (default: gateway.port, 18789)." },
   { name: "bind", value: "where", choices: ["loopback", "lan", "tailnet", "auto", "custom"], help: "Addresses to listen on." },
   { name: "auth", value: "mode", choices: ["token", "password", "none", "trusted-proxy"], help: "How clients authenticate." },
+  {
+    name: "tailscale",
+    value: "mode",
+    choices: ["off", "serve", "funnel"],
+    help: "Reach the gateway over Tailscale (default: gateway.tailscale.mode).",
+  },
   { name: "token-file", value: "file", help: "File with the token that clients must send." },
   { name: "password-file", value: "file", help: "File with the password that clients must send." },
   { name: "config", value: "file", help: "Use another configuration file (same as OPENCLAW_CONFIG_PATH)." },

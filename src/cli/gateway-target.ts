@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
@@ -16,6 +17,10 @@ export type GatewayTarget = {
   readonly urlFrom: string;
   /** The gateway of this state directory: while it is not running, its files can be read instead. */
   readonly isLocal: boolean;
+  /** SHA-256 of the certificate that it must show, hex; null: one that this system trusts. */
+  readonly tlsFingerprint: string | null;
+  /** Headers for an access proxy in front of it. */
+  readonly headers: Readonly<Record<string, Secret>> | null;
   readonly credentials: Credentials;
   /** The key that the listener has to prove before anything is sent to it; null: the person named the address, and it is asked as it is. */
   readonly identity: (() => Secret | null) | null;
@@ -50,6 +55,8 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
   if (named !== undefined) {
     const url = toGatewayUrl(named, invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url");
     const own = owner !== null && toGatewayUrl(owner.url, "owner.json") === url;
+    const { remote } = configOf(invocation).config.gateway;
+    const isRemote = remote.url !== undefined && toGatewayUrl(remote.url, "gateway.remote.url") === url;
     const credentials = given ?? (own ? localCredentials(invocation, paths) : NO_CREDENTIALS);
     const identity = own && given === null ? identityOf(paths) : null;
     return {
@@ -57,6 +64,9 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url",
       isLocal: own,
       identity,
+      // A pin is no credential: that of an address belongs to it, whoever names the address.
+      tlsFingerprint: givenPin(invocation) ?? (own ? owner.tlsFingerprint : isRemote ? toPin(remote.tlsFingerprint) : null),
+      headers: null,
       ...credentials,
     };
   }
@@ -68,6 +78,8 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: `gateway.remote.url in ${paths.config}`,
       isLocal: false,
       identity: null,
+      tlsFingerprint: givenPin(invocation) ?? toPin(config.gateway.remote.tlsFingerprint),
+      headers: config.gateway.remote.edgeAuth ?? null,
       ...(given ?? remoteCredentials(config.gateway.remote)),
     };
   }
@@ -79,12 +91,36 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: `the gateway with pid ${owner.pid}`,
       isLocal: true,
       identity,
+      tlsFingerprint: givenPin(invocation) ?? owner.tlsFingerprint,
+      headers: null,
       ...credentials,
     };
   const urlFrom = config.gateway.port === 18_789 ? "the default port" : `gateway.port in ${paths.config}`;
   // Without a credential there is nothing to protect: a gateway of another state directory may answer without one.
   const needsProof = credentials.credentialFrom !== null;
-  return { url: `ws://127.0.0.1:${config.gateway.port}`, urlFrom, isLocal: true, identity: needsProof ? identity : null, ...credentials };
+  return {
+    url: `${config.gateway.tls.enabled ? "wss" : "ws"}://127.0.0.1:${config.gateway.port}`,
+    urlFrom,
+    isLocal: true,
+    identity: needsProof ? identity : null,
+    tlsFingerprint: givenPin(invocation),
+    headers: null,
+    ...credentials,
+  };
+}
+
+const toPin = (text: string | undefined): string | null => (text === undefined ? null : parseFingerprint(text));
+
+function givenPin(invocation: Invocation): string | null {
+  const text = invocation.text("tls-fingerprint");
+  if (text === undefined) return null;
+  const pin = parseFingerprint(text);
+  if (pin !== null) return pin;
+  throw new CliError("--tls-fingerprint is not a SHA-256", {
+    why: "it has 64 hex digits, with or without colons.",
+    fix: "openclaw gateway status on the gateway's machine prints it.",
+    exit: EXIT.usage,
+  });
 }
 
 /** Read at each connection: a gateway that restarts has another key. */

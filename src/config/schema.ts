@@ -2,6 +2,7 @@ import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
 import { channels } from "./schema/channels.ts";
 import { cron } from "./schema/cron.ts";
+import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
@@ -86,7 +87,6 @@ const UNSERVED_KEYS = [
   "approvals",
   "transcripts",
   "hooks",
-  "discovery",
   "talk",
   "cloudWorkers",
   "desktop",
@@ -117,6 +117,7 @@ export const CONFIG = object(
     skills,
     plugins,
     cron,
+    discovery,
     logging,
     env,
     secrets: object(

@@ -32,6 +32,7 @@ import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { PromptContext } from "./prompt-context.ts";
+import { RemoteAccess } from "./remote-access.ts";
 import { RunningConfig } from "./running-config.ts";
 import { Schedule } from "./schedule.ts";
 import { countPresence, serverDeps } from "./server-deps.ts";
@@ -129,6 +130,7 @@ export function composeGateway(input: ComposeInput) {
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
+  const remote = new RemoteAccess({ ...base, running });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -156,6 +158,7 @@ export function composeGateway(input: ComposeInput) {
     messaging,
     schedule,
     answers,
+    remote,
   };
   const reports = composeReports({ ...shared, prompt });
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
@@ -254,6 +257,7 @@ type Shared = GatewayBase &
     messaging: Messaging;
     schedule: Schedule;
     answers: AnswerCache;
+    remote: RemoteAccess;
   };
 
 /** What the gateway says about itself: health, presence, events. */
@@ -322,6 +326,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       chat,
       healthSnapshot: healthReport.snapshot,
       phase: () => phase.value,
+      hostNames: () => deps.remote.hostNames,
       methods: () => methods,
     }),
   );

@@ -14,6 +14,7 @@ import type { StoreHealth } from "../store/store.ts";
 import { startMessageIndexing } from "../turns/message-indexing.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover } from "../turns/recover.ts";
+import type { TlsPair } from "../remote/tls/pair.ts";
 import type { GatewayBase } from "./base.ts";
 import { composeGateway, type GatewayParts } from "./compose.ts";
 import { watchLocalModels } from "./local-models.ts";
@@ -52,7 +53,7 @@ export class Gateway {
   /** Opens the port, then begins everything that can wait until then. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule } = parts;
+    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule, remote } = parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
@@ -62,13 +63,14 @@ export class Gateway {
     startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
+    const tls = await remote.openTls(this.#abort.signal, (pair) => this.#onCertificate(pair));
     const addresses = resolveBind({
-      mode: this.#options.bind ?? gateway.bind,
+      mode: tls.failed ? "loopback" : (this.#options.bind ?? gateway.bind),
       host: gateway.customBindHost ?? null,
       authenticated: auth.settings.mode !== "none",
     });
-    const listening = await server.listen(addresses, this.#options.port ?? gateway.port);
-    endpoint.opened(listening.addresses, listening.port);
+    const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
+    endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
     // Recovery splits what an earlier process left, for which the channels have to be loaded.
     await directory.prepareAccounts(running.config);
@@ -154,6 +156,14 @@ export class Gateway {
     const { agents } = running;
     prepareWorkspace(running, agents.settings(agents.defaultAgent()).workspace).catch(warn("the workspace could not be prepared"));
     void watchLocalModels({ ...parts, signal });
+  }
+
+  /** Clients on this machine find the fingerprint in owner.json. */
+  #onCertificate(pair: TlsPair): void {
+    const { server, endpoint } = this.parts;
+    server.swapTls(pair);
+    endpoint.certificateSwapped(pair.fingerprint);
+    writeOwnerFile({ ...this.parts, signal: this.#abort.signal });
   }
 
   /** The system does not report changes of the configuration file, e.g. because its limit of watches is reached. */

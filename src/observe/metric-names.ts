@@ -45,6 +45,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_methods_cache_lookups_total: "Requests for which an encoded answer was looked up, by method and result: hit or miss.",
   gateway_parts: "State of each part of the gateway: 1 ready, 0.5 degraded, 0 failing.",
   gateway_ready: "1 when all vital parts work.",
+  gateway_remote_certificate_expiry_seconds: "When the certificate of the gateway's own port expires, in seconds since the epoch.",
   gateway_schedule_jobs: "Jobs of the schedule.",
   gateway_schedule_lag_seconds: "Time between the due time of a job and the start of its run.",
   gateway_schedule_runs_total: "Due times of jobs that were decided, by status: ok, error or skipped.",

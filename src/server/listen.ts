@@ -145,10 +145,18 @@ function linkOf(path: string): string {
 /** How long a listener may take to say what it is. */
 const PROBE_TIMEOUT_MS = 150;
 
-function isOurGateway(host: string, port: number): Promise<boolean> {
+async function isOurGateway(host: string, port: number): Promise<boolean> {
+  if (await answersAsGateway(get, host, port)) return true;
+  const { get: getEncrypted } = await import("node:https");
+  return answersAsGateway(getEncrypted, host, port);
+}
+
+function answersAsGateway(ask: typeof get, host: string, port: number): Promise<boolean> {
   const target = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  // Who it is does not matter: nothing is sent to it.
+  const options = { host: target, port, path: "/healthz", agent: false, timeout: PROBE_TIMEOUT_MS, rejectUnauthorized: false };
   return new Promise((resolve) => {
-    const request = get({ host: target, port, path: "/healthz", agent: false, timeout: PROBE_TIMEOUT_MS }, (response) => {
+    const request = ask(options, (response) => {
       resolve(response.headers[PRODUCT_HEADER] === PRODUCT);
       request.destroy();
     });
