@@ -69,6 +69,8 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "tools/browser/program-version.ts",
     "channels/signal/daemon-process.ts",
     "cli/dashboard.ts",
+    "remote/ssh/tunnel.ts",
+    "remote/tailscale/program.ts",
     "skills/install/run-program.ts",
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],

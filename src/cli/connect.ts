@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type ProtocolClient, type ProtocolClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
+import type { SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, networkReachOf, resolveTarget, tokenPath, type GatewayTarget } from "./gateway-target.ts";
@@ -42,7 +43,7 @@ export async function toClientOptions(
   const credentials = target.credentialFrom === null && saved ? { token: saved } : target.credentials;
   const timeoutMs = invocation.number("timeout");
   return {
-    url: target.url,
+    url: target.ssh === null ? target.url : await openTunnelUrl(invocation, target, target.ssh),
     credentials,
     ...(target.identity && { identity: target.identity }),
     ...(target.tlsFingerprint !== null && { tlsFingerprint: target.tlsFingerprint }),
@@ -53,6 +54,14 @@ export async function toClientOptions(
     ...(device && { device: device.identity }),
     ...(timeoutMs !== undefined && { requestTimeoutMs: timeoutMs }),
   };
+}
+
+/** Opens the tunnel of a target for the rest of this command. It ends with the process. */
+async function openTunnelUrl(invocation: Invocation, { url }: GatewayTarget, ssh: SshOptions): Promise<string> {
+  const { openTunnel } = await import("./ssh-tunnel.ts");
+  const tunnel = await openTunnel(invocation, ssh);
+  tunnel.unref();
+  return `${new URL(url).protocol}//127.0.0.1:${tunnel.port}`;
 }
 
 async function saveDeviceToken(invocation: Invocation, url: string, token: string): Promise<void> {

@@ -30,7 +30,7 @@ export const dashboard: CommandHandler = async (invocation) => {
 };
 
 /** Hands a link to the desktop. False where there is none: the person opens the printed link. */
-function openBrowser(url: string): Promise<boolean> {
+export function openBrowser(url: string): Promise<boolean> {
   const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"]);
   if (!hasDisplay) return Promise.resolve(false);
   return new Promise((resolve) => {

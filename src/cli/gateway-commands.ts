@@ -1,4 +1,5 @@
 import type { CliFlag, CommandFamily } from "./command.ts";
+import { SSH_FLAGS } from "./remote-commands.ts";
 
 const RUN_FLAGS: readonly CliFlag[] = [
   { name: "port", short: "p", value: "port", range: [0, 65_535], help: "TCP port; 0 picks a free one (default: gateway.port, 18789)." },
@@ -52,8 +53,9 @@ export const gatewayCommands: CommandFamily = {
     {
       path: ["gateway", "probe"],
       summary: "Connect step by step and show the time of each step.",
+      flags: SSH_FLAGS,
       usesGateway: true,
-      examples: ["openclaw gateway probe --url wss://host.example.org"],
+      examples: ["openclaw gateway probe --ssh ann@server.example.org", "openclaw gateway probe --url wss://host.example.org"],
       load: async () => (await import("./gateway.ts")).gatewayProbe,
     },
     {

@@ -7,7 +7,10 @@ import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { formatSshTarget, type SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";
+import { openTunnelPort, sshOptionsOf } from "./ssh-tunnel.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 
 /** The gateway that a command uses, and the credentials for it. */
@@ -19,6 +22,8 @@ export type GatewayTarget = {
   readonly isLocal: boolean;
   /** SHA-256 of the certificate that it must show, hex; null: one that this system trusts. */
   readonly tlsFingerprint: string | null;
+  /** The SSH tunnel that leads there; null: it is connected to directly. */
+  readonly ssh: SshOptions | null;
   /** Headers for an access proxy in front of it. */
   readonly headers: Readonly<Record<string, Secret>> | null;
   readonly credentials: Credentials;
@@ -66,11 +71,14 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       identity,
       // A pin is no credential: that of an address belongs to it, whoever names the address.
       tlsFingerprint: givenPin(invocation) ?? (own ? owner.tlsFingerprint : isRemote ? toPin(remote.tlsFingerprint) : null),
+      ssh: null,
       headers: null,
       ...credentials,
     };
   }
   const { config } = configOf(invocation);
+  const ssh = sshOptionsOf(invocation, config);
+  if (ssh !== null) return tunnelTarget(invocation, ssh, config);
   if (config.gateway.mode === "remote" && config.gateway.remote.url) {
     const url = toGatewayUrl(config.gateway.remote.url, "gateway.remote.url");
     return {
@@ -79,8 +87,9 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       isLocal: false,
       identity: null,
       tlsFingerprint: givenPin(invocation) ?? toPin(config.gateway.remote.tlsFingerprint),
+      ssh: null,
       headers: config.gateway.remote.edgeAuth ?? null,
-      ...(given ?? remoteCredentials(config.gateway.remote)),
+      ...remoteCredentials(invocation, config.gateway.remote),
     };
   }
   const credentials = given ?? localCredentials(invocation, paths);
@@ -92,6 +101,7 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       isLocal: true,
       identity,
       tlsFingerprint: givenPin(invocation) ?? owner.tlsFingerprint,
+      ssh: null,
       headers: null,
       ...credentials,
     };
@@ -104,6 +114,7 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
     isLocal: true,
     identity: needsProof ? identity : null,
     tlsFingerprint: givenPin(invocation),
+    ssh: null,
     headers: null,
     ...credentials,
   };
@@ -164,7 +175,27 @@ function localCredentials(invocation: Invocation, paths: StatePaths): FoundCrede
   return token === null ? NO_CREDENTIALS : credentialsFrom("token", token, path);
 }
 
-function remoteCredentials(remote: { token?: Secret; password?: Secret }): FoundCredentials {
+/** Behind the tunnel the gateway listens on loopback of its machine. A tunnel that is open already is used. */
+function tunnelTarget(invocation: Invocation, ssh: SshOptions, { gateway }: Config): GatewayTarget {
+  const place = formatSshTarget(ssh.target);
+  const open = openTunnelPort(pathsOf(invocation).gateway, ssh);
+  const tlsFingerprint = givenPin(invocation) ?? toPin(gateway.remote.tlsFingerprint);
+  return {
+    url: `${tlsFingerprint === null ? "ws" : "wss"}://127.0.0.1:${open ?? ssh.remotePort}`,
+    urlFrom: `gateway.remote: the tunnel to ${place}${open === null ? "" : " that is open"}`,
+    isLocal: false,
+    identity: null,
+    tlsFingerprint,
+    ssh: open === null ? ssh : null,
+    headers: null,
+    ...remoteCredentials(invocation, gateway.remote),
+  };
+}
+
+/** Flags and environment before what is configured for the gateway elsewhere. */
+export function remoteCredentials(invocation: Invocation, remote: { token?: Secret; password?: Secret }): FoundCredentials {
+  const given = givenCredentials(invocation);
+  if (given) return given;
   if (remote.token) return credentialsFrom("token", remote.token, "gateway.remote.token");
   if (remote.password) return credentialsFrom("password", remote.password, "gateway.remote.password");
   return NO_CREDENTIALS;
