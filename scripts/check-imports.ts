@@ -50,7 +50,7 @@ const COMPOSITION = "gateway";
 /** package -> the module or file that owns it in each process or thread that may need it. */
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  "node:tls": ["channels/irc/connection.ts", "remote/tls", "server", "client/pinned-connection.ts"],
+  "node:tls": ["channels/irc/connection.ts", "remote/tls", "server", "client/pinned-connection.ts", "cli/remote-check.ts"],
   "node:http": [
     "server",
     "tools/web/guarded-fetch.ts",
@@ -59,8 +59,16 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "channels/http.ts",
     "mcp/http-fetch.ts",
     "cli/mcp-login.ts",
+    "cli/remote-check.ts",
   ],
-  "node:https": ["server", "tools/web/guarded-fetch.ts", "tools/browser/driver/upstream-proxy.ts", "channels/http.ts", "mcp/http-fetch.ts"],
+  "node:https": [
+    "server",
+    "tools/web/guarded-fetch.ts",
+    "tools/browser/driver/upstream-proxy.ts",
+    "channels/http.ts",
+    "mcp/http-fetch.ts",
+    "cli/remote-check.ts",
+  ],
   "node:child_process": [
     "agents/pi/process.ts",
     "tools/command.ts",

@@ -36,5 +36,20 @@ export const remoteCommands: CommandFamily = {
       ],
       load: async () => (await import("./remote-ssh.ts")).remoteSsh,
     },
+    {
+      path: ["remote", "check"],
+      summary: "Walk the way to the gateway and name the first part that does not work, with its fix.",
+      flags: SSH_FLAGS,
+      usesGateway: true,
+      examples: [
+        "openclaw remote check",
+        "openclaw remote check --url wss://host.example.org",
+        "openclaw remote check --ssh ann@server.example.org",
+      ],
+      notes: [
+        "Parts of the way: bind, tunnel, dns, listener, tls, handshake, auth, pairing, serve. Those that the way does not have are left out.",
+      ],
+      load: async () => (await import("./remote-check.ts")).remoteCheck,
+    },
   ],
 };

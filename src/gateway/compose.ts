@@ -130,7 +130,7 @@ export function composeGateway(input: ComposeInput) {
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
-  const remote = new RemoteAccess({ ...base, running });
+  const remote = new RemoteAccess({ ...base, running, auth, endpoint, options: input.options });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -290,7 +290,8 @@ function composeReports(deps: Shared & { prompt: PromptContext }) {
 type Reports = ReturnType<typeof composeReports>;
 
 function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): ConfigApplier {
-  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins, schedule } = deps;
+  const { running, paths, health, log, auth, directory, messaging, announcements, healthReport, answers, mcp, plugins, schedule, remote } =
+    deps;
   return new ConfigApplier({
     running,
     paths,
@@ -311,6 +312,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     onApplied: ({ hash }) => {
       answers.clear();
       schedule.configure();
+      remote.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,

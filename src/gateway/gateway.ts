@@ -7,7 +7,7 @@ import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { wireRow } from "../methods/chat-context.ts";
 import { startEventStream } from "../methods/stream.ts";
-import { resolveBind } from "../server/listen.ts";
+import { resolveBind, tailnetAddress } from "../server/listen.ts";
 import { startIntegrityCheck } from "../store/integrity-check.ts";
 import { startMediaSweep } from "../store/media-sweep.ts";
 import type { StoreHealth } from "../store/store.ts";
@@ -53,7 +53,8 @@ export class Gateway {
   /** Opens the port, then begins everything that can wait until then. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule, remote } = parts;
+    const { health, log, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule, remote } =
+      parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
@@ -64,11 +65,17 @@ export class Gateway {
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
     const tls = await remote.openTls(this.#abort.signal, (pair) => this.#onCertificate(pair));
+    const mode = tls.failed ? "loopback" : (this.#options.bind ?? gateway.bind);
     const addresses = resolveBind({
-      mode: tls.failed ? "loopback" : (this.#options.bind ?? gateway.bind),
+      mode,
       host: gateway.customBindHost ?? null,
       authenticated: auth.settings.mode !== "none",
     });
+    if (mode === "tailnet" && tailnetAddress() === null) {
+      const cause = "gateway.bind is tailnet, and this machine has no Tailscale address: only this machine reaches the gateway";
+      health.report("bind", "degraded", `${cause}. Start Tailscale (tailscale up), then openclaw gateway restart`);
+      log.warn(cause);
+    }
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
     endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
@@ -78,6 +85,7 @@ export class Gateway {
     health.report("server", "ready");
     phase.value = "serving";
     parts.plugins.configure();
+    remote.start(server);
     this.#startBackground();
   }
 
@@ -205,10 +213,6 @@ export class Gateway {
     const { parts } = this;
     const { log, loop, store, auth, server, runtime, announcements, messaging, approvals, phase } = parts;
     phase.value = "stopping";
-    approvals.stop();
-    await parts.schedule.stop();
-    this.#abort.abort();
-    log.info("stopping", { reason });
     // A failure while stopping is logged and delays nothing: the first error may be the reason for the stop.
     const step = async (what: string, work: () => unknown): Promise<void> => {
       try {
@@ -217,6 +221,11 @@ export class Gateway {
         log.error(`${what} could not be stopped`, { error: err });
       }
     };
+    approvals.stop();
+    const remoteStopped = step("remote access", () => parts.remote.stop());
+    await parts.schedule.stop();
+    this.#abort.abort();
+    log.info("stopping", { reason });
     await step("announcements", () => announcements.stop());
     await step("turns", () => messaging.turns.lanes.stop());
     // A channel stays connected until what it is sending is confirmed.
@@ -224,6 +233,7 @@ export class Gateway {
       step("channels", () => messaging.delivery.stop().then(() => messaging.supervisor.close())),
       step("the server", () => server.stop(reason, restartExpectedMs)),
       step("the agents", () => runtime.stop()),
+      remoteStopped,
     ]);
     for (const end of this.#background) end();
     await step("sign-in", () => auth.close());

@@ -2,23 +2,129 @@ import { hostname } from "node:os";
 import { reasonOf } from "../core/errors.ts";
 import type { TlsPair } from "../remote/tls/pair.ts";
 import type { GatewayBase } from "./base.ts";
+import type { Auth } from "../auth/open.ts";
+import type { Server } from "../server/server.ts";
+import type { TailscaleServe } from "../remote/tailscale/serve.ts";
+import type { TailscaleProgram } from "../remote/tailscale/program.ts";
+import type { GatewayOptions } from "../core/gateway-process.ts";
+import type { GatewayEndpoint } from "./endpoint.ts";
 import { externalHosts } from "./addresses.ts";
 import type { RunningConfig } from "./running-config.ts";
+import { tailscaleMode } from "./settings.ts";
 
-export type RemoteAccessDeps = Pick<GatewayBase, "paths" | "clock" | "log" | "health" | "metrics"> & { running: RunningConfig };
+export type RemoteAccessDeps = Pick<GatewayBase, "paths" | "clock" | "log" | "health" | "metrics"> & {
+  running: RunningConfig;
+  auth: Auth;
+  endpoint: GatewayEndpoint;
+  options: GatewayOptions;
+};
+
+/** A claim of Tailscale with its listener. */
+type ServedOverTailscale = { key: string; serve: TailscaleServe; close: () => Promise<void> };
 
 /** What reaches the gateway from other machines: TLS, Tailscale, discovery. Each part is loaded when it is configured. */
 export class RemoteAccess {
   readonly #deps: RemoteAccessDeps;
   #pair: TlsPair | null = null;
+  #server: Pick<Server, "listenForTailscale"> | null = null;
+  #tailnetHost: string | null = null;
+  #tailscale: ServedOverTailscale | null = null;
+  /** Changes of the configuration are applied one after the other. */
+  #applying: Promise<void> = Promise.resolve();
+  #isStopped = false;
 
   constructor(deps: RemoteAccessDeps) {
     this.#deps = deps;
-    deps.metrics.sample("gateway_remote_certificate_expiry_seconds", () => (this.#pair === null ? [] : this.#pair.notAfter / 1_000));
+    deps.metrics.sample("gateway_remote_tailscale_served", () =>
+      this.#tailscale === null ? [] : [{ labels: {}, value: this.#tailnetHost === null ? 0 : 1 }],
+    );
+    deps.metrics.sample("gateway_remote_certificate_expiry_seconds", () =>
+      this.#pair === null ? [] : [{ labels: {}, value: this.#pair.notAfter / 1_000 }],
+    );
   }
 
   get hostNames(): readonly string[] {
-    return [];
+    return this.#tailnetHost === null ? [] : [this.#tailnetHost];
+  }
+
+  /** The gateway listens: what is configured begins. */
+  start(server: Pick<Server, "listenForTailscale">): void {
+    this.#server = server;
+    this.configure();
+  }
+
+  /** The configuration may be another one. */
+  configure(): void {
+    if (this.#server === null || this.#isStopped) return;
+    const { log } = this.#deps;
+    this.#applying = this.#applying
+      .then(() => this.#applyTailscale())
+      .catch((err: unknown) => log.error("remote access could not be set up", { error: err }));
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#applying;
+    await this.#endTailscale();
+  }
+
+  async #applyTailscale(): Promise<void> {
+    const { running, options, auth, health } = this.#deps;
+    const mode = tailscaleMode(running.config, options);
+    const key = `${mode} ${auth.settings.mode}`;
+    if (this.#isStopped || this.#tailscale?.key === key || (mode === "off" && this.#tailscale === null)) return;
+    await this.#endTailscale();
+    health.forget("tailscale");
+    if (mode === "off") return;
+    const { modeProblem } = await import("../remote/tailscale/requirements.ts");
+    const problem = modeProblem(mode, auth.settings.mode);
+    if (problem === null) this.#tailscale = await this.#serveOverTailscale(mode, key);
+    else health.report("tailscale", "degraded", `${problem.why}. ${problem.fix}`);
+  }
+
+  async #endTailscale(): Promise<void> {
+    const served = this.#tailscale;
+    this.#tailscale = null;
+    if (served === null) return;
+    await served.serve.stop();
+    this.#onServed(null);
+    await served.close();
+  }
+
+  async #serveOverTailscale(mode: "serve" | "funnel", key: string): Promise<ServedOverTailscale> {
+    const { clock, health, metrics, endpoint } = this.#deps;
+    const [{ TailscaleServe: Serve }, { findTailscale }, { mayBeTailscale }] = await Promise.all([
+      import("../remote/tailscale/serve.ts"),
+      import("../remote/tailscale/program.ts"),
+      import("../remote/tailscale/peer-process.ts"),
+    ]);
+    const listening = await this.#server!.listenForTailscale(mayBeTailscale);
+    const { TailnetWhois } = await import("../remote/tailscale/whois.ts");
+    const serve = new Serve({
+      mode,
+      findProgram: () => findTailscale(process.env),
+      backendPort: listening.port,
+      gatewayPort: endpoint.port,
+      clock,
+      random: Math.random,
+      log: this.#deps.log.child({ subsystem: "remote" }),
+      health,
+      metrics,
+      onServed: (served) => this.#onServed(served, (program) => new TailnetWhois(program, clock)),
+    });
+    serve.start();
+    return { key, serve, close: listening.close };
+  }
+
+  #onServed(
+    served: { host: string; program: TailscaleProgram } | null,
+    whoisOf?: (program: TailscaleProgram) => { isLogin(address: string, login: string): Promise<boolean> },
+  ): void {
+    const { auth, endpoint } = this.#deps;
+    this.#tailnetHost = served?.host ?? null;
+    endpoint.tailnetUrl = served === null ? null : `https://${served.host}`;
+    const whois = served === null ? null : (whoisOf?.(served.program) ?? null);
+    auth.verifyTailnetUser = whois === null ? null : (address, login) => whois.isLogin(address, login);
   }
 
   /**

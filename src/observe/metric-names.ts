@@ -46,6 +46,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_parts: "State of each part of the gateway: 1 ready, 0.5 degraded, 0 failing.",
   gateway_ready: "1 when all vital parts work.",
   gateway_remote_certificate_expiry_seconds: "When the certificate of the gateway's own port expires, in seconds since the epoch.",
+  gateway_remote_tailscale_claims_lost_total: "Claims of tailscale serve or funnel that failed or ended.",
+  gateway_remote_tailscale_served: "1 while the gateway is reached over Tailscale, 0 while it is not.",
   gateway_schedule_jobs: "Jobs of the schedule.",
   gateway_schedule_lag_seconds: "Time between the due time of a job and the start of its run.",
   gateway_schedule_runs_total: "Due times of jobs that were decided, by status: ok, error or skipped.",

@@ -16,4 +16,24 @@ export const REMOTE_LIMITS = {
   /** How long a connection waits while ssh is down, and how many may; others are closed. */
   sshWaitMs: 10_000,
   sshWaitingConnections: 64,
+  /** Time for each call of `tailscale`, and what is read of its answer; then the call has failed. */
+  tailscaleVersionMs: 3_000,
+  tailscaleStatusMs: 5_000,
+  tailscaleOutputBytes: 400_000,
+  /** How long tailscaled may take to start, and how often it is asked meanwhile. */
+  tailscaleStartMs: 90_000,
+  tailscaleStartPollMs: 2_000,
+  /** How long a claim may take until it is in the status, and how often that is read. */
+  tailscaleClaimMs: 15_000,
+  tailscaleClaimPollMs: 250,
+  /** Delays between claims; they grow while they fail. */
+  tailscaleRetry: { minMs: 1_000, maxMs: 300_000, jitter: 0.25 },
+  /** A claim that lasted this long was good: the delays begin anew. */
+  tailscaleGoodClaimMs: 60_000,
+  tailscaleStopMs: 1_200,
+  /** How long answers of `tailscale whois` are used, how long it may take, and how many are kept; the oldest goes. */
+  whoisKeepMs: 60_000,
+  whoisFailureKeepMs: 5_000,
+  whoisMs: 5_000,
+  whoisEntries: 256,
 } as const;

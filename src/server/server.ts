@@ -42,7 +42,7 @@ export type Server = {
   listen(addresses: readonly string[], port: number, tls?: TlsMaterial | null): Promise<ListenResult>;
   /** New connections get this certificate; those that are open stay. */
   swapTls(tls: TlsMaterial): void;
-  /** Opens a port of loopback that only Tailscale on this machine may use. Its connections end with `close`. */
+  /** Opens a port of loopback that only Tailscale on this machine may use, until `close`; WebSockets on it end with Tailscale. */
   listenForTailscale(isTailscale: (socket: Socket) => boolean): Promise<{ port: number; close: () => Promise<void> }>;
   /** Ends connections and running requests whose credential has ended (close code 4001). Returns how many. */
   closeRevoked(): number;
