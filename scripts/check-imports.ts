@@ -88,6 +88,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
   croner: ["schedule/due-times.ts"],
   uqr: ["core/qr.ts"],
+  "dns-packet": ["remote/discovery"],
   yaml: ["skills/front-matter.ts"],
 };
 

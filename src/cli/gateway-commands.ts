@@ -59,6 +59,13 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./gateway.ts")).gatewayProbe,
     },
     {
+      path: ["gateway", "discover"],
+      summary: "Search the local network for gateways that announce themselves.",
+      flags: [{ name: "timeout", value: "ms", range: [100, 60_000], help: "How long to search, in milliseconds (default: 2000)." }],
+      examples: ["openclaw gateway discover --timeout 4000", "openclaw gateway discover --json"],
+      load: async () => (await import("./gateway-discover.ts")).gatewayDiscover,
+    },
+    {
       path: ["gateway", "call"],
       summary: "Call a method of the protocol and print its answer as JSON.",
       args: [{ name: "method", required: true }],

@@ -6,6 +6,8 @@ import type { Auth } from "../auth/open.ts";
 import type { Server } from "../server/server.ts";
 import type { TailscaleServe } from "../remote/tailscale/serve.ts";
 import type { TailscaleProgram } from "../remote/tailscale/program.ts";
+import type { Advertiser } from "../remote/discovery/advertiser.ts";
+import type { ServiceFacts } from "../remote/discovery/service.ts";
 import type { GatewayOptions } from "../core/gateway-process.ts";
 import type { GatewayEndpoint } from "./endpoint.ts";
 import { externalHosts } from "./addresses.ts";
@@ -32,6 +34,7 @@ export class RemoteAccess {
   /** Changes of the configuration are applied one after the other. */
   #applying: Promise<void> = Promise.resolve();
   #isStopped = false;
+  #advertiser: { mode: string; service: Advertiser } | null = null;
 
   constructor(deps: RemoteAccessDeps) {
     this.#deps = deps;
@@ -59,13 +62,51 @@ export class RemoteAccess {
     const { log } = this.#deps;
     this.#applying = this.#applying
       .then(() => this.#applyTailscale())
+      .then(() => this.#applyDiscovery())
       .catch((err: unknown) => log.error("remote access could not be set up", { error: err }));
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#applying;
-    await this.#endTailscale();
+    await Promise.all([this.#endTailscale(), this.#endDiscovery()]);
+  }
+
+  async #applyDiscovery(): Promise<void> {
+    const { running, clock, health } = this.#deps;
+    const configured = running.config.discovery.mdns.mode;
+    const mode = process.env["OPENCLAW_DISABLE_BONJOUR"] === "1" ? "off" : configured;
+    if (this.#isStopped || (this.#advertiser?.mode ?? "off") === mode) return;
+    await this.#endDiscovery();
+    if (mode === "off") return;
+    const { Advertiser: Service } = await import("../remote/discovery/advertiser.ts");
+    const log = this.#deps.log.child({ subsystem: "remote" });
+    const { toHostLabel } = await import("../remote/discovery/service.ts");
+    const facts = (): ServiceFacts => this.#serviceFacts(toHostLabel(process.env["OPENCLAW_MDNS_HOSTNAME"], hostname()));
+    const service = new Service({ mode, facts, clock, random: Math.random, log, health });
+    this.#advertiser = { mode, service };
+    await service.start();
+  }
+
+  async #endDiscovery(): Promise<void> {
+    const advertiser = this.#advertiser;
+    this.#advertiser = null;
+    await advertiser?.service.stop();
+  }
+
+  #serviceFacts(label: string): ServiceFacts {
+    const { endpoint } = this.#deps;
+    const sshPort = Number(process.env["OPENCLAW_SSH_PORT"] ?? 22);
+    return {
+      displayName: hostname().split(".")[0] || label,
+      hostLabel: label,
+      port: endpoint.port,
+      tlsFingerprint: endpoint.tlsFingerprint,
+      isReachable: endpoint.externalUrls.length > 0,
+      tailnetHost: process.env["OPENCLAW_TAILNET_DNS"] ?? this.#tailnetHost,
+      cliPath: process.env["OPENCLAW_CLI_PATH"] ?? process.argv[1] ?? null,
+      sshPort: Number.isInteger(sshPort) && sshPort > 0 && sshPort < 65_536 ? sshPort : 22,
+    };
   }
 
   async #applyTailscale(): Promise<void> {
@@ -149,6 +190,7 @@ export class RemoteAccess {
         onSwap: (pair) => {
           this.#pair = pair;
           onSwap(pair);
+          this.#advertiser?.service.update();
         },
       });
       this.#pair = served.pair;

@@ -36,4 +36,21 @@ export const REMOTE_LIMITS = {
   whoisFailureKeepMs: 5_000,
   whoisMs: 5_000,
   whoisEntries: 256,
+  /** Probes for a name and the time between them, and announcements of it (RFC 6762 8.1, 8.3). */
+  mdnsProbes: 3,
+  mdnsProbeMs: 250,
+  mdnsAnnouncements: 2,
+  mdnsAnnounceMs: 1_000,
+  /** How long an answer waits, so that others that ask the same share it; an answer is sent at most once in this time. */
+  mdnsAnswerDelayMs: 60,
+  mdnsAnswerPauseMs: 1_000,
+  /** After so many renames in a row the next probe waits. */
+  mdnsRenames: 10,
+  mdnsRenamePauseMs: 60_000,
+  /** How often the network interfaces are looked at while the gateway is announced. */
+  mdnsInterfaceCheckMs: 5_000,
+  /** Failures of the network are logged once in this time. */
+  mdnsLogMs: 60_000,
+  /** Gateways that a search keeps; further ones are left out. */
+  discoveredGateways: 256,
 } as const;
