@@ -50,7 +50,12 @@ export async function startNetworkPair() {
   start("ip", "netns", "exec", far, "avahi-daemon", "-f", join(dir, "avahi.conf"), ...flags);
   const browse = (): string => {
     try {
-      return execFileSync("ip", ["netns", "exec", far, "avahi-browse", "-rtp", "_openclaw-gw._tcp"], { env, encoding: "utf8", timeout: 10_000, stdio: "pipe" });
+      return execFileSync("ip", ["netns", "exec", far, "avahi-browse", "-rtp", "_openclaw-gw._tcp"], {
+        env,
+        encoding: "utf8",
+        timeout: 10_000,
+        stdio: "pipe",
+      });
     } catch {
       return ""; // the daemon is not ready yet
     }
@@ -67,7 +72,13 @@ export async function startNetworkPair() {
         .map((line) => {
           const [, , , name = "", , , host, address, port, txt = ""] = line.split(";");
           const instance = name.replaceAll(/\\(\d{3})/g, (_match, code: string) => String.fromCharCode(Number(code)));
-          return { instance, host, address, port: Number(port), txt: [...txt.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text]) => text!).toSorted() };
+          return {
+            instance,
+            host,
+            address,
+            port: Number(port),
+            txt: [...txt.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text]) => text!).toSorted(),
+          };
         }),
     /** Another machine announces this name. */
     publish: (instance: string, port: number): ChildProcess =>

@@ -178,7 +178,7 @@ function checkCertificate(host: string, port: number, { tlsFingerprint }: Gatewa
   });
 }
 
-const KIND_OF_HOP: Partial<Record<ClientError["kind"], HopName>> = { auth: "auth", pairing: "pairing", untrusted: "tls" };
+const KIND_OF_HOP: Partial<Record<ClientError["kind"], HopName>> = { auth: "auth", pairing: "pairing" };
 const REACHED: readonly HopName[] = ["handshake", "auth", "pairing"];
 
 /** One connection shows three hops: how far it came. */
@@ -186,25 +186,27 @@ async function walkHandshake(invocation: Invocation, target: GatewayTarget, walk
   const details: Record<string, string> = {};
   let failedAt: HopName | null = null;
   let failure: unknown;
-  try {
-    const client = await openClient(await toClientOptions(invocation, target, { scopes: ["operator.read"] }));
-    const { server, auth, protocol } = client.hello;
-    await client.close();
-    details["handshake"] = `version ${server.version}, protocol ${protocol}`;
-    details["auth"] = `${target.credentialFrom ?? "no credential"}, scopes ${auth.scopes.join(", ") || "none"}`;
-    details["pairing"] = auth.deviceToken === undefined ? "not needed, or done before" : "this device is paired";
-  } catch (err) {
-    failure = toCliError(err, target, invocation);
-    if (!(failure instanceof CliError)) throw err;
-    failedAt = (err instanceof ClientError && KIND_OF_HOP[err.kind]) || "handshake";
-  }
+  const connect = async (): Promise<void> => {
+    try {
+      const client = await openClient(await toClientOptions(invocation, target, { scopes: ["operator.read"] }));
+      const { server, auth, protocol } = client.hello;
+      await client.close();
+      details["handshake"] = `version ${server.version}, protocol ${protocol}`;
+      details["auth"] = `${target.credentialFrom ?? "no credential"}, scopes ${auth.scopes.join(", ") || "none"}`;
+      details["pairing"] = auth.deviceToken === undefined ? "not needed, or done before" : "this device is paired";
+    } catch (err) {
+      failure = toCliError(err, target, invocation);
+      if (!(failure instanceof CliError)) throw err;
+      failedAt = (err instanceof ClientError && KIND_OF_HOP[err.kind]) || "handshake";
+    }
+  };
   for (const hop of REACHED) {
-    const isFailed = hop === failedAt;
-    await walk(hop, () => {
-      if (isFailed) throw failure;
+    const isPassed = await walk(hop, async () => {
+      if (hop === "handshake") await connect();
+      if (hop === failedAt) throw failure;
       return details[hop] ?? "passed";
     });
-    if (isFailed) return false;
+    if (!isPassed) return false;
   }
   return true;
 }

@@ -340,6 +340,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       server.presenceChanged();
     },
     address: () => endpoint.publicAddress(running.config),
+    deviceAddress: () => endpoint.deviceAddress(running.config),
     port: () => endpoint.port,
   };
   const methods: MethodTable = createMethods(methodDeps);

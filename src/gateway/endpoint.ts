@@ -46,10 +46,17 @@ export class GatewayEndpoint {
     return externalHosts(this.#addresses).map((host) => `ws${this.#s}://${host}:${this.#port}`);
   }
 
-  /** The address to give to people, and the setting that it comes from. */
+  /** As publicAddress, for another device: over Tailscale or the network where that is possible. */
+  deviceAddress(config: Config): { url: string; source: string } {
+    if (config.gateway.publicOrigin) return this.publicAddress(config);
+    if (this.tailnetUrl !== null) return { url: this.tailnetUrl, source: "gateway.tailscale" };
+    const [host] = externalHosts(this.#addresses);
+    return host === undefined ? this.publicAddress(config) : { url: `http${this.#s}://${host}:${this.#port}`, source: "gateway.bind" };
+  }
+
+  /** The address to give to people on this machine, and the setting that it comes from. */
   publicAddress({ gateway: { publicOrigin } }: Config): { url: string; source: string } {
     if (publicOrigin) return { url: publicOrigin, source: "gateway.publicOrigin" };
-    if (this.tailnetUrl !== null) return { url: this.tailnetUrl, source: "gateway.tailscale" };
     return { url: `http${this.#s}://${localHost(this.#addresses)}:${this.#port}`, source: "gateway.port" };
   }
 }

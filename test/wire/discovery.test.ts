@@ -20,7 +20,10 @@ type Pair = Awaited<ReturnType<typeof startNetworkPair>>;
 async function startNear(t: TestContext, pair: Pair, gateway: Record<string, unknown>, mode: string, env: Record<string, string> = {}) {
   const home = newHome();
   mkdirSync(stateDir(home), { recursive: true });
-  writeFileSync(join(stateDir(home), "openclaw.json"), JSON.stringify({ gateway: { port: PORT, ...gateway }, discovery: { mdns: { mode } } }));
+  writeFileSync(
+    join(stateDir(home), "openclaw.json"),
+    JSON.stringify({ gateway: { port: PORT, ...gateway }, discovery: { mdns: { mode } } }),
+  );
   const [program = "", ...before] = pair.near;
   const base = { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmpdir(), OPENCLAW_DISCOVER_LOCAL_MODELS: "0", ...env };
   const child = spawn(program, [...before, process.execPath, MAIN, "gateway", "--json"], { env: base, stdio: ["ignore", "pipe", "pipe"] });
@@ -53,7 +56,9 @@ test("avahi sees a gateway with exactly the keys of its mode, and loses it when 
   t.after(() => pair.stop());
   const gateway = await startNear(t, pair, { bind: "lan", tls: { enabled: true } }, "minimal");
   await until("avahi sees it", () => pair.seen().length === 1);
-  const { tlsFingerprint } = JSON.parse(readFileSync(join(stateDir(gateway.home), "gateway", "owner.json"), "utf8")) as { tlsFingerprint: string };
+  const { tlsFingerprint } = JSON.parse(readFileSync(join(stateDir(gateway.home), "gateway", "owner.json"), "utf8")) as {
+    tlsFingerprint: string;
+  };
   const label = toHostLabel(hostname());
   const [seen] = pair.seen();
   assert.deepEqual(seen, {
@@ -81,7 +86,10 @@ test("avahi sees a gateway with exactly the keys of its mode, and loses it when 
   assert.equal(beacon?.["wsUrl"], `wss://10.77.0.1:${PORT}`);
   assert.equal(beacon?.["pin"], "none-stored");
   mkdirSync(stateDir(stranger), { recursive: true });
-  for (const [pin, expected] of [[tlsFingerprint, "same"], ["0".repeat(64), "different"]] as const) {
+  for (const [pin, expected] of [
+    [tlsFingerprint, "same"],
+    ["0".repeat(64), "different"],
+  ] as const) {
     writeFileSync(join(stateDir(stranger), "openclaw.json"), JSON.stringify({ gateway: { remote: { tlsFingerprint: pin } } }));
     assert.equal(discover(pair.far, stranger).beacons[0]?.["pin"], expected);
   }
@@ -89,17 +97,35 @@ test("avahi sees a gateway with exactly the keys of its mode, and loses it when 
   await until("avahi has lost it", () => pair.seen().length === 0);
 });
 
-test("mode full has the tailnet name, the program and the port of SSH, and a gateway of loopback is not called reachable", { skip }, async (t) => {
-  const pair = await startNetworkPair();
-  t.after(() => pair.stop());
-  const env = { OPENCLAW_TAILNET_DNS: "vm.tail1.ts.net", OPENCLAW_CLI_PATH: "/opt/openclaw", OPENCLAW_SSH_PORT: "2222", OPENCLAW_MDNS_HOSTNAME: "desk" };
-  await startNear(t, pair, {}, "full", env);
-  await until("avahi sees it", () => pair.seen().length === 1);
-  const [seen] = pair.seen();
-  assert.equal(seen?.host, "desk.local");
-  const expected = ["cliPath=/opt/openclaw", `displayName=${NAME}`, `gatewayPort=${PORT}`, "lanHost=desk.local", "role=gateway", "sshPort=2222", "tailnetDns=vm.tail1.ts.net", "transport=gateway"];
-  assert.deepEqual(seen?.txt, expected);
-});
+test(
+  "mode full has the tailnet name, the program and the port of SSH, and a gateway of loopback is not called reachable",
+  { skip },
+  async (t) => {
+    const pair = await startNetworkPair();
+    t.after(() => pair.stop());
+    const env = {
+      OPENCLAW_TAILNET_DNS: "vm.tail1.ts.net",
+      OPENCLAW_CLI_PATH: "/opt/openclaw",
+      OPENCLAW_SSH_PORT: "2222",
+      OPENCLAW_MDNS_HOSTNAME: "desk",
+    };
+    await startNear(t, pair, {}, "full", env);
+    await until("avahi sees it", () => pair.seen().length === 1);
+    const [seen] = pair.seen();
+    assert.equal(seen?.host, "desk.local");
+    const expected = [
+      "cliPath=/opt/openclaw",
+      `displayName=${NAME}`,
+      `gatewayPort=${PORT}`,
+      "lanHost=desk.local",
+      "role=gateway",
+      "sshPort=2222",
+      "tailnetDns=vm.tail1.ts.net",
+      "transport=gateway",
+    ];
+    assert.deepEqual(seen?.txt, expected);
+  },
+);
 
 test("a name that another machine has is left to it, and the interface may go away and come back", { skip }, async (t) => {
   const pair = await startNetworkPair();
@@ -109,18 +135,24 @@ test("a name that another machine has is left to it, and the interface may go aw
   const gateway = await startNear(t, pair, { bind: "lan" }, "minimal");
   const found = (): unknown[] => discover(pair.far, tmpdir()).beacons.map(({ instanceName, port }) => [instanceName, port]);
   await until("both are there", () => found().length === 2);
-  assert.deepEqual(found(), [[INSTANCE, 1_234], [`${INSTANCE}-2`, PORT]]);
+  assert.deepEqual(found(), [
+    [INSTANCE, 1_234],
+    [`${INSTANCE}-2`, PORT],
+  ]);
 
   pair.setLink("down");
   const log = (): string => readFileSync(join(stateDir(gateway.home), "gateway", "logs", "gateway.log"), "utf8");
-  const state = (): string => spawnSync(pair.near[0]!, [...pair.near.slice(1), process.execPath, MAIN, "health", "--json"], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: gateway.home, TMPDIR: tmpdir() },
-    encoding: "utf8",
-  }).stdout;
+  const state = (): string =>
+    spawnSync(pair.near[0]!, [...pair.near.slice(1), process.execPath, MAIN, "health", "--json"], {
+      env: { PATH: process.env["PATH"] ?? "", HOME: gateway.home, TMPDIR: tmpdir() },
+      encoding: "utf8",
+    }).stdout;
   await until("the gateway goes on without it", () => /"ok": ?true/.test(state()));
   pair.setLink("up");
   pair.setAddress();
   await until("both are there again", () => found().length === 2);
-  const warnings = log().split("\n").filter((line) => /multicast DNS failed/.test(line));
+  const warnings = log()
+    .split("\n")
+    .filter((line) => /multicast DNS failed/.test(line));
   assert.ok(warnings.length <= 2, warnings.join("\n"));
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { externalHosts } from "../../src/gateway/addresses.ts";
 import { freePort } from "../channel-kit/ngircd.ts";
 import { createTailscale } from "../tailscale-program.ts";
 import { openclaw } from "./cli.ts";
@@ -27,7 +28,7 @@ async function start(t: TestContext, options: Parameters<typeof startGateway>[0]
 }
 
 test("each hop of the way is named when it is the first that does not work", async (t) => {
-  const gateway = await start(t, { config: { gateway: { tls: { enabled: true } } } });
+  const gateway = await start(t, { config: { gateway: { bind: "lan", tls: { enabled: true } } } });
   const local = await check(gateway.home);
   assert.deepEqual([local.code, local.report.ok], [0, true], JSON.stringify(local.report));
   assert.deepEqual(
@@ -49,6 +50,11 @@ test("each hop of the way is named when it is the first that does not work", asy
     ["auth", ["--url", url, "--tls-fingerprint", owner.tlsFingerprint, "--token", "wrong"], /openclaw token/],
     ["tunnel", ["--ssh", `nobody@127.0.0.1:${await freePort()}`], /start it there/],
   ];
+  const [other] = externalHosts(["0.0.0.0"]);
+  if (other !== undefined) {
+    const lan = ["--url", `wss://${other}:${gateway.port}`, "--tls-fingerprint", owner.tlsFingerprint];
+    rows.push(["pairing", [...lan, ...token], /openclaw devices approve /]);
+  }
   for (const [hop, args, fix] of rows) {
     const { code, report, fix: said } = await check(client, ...args);
     assert.equal(report.failed, hop, `${args.join(" ")}: ${JSON.stringify(report)}`);

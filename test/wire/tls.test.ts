@@ -1,6 +1,6 @@
 // The gateway's own port with TLS: a certificate that it makes, pins of clients, an exchange without an end of connections.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -126,3 +126,39 @@ test("without a usable certificate the gateway serves this machine only, and say
   const ours = listens.filter((address) => address.endsWith(`:${gateway.port.toString(16).toUpperCase().padStart(4, "0")}`));
   assert.ok(ours.length > 0 && ours.every((address) => address.startsWith("0100007F")), ours.join());
 });
+
+test("without remote access nothing of it is loaded, and no socket of multicast DNS is open", async (t) => {
+  const home = newHome();
+  const modules = join(home, "modules.txt");
+  const hook = join(import.meta.dirname, "../fakes/record-modules.mjs");
+  const load = (): string[] => readFileSync(modules, "utf8").split("\n");
+  const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
+  const ofRemote = (): string[] =>
+    load().filter((name) => /gateway-tls|dns-packet|advertiser|\/serve-|tailscale|node:https|node:tls|node:dgram/.test(name));
+  const off = await startGateway({ home, env });
+  await (await off.connect()).close();
+  assert.deepEqual(ofRemote(), []);
+  const inodes = readdirSync(`/proc/${off.pid}/fd`).map((fd) => linkOf(`/proc/${off.pid}/fd/${fd}`));
+  const udp = readFileSync("/proc/net/udp", "utf8")
+    .split("\n")
+    .filter((line) => inodes.includes(`socket:[${line.trim().split(/\s+/)[9]}]`));
+  assert.deepEqual(udp, []);
+  await off.kill();
+  const on = await startGateway({ home, env, config: { gateway: { tls: { enabled: true } }, discovery: { mdns: { mode: "minimal" } } } });
+  t.after(async () => {
+    await on.kill();
+    dropHome(home);
+  });
+  await until(
+    "the hook sees what is loaded",
+    () => ofRemote().some((name) => /gateway-tls/.test(name)) && ofRemote().some((name) => /advertiser/.test(name)),
+  );
+});
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return ""; // closed meanwhile
+  }
+}
