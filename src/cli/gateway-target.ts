@@ -69,7 +69,7 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url",
       isLocal: own,
       identity,
-      // A pin is no credential: that of an address belongs to it, whoever names the address.
+      // A pin proves nothing about the caller: it belongs to the address, also when a flag names the address.
       tlsFingerprint: givenPin(invocation) ?? (own ? owner.tlsFingerprint : isRemote ? toPin(remote.tlsFingerprint) : null),
       ssh: null,
       headers: null,

@@ -45,7 +45,7 @@ const pinMismatch = (seen: string | null): ClientError =>
       : `its certificate has the fingerprint ${formatFingerprint(seen)}, which is not the pinned one; nothing was sent`,
   );
 
-/** Codes of Node and OpenSSL for a certificate that nobody vouches for, with what they mean. */
+/** Codes of Node and OpenSSL for a certificate that is not trusted, with what they mean. */
 const CERTIFICATE_PROBLEMS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed, and no fingerprint is pinned for it",
   SELF_SIGNED_CERT_IN_CHAIN: "the authority of its certificate is not trusted here",

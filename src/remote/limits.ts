@@ -28,7 +28,7 @@ export const REMOTE_LIMITS = {
   tailscaleClaimPollMs: 250,
   /** Delays between claims; they grow while they fail. */
   tailscaleRetry: { minMs: 1_000, maxMs: 300_000, jitter: 0.25 },
-  /** A claim that lasted this long was good: the delays begin anew. */
+  /** A claim that lasted this long was good: the delays begin again. */
   tailscaleGoodClaimMs: 60_000,
   tailscaleStopMs: 1_200,
   /** How long answers of `tailscale whois` are used, how long it may take, and how many are kept; the oldest goes. */

@@ -48,7 +48,7 @@ test("each hop of the way is named when it is the first that does not work", asy
     ["tls", ["--url", url, ...token], /openclaw config set gateway\.remote\.tlsFingerprint/],
     ["tls", ["--url", url, "--tls-fingerprint", "0".repeat(64), ...token], /compare with openclaw gateway status/],
     ["auth", ["--url", url, "--tls-fingerprint", owner.tlsFingerprint, "--token", "wrong"], /openclaw token/],
-    ["tunnel", ["--ssh", `nobody@127.0.0.1:${await freePort()}`], /start it there/],
+    ["tunnel", ["--ssh", `ann@127.0.0.1:${await freePort()}`], /start it there/],
   ];
   const [other] = externalHosts(["0.0.0.0"]);
   if (other !== undefined) {

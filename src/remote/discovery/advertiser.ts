@@ -161,7 +161,7 @@ export class Advertiser {
     if (this.#phase === "announced") this.#onQuery(packet, from);
   }
 
-  /** Names are given up to whoever has them already; a responder only speaks from port 5353. */
+  /** Names are left to another machine that has them already; a responder only speaks from port 5353. */
   #onResponse(packet: Packet, from: RemoteInfo): void {
     if (from.port !== MDNS_PORT) return;
     const { instance, host } = conflictsIn(packet, this.#records(), this.#ownAddresses);

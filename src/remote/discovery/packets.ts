@@ -71,7 +71,7 @@ export function answersTo(query: Packet, records: readonly Answer[]): Answer[] |
       !known.some((each) => isKnown(each, record)),
   );
   if (wanted.length === 0) return null;
-  // Whoever asks for the service asks for the rest next.
+  // A client that asks for the service asks for the rest next.
   const isBrowse = wanted.some(({ type, name }) => type === "PTR" && isSameName(name, SERVICE_TYPE));
   return isBrowse ? records.filter(({ name }) => !isSameName(name, META_QUERY)) : wanted;
 }
@@ -84,7 +84,7 @@ const isKnown = (known: Answer, record: Answer): boolean =>
   isSameName(String(known.data), String(record.data)) &&
   (known.ttl ?? 0) * 2 >= (record.ttl ?? 0);
 
-/** An answer to a client that is no responder: with its question and id, and short times (RFC 6762 6.7). */
+/** An answer to a client without a responder: with its question and id, and short times (RFC 6762 6.7). */
 export function encodeLegacyAnswer(query: Packet, answers: readonly Answer[]): Buffer {
   const short = answers.map((answer) => ({ ...answer, ttl: Math.min(10, (answer as { ttl?: number }).ttl ?? 10), flush: false }) as Answer);
   return encode({ type: "response", id: query.id ?? 0, flags: 0x0400, questions: query.questions ?? [], answers: short });

@@ -129,7 +129,7 @@ export class TailscaleServe {
     return routes;
   }
 
-  /** A lone route to the gateway's own port that was set for good would stand in the way; what else is there belongs to someone. */
+  /** A lone route to the gateway's own port that was set for good would be in the way; what else is there belongs to someone. */
   async #adoptRoute(program: TailscaleProgram, host: string): Promise<void> {
     const { gatewayPort, log } = this.#options;
     const routes = (await this.#routes(program)).filter(({ hostPort }) => hostPort === `${host}:${HTTPS_PORT}`);
@@ -142,7 +142,7 @@ export class TailscaleServe {
     if (lone === undefined) return;
     if (others.length > 0 || lone.path !== "/" || !leadsTo(lone, gatewayPort)) {
       const why = `${lone.hostPort} leads to ${lone.proxy} already, which is not this gateway`;
-      throw failure(why, `Remove it, if nobody needs it: tailscale serve --https=${HTTPS_PORT} off.`);
+      throw failure(why, `Remove it, if nothing needs it: tailscale serve --https=${HTTPS_PORT} off.`);
     }
     log.info("took over a route of Tailscale that led to the gateway's own port", { proxy: lone.proxy });
     await program.run(["serve", "--yes", `--https=${HTTPS_PORT}`, "--set-path=/", "off"], REMOTE_LIMITS.tailscaleStatusMs);
