@@ -113,7 +113,7 @@ class GatewayServer implements Server {
   readonly #router: HttpRouter;
   readonly #preAuthPool: PreAuthPool;
   readonly #scheduler = new Scheduler();
-  readonly #listeners: HttpServer[] = [];
+  #listeners: readonly HttpServer[] = [];
   readonly #tlsListeners: HttpsServer[] = [];
   readonly #tlsHandshakes: TlsHandshakes;
   /** Those that came in at the listener for Tailscale. */
@@ -170,7 +170,7 @@ class GatewayServer implements Server {
         if (code === "EADDRINUSE") throw portTakenError(address, bound, await portHolder(address, bound));
         throw err;
       }
-      this.#listeners.push(listener);
+      this.#listeners = [...this.#listeners, listener];
       opened.push(address);
     }
     this.#startTimers();
@@ -188,7 +188,7 @@ class GatewayServer implements Server {
       this.#onConnection(socket);
     });
     const port = await listenOn(listener, "127.0.0.1", 0);
-    this.#listeners.push(listener);
+    this.#listeners = [...this.#listeners, listener];
     return { port, close: () => this.#closeListeners([listener]) };
   }
 
@@ -415,7 +415,7 @@ class GatewayServer implements Server {
       listener.closeAllConnections();
     });
     await Promise.all(closing);
-    for (const listener of [...listeners]) this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+    this.#listeners = this.#listeners.filter((listener) => !listeners.includes(listener));
   }
 }
 

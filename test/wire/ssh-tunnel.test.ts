@@ -80,10 +80,11 @@ test("another host key ends the tunnel, with the command that forgets the old on
   );
 });
 
+const dirs = (): number => readdirSync(tmpdir()).filter((name) => name.startsWith("openclaw-ssh-")).length;
+
 test("a tunnel that cannot be opened says why, and leaves neither process nor file", { skip }, async (t) => {
   const sshd = await startSshServer();
   t.after(() => sshd.stop());
-  const dirs = (): number => readdirSync(tmpdir()).filter((name) => name.startsWith("openclaw-ssh-")).length;
   const before = dirs();
   const wrongKey = SshTunnel.open({ ...options(sshd, 1), identity: `${sshd.program}.missing` });
   await assert.rejects(wrongKey, /accepts none of the keys/);

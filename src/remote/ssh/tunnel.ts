@@ -120,15 +120,13 @@ export class SshTunnel {
       });
       child.once("close", (code) => resolve(code));
     });
-    let code: number | null | undefined;
     this.#childEnded = ended.then((value) => {
-      code = value;
       this.#isUp = false;
       this.#child = null;
       return sshFailure(said, this.#options.target, value);
     });
     const deadline = clock.monotonic() + REMOTE_LIMITS.sshReadyMs;
-    while (code === undefined && !this.#ended.signal.aborted) {
+    while (this.#child === child && !this.#ended.signal.aborted) {
       if (existsSync(this.#socketPath)) return this.#onUp();
       if (clock.monotonic() > deadline) {
         await this.#stopChild();

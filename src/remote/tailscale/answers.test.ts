@@ -18,8 +18,11 @@ const SERVE_STATUS = {
   },
 };
 
+const status = (self: unknown): string => JSON.stringify({ BackendState: "Running", Self: self });
+
+const route = (proxy: string): ServedRoute => ({ hostPort: "h:443", path: "/", proxy, funnel: false, session: null });
+
 test("the status of Tailscale gives the name of this machine, or its first address", () => {
-  const status = (self: unknown): string => JSON.stringify({ BackendState: "Running", Self: self });
   assert.deepEqual(parseStatus(status({ DNSName: "VM.tail1.ts.net.", TailscaleIPs: ["100.64.0.1"] })), {
     backendState: "Running",
     host: "vm.tail1.ts.net",
@@ -45,7 +48,6 @@ test("routes are read with those that a program holds, and whether they are open
 });
 
 test("a route leads to a port of this machine, and to no other machine with that port", () => {
-  const route = (proxy: string): ServedRoute => ({ hostPort: "h:443", path: "/", proxy, funnel: false, session: null });
   for (const proxy of ["http://127.0.0.1:80", "http://localhost:80/", "127.0.0.1:80", "http://[::1]:80"].map((each) =>
     each.replace("80", "4000"),
   ))

@@ -27,9 +27,11 @@ function daemonUsers(): number[] {
   });
 }
 
+/** As the table writes it. */
+const end = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+
 /** The user of the connection from `from` to `to` on 127.0.0.1 in a table like /proc/net/tcp; null when there is none. Pure. */
 export function peerUser(table: string, from: number, to: number): number | null {
-  const end = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   for (const line of table.split("\n")) {
     const fields = line.trim().split(/\s+/);
     if (fields[1] === end(from) && fields[2] === end(to)) return Number(fields[7]);

@@ -158,10 +158,8 @@ export class TailscaleServe {
     }
     // The far end of its input closes when it ends.
     child.stdin?.on("error", () => {});
-    let hasEnded = false;
     const ended = new Promise<void>((resolve) => {
       const end = (): void => {
-        hasEnded = true;
         this.#child = null;
         resolve();
       };
@@ -172,7 +170,7 @@ export class TailscaleServe {
       child.once("close", end);
     });
     const deadline = clock.monotonic() + REMOTE_LIMITS.tailscaleClaimMs;
-    while (!hasEnded && !this.#ended.signal.aborted) {
+    while (this.#child === child && !this.#ended.signal.aborted) {
       if (await this.#isServed(program, host)) {
         onServed({ host, program });
         health.report(PART, "ready");

@@ -20,6 +20,8 @@ const request = (hosts: readonly string[], notAfter = NOW + DAY_MS) => ({
   notAfter: new Date(notAfter),
 });
 
+const run = (...args: string[]): string => execFileSync("openssl", args, { encoding: "utf8" });
+
 function withDir<T>(run: (dir: string) => T): T {
   const dir = mkdtempSync(join(tmpdir(), "tls-"));
   try {
@@ -55,7 +57,6 @@ test("openssl accepts a generated certificate and reads the same fingerprint", (
     const [cert, keyFile] = [join(dir, "c.pem"), join(dir, "k.pem")];
     writeFileSync(cert, certificate);
     writeFileSync(keyFile, key);
-    const run = (...args: string[]): string => execFileSync("openssl", args, { encoding: "utf8" });
     assert.match(run("verify", "-x509_strict", "-purpose", "sslserver", "-verify_ip", "127.0.0.1", "-CAfile", cert, cert), /: OK/);
     const said = run("x509", "-in", cert, "-noout", "-fingerprint", "-sha256");
     assert.equal(parseFingerprint(said.split("=")[1]!), parseFingerprint(new X509Certificate(certificate).fingerprint256));

@@ -65,9 +65,10 @@ function encodeCertificate({ commonName, hosts, notBefore, notAfter }: Certifica
   return sequence(toBeSigned, algorithm, bitString(sign("sha256", toBeSigned, { key, dsaEncoding: "der" })));
 }
 
+const extension = (id: string, critical: boolean, value: Buffer): Buffer =>
+  sequence(objectId(id), ...(critical ? [boolean(true)] : []), octetString(value));
+
 function extensions(hosts: readonly string[], publicKeyInfo: Buffer): Buffer {
-  const extension = (id: string, critical: boolean, value: Buffer): Buffer =>
-    sequence(objectId(id), ...(critical ? [boolean(true)] : []), octetString(value));
   return sequence(
     extension(OID.basicConstraints, true, sequence()),
     // digitalSignature
@@ -85,14 +86,15 @@ function generalName(host: string): Buffer {
 
 const ipv4Bytes = (address: string): Buffer => Buffer.from(address.split(".").map(Number));
 
+const groups = (text: string): number[] =>
+  text
+    .split(":")
+    .filter(Boolean)
+    .map((group) => Number.parseInt(group, 16));
+
 function ipv6Bytes(address: string): Buffer {
   // The URL parser writes an address in its one canonical form, without embedded IPv4.
   const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
-  const groups = (text: string): number[] =>
-    text
-      .split(":")
-      .filter(Boolean)
-      .map((group) => Number.parseInt(group, 16));
   const [before, after] = [groups(head), groups(tail ?? "")];
   const all = [...before, ...Array.from({ length: 8 - before.length - after.length }, () => 0), ...after];
   return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]));
