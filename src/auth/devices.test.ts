@@ -302,7 +302,7 @@ test("forwarded headers are accepted only from trusted proxies, and a proxy on t
   const wrong = secret.attributePeer({ ...headers, "x-secret": "t" }, "10.2.3.4");
   assert.ok(wrong.via === "proxy" && wrong.user === null);
   for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"])
-    assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
+    assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused", headers: [name] }, name);
 });
 
 test("an invalid or unrepresentable lifetime is refused, and the list of tokens stays readable", async () => {
