@@ -24,6 +24,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   schedule: ["core", "config", "store", "turns"],
   subagents: ["core", "store", "turns"],
   usage: ["core", "config", "store", "agents", "turns"],
+  remote: ["core", "config"],
   methods: [
     "core",
     "config",
@@ -46,14 +47,14 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "skills", "channels/registry.ts"],
+  cli: ["core", "config", "store", "client", "agents", "skills", "remote", "channels/registry.ts"],
 };
 const COMPOSITION = "gateway";
 
 /** package -> the module or file that owns it in each process or thread that may need it. */
 const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:sqlite": ["store"],
-  "node:tls": ["channels/irc/connection.ts"],
+  "node:tls": ["channels/irc/connection.ts", "remote/tls", "server", "client/pinned-connection.ts", "cli/remote-check.ts"],
   "node:http": [
     "server",
     "tools/web/guarded-fetch.ts",
@@ -63,13 +64,16 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "mcp/http-fetch.ts",
     "cli/mcp-login.ts",
     "observe/otel/post.ts",
+    "cli/remote-check.ts",
   ],
   "node:https": [
+    "server",
     "tools/web/guarded-fetch.ts",
     "tools/upstream-proxy.ts",
     "channels/http.ts",
     "mcp/http-fetch.ts",
     "observe/otel/post.ts",
+    "cli/remote-check.ts",
   ],
   "node:child_process": [
     "agents/pi/process.ts",
@@ -79,6 +83,8 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "tools/browser/program-version.ts",
     "channels/signal/daemon-process.ts",
     "cli/dashboard.ts",
+    "remote/ssh/tunnel.ts",
+    "remote/tailscale/program.ts",
     "skills/install/run-program.ts",
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],
@@ -88,6 +94,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
   croner: ["schedule/due-times.ts"],
   uqr: ["core/qr.ts"],
+  "dns-packet": ["remote/discovery"],
   yaml: ["skills/front-matter.ts"],
 };
 

@@ -18,6 +18,9 @@ const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "podman", dirs: ["/usr/bin"], skips: "the tests of containers for commands" },
   // crun, the other one, needs control groups of version 2 only.
   { program: "runc", dirs: ["/usr/bin", "/usr/sbin"], skips: "the tests of containers for commands" },
+  { program: "sshd", package: "openssh-server", dirs: ["/usr/sbin"], skips: "the tests of tunnels over a real sshd" },
+  { program: "avahi-daemon", dirs: ["/usr/sbin"], skips: "the tests of discovery against a real avahi-daemon" },
+  { program: "avahi-browse", package: "avahi-utils", dirs: ["/usr/bin"], skips: "the tests of discovery against a real avahi-daemon" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
   {
     program: "DejaVuSans.ttf",

@@ -108,6 +108,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     openai: null,
     receiveWebhook: null,
     missingWebhookHeader: () => null,
+    strictTransportSecurity: () => null,
     ...options.deps,
   });
   const { port } = await server.listen(["127.0.0.1"], 0);

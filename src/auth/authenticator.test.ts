@@ -41,6 +41,7 @@ const peer = (address: string, more: Partial<PeerFacts> = {}): PeerFacts => ({
   direct: true,
   user: null,
   origin: null,
+  tailnet: null,
   originAllowed: true,
   scopeLimit: null,
   ...more,

@@ -32,13 +32,23 @@ export type PeerFacts = {
   direct: boolean;
   /** User that a trusted proxy authenticated. */
   user: string | null;
+  /** What Tailscale's headers say about a client of the tailnet. */
+  tailnet: { login: string; address: string } | null;
   origin: string | null;
   originAllowed: boolean;
   /** Scopes of an `x-openclaw-scopes` header; they can only reduce the granted ones. */
   scopeLimit: readonly string[] | null;
 };
 
-export type SignInMethod = "token" | "password" | "device-token" | "bootstrap-token" | "service-token" | "none" | "trusted-proxy";
+export type SignInMethod =
+  | "token"
+  | "password"
+  | "device-token"
+  | "bootstrap-token"
+  | "service-token"
+  | "none"
+  | "trusted-proxy"
+  | "tailscale";
 
 const KEY = Symbol("verified");
 
@@ -72,7 +82,7 @@ const BROWSER_CLIENTS: ReadonlySet<string> = new Set(["openclaw-control-ui", "we
 
 /** Result of identifying a credential. */
 type CredentialProof =
-  | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy"; credential: string }
+  | { kind: "shared"; method: "token" | "password" | "none" | "trusted-proxy" | "tailscale"; credential: string }
   | { kind: "service"; row: ServiceTokenRow }
   | { kind: "device"; grant: GrantRow }
   | { kind: "link"; row: SignInLinkRow };
@@ -85,7 +95,11 @@ export type AuthenticatorOptions = {
   limiter: SignInLimiter;
   clock: Clock;
   log: Log;
+  verifyTailnetUser: TailnetUserVerifier;
 };
+
+/** Whether Tailscale says that the address belongs to this login. */
+export type TailnetUserVerifier = (address: string, login: string) => Promise<boolean>;
 
 /** The only entry for peers: `connect` for WebSockets, `bearer` for HTTP. */
 export class Authenticator {
@@ -108,7 +122,8 @@ export class Authenticator {
       this.#options.limiter.recordFailure(peer.address, "signature");
       return AUTH_ERRORS.device(device);
     }
-    const proof = this.#identifyCredential(claims.auth ?? {}, peer, device, role);
+    const tailnet = browser && role === "operator" && device !== null ? await this.#identifyTailnetUser(claims.auth ?? {}, peer) : null;
+    const proof = tailnet ?? this.#identifyCredential(claims.auth ?? {}, peer, device, role);
     if ("refused" in proof) return proof;
     return this.#admit(proof, claims, role, device, peer);
   }
@@ -183,6 +198,19 @@ export class Authenticator {
       if (secureEquals(given, expected)) return { kind: "shared", method: mode, credential: "shared" };
     }
     return this.#recordFailure(auth, texts, given, peer, device, role);
+  }
+
+  /**
+   * The page in a browser of the tailnet needs no other credential, if the settings say so, the browser has a device key, and Tailscale
+   * itself confirms whose address it is. A presented credential counts instead.
+   */
+  async #identifyTailnetUser(auth: NonNullable<ConnectClaims["auth"]>, peer: PeerFacts): Promise<CredentialProof | null> {
+    const { allowTailscale = false } = this.#options.settings();
+    const presented = [auth.token, auth.deviceToken, auth.bootstrapToken, auth.password].some((text) => text !== undefined && text !== "");
+    if (!allowTailscale || presented || peer.tailnet === null) return null;
+    const { address, login } = peer.tailnet;
+    if (!(await this.#options.verifyTailnetUser(address, login))) return null;
+    return { kind: "shared", method: "tailscale", credential: `tailnet:${login.toLowerCase()}` };
   }
 
   /** Credentials that this gateway generated cannot be guessed, so they are checked even during a lockout. */
@@ -383,6 +411,7 @@ function toBasisProof(proof: CredentialProof): Basis["proof"] {
     case "link":
       return { kind: "device" };
     case "shared":
+      if (proof.method === "tailscale") return { kind: "tailnet" };
       if (proof.method === "trusted-proxy") return { kind: "user", name: proof.credential.slice("user:".length) };
       return { kind: proof.method === "none" ? "none" : "shared" };
   }

@@ -7,7 +7,7 @@ import type { ServiceTokens } from "./tokens.ts";
 /** What a sign-in depends on. It is kept with the connection or request to check later whether it is still valid. */
 export type Basis = {
   readonly proof:
-    | { readonly kind: "shared" | "none" | "device" }
+    | { readonly kind: "shared" | "none" | "device" | "tailnet" }
     | { readonly kind: "user"; readonly name: string }
     | { readonly kind: "service"; readonly id: string; readonly expiresAt: number | null };
   /** The settings at the time of the check. */
@@ -38,6 +38,8 @@ export function isStillValid(
       return now.settings.mode === "none";
     case "shared":
       return basis.settings === now.settings || isSameSecret(basis.settings, now.settings);
+    case "tailnet":
+      return now.settings.allowTailscale === true;
     case "user":
       return basis.settings === now.settings || (isSameProxy(basis.settings, now.settings) && isUserAllowed(now.settings, proof.name));
   }

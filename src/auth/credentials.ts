@@ -28,6 +28,8 @@ export type AuthSettings = {
   rateLimit?: SignInRate;
   /** A device that presents the shared secret on a direct local connection is paired without approval. */
   pairWithSharedSecret: boolean;
+  /** The page may sign in by the identity that Tailscale Serve names and `whois` confirms. */
+  allowTailscale?: boolean;
 };
 
 /** Prefixes identify the kind, so that a misplaced credential is detected. */

@@ -289,7 +289,7 @@ test("forwarded headers are accepted only from trusted proxies, and a proxy on t
   };
   const headers = { "x-forwarded-for": "203.0.113.5, 198.51.100.7, 10.1.1.1", "x-user": "ann", "x-proto": "https" };
   const rules = new TrustedProxies(base);
-  assert.deepEqual(rules.attributePeer(headers, "192.0.2.1"), { via: "refused" });
+  assert.deepEqual(rules.attributePeer(headers, "192.0.2.1"), { via: "refused", headers: ["x-forwarded-for"] });
   assert.deepEqual(rules.attributePeer({ "x-user": "ann" }, "192.0.2.1"), { via: "direct", address: "192.0.2.1" });
   assert.deepEqual(rules.attributePeer(headers, "10.2.3.4"), { via: "proxy", address: "198.51.100.7", user: "ann", secure: false });
   const { "x-proto": _, ...lacking } = headers;
@@ -302,7 +302,7 @@ test("forwarded headers are accepted only from trusted proxies, and a proxy on t
   const wrong = secret.attributePeer({ ...headers, "x-secret": "t" }, "10.2.3.4");
   assert.ok(wrong.via === "proxy" && wrong.user === null);
   for (const name of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"])
-    assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused" }, name);
+    assert.deepEqual(rules.attributePeer({ [name]: "1.2.3.4" }, "192.0.2.1"), { via: "refused", headers: [name] }, name);
 });
 
 test("an invalid or unrepresentable lifetime is refused, and the list of tokens stays readable", async () => {

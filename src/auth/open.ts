@@ -2,13 +2,13 @@ import type { Clock } from "../core/clock.ts";
 import type { DeviceId } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/open.ts";
-import { Authenticator } from "./authenticator.ts";
+import { Authenticator, type TailnetUserVerifier } from "./authenticator.ts";
 import { SignInLinks } from "./sign-in-links.ts";
 import { isStillValid, type Basis } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
 import { Devices, type DeviceEvents, type Role } from "./devices.ts";
 import { SignInLimiter } from "./limiter.ts";
-import { TrustedProxies, type RequestHeaders, type PeerAttribution } from "./trusted-proxy.ts";
+import { TrustedProxies, type Listener, type RequestHeaders, type PeerAttribution } from "./trusted-proxy.ts";
 import { SharedSecretWatch } from "./secret-watch.ts";
 import { ServiceTokens } from "./tokens.ts";
 
@@ -35,7 +35,9 @@ export type Auth = {
   readonly links: SignInLinks;
   readonly authenticator: Authenticator;
   /** How a request reached the gateway; see TrustedProxies. */
-  attributePeer(headers: RequestHeaders, remote: string): PeerAttribution;
+  attributePeer(headers: RequestHeaders, remote: string, listener?: Listener): PeerAttribution;
+  /** Asks Tailscale whether an address belongs to a login; null while it cannot be asked. */
+  verifyTailnetUser: TailnetUserVerifier | null;
   /** Whether the credential of a sign-in would still be accepted; used for sockets and running requests. */
   isStillValid(basis: Basis): boolean;
   /** Applies new settings. Sign-ins that are no longer valid end; a new shared secret also revokes devices that the old one paired. */
@@ -55,8 +57,17 @@ export function openAuth(options: AuthOptions): Auth {
   const links = new SignInLinks({ store, clock });
   const secrets = new SharedSecretWatch({ store, clock, log, devices });
   secrets.check(settings);
-  const admission = new Authenticator({ settings: () => settings, devices, tokens, links, limiter, clock, log });
-  return {
+  const admission = new Authenticator({
+    settings: () => settings,
+    devices,
+    tokens,
+    links,
+    limiter,
+    clock,
+    log,
+    verifyTailnetUser: (address, login) => auth.verifyTailnetUser?.(address, login) ?? Promise.resolve(false),
+  });
+  const auth: Auth = {
     get settings() {
       return settings;
     },
@@ -64,7 +75,8 @@ export function openAuth(options: AuthOptions): Auth {
     tokens,
     links,
     authenticator: admission,
-    attributePeer: (headers, remote) => rules.attributePeer(headers, remote),
+    attributePeer: (headers, remote, listener) => rules.attributePeer(headers, remote, listener),
+    verifyTailnetUser: null,
     isStillValid: (basis) => isStillValid(basis, { settings, devices, tokens }),
     configure(next) {
       settings = next;
@@ -74,4 +86,5 @@ export function openAuth(options: AuthOptions): Auth {
     },
     close: () => limiter.flush(),
   };
+  return auth;
 }

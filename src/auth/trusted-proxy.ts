@@ -10,10 +10,26 @@ export type PeerAttribution =
   | { via: "direct"; address: string }
   /** A trusted proxy reports the address and, in mode trusted-proxy, the user. */
   | { via: "proxy"; address: string; user: string | null; secure: boolean }
-  /** Forwarded headers from an untrusted peer. */
-  | { via: "refused" };
+  /** Tailscale on this machine, over the listener that is only for it. `login`: what the headers say, which `whois` has to confirm. */
+  | { via: "tailscale-serve"; address: string; login: string | null }
+  /** As above, from the internet: Tailscale does not know who it is. */
+  | { via: "tailscale-funnel"; address: string }
+  /** Forwarded headers from an untrusted peer, or, at the listener for Tailscale, a request that Tailscale did not make. */
+  | { via: "refused"; headers: readonly string[] };
+
+/** Which of the gateway's listeners accepted a connection. */
+export type Listener = "gateway" | "tailscale";
 
 const FORWARDING_HEADERS = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
+/** What Tailscale adds; anyone else who sends these pretends to be it. */
+const TAILSCALE_HEADERS = [
+  "tailscale-user-login",
+  "tailscale-user-name",
+  "tailscale-user-profile-pic",
+  "tailscale-headers-info",
+  "tailscale-funnel-request",
+];
+const ATTRIBUTION_HEADERS = [...FORWARDING_HEADERS, ...TAILSCALE_HEADERS];
 
 const first = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
@@ -43,6 +59,23 @@ function hopAddress(hop: string): string | null {
   return isIP(address) === 0 ? null : address;
 }
 
+/**
+ * Who sent a request that came in at the listener for Tailscale. Pure. Tailscale runs on this machine, names the client's address, which is
+ * never one of this machine, and speaks TLS with it; what differs from that is refused.
+ */
+export function attributeTailscale(headers: RequestHeaders, remote: string): PeerAttribution {
+  const sent = ATTRIBUTION_HEADERS.filter((name) => headers[name] !== undefined);
+  const refused: PeerAttribution = { via: "refused", headers: sent };
+  if (!isLoopback(unmapIpv4(remote))) return refused;
+  const forwarded = first(headers["x-forwarded-for"]);
+  const address = forwarded === undefined || forwarded.includes(",") ? null : hopAddress(forwarded.trim());
+  if (address === null || isLoopback(address)) return refused;
+  if (first(headers["x-forwarded-proto"]) !== "https" || !first(headers["x-forwarded-host"])) return refused;
+  if (headers["tailscale-funnel-request"] !== undefined) return { via: "tailscale-funnel", address };
+  const login = first(headers["tailscale-user-login"])?.trim() ?? "";
+  return { via: "tailscale-serve", address, login: login === "" || login.length > 256 ? null : login };
+}
+
 /** Determines which peers may send forwarded headers, and reads those headers. */
 export class TrustedProxies {
   readonly #settings: AuthSettings;
@@ -54,11 +87,12 @@ export class TrustedProxies {
   }
 
   /** `remote` is the address of the socket. Forwarded headers of an untrusted peer are refused, never ignored. */
-  attributePeer(headers: RequestHeaders, remote: string): PeerAttribution {
+  attributePeer(headers: RequestHeaders, remote: string, listener: Listener = "gateway"): PeerAttribution {
+    if (listener === "tailscale") return attributeTailscale(headers, remote);
     const address = unmapIpv4(remote);
-    const forwarded = FORWARDING_HEADERS.some((name) => headers[name] !== undefined);
-    if (!this.#trusts(address)) return forwarded ? { via: "refused" } : { via: "direct", address };
-    if (!forwarded) return { via: "direct", address };
+    const sent = ATTRIBUTION_HEADERS.filter((name) => headers[name] !== undefined);
+    if (!this.#trusts(address)) return sent.length > 0 ? { via: "refused", headers: sent } : { via: "direct", address };
+    if (!sent.some((name) => FORWARDING_HEADERS.includes(name))) return { via: "direct", address };
     return {
       via: "proxy",
       address: this.#clientOf(headers) ?? address,

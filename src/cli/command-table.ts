@@ -23,6 +23,7 @@ import { messageCommands } from "./message-commands.ts";
 import { modelsCommands } from "./models-commands.ts";
 import { pairingCommands } from "./pairing-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
+import { remoteCommands } from "./remote-commands.ts";
 import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
@@ -37,6 +38,7 @@ import { usageCommands } from "./usage-commands.ts";
 const FAMILIES: readonly CommandFamily[] = [
   gatewayCommands,
   dashboardCommands,
+  remoteCommands,
   chatCommands,
   agentCommands,
   messageCommands,

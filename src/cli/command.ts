@@ -87,6 +87,11 @@ export const REMOTE_FLAGS: readonly CliFlag[] = [
   },
   { name: "token-file", value: "file", help: "File that contains the gateway token." },
   { name: "password-file", value: "file", help: "File that contains the gateway password." },
+  {
+    name: "tls-fingerprint",
+    value: "sha256",
+    help: "Accept only the certificate with this fingerprint (default: gateway.remote.tlsFingerprint).",
+  },
   { name: "timeout", value: "ms", range: [1, 86_400_000], help: "Request timeout in milliseconds; connecting has its own limit of 10 s." },
 ];
 

@@ -62,7 +62,8 @@ function collect(text: string, change: (edit: ConfigEdit) => void): string {
   return current;
 }
 
-async function editFile(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {
+/** As applyConfigEdit, always the file of this machine. */
+export async function editFile(invocation: Invocation, change: (edit: ConfigEdit) => void): Promise<string> {
   const { config: path } = pathsOf(invocation);
   const loaded = configOf(invocation);
   if (loaded.exists && loaded.raw === null) {

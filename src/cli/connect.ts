@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { openClient, type ProtocolClient, type ProtocolClientOptions } from "../client/client.ts";
 import { ClientError } from "../client/errors.ts";
+import type { SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, networkReachOf, resolveTarget, tokenPath, type GatewayTarget } from "./gateway-target.ts";
@@ -42,15 +43,25 @@ export async function toClientOptions(
   const credentials = target.credentialFrom === null && saved ? { token: saved } : target.credentials;
   const timeoutMs = invocation.number("timeout");
   return {
-    url: target.url,
+    url: target.ssh === null ? target.url : await openTunnelUrl(invocation, target, target.ssh),
     credentials,
     ...(target.identity && { identity: target.identity }),
+    ...(target.tlsFingerprint !== null && { tlsFingerprint: target.tlsFingerprint }),
+    ...(target.headers && { headers: target.headers }),
     scopes: options.scopes,
     caps: options.caps ?? [],
     signal: invocation.host.signal,
     ...(device && { device: device.identity }),
     ...(timeoutMs !== undefined && { requestTimeoutMs: timeoutMs }),
   };
+}
+
+/** Opens the tunnel of a target for the rest of this command. It ends with the process. */
+async function openTunnelUrl(invocation: Invocation, { url }: GatewayTarget, ssh: SshOptions): Promise<string> {
+  const { openTunnel } = await import("./ssh-tunnel.ts");
+  const tunnel = await openTunnel(invocation, ssh);
+  tunnel.unref();
+  return `${new URL(url).protocol}//127.0.0.1:${tunnel.port}`;
 }
 
 async function saveDeviceToken(invocation: Invocation, url: string, token: string): Promise<void> {
@@ -135,6 +146,15 @@ export function toCliError(err: unknown, target: GatewayTarget, invocation: Invo
         `The program at ${target.url} is not the gateway of ${pathsOf(invocation).state}`,
         identityFailureReason(invocation),
         `restart the gateway: openclaw gateway stop, then openclaw gateway. For a gateway that you trust: --url ${target.url} --token-file <file>`,
+        EXIT.unavailable,
+      );
+    case "untrusted":
+      return make(
+        `The certificate of ${target.url} was not accepted`,
+        `${err.message}.`,
+        target.tlsFingerprint === null
+          ? "on the gateway's machine `openclaw gateway status` shows the fingerprint; if it is the same: openclaw config set gateway.remote.tlsFingerprint <sha256>, or --tls-fingerprint <sha256>"
+          : "if the certificate was replaced, compare with `openclaw gateway status` on the gateway's machine before you pin the new one; else someone else answers.",
         EXIT.unavailable,
       );
     case "timeout":

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { CliError } from "../core/errors.ts";
+import { qrText } from "../core/qr.ts";
 import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { formatDuration } from "./terminal-text.ts";
@@ -9,8 +10,9 @@ type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtM
 /** `openclaw dashboard` */
 export const dashboard: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
+  const isForDevice = invocation.has("qr");
   const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
-    client.request<SetupCode>("device.pair.setupCode", { includeQr: false }),
+    client.request<SetupCode>("device.pair.setupCode", { includeQr: isForDevice }),
   );
   const url = answer.joinUrl ?? answer.url ?? answer.setupUrl;
   if (!url || !/^https?:\/\//.test(url)) {
@@ -20,17 +22,43 @@ export const dashboard: CommandHandler = async (invocation) => {
     });
   }
   const validMs = answer.expiresInMs ?? (answer.expiresAtMs === undefined ? undefined : answer.expiresAtMs - host.now());
-  const opened = !invocation.has("no-open") && !out.json && out.interactive && (await openBrowser(url));
+  const opened = !isForDevice && !invocation.has("no-open") && !out.json && out.interactive && (await openBrowser(url));
   out.result({ ...answer, url }, () => {
+    if (isForDevice) out.line(qrText(url));
     out.line(url);
     // The clock of the gateway is a few milliseconds ahead or behind.
     const valid = validMs === undefined ? "" : `Valid for ${formatDuration(Math.round(validMs / 60_000) * 60_000)}, one use.`;
-    out.note(`${opened ? "Opened in your browser. " : ""}${valid}`);
+    out.note(`${opened ? "Opened in your browser. " : ""}${isForDevice ? "Scan it with the camera of the device. " : ""}${valid}`);
+  });
+};
+
+type PairingCode = SetupCode & { setupCode?: string; gatewayUrl?: string; auth?: string; urlSource?: string };
+
+/** `openclaw qr`: the code that an app scans. */
+export const pairingQr: CommandHandler = async (invocation) => {
+  const { out } = invocation;
+  const publicUrl = invocation.text("public-url");
+  const params = {
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    ...(invocation.has("limited") ? { bootstrapProfile: "limited" } : {}),
+  };
+  const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
+    client.request<PairingCode>("device.pair.setupCode", params),
+  );
+  const { setupCode = "", gatewayUrl, auth, urlSource, expiresAtMs } = answer;
+  out.result({ setupCode, gatewayUrl, auth, urlSource, expiresAtMs }, () => {
+    if (invocation.has("setup-code-only")) return out.line(setupCode);
+    out.line(qrText(setupCode));
+    out.pairs([
+      ["setup code", setupCode],
+      ["gateway", `${gatewayUrl ?? ""} (from ${urlSource ?? ""})`],
+    ]);
+    out.note("Scan it with the app, or paste the setup code there. One device, one use, valid for 10 minutes.");
   });
 };
 
 /** Hands a link to the desktop. False where there is none: the person opens the printed link. */
-function openBrowser(url: string): Promise<boolean> {
+export function openBrowser(url: string): Promise<boolean> {
   const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"]);
   if (!hasDisplay) return Promise.resolve(false);
   return new Promise((resolve) => {

@@ -6,6 +6,7 @@ import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
 import { checkSkills } from "./doctor-skills.ts";
+import { checkTls } from "./doctor-tls.ts";
 import type { DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, plural } from "./terminal-text.ts";
@@ -51,6 +52,7 @@ async function runChecks(invocation: Invocation): Promise<DoctorFinding[]> {
       ...checkFiles(invocation),
       ...(await checkWorkspaces(invocation)),
       ...(await checkSkills(invocation)),
+      ...(await checkTls(invocation)),
       ...(await checkGateway(invocation)),
     );
   }

@@ -1,9 +1,16 @@
 import type { CliFlag, CommandFamily } from "./command.ts";
+import { SSH_FLAGS } from "./remote-commands.ts";
 
 const RUN_FLAGS: readonly CliFlag[] = [
   { name: "port", short: "p", value: "port", range: [0, 65_535], help: "TCP port; 0 picks a free one (default: gateway.port, 18789)." },
   { name: "bind", value: "where", choices: ["loopback", "lan", "tailnet", "auto", "custom"], help: "Addresses to listen on." },
   { name: "auth", value: "mode", choices: ["token", "password", "none", "trusted-proxy"], help: "How clients authenticate." },
+  {
+    name: "tailscale",
+    value: "mode",
+    choices: ["off", "serve", "funnel"],
+    help: "Reach the gateway over Tailscale (default: gateway.tailscale.mode).",
+  },
   { name: "token-file", value: "file", help: "File with the token that clients must send." },
   { name: "password-file", value: "file", help: "File with the password that clients must send." },
   { name: "config", value: "file", help: "Use another configuration file (same as OPENCLAW_CONFIG_PATH)." },
@@ -46,9 +53,17 @@ export const gatewayCommands: CommandFamily = {
     {
       path: ["gateway", "probe"],
       summary: "Connect step by step and show the time of each step.",
+      flags: SSH_FLAGS,
       usesGateway: true,
-      examples: ["openclaw gateway probe --url wss://host.example.org"],
+      examples: ["openclaw gateway probe --ssh ann@server.example.org", "openclaw gateway probe --url wss://host.example.org"],
       load: async () => (await import("./gateway.ts")).gatewayProbe,
+    },
+    {
+      path: ["gateway", "discover"],
+      summary: "Search the local network for gateways that announce themselves.",
+      flags: [{ name: "timeout", value: "ms", range: [100, 60_000], help: "How long to search, in milliseconds (default: 2000)." }],
+      examples: ["openclaw gateway discover --timeout 4000", "openclaw gateway discover --json"],
+      load: async () => (await import("./gateway-discover.ts")).gatewayDiscover,
     },
     {
       path: ["gateway", "call"],

@@ -29,6 +29,7 @@ function toOptions(invocation: Invocation): GatewayOptions {
   const port = invocation.number("port");
   const bind = invocation.text("bind") as GatewayOptions["bind"];
   const auth = invocation.text("auth") as GatewayOptions["auth"];
+  const tailscale = invocation.text("tailscale") as GatewayOptions["tailscale"];
   const [tokenFile, passwordFile, configPath] = [path("token-file"), path("password-file"), path("config")];
   return {
     verbose: invocation.has("verbose"),
@@ -36,6 +37,7 @@ function toOptions(invocation: Invocation): GatewayOptions {
     ...(port !== undefined && { port }),
     ...(bind && { bind }),
     ...(auth && { auth }),
+    ...(tailscale && { tailscale }),
     ...(tokenFile && { tokenFile }),
     ...(passwordFile && { passwordFile }),
     ...(configPath && { configPath }),

@@ -3,10 +3,14 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { formatSshTarget, type SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";
+import { openTunnelPort, sshOptionsOf } from "./ssh-tunnel.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 
 /** The gateway that a command uses, and the credentials for it. */
@@ -16,6 +20,12 @@ export type GatewayTarget = {
   readonly urlFrom: string;
   /** The gateway of this state directory: while it is not running, its files can be read instead. */
   readonly isLocal: boolean;
+  /** SHA-256 of the certificate that it must show, hex; null: one that this system trusts. */
+  readonly tlsFingerprint: string | null;
+  /** The SSH tunnel that leads there; null: it is connected to directly. */
+  readonly ssh: SshOptions | null;
+  /** Headers for an access proxy in front of it. */
+  readonly headers: Readonly<Record<string, Secret>> | null;
   readonly credentials: Credentials;
   /** The key that the listener has to prove before anything is sent to it; null: the person named the address, and it is asked as it is. */
   readonly identity: (() => Secret | null) | null;
@@ -50,6 +60,8 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
   if (named !== undefined) {
     const url = toGatewayUrl(named, invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url");
     const own = owner !== null && toGatewayUrl(owner.url, "owner.json") === url;
+    const { remote } = configOf(invocation).config.gateway;
+    const isRemote = remote.url !== undefined && toGatewayUrl(remote.url, "gateway.remote.url") === url;
     const credentials = given ?? (own ? localCredentials(invocation, paths) : NO_CREDENTIALS);
     const identity = own && given === null ? identityOf(paths) : null;
     return {
@@ -57,10 +69,16 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url",
       isLocal: own,
       identity,
+      // A pin proves nothing about the caller: it belongs to the address, also when a flag names the address.
+      tlsFingerprint: givenPin(invocation) ?? (own ? owner.tlsFingerprint : isRemote ? toPin(remote.tlsFingerprint) : null),
+      ssh: null,
+      headers: null,
       ...credentials,
     };
   }
   const { config } = configOf(invocation);
+  const ssh = sshOptionsOf(invocation, config);
+  if (ssh !== null) return tunnelTarget(invocation, ssh, config);
   if (config.gateway.mode === "remote" && config.gateway.remote.url) {
     const url = toGatewayUrl(config.gateway.remote.url, "gateway.remote.url");
     return {
@@ -68,7 +86,10 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: `gateway.remote.url in ${paths.config}`,
       isLocal: false,
       identity: null,
-      ...(given ?? remoteCredentials(config.gateway.remote)),
+      tlsFingerprint: givenPin(invocation) ?? toPin(config.gateway.remote.tlsFingerprint),
+      ssh: null,
+      headers: config.gateway.remote.edgeAuth ?? null,
+      ...remoteCredentials(invocation, config.gateway.remote),
     };
   }
   const credentials = given ?? localCredentials(invocation, paths);
@@ -79,12 +100,38 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
       urlFrom: `the gateway with pid ${owner.pid}`,
       isLocal: true,
       identity,
+      tlsFingerprint: givenPin(invocation) ?? owner.tlsFingerprint,
+      ssh: null,
+      headers: null,
       ...credentials,
     };
   const urlFrom = config.gateway.port === 18_789 ? "the default port" : `gateway.port in ${paths.config}`;
   // Without a credential there is nothing to protect: a gateway of another state directory may answer without one.
   const needsProof = credentials.credentialFrom !== null;
-  return { url: `ws://127.0.0.1:${config.gateway.port}`, urlFrom, isLocal: true, identity: needsProof ? identity : null, ...credentials };
+  return {
+    url: `${config.gateway.tls.enabled ? "wss" : "ws"}://127.0.0.1:${config.gateway.port}`,
+    urlFrom,
+    isLocal: true,
+    identity: needsProof ? identity : null,
+    tlsFingerprint: givenPin(invocation),
+    ssh: null,
+    headers: null,
+    ...credentials,
+  };
+}
+
+const toPin = (text: string | undefined): string | null => (text === undefined ? null : parseFingerprint(text));
+
+function givenPin(invocation: Invocation): string | null {
+  const text = invocation.text("tls-fingerprint");
+  if (text === undefined) return null;
+  const pin = parseFingerprint(text);
+  if (pin !== null) return pin;
+  throw new CliError("--tls-fingerprint is not a SHA-256", {
+    why: "it has 64 hex digits, with or without colons.",
+    fix: "openclaw gateway status on the gateway's machine prints it.",
+    exit: EXIT.usage,
+  });
 }
 
 /** Read at each connection: a gateway that restarts has another key. */
@@ -128,7 +175,27 @@ function localCredentials(invocation: Invocation, paths: StatePaths): FoundCrede
   return token === null ? NO_CREDENTIALS : credentialsFrom("token", token, path);
 }
 
-function remoteCredentials(remote: { token?: Secret; password?: Secret }): FoundCredentials {
+/** Behind the tunnel the gateway listens on loopback of its machine. A tunnel that is open already is used. */
+function tunnelTarget(invocation: Invocation, ssh: SshOptions, { gateway }: Config): GatewayTarget {
+  const place = formatSshTarget(ssh.target);
+  const open = openTunnelPort(pathsOf(invocation).gateway, ssh);
+  const tlsFingerprint = givenPin(invocation) ?? toPin(gateway.remote.tlsFingerprint);
+  return {
+    url: `${tlsFingerprint === null ? "ws" : "wss"}://127.0.0.1:${open ?? ssh.remotePort}`,
+    urlFrom: `gateway.remote: the tunnel to ${place}${open === null ? "" : " that is open"}`,
+    isLocal: false,
+    identity: null,
+    tlsFingerprint,
+    ssh: open === null ? ssh : null,
+    headers: null,
+    ...remoteCredentials(invocation, gateway.remote),
+  };
+}
+
+/** Flags and environment before what is configured for the gateway elsewhere. */
+export function remoteCredentials(invocation: Invocation, remote: { token?: Secret; password?: Secret }): FoundCredentials {
+  const given = givenCredentials(invocation);
+  if (given) return given;
   if (remote.token) return credentialsFrom("token", remote.token, "gateway.remote.token");
   if (remote.password) return credentialsFrom("password", remote.password, "gateway.remote.password");
   return NO_CREDENTIALS;

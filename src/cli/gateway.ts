@@ -4,6 +4,7 @@ import type { CommandHandler } from "./command.ts";
 import { connectGateway, toCliError, toClientOptions, withGateway, type ConnectScope } from "./connect.ts";
 import { readStdin } from "./stdin.ts";
 import type { Invocation } from "./invocation.ts";
+import { formatFingerprint } from "../core/tls-pin.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
 import { formatDuration } from "./terminal-text.ts";
@@ -16,6 +17,7 @@ export const gatewayStatus: CommandHandler = async (invocation) => {
   const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
   const { server, snapshot, auth, protocol } = client.hello;
   await client.close();
+  const tls = owner?.tlsFingerprint ?? target.tlsFingerprint;
   const facts = {
     running: true,
     url: target.url,
@@ -25,6 +27,7 @@ export const gatewayStatus: CommandHandler = async (invocation) => {
     uptimeMs: snapshot.uptimeMs,
     scopes: auth.scopes,
     credentialFrom: target.credentialFrom,
+    ...(tls && { tlsFingerprint: tls }),
     ...(owner && { pid: owner.pid, startedAt: owner.startedAt }),
   };
   out.result(facts, () => {
@@ -38,6 +41,7 @@ export const gatewayStatus: CommandHandler = async (invocation) => {
           : formatDuration(snapshot.uptimeMs),
       ],
       ...(owner ? [["process", String(owner.pid)] as const] : []),
+      ...(tls ? [["certificate", `SHA-256 ${formatFingerprint(tls)}`] as const] : []),
       ["found by", target.urlFrom],
       ["signed in with", target.credentialFrom ?? "nothing (no credential required)"],
       ["scopes", auth.scopes.join(", ") || "nothing"],

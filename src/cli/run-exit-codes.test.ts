@@ -64,12 +64,19 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion)/;
+  /^(logs|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion)/;
 
 for (const command of TRIED) {
   const name = commandName(command);
   test(`openclaw ${name} ends with the right code without a gateway`, async () => {
-    const codes = name === "doctor" || name === "token" || name === "channels remove" ? [1] : FROM_FILES.test(name) ? [0, 1] : [69];
+    const codes =
+      name === "doctor" || name === "token" || name === "channels remove"
+        ? [1]
+        : name === "remote ssh"
+          ? [2]
+          : FROM_FILES.test(name)
+            ? [0, 1]
+            : [69];
     await both(command, stopped(), sampleOf(command), codes, "without a gateway");
   });
 

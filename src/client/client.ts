@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import WebSocket from "ws";
+import WebSocket, { type ClientOptions } from "ws";
 import { verifyIdentityProof, NONCE_HEADER, PROOF_HEADER, type Endpoint } from "../core/identity-proof.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
 import { toSigner, type DeviceIdentity } from "./device.ts";
 import { ClientError } from "./errors.ts";
+import { certificateProblemOf, connectPinned } from "./pinned-connection.ts";
 import { ProtocolClient, type ConnectRequest, type Transport, type TransportEvents } from "./protocol-client.ts";
 
 export { ProtocolClient, type ServerEvent } from "./protocol-client.ts";
@@ -27,6 +28,10 @@ export type ProtocolClientOptions = {
    * this key; null: to no listener at all.
    */
   identity?: () => Secret | null;
+  /** SHA-256 of the certificate that the gateway must show, hex; without it the certificate must be trusted by this system. */
+  tlsFingerprint?: string;
+  /** Headers of the upgrade, for an access proxy. They are sent over `wss://` only. */
+  headers?: Readonly<Record<string, Secret>>;
   /** How the gateway's lists show this client. */
   client?: { id?: string; mode?: string; displayName?: string; instanceId?: string };
   role?: "operator" | "node";
@@ -89,7 +94,7 @@ function toConnectRequest({ client, credentials, device, role, scopes, caps }: P
 /** A WebSocket of `ws`. With `identity` it fails before anything is sent, unless the listener proves that it holds the key. */
 function openSocket(options: ProtocolClientOptions, timeoutMs: number, events: TransportEvents): Transport {
   const nonce = randomUUID().replaceAll("-", "");
-  const socket = toSocket(options.url, timeoutMs, options.identity ? { [NONCE_HEADER]: nonce } : {});
+  const socket = toSocket(options, timeoutMs, options.identity ? { [NONCE_HEADER]: nonce } : {});
   socket.on("upgrade", (answer: Upgrade) => {
     const key = options.identity?.();
     if (key === undefined) return;
@@ -117,10 +122,19 @@ type Upgrade = { headers: Readonly<Record<string, unknown>>; socket: { remoteAdd
 
 const remoteEnd = ({ remoteAddress, remotePort }: Upgrade["socket"]): Endpoint => ({ address: remoteAddress, port: remotePort });
 
-function toSocket(url: string, timeoutMs: number, headers: Readonly<Record<string, string>>): WebSocket {
+function toSocket(
+  { url, tlsFingerprint, headers: extra = {} }: ProtocolClientOptions,
+  timeoutMs: number,
+  headers: Readonly<Record<string, string>>,
+): WebSocket {
+  const isEncrypted = url.startsWith("wss:");
+  const secret = isEncrypted ? Object.fromEntries(Object.entries(extra).map(([name, value]) => [name, value.reveal()])) : {};
   try {
     return new WebSocket(url, {
-      headers,
+      headers: { ...secret, ...headers },
+      ...(isEncrypted && tlsFingerprint
+        ? { createConnection: connectPinned(tlsFingerprint) as unknown as NonNullable<ClientOptions["createConnection"]> }
+        : {}),
       perMessageDeflate: false,
       maxPayload: LIMITS.frameBytes,
       handshakeTimeout: timeoutMs,
@@ -132,6 +146,9 @@ function toSocket(url: string, timeoutMs: number, headers: Readonly<Record<strin
 }
 
 function toUnreachableError(err: NodeJS.ErrnoException): ClientError {
+  if (err instanceof ClientError) return err;
+  const certificate = certificateProblemOf(err);
+  if (certificate !== null) return new ClientError("untrusted", certificate, { cause: err });
   const status = /Unexpected server response: (\d+)/.exec(err.message);
   if (status)
     return new ClientError("unreachable", `something answers there with HTTP ${status[1]}, but it is not a gateway`, { cause: err });
@@ -150,6 +167,12 @@ function reasonOfCode(err: NodeJS.ErrnoException): string {
       return "there is no way to that host";
     case "ETIMEDOUT":
       return "the host does not answer";
+    case "HPE_INVALID_CONSTANT":
+      return "it does not answer in HTTP; if it speaks TLS, the address begins with wss://";
+    case "EPROTO":
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
+      return "it does not speak TLS; the address of a gateway without TLS begins with ws://";
     case "ECONNRESET":
       return "the connection was cut";
     default:

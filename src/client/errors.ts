@@ -4,6 +4,8 @@ export type ClientErrorKind =
   | "unreachable"
   /** Something listens there and did not prove that it is the gateway that is meant; nothing was sent to it. */
   | "unproven"
+  /** Its certificate is not the pinned one, or not trusted; nothing was sent to it. */
+  | "untrusted"
   /** The credential was missing, wrong, expired or rate limited. */
   | "auth"
   /** The device is not approved yet; `details.requestId` names the request. */

@@ -97,6 +97,7 @@ function toBytes(value: ScalarTree["value"]): ScalarResult {
 }
 
 function toStringValue(node: StringNode, value: ScalarTree["value"], how: ScalarOptions): ScalarResult {
+  if (node.acceptsFalse && value === false) return { value: "" };
   const text = node.acceptsNumber && typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
   if (typeof text !== "string") {
     const unsafe = node.acceptsNumber && typeof value === "number";

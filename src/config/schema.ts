@@ -4,6 +4,7 @@ import { budgets } from "./schema/budgets.ts";
 import { channels } from "./schema/channels.ts";
 import { cron } from "./schema/cron.ts";
 import { diagnostics } from "./schema/diagnostics.ts";
+import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
@@ -87,7 +88,6 @@ const UNSERVED_KEYS = [
   "approvals",
   "transcripts",
   "hooks",
-  "discovery",
   "talk",
   "cloudWorkers",
   "desktop",
@@ -119,6 +119,7 @@ export const CONFIG = object(
     plugins,
     cron,
     budgets,
+    discovery,
     logging,
     diagnostics,
     env,

@@ -33,6 +33,8 @@ export type StringNode = NodeBase & {
   readonly format?: "path" | "regex" | "origin" | "url" | "timezone";
   /** A number is taken as its digits (ids of people and chats). */
   readonly acceptsNumber?: boolean;
+  /** `false` is taken as the empty text: the value is off. */
+  readonly acceptsFalse?: boolean;
   readonly maxChars?: number;
 };
 type BooleanNode = NodeBase & { readonly kind: "boolean"; readonly default?: boolean };

@@ -95,7 +95,6 @@ export const ERROR_DETAILS = {
   // Start and storage
   BIND_WITHOUT_AUTH: { code: "INVALID_REQUEST", text: "The gateway does not listen on this address without a credential." },
   CONFIG_NOT_APPLIED: { code: "UNAVAILABLE", text: "A changed configuration was discarded; the running one stays." },
-  NO_TAILNET: { code: "UNAVAILABLE", text: "The machine has no Tailscale address." },
   PORT_TAKEN: { code: "CONFLICT", text: "Another process listens on the port." },
   STATE_DIR_OWNED: { code: "CONFLICT", text: "Another process uses the state directory." },
   STATE_DIR_UNUSABLE: { code: "UNAVAILABLE", text: "The state directory cannot be used." },

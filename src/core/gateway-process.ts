@@ -19,6 +19,7 @@ export type GatewayOptions = {
   readonly port?: number;
   readonly bind?: "loopback" | "lan" | "tailnet" | "auto" | "custom";
   readonly auth?: "token" | "password" | "none" | "trusted-proxy";
+  readonly tailscale?: "off" | "serve" | "funnel";
   readonly tokenFile?: string;
   readonly passwordFile?: string;
   readonly configPath?: string;

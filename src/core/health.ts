@@ -12,6 +12,13 @@ export type HealthPart = {
   vital: boolean;
 };
 
+/** What a part tells about itself. */
+export type HealthReporter = {
+  report(part: string, state: HealthPartState, cause?: string): void;
+  /** Removes a part, e.g. one that the configuration switched off. */
+  forget(part: string): void;
+};
+
 /** Response of /readyz. `failing`: vital parts that do not work; `degraded`: all other parts with problems. */
 export type Readiness = { ready: boolean; failing: string[]; degraded: string[]; parts: HealthPart[] };
 

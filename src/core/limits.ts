@@ -396,6 +396,8 @@ export const LIMITS = {
   preAuthBodyBytesPerPeer: 4_194_304,
   /** Connected clients; more are refused UNAVAILABLE. */
   clients: 10_000,
+  /** Requests with forwarded headers of an unknown proxy are logged once in this time. */
+  attributionLogMs: 60_000,
   /** Time and size of a request head, and its number of headers; then 408 or 431. */
   httpHeadMs: 10_000,
   httpHeadBytes: 16_384,

@@ -10,6 +10,8 @@ export type PidFile = {
   readonly startedAt: number;
   /** What the gateway proves its identity with; null: it was started by a version that wrote none. */
   readonly identityKey: Secret | null;
+  /** SHA-256 of the certificate of its port, hex; null when it does not speak TLS. */
+  readonly tlsFingerprint: string | null;
 };
 
 /**
@@ -102,11 +104,12 @@ function tryReadFile(path: string): string | null {
 
 function parsePidFile(text: string): PidFile | null {
   try {
-    const { pid, port, url, startedAt, identityKey } = JSON.parse(text) as Record<string, unknown>;
+    const { pid, port, url, startedAt, identityKey, tlsFingerprint } = JSON.parse(text) as Record<string, unknown>;
     const whole = typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0 && typeof port === "number" && typeof url === "string";
     if (!whole) return null;
     const key = typeof identityKey === "string" && identityKey !== "" ? new Secret(identityKey) : null;
-    return { pid, port, url, startedAt: typeof startedAt === "number" ? startedAt : 0, identityKey: key };
+    const pin = typeof tlsFingerprint === "string" ? tlsFingerprint : null;
+    return { pid, port, url, startedAt: typeof startedAt === "number" ? startedAt : 0, identityKey: key, tlsFingerprint: pin };
   } catch (err) {
     if (err instanceof SyntaxError) return null;
     throw err;

@@ -32,6 +32,7 @@ import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { PromptContext } from "./prompt-context.ts";
+import { RemoteAccess } from "./remote-access.ts";
 import { RunningConfig } from "./running-config.ts";
 import { Schedule } from "./schedule.ts";
 import { countPresence, serverDeps } from "./server-deps.ts";
@@ -145,6 +146,7 @@ export function composeGateway(input: ComposeInput) {
   subagents.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
+  const remote = new RemoteAccess({ ...base, running, auth, endpoint, options: input.options });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -176,6 +178,7 @@ export function composeGateway(input: ComposeInput) {
     spending,
     prompt,
     answers,
+    remote,
   };
   const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
@@ -278,6 +281,7 @@ type Shared = GatewayBase &
     spending: Spending;
     prompt: PromptContext;
     answers: AnswerCache;
+    remote: RemoteAccess;
   };
 
 /** What the gateway says about itself: health, presence, events. */
@@ -325,6 +329,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     plugins,
     schedule,
     telemetry,
+    remote,
   } = deps;
   return new ConfigApplier({
     running,
@@ -347,6 +352,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     onApplied: ({ hash }) => {
       answers.clear();
       schedule.configure();
+      remote.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,
@@ -362,6 +368,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       chat,
       healthSnapshot: healthReport.snapshot,
       phase: () => phase.value,
+      hostNames: () => deps.remote.hostNames,
       methods: () => methods,
     }),
   );
@@ -373,6 +380,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       server.presenceChanged();
     },
     address: () => endpoint.publicAddress(running.config),
+    deviceAddress: () => endpoint.deviceAddress(running.config),
     port: () => endpoint.port,
   };
   const methods: MethodTable = createMethods(methodDeps);

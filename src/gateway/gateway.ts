@@ -8,13 +8,14 @@ import type { Metrics } from "../core/metrics.ts";
 import { LIMITS } from "../core/limits.ts";
 import { wireRow } from "../methods/chat-context.ts";
 import { startEventStream } from "../methods/stream.ts";
-import { resolveBind } from "../server/listen.ts";
+import { resolveBind, tailnetAddress } from "../server/listen.ts";
 import { startIntegrityCheck } from "../store/integrity-check.ts";
 import { startMediaSweep } from "../store/media-sweep.ts";
 import type { StoreHealth } from "../store/store.ts";
 import { startMessageIndexing } from "../turns/message-indexing.ts";
 import { startPruning } from "../turns/pruning.ts";
 import { recover, type RecoverySummary } from "../turns/recover.ts";
+import type { TlsPair } from "../remote/tls/pair.ts";
 import type { GatewayBase } from "./base.ts";
 import { composeGateway, type GatewayParts } from "./compose.ts";
 import { watchLocalModels } from "./local-models.ts";
@@ -66,7 +67,8 @@ export class Gateway {
   /** Opens the port, then begins everything that can wait until then. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { health, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule } = parts;
+    const { health, log, store, bus, hub, clock, sessions, chat, running, auth, server, endpoint, directory, phase, schedule, remote } =
+      parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
     health.report("store", store.health.state, store.health.cause ?? undefined);
@@ -77,13 +79,20 @@ export class Gateway {
     startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
     const { gateway } = running.config;
+    const tls = await remote.openTls(this.#abort.signal, (pair) => this.#onCertificate(pair));
+    const mode = tls.failed ? "loopback" : (this.#options.bind ?? gateway.bind);
     const addresses = resolveBind({
-      mode: this.#options.bind ?? gateway.bind,
+      mode,
       host: gateway.customBindHost ?? null,
       authenticated: auth.settings.mode !== "none",
     });
-    const listening = await server.listen(addresses, this.#options.port ?? gateway.port);
-    endpoint.opened(listening.addresses, listening.port);
+    if (mode === "tailnet" && tailnetAddress() === null) {
+      const cause = "gateway.bind is tailnet, and this machine has no Tailscale address: only this machine reaches the gateway";
+      health.report("bind", "degraded", `${cause}. Start Tailscale (tailscale up), then openclaw gateway restart`);
+      log.warn(cause);
+    }
+    const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
+    endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
     // Before anything is recovered, so that its stages are seen.
     await parts.telemetry.configure();
@@ -93,6 +102,7 @@ export class Gateway {
     health.report("server", "ready");
     phase.value = "serving";
     parts.plugins.configure();
+    remote.start(server);
     this.#startBackground();
   }
 
@@ -179,6 +189,14 @@ export class Gateway {
     void watchLocalModels({ ...parts, signal });
   }
 
+  /** Clients on this machine find the fingerprint in owner.json. */
+  #onCertificate(pair: TlsPair): void {
+    const { server, endpoint } = this.parts;
+    server.swapTls(pair);
+    endpoint.certificateSwapped(pair.fingerprint);
+    writeOwnerFile({ ...this.parts, signal: this.#abort.signal });
+  }
+
   /** The system does not report changes of the configuration file, e.g. because its limit of watches is reached. */
   #onConfigPolling(err: Error): void {
     const { log, health, paths } = this.parts;
@@ -218,11 +236,6 @@ export class Gateway {
     const { parts } = this;
     const { log, loop, store, auth, server, runtime, announcements, messaging, approvals, phase } = parts;
     phase.value = "stopping";
-    approvals.stop();
-    await parts.schedule.stop();
-    await parts.subagents.stop();
-    this.#abort.abort();
-    log.info("stopping", { reason });
     // A failure while stopping is logged and delays nothing: the first error may be the reason for the stop.
     const step = async (what: string, work: () => unknown): Promise<void> => {
       try {
@@ -231,6 +244,12 @@ export class Gateway {
         log.error(`${what} could not be stopped`, { error: err });
       }
     };
+    approvals.stop();
+    const remoteStopped = step("remote access", () => parts.remote.stop());
+    await parts.schedule.stop();
+    await parts.subagents.stop();
+    this.#abort.abort();
+    log.info("stopping", { reason });
     await step("announcements", () => announcements.stop());
     await step("turns", () => messaging.turns.lanes.stop());
     // A channel stays connected until what it is sending is confirmed.
@@ -238,6 +257,7 @@ export class Gateway {
       step("channels", () => messaging.delivery.stop().then(() => messaging.supervisor.close())),
       step("the server", () => server.stop(reason, restartExpectedMs)),
       step("the agents", () => runtime.stop()),
+      remoteStopped,
     ]);
     await step("telemetry", () => parts.telemetry.stop());
     for (const end of this.#background) end();

@@ -79,6 +79,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   telemetry: Pick<GatewayTelemetry, "report">;
   /** Where clients reach the gateway, and which setting says so. */
   address(): { url: string; source: string };
+  deviceAddress(): { url: string; source: string };
   /** Where the gateway listens; 0 before that. */
   port(): number;
 };

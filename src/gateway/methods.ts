@@ -270,7 +270,7 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 
 /** Devices, audit, logs, restart and the system. */
 function operationMethods(deps: MethodsDeps) {
-  const { audit, auth, hub, address, log, clock, uptimeMs, bootId, port, paths } = deps;
+  const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
     ...overviewMethods({
       ...deps,
@@ -279,7 +279,7 @@ function operationMethods(deps: MethodsDeps) {
       configErrors: () => deps.running.errors(),
       agents: () => deps.running.agents.list(),
     }),
-    ...devicesMethods({ auth, hub, address }),
+    ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),

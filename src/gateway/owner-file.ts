@@ -20,7 +20,8 @@ const pathOf = ({ paths }: Pick<OwnerFileDeps, "paths">): string => join(paths.g
 export function writeOwnerFile(deps: OwnerFileDeps, isRetry = false): void {
   const { log, clock, startedAt, endpoint, identityKey, signal } = deps;
   if (signal.aborted) return;
-  const owner = { pid: process.pid, port: endpoint.port, url: endpoint.url, startedAt, identityKey: identityKey.reveal() };
+  const { port, url, tlsFingerprint } = endpoint;
+  const owner = { pid: process.pid, port, url, startedAt, identityKey: identityKey.reveal(), ...(tlsFingerprint && { tlsFingerprint }) };
   try {
     writeFileAtomicSync(pathOf(deps), JSON.stringify(owner));
   } catch (err) {

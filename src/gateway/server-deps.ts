@@ -40,6 +40,8 @@ export type ServerPartsDeps = GatewayBase & {
   phase: () => Phase;
   /** Asked when the server begins to listen: the methods are built after the server. */
   methods: () => MethodTable;
+  /** Names of this machine in networks that it is served in. */
+  hostNames: () => readonly string[];
 };
 
 export function serverDeps(deps: ServerPartsDeps): ServerDeps {
@@ -50,7 +52,7 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     ...deps,
     log: log.child({ subsystem: "server" }),
     version: VERSION,
-    originPolicy: () => originPolicy(running),
+    originPolicy: () => originPolicy(running, deps.hostNames()),
     events: SERVED_EVENTS,
     // models.list answers from what is known at once, and knows `provider` and `includeDetails`.
     capabilities: SERVER_CAPABILITIES,
@@ -63,6 +65,7 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     metricsText: () => metrics.render(),
     requestAnswered: (stage) => deps.bus.emit("stage.rpc", { ...stage, startedAt: deps.clock.now() - stage.durationMs }),
     pageConfig: () => pageConfig(running),
+    strictTransportSecurity: () => running.config.gateway.http.securityHeaders.strictTransportSecurity || null,
     basePath: basePathOf(running),
     pageDir: controlUi.enabled ? pageDir() : null,
     sessionHistory: (query) => readSessionHistory(chat, query),
@@ -105,9 +108,9 @@ export function countPresence(stateVersion: StateVersion, isChange: boolean): bo
 
 const basePathOf = ({ config }: RunningConfig): string => config.gateway.controlUi.basePath.replace(/\/+$/, "");
 
-function originPolicy({ config }: RunningConfig): OriginPolicy {
+function originPolicy({ config }: RunningConfig, hostNames: readonly string[]): OriginPolicy {
   const { controlUi, publicOrigin } = config.gateway;
-  return { allowedOrigins: controlUi.allowedOrigins, publicOrigin: publicOrigin ?? null, hostNames: [] };
+  return { allowedOrigins: controlUi.allowedOrigins, publicOrigin: publicOrigin ?? null, hostNames };
 }
 
 function pageConfig(running: RunningConfig): Record<string, unknown> {

@@ -47,9 +47,14 @@ export function authSettings(config: Config, { options, gatewayDir, log }: AuthS
       : null,
     trustedProxies,
     rateLimit: auth.rateLimit,
+    allowTailscale: auth.allowTailscale ?? (tailscaleMode(config, options) === "serve" && mode === "token"),
     pairWithSharedSecret: nodes.pairing.autoApproveLocal,
   };
 }
+
+/** `--tailscale` takes precedence over `gateway.tailscale.mode`. */
+export const tailscaleMode = ({ gateway }: Config, { tailscale }: GatewayOptions): "off" | "serve" | "funnel" =>
+  tailscale ?? gateway.tailscale.mode;
 
 /** What a mode cannot work without, when it is not there. */
 function missingFor(

@@ -9,6 +9,7 @@ import { createPaths, findOriginalFiles, type StatePaths } from "../config/paths
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { hideEnvironment } from "../core/own-environment.ts";
+import { formatFingerprint } from "../core/tls-pin.ts";
 import { VERSION } from "../core/version.ts";
 import { keepYoungGenerationSmall } from "../core/young-generation.ts";
 import { type RootLog } from "../observe/log.ts";
@@ -161,6 +162,7 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
   const problems = loaded.issues.filter((issue) => issue.severity === "error").length;
   return [
     `OpenClaw Gateway ${VERSION} listens on ${[endpoint.url, ...endpoint.externalUrls].join(", ")}`,
+    ...(endpoint.tlsFingerprint === null ? [] : [`TLS       certificate SHA-256 ${formatFingerprint(endpoint.tlsFingerprint)}`]),
     `Model     ${agents.modelSelection(agents.defaultAgent()).note}`,
     ...(await linkLines(gateway)),
     ...(auth.settings.mode === "none" ? ["Warning   Authentication is off: every program on this machine can use this gateway."] : []),

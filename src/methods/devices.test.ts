@@ -56,6 +56,7 @@ function rig() {
     auth,
     hub: { peers: () => peers },
     address: () => ({ url: "http://127.0.0.1:18789", source: "gateway.bind" }),
+    deviceAddress: () => ({ url: "http://127.0.0.1:18789", source: "gateway.bind" }),
   });
   const ask = (letter: string, scopes: readonly string[], role: "operator" | "node" = "operator") =>
     auth.devices.request(

@@ -13,6 +13,8 @@ export type DevicesDeps = {
   hub: Pick<Hub, "peers">;
   /** Where clients reach this gateway, as an http(s) address without a path, and which setting says so. */
   address: () => { url: string; source: string };
+  /** The same for another device, which does not reach loopback addresses. */
+  deviceAddress: () => { url: string; source: string };
 };
 
 /** device.* and tokens.*: the holders of separate credentials. A caller cannot grant more than it holds. */
@@ -180,8 +182,10 @@ async function setupCode(
   params: MethodParams<"device.pair.setupCode">,
   caller: Caller,
 ): Promise<Record<string, unknown>> {
-  const { url, source } = params.publicUrl === undefined ? deps.address() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
   const { bootstrapProfile: profile, includeQr = true } = params;
+  // A code to scan is for another device.
+  const ownAddress = includeQr ? deps.deviceAddress : deps.address;
+  const { url, source } = params.publicUrl === undefined ? ownAddress() : { url: toOrigin(params.publicUrl), source: "publicUrl" };
   if (includeQr && isLoopbackHostname(new URL(url).hostname)) throw loopbackAddressError(url);
   const role: Role = profile === "node" ? "node" : "operator";
   const scopes = profile === "node" ? [] : profile === "limited" ? LIMITED : OPERATOR_SCOPES;
@@ -204,7 +208,7 @@ async function setupCode(
 
 const loopbackAddressError = (url: string): GatewayError =>
   detailError("SETUP_ADDRESS_LOOPBACK", `another device cannot reach ${url}, where this gateway listens`, {
-    fix: "Set gateway.bind to lan (openclaw config set gateway.bind lan) or gateway.publicOrigin to the address of your proxy, or name it as publicUrl.",
+    fix: "Set gateway.tailscale.mode to serve, gateway.bind to lan (openclaw config set gateway.bind lan), or gateway.publicOrigin to the address of your proxy, or name it as publicUrl.",
   });
 
 /** The http(s) origin of an address that an administrator names. */

@@ -70,6 +70,8 @@ export type ServerDeps = {
   requestAnswered?: AnsweredListener;
   /** Boot data of the page; see `/control-ui-config.json`. */
   pageConfig: () => Record<string, unknown>;
+  /** Value of the header Strict-Transport-Security, for requests that came over TLS; null: none is sent. */
+  strictTransportSecurity: () => string | null;
   /** Path under which the gateway is reached besides `/`, e.g. `/openclaw` behind a proxy; empty: only `/`. No slash at its end. */
   basePath: string;
   /** Directory of the built page; null when there is none. */

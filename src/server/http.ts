@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { PeerFacts, Verified } from "../auth/authenticator.ts";
 import { satisfies } from "../auth/scopes.ts";
+import type { Listener, PeerAttribution } from "../auth/trusted-proxy.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Backlog } from "./backlog.ts";
@@ -17,10 +19,16 @@ import { toolsInvokeRoute } from "./tools-invoke.ts";
 import { Page } from "./static.ts";
 
 /** What the checks before any route found out; null when the request was refused and answered. */
-export type ScreenedRequest = { facts: PeerFacts; peer: string };
+export type ScreenedRequest = { facts: PeerFacts; peer: string; isEncrypted: boolean };
 
 /** What requests share with the WebSockets of the same server. */
-export type SharedResources = { credentialWatch: CredentialWatch; requestBudget: ByteBudget; backlog: Backlog };
+export type SharedResources = {
+  credentialWatch: CredentialWatch;
+  requestBudget: ByteBudget;
+  backlog: Backlog;
+  /** Which listener accepted the socket of a request. */
+  listenerOf: (socket: Socket) => Listener;
+};
 
 /** Routes of the page that the browser may ask for directly. */
 const PAGE_ROUTES = ["/", "/chat", "/chat/*"] as const;
@@ -36,6 +44,8 @@ export class HttpRouter {
   readonly #exact = new Map<string, HttpRoute[]>();
   readonly #prefixes: HttpRoute[] = [];
   readonly #shared: SharedResources;
+  /** Monotonic: until then refused proxies are not logged again. */
+  #nextAttributionLog = 0;
   /** Bodies of requests that have proved nothing. */
   readonly #preAuthBodies = new ByteBudget(LIMITS.preAuthBodyBytes, LIMITS.preAuthBodyBytesPerPeer);
 
@@ -83,13 +93,10 @@ export class HttpRouter {
       );
       return null;
     }
-    const route = this.#deps.auth.attributePeer(headers, socket.remoteAddress ?? "");
+    const listener = this.#shared.listenerOf(socket);
+    const route = this.#deps.auth.attributePeer(headers, socket.remoteAddress ?? "", listener);
     if (route.via === "refused") {
-      refuse(
-        403,
-        "proxy_attribution_required",
-        "forwarded headers are accepted from the addresses of gateway.trustedProxies only; add the address of the proxy there",
-      );
+      refuse(403, "proxy_attribution_required", this.#attributionFailure(route.headers, socket.remoteAddress ?? "", listener));
       return null;
     }
     const origin = headers.origin ?? null;
@@ -98,6 +105,7 @@ export class HttpRouter {
       address: route.address,
       direct: route.via === "direct",
       user: route.via === "proxy" ? route.user : null,
+      tailnet: tailnetOf(route),
       origin,
       originAllowed: origin === null || isOriginAllowed(origin, headers.host!, surface),
       scopeLimit:
@@ -107,7 +115,23 @@ export class HttpRouter {
               .split(",")
               .map((scope) => scope.trim()),
     };
-    return { facts, peer: route.address };
+    return { facts, peer: route.address, isEncrypted: isEncrypted(route, socket) };
+  }
+
+  /** Says what was seen, and what to do when the peer is a proxy that the operator trusts. One line a minute in the log. */
+  #attributionFailure(headers: readonly string[], remote: string, listener: Listener): string {
+    const address = remote.startsWith("::ffff:") ? remote.slice(7) : remote;
+    const seen = headers.length > 0 ? headers.join(", ") : "no forwarded headers";
+    const message =
+      listener === "tailscale"
+        ? `this port is for Tailscale on this machine only; ${address} sent ${seen}`
+        : `${address} sent ${seen}, which are accepted from the addresses of gateway.trustedProxies only; if that is your proxy: openclaw config set gateway.trustedProxies '["${address}"]'`;
+    const now = this.#deps.clock.monotonic();
+    if (now >= this.#nextAttributionLog) {
+      this.#nextAttributionLog = now + LIMITS.attributionLogMs;
+      this.#deps.log.warn("refused a request of an unknown proxy", { address, headers: seen, listener });
+    }
+    return message;
   }
 
   /** Answers one request. `proved` is called once the caller's credential was accepted. */
@@ -124,6 +148,8 @@ export class HttpRouter {
     const { request } = exchange;
     const screened = this.screen(request, (status, type, message) => exchange.sendError(status, type, message));
     if (!screened) return;
+    const hsts = screened.isEncrypted ? this.#deps.strictTransportSecurity() : null;
+    if (hsts !== null) exchange.response.setHeader("strict-transport-security", hsts);
     if (!screened.facts.originAllowed) return exchange.sendError(403, "origin_not_allowed", "this origin is not allowed");
     const route = this.#findRoute(exchange);
     if (!route) return;
@@ -225,7 +251,9 @@ export class HttpRouter {
       // Names of channels and accounts are only for local callers, not for those behind a proxy of this machine.
       const { remoteAddress, localAddress } = exchange.request.socket;
       const local =
-        remoteAddress === localAddress && deps.auth.attributePeer(exchange.request.headers, remoteAddress ?? "").via === "direct";
+        remoteAddress === localAddress &&
+        deps.auth.attributePeer(exchange.request.headers, remoteAddress ?? "", this.#shared.listenerOf(exchange.request.socket)).via ===
+          "direct";
       exchange.json(ok ? 200 : 503, { ...(local ? state : {}), ready: ok, uptimeMs: uptimeMs() });
     };
     return [
@@ -264,6 +292,14 @@ export class HttpRouter {
     return { method: "GET", path, auth: "static", run: (exchange) => this.#page!.serve(exchange, path) };
   }
 }
+
+/** The login of a client of the tailnet as the headers say; it counts once `whois` has confirmed it. */
+const tailnetOf = (route: PeerAttribution): PeerFacts["tailnet"] =>
+  route.via === "tailscale-serve" && route.login !== null ? { login: route.login, address: route.address } : null;
+
+/** Whether the client spoke TLS: with us, with a trusted proxy, or with Tailscale. */
+const isEncrypted = (route: PeerAttribution, socket: Socket): boolean =>
+  route.via === "proxy" ? route.secure : route.via !== "direct" || (socket as { encrypted?: boolean }).encrypted === true;
 
 const APPROVAL_PATH = "/approve/";
 /** The link of an approval leads to its place on the page. */

@@ -15,15 +15,18 @@ export type BindOptions = {
   authenticated: boolean;
 };
 
-/** Addresses of Tailscale: 100.64.0.0/10. */
-function tailnetAddress(): string | null {
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const { address, family } of addresses ?? []) {
-      const [a, b] = address.split(".").map(Number);
-      if (family === "IPv4" && a === 100 && b !== undefined && b >= 64 && b < 128) return address;
-    }
-  }
-  return null;
+/** Whether Tailscale gives out such addresses: 100.64.0.0/10 and fd7a:115c:a1e0::/48. */
+export function isTailnetAddress(address: string): boolean {
+  const [a, b] = address.split(".").map(Number);
+  if (isIP(address) === 4) return a === 100 && b !== undefined && b >= 64 && b < 128;
+  return isIP(address) === 6 && address.toLowerCase().startsWith("fd7a:115c:a1e0:");
+}
+
+/** The address of this machine in the tailnet, IPv4 first. */
+export function tailnetAddress(interfaces = networkInterfaces()): string | null {
+  const all = Object.values(interfaces).flatMap((each) => each ?? []);
+  const found = all.filter(({ address }) => isTailnetAddress(address));
+  return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address ?? null;
 }
 
 const isLoopback = (address: string): boolean => address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
@@ -56,12 +59,7 @@ function addressesOf({ mode, host }: BindOptions): readonly string[] {
     }
     case "tailnet": {
       const tailnet = tailnetAddress();
-      if (tailnet === null) {
-        throw detailError("NO_TAILNET", "there is no Tailscale address on this machine", {
-          fix: "Start Tailscale, or set gateway.bind to loopback or lan.",
-        });
-      }
-      return [tailnet, ...LOOPBACK];
+      return tailnet === null ? LOOPBACK : [tailnet, ...LOOPBACK];
     }
     case "custom": {
       if (host === null || isIP(host) === 0) {
@@ -143,12 +141,20 @@ function linkOf(path: string): string {
 }
 
 /** How long a listener may take to say what it is. */
-const PROBE_TIMEOUT_MS = 150;
+const PROBE_TIMEOUT_MS = 400;
 
-function isOurGateway(host: string, port: number): Promise<boolean> {
+async function isOurGateway(host: string, port: number): Promise<boolean> {
+  if (await answersAsGateway(get, host, port)) return true;
+  const { get: getEncrypted } = await import("node:https");
+  return answersAsGateway(getEncrypted, host, port);
+}
+
+function answersAsGateway(ask: typeof get, host: string, port: number): Promise<boolean> {
   const target = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  // Who it is does not matter: nothing is sent to it.
+  const options = { host: target, port, path: "/healthz", agent: false, timeout: PROBE_TIMEOUT_MS, rejectUnauthorized: false };
   return new Promise((resolve) => {
-    const request = get({ host: target, port, path: "/healthz", agent: false, timeout: PROBE_TIMEOUT_MS }, (response) => {
+    const request = ask(options, (response) => {
       resolve(response.headers[PRODUCT_HEADER] === PRODUCT);
       request.destroy();
     });

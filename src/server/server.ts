@@ -1,5 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { contain } from "../core/contain.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -13,12 +15,14 @@ import { Dispatcher } from "./dispatch.ts";
 import { stripBasePath } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { HttpRouter } from "./http.ts";
+import type { Listener } from "../auth/trusted-proxy.ts";
 import type { ClientHub } from "./hub.ts";
 import { portHolder, portTakenError } from "./listen.ts";
 import type { ServerDeps } from "./deps.ts";
 import { Scheduler, type RequestQueue } from "./scheduler.ts";
 import { SocketTable } from "./socket-table.ts";
 import { PreAuthPool, type PreAuthConnection } from "./pre-auth-connections.ts";
+import { secureContextOf, TlsHandshakes, type TlsMaterial } from "./tls-handshakes.ts";
 import { invalidUpgradeReason } from "./ws-socket.ts";
 
 export type ListenResult = {
@@ -34,8 +38,12 @@ export type Server = {
   readonly hub: Hub;
   /** The table of HTTP routes. */
   readonly routes: readonly HttpRoute[];
-  /** Opens the port on every address (port 0: a free one). Throws GatewayError CONFLICT when it is taken. */
-  listen(addresses: readonly string[], port: number): Promise<ListenResult>;
+  /** Opens the port on every address (port 0: a free one), with `tls` for TLS only. Throws GatewayError CONFLICT when it is taken. */
+  listen(addresses: readonly string[], port: number, tls?: TlsMaterial | null): Promise<ListenResult>;
+  /** New connections get this certificate; those that are open stay. */
+  swapTls(tls: TlsMaterial): void;
+  /** Opens a port of loopback that only Tailscale on this machine may use, until `close`; WebSockets on it end with Tailscale. */
+  listenForTailscale(isTailscale: (socket: Socket) => boolean): Promise<{ port: number; close: () => Promise<void> }>;
   /** Ends connections and running requests whose credential has ended (close code 4001). Returns how many. */
   closeRevoked(): number;
   /** Tells the clients, closes everything within LIMITS.stopMs. `restartExpectedMs`: when they may come back. */
@@ -105,7 +113,11 @@ class GatewayServer implements Server {
   readonly #router: HttpRouter;
   readonly #preAuthPool: PreAuthPool;
   readonly #scheduler = new Scheduler();
-  readonly #listeners: HttpServer[] = [];
+  #listeners: readonly HttpServer[] = [];
+  readonly #tlsListeners: HttpsServer[] = [];
+  readonly #tlsHandshakes: TlsHandshakes;
+  /** Those that came in at the listener for Tailscale. */
+  readonly #tailscaleSockets = new WeakSet<Socket>();
   readonly #timers: NodeJS.Timeout[] = [];
   /** Every accepted socket until it is destroyed. */
   readonly #sockets: SocketTable;
@@ -125,6 +137,7 @@ class GatewayServer implements Server {
       credentialWatch: this.#credentialWatch,
       requestBudget: this.#requestBudget,
       backlog: this.hub.backlog,
+      listenerOf: (socket) => this.#listenerOf(socket),
     });
     this.#sockets = new SocketTable(deps.clock, (why) => deps.metrics.count("gateway_server_sockets_destroyed_total", { reason: why }));
     deps.metrics.sample("gateway_server_sockets", () => this.#sockets.counts());
@@ -132,18 +145,19 @@ class GatewayServer implements Server {
       deps.metrics.count("gateway_server_preauth_connections_dropped_total", { reason: why }),
     );
     deps.metrics.sample("gateway_server_preauth_connections", () => this.#preAuthPool.size);
+    this.#tlsHandshakes = new TlsHandshakes(this.#preAuthPool);
   }
 
   get routes(): readonly HttpRoute[] {
     return this.#router.routes;
   }
 
-  async listen(addresses: readonly string[], port: number): Promise<ListenResult> {
+  async listen(addresses: readonly string[], port: number, tls: TlsMaterial | null = null): Promise<ListenResult> {
     this.#createContext();
     let bound = port;
     const opened: string[] = [];
     for (const address of addresses) {
-      const listener = this.#createListener();
+      const listener = tls === null ? this.#createListener() : await this.#createTlsListener(tls);
       try {
         bound = await listenOn(listener, address, bound);
       } catch (err) {
@@ -156,11 +170,30 @@ class GatewayServer implements Server {
         if (code === "EADDRINUSE") throw portTakenError(address, bound, await portHolder(address, bound));
         throw err;
       }
-      this.#listeners.push(listener);
+      this.#listeners = [...this.#listeners, listener];
       opened.push(address);
     }
     this.#startTimers();
     return { addresses: opened, port: bound };
+  }
+
+  swapTls(tls: TlsMaterial): void {
+    for (const listener of this.#tlsListeners) listener.setSecureContext(secureContextOf(tls));
+  }
+
+  async listenForTailscale(isTailscale: (socket: Socket) => boolean): Promise<{ port: number; close: () => Promise<void> }> {
+    const listener = this.#createListener((socket) => {
+      if (!isTailscale(socket)) return void socket.destroy();
+      this.#tailscaleSockets.add(socket);
+      this.#onConnection(socket);
+    });
+    const port = await listenOn(listener, "127.0.0.1", 0);
+    this.#listeners = [...this.#listeners, listener];
+    return { port, close: () => this.#closeListeners([listener]) };
+  }
+
+  #listenerOf(socket: Socket): Listener {
+    return this.#tailscaleSockets.has(socket) ? "tailscale" : "gateway";
   }
 
   closeRevoked(): number {
@@ -198,18 +231,31 @@ class GatewayServer implements Server {
     };
   }
 
-  #createListener(): HttpServer {
-    const listener = createHttpServer({
-      maxHeaderSize: LIMITS.httpHeadBytes,
-      headersTimeout: LIMITS.httpHeadMs,
-      requestTimeout: 0,
-      connectionsCheckingInterval: LIMITS.httpHeadMs,
-      keepAliveTimeout: 5_000,
-      noDelay: true,
-      insecureHTTPParser: false,
-    });
+  #createListener(accept = (socket: Socket): void => this.#onConnection(socket)): HttpServer {
+    const listener = createHttpServer(HTTP_OPTIONS);
+    listener.on("connection", (socket: Socket) => this.#withErrorBoundary(socket, () => accept(socket)));
+    this.#serveHttp(listener);
+    return listener;
+  }
+
+  /** TLS is loaded here, by the first listener that needs it. */
+  async #createTlsListener(tls: TlsMaterial): Promise<HttpServer> {
+    const { createServer: createHttpsServer } = await import("node:https");
+    const listener = createHttpsServer({ ...HTTP_OPTIONS, ...secureContextOf(tls), handshakeTimeout: LIMITS.httpHeadMs });
+    listener.on("connection", (socket: Socket) => this.#withErrorBoundary(socket, () => this.#tlsHandshakes.begin(socket)));
+    listener.on("secureConnection", (socket: TLSSocket) =>
+      this.#withErrorBoundary(socket, () => {
+        this.#tlsHandshakes.finish(socket);
+        this.#onConnection(socket);
+      }),
+    );
+    this.#serveHttp(listener);
+    this.#tlsListeners.push(listener);
+    return listener;
+  }
+
+  #serveHttp(listener: HttpServer): void {
     listener.maxHeadersCount = LIMITS.httpHeaders;
-    listener.on("connection", (socket: Socket) => this.#withErrorBoundary(socket, () => this.#onConnection(socket)));
     listener.on("request", (request, response) => this.#withErrorBoundary(request.socket, () => this.#onRequest(request, response)));
     listener.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#withErrorBoundary(socket, () => this.#onUpgrade(request, socket, head)),
@@ -221,7 +267,6 @@ class GatewayServer implements Server {
     listener.on("clientError", (err: Error & { code?: string }, socket) =>
       this.#withErrorBoundary(socket as Socket, () => this.#onClientError(err, socket as Socket)),
     );
-    return listener;
   }
 
   /** A defect of ours in handling one socket ends that socket and nothing else. */
@@ -314,7 +359,8 @@ class GatewayServer implements Server {
   }
 
   #onClientError(err: Error & { code?: string }, socket: Socket): void {
-    if (!socket.writable) return void socket.destroy();
+    // Without a place it has not finished its TLS handshake.
+    if (!socket.writable || !this.#httpSockets.has(socket)) return void socket.destroy();
     const status = err.code === "HPE_HEADER_OVERFLOW" ? 431 : err.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
     this.#respondAndClose(socket, status, { error: { message: "invalid HTTP request", type: "bad_request" } });
   }
@@ -360,8 +406,8 @@ class GatewayServer implements Server {
     });
   }
 
-  async #closeListeners(): Promise<void> {
-    const closing = this.#listeners.splice(0).map(async (listener) => {
+  async #closeListeners(listeners: readonly HttpServer[] = this.#listeners): Promise<void> {
+    const closing = listeners.map(async (listener) => {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
       listener.closeIdleConnections();
       let late: NodeJS.Timeout | undefined;
@@ -370,8 +416,19 @@ class GatewayServer implements Server {
       listener.closeAllConnections();
     });
     await Promise.all(closing);
+    this.#listeners = this.#listeners.filter((listener) => !listeners.includes(listener));
   }
 }
+
+const HTTP_OPTIONS = {
+  maxHeaderSize: LIMITS.httpHeadBytes,
+  headersTimeout: LIMITS.httpHeadMs,
+  requestTimeout: 0,
+  connectionsCheckingInterval: LIMITS.httpHeadMs,
+  keepAliveTimeout: 5_000,
+  noDelay: true,
+  insecureHTTPParser: false,
+};
 
 function listenOn(listener: HttpServer, address: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {

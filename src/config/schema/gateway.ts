@@ -1,4 +1,4 @@
-import { bytes, enumOf, boolean, object, array, secret, string, integer } from "../../core/config-schema.ts";
+import { bytes, enumOf, boolean, object, array, record, secret, string, integer } from "../../core/config-schema.ts";
 
 const auth = object(
   "Who may connect to the gateway's port.",
@@ -21,6 +21,10 @@ const auth = object(
         warning: "has no effect: failed attempts from loopback are counted like all others",
       }),
     }),
+    allowTailscale: boolean(
+      "The page signs in by the identity that Tailscale Serve names and `tailscale whois` confirms (`gateway.tailscale.mode: serve`). The browser needs its device key as well; HTTP routes always ask for a credential.",
+      { onInvalid: false, whenAbsent: "true with `serve` and mode `token`, else false" },
+    ),
     trustedProxy: object(
       "The headers by which an authenticating reverse proxy names the user (mode `trusted-proxy`).",
       {
@@ -40,7 +44,7 @@ const auth = object(
       { optional: true, strict: true, unserved: ["allowLoopback", "cloudflareAccessOidc", "deviceAutoApprove"] },
     ),
   },
-  { effect: "applied", unserved: ["allowTailscale", "identityScopes"] },
+  { effect: "applied", unserved: ["identityScopes"] },
 );
 
 const controlUi = object(
@@ -74,6 +78,20 @@ const controlUi = object(
   },
 );
 
+const securityHeaders = object("Headers of every answer, besides those that are always sent.", {
+  strictTransportSecurity: string(
+    "Value of `Strict-Transport-Security`, such as `max-age=31536000`; sent to clients that reach the gateway over TLS. `false` sends none.",
+    {
+      acceptsFalse: true,
+      effect: "applied",
+      pattern: {
+        regex: "max-age=\\d{1,10}(; ?includeSubDomains)?(; ?preload)?",
+        description: "max-age=<seconds>, with includeSubDomains and preload if wanted",
+      },
+    },
+  ),
+});
+
 const http = object(
   "The HTTP routes of the gateway.",
   {
@@ -89,8 +107,71 @@ const http = object(
         { unserved: ["maxUrlParts", "files", "images"] },
       ),
     }),
+    securityHeaders,
   },
-  { unserved: ["securityHeaders"] },
+  {},
+);
+
+const tls = object(
+  "TLS on the gateway's own port. A changed certificate is used at once, without an end of connections; changed paths need a restart.",
+  {
+    enabled: boolean("Speak TLS (1.3) only. Addresses become https:// and wss://.", { default: false, onInvalid: true }),
+    autoGenerate: boolean("Make a self-signed certificate when there is none. Clients pin its fingerprint.", { default: true }),
+    certPath: string("File of the certificate in PEM form, followed by its chain.", {
+      format: "path",
+      whenAbsent: "<state>/gateway/tls/gateway-cert.pem",
+    }),
+    keyPath: string("File of the private key in PEM form, without a passphrase.", {
+      format: "path",
+      whenAbsent: "<state>/gateway/tls/gateway-key.pem",
+    }),
+    caPath: string("File of the authority's certificates, which complete the chain that clients get.", { format: "path" }),
+  },
+  {},
+);
+
+const tailscale = object(
+  "Reach the gateway over Tailscale, with the program `tailscale` of this machine. The gateway listens on loopback for it.",
+  {
+    mode: enumOf(
+      "`serve`: https for the devices of the tailnet. `funnel`: https for the internet, only with `gateway.auth.mode: password`.",
+      ["off", "serve", "funnel"],
+      { default: "off", onInvalid: "off" },
+    ),
+  },
+  { effect: "applied", unserved: ["preserveFunnel", "resetOnExit", "serviceName"] },
+);
+
+const remote = object(
+  "The gateway on another machine that the command line uses.",
+  {
+    url: string("WebSocket address, such as wss://host.example.org.", { format: "url" }),
+    token: secret("Token for that gateway."),
+    password: secret("Password for that gateway."),
+    transport: enumOf("`direct` connects to `url`. `ssh` goes through a tunnel to `sshTarget`.", ["ssh", "direct"], {
+      whenAbsent: "ssh when `sshTarget` is set, else direct",
+    }),
+    tlsFingerprint: string("SHA-256 of the gateway's certificate: it is accepted if it matches, and no other.", {
+      pattern: { regex: "(?:[sS][hH][aA]-?256[:/=] ?)?(?:[0-9a-fA-F]{2}:?){32}", description: "64 hex digits, with or without colons" },
+    }),
+    sshTarget: string("Where the tunnel leads: user@host or user@host:port.", {
+      pattern: { regex: "[^-\\s@][^\\s@]*@[^-\\s@][^\\s@]*|[^-\\s@][^\\s@]*", description: "user@host or user@host:port" },
+    }),
+    sshIdentity: string("File of the private key for ssh, besides those that ssh finds itself.", { format: "path" }),
+    sshHostKeyPolicy: enumOf(
+      "`strict`: the host key must be known already. `openssh`: what the configuration of ssh says.",
+      ["strict", "openssh"],
+      { default: "strict", onInvalid: "strict" },
+    ),
+    remotePort: integer("Port of the gateway on that machine, for the tunnel.", { default: 18_789, min: 1, max: 65_535 }),
+    edgeAuth: record(
+      "Headers for an access proxy in front of that gateway; sent over wss only, and never to another origin.",
+      "<header>",
+      secret("Value of the header."),
+      { keyPattern: { regex: "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", description: "the name of a header" } },
+    ),
+  },
+  { effect: "applied" },
 );
 
 export const gateway = object(
@@ -131,18 +212,7 @@ export const gateway = object(
     }),
     controlUi,
     http,
-    remote: object(
-      "The gateway on another machine that the command line uses.",
-      {
-        url: string("WebSocket address, such as wss://host.example.org.", { format: "url" }),
-        token: secret("Token for that gateway."),
-        password: secret("Password for that gateway."),
-      },
-      {
-        effect: "applied",
-        unserved: ["transport", "remotePort", "edgeAuth", "tlsFingerprint", "sshTarget", "sshIdentity", "sshHostKeyPolicy"],
-      },
-    ),
+    remote,
     reload: object(
       "What happens when the file changes while the gateway runs.",
       {
@@ -171,18 +241,11 @@ export const gateway = object(
       },
       { unserved: ["browser", "pluginTools", "allowSkills", "commands"] },
     ),
-    tls: object(
-      "TLS on the gateway's own port.",
-      {
-        enabled: boolean("Not served yet: put a reverse proxy in front for TLS.", {
-          warning: "is not served yet: put a reverse proxy in front for TLS",
-        }),
-      },
-      { optional: true, unserved: ["autoGenerate", "certPath", "keyPath", "caPath"] },
-    ),
+    tls,
+    tailscale,
   },
   {
     effect: "restart-gateway",
-    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools", "tailscale", "push", "securityHeaders"],
+    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools", "push"],
   },
 );
