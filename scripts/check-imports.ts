@@ -22,6 +22,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   schedule: ["core", "config", "store", "turns"],
+  nodes: ["core", "store", "client", "protocol"],
   methods: [
     "core",
     "config",
@@ -38,6 +39,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "mcp",
     "skills",
     "schedule",
+    "nodes",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],

@@ -31,6 +31,7 @@ import { createMcpServers, decideMcpCall } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
+import { GatewayNodes } from "./nodes.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RunningConfig } from "./running-config.ts";
 import { Schedule } from "./schedule.ts";
@@ -129,6 +130,7 @@ export function composeGateway(input: ComposeInput) {
   });
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
+  const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -155,6 +157,7 @@ export function composeGateway(input: ComposeInput) {
     runtime,
     messaging,
     schedule,
+    nodes,
     answers,
   };
   const reports = composeReports({ ...shared, prompt });
@@ -253,6 +256,7 @@ type Shared = GatewayBase &
     runtime: AgentRuntime;
     messaging: Messaging;
     schedule: Schedule;
+    nodes: GatewayNodes;
     answers: AnswerCache;
   };
 

@@ -22,6 +22,7 @@ import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
 import { startCronEvents } from "../methods/cron.ts";
+import { NODE_LIMITS } from "../nodes/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startApprovalNotices } from "./approval-notices.ts";
 
@@ -85,7 +86,7 @@ export class Gateway {
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, applier, approvals, schedule } = parts;
+    const { log, clock, store, messaging, directory, applier, approvals, schedule, nodes } = parts;
     if (this.#abort.signal.aborted) return;
     try {
       await approvals.recover();
@@ -118,6 +119,7 @@ export class Gateway {
           prune: (before, limit) => schedule.rows.prune(before, limit, SCHEDULE_LIMITS.logRows),
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,
         },
+        { ...nodes.rows, retentionMs: NODE_LIMITS.keptMs },
       ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
@@ -127,6 +129,7 @@ export class Gateway {
     await applier.startAccounts();
     // A schedule that does not load stops nothing else.
     await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
+    await nodes.start().catch((err: unknown) => log.error("commands of nodes that a restart interrupted were not taken up", { error: err }));
   }
 
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */
