@@ -22,7 +22,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   schedule: ["core", "config", "store", "turns"],
-  nodes: ["core", "store", "client", "protocol"],
+  // client, tools/command.ts: the host, by which this machine is a node of another gateway.
+  nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   methods: [
     "core",
     "config",
@@ -44,7 +45,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "skills", "channels/registry.ts"],
+  cli: ["core", "config", "store", "client", "agents", "skills", "nodes", "tools/group-watcher.ts", "channels/registry.ts"],
 };
 const COMPOSITION = "gateway";
 

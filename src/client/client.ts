@@ -14,6 +14,8 @@ export type Credentials = {
   /** Shared token, named token or device token. */
   token?: Secret;
   password?: Secret;
+  /** A one-time code; the gateway answers it with a device token. */
+  bootstrapToken?: Secret;
 };
 
 export type ProtocolClientOptions = {
@@ -28,10 +30,12 @@ export type ProtocolClientOptions = {
    */
   identity?: () => Secret | null;
   /** How the gateway's lists show this client. */
-  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string };
+  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string; deviceFamily?: string };
   role?: "operator" | "node";
   scopes?: readonly string[];
   caps?: readonly string[];
+  /** What a node offers. */
+  node?: { commands: readonly string[]; pathEnv: string };
   /** From the first packet to hello-ok. Default LIMITS.clientConnectMs. */
   connectTimeoutMs?: number;
   /** Default deadline of a request. Default LIMITS.clientRequestMs. */
@@ -65,7 +69,8 @@ export function openClient(options: ProtocolClientOptions): Promise<ProtocolClie
   });
 }
 
-function toConnectRequest({ client, credentials, device, role, scopes, caps }: ProtocolClientOptions): ConnectRequest {
+function toConnectRequest({ client, credentials, device, role, scopes, caps, node }: ProtocolClientOptions): ConnectRequest {
+  const bootstrapToken = credentials?.bootstrapToken?.reveal();
   const token = credentials?.token?.reveal();
   const password = credentials?.password?.reveal();
   return {
@@ -76,13 +81,15 @@ function toConnectRequest({ client, credentials, device, role, scopes, caps }: P
       platform: process.platform,
       ...(client?.displayName && { displayName: client.displayName }),
       ...(client?.instanceId && { instanceId: client.instanceId }),
+      ...(client?.deviceFamily && { deviceFamily: client.deviceFamily }),
     },
     role: role ?? "operator",
     scopes: scopes ?? ["operator.read"],
     caps: caps ?? [],
-    auth: { ...(token && { token }), ...(password && { password }) },
-    signedToken: token ?? "",
+    auth: { ...(token && { token }), ...(password && { password }), ...(bootstrapToken && { bootstrapToken }) },
+    signedToken: token ?? bootstrapToken ?? "",
     device: device ? toSigner(device) : null,
+    ...(node && { extra: node }),
   };
 }
 

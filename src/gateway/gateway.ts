@@ -129,7 +129,9 @@ export class Gateway {
     await applier.startAccounts();
     // A schedule that does not load stops nothing else.
     await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
-    await nodes.start().catch((err: unknown) => log.error("commands of nodes that a restart interrupted were not taken up", { error: err }));
+    await nodes
+      .start()
+      .catch((err: unknown) => log.error("commands of nodes that a restart interrupted were not taken up", { error: err }));
   }
 
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */

@@ -116,6 +116,7 @@ function toClaims({ role, device, client, claims, remote }: Peer): NodeClaims | 
     caps: claims.caps,
     commands: claims.commands,
     permissions: claims.permissions,
+    hasCode: claims.hasCode,
     pathEnv: claims.pathEnv !== null && claims.pathEnv.length <= 8_192 ? claims.pathEnv : null,
   };
 }
@@ -136,7 +137,11 @@ function shellDesk(approvals: Approvals): ShellDesk {
         patterns: [],
       };
       const { agentId, sessionKey, runId } = asker;
-      const place = { agentId: asId<never>(agentId), sessionKey: asId<never>(sessionKey), runId: runId === null ? null : asId<never>(runId) };
+      const place = {
+        agentId: asId<never>(agentId),
+        sessionKey: asId<never>(sessionKey),
+        runId: runId === null ? null : asId<never>(runId),
+      };
       const approval = await approvals.ask({ ...place, callId: "", subject, digest }, signal);
       if (approval.status !== "allowed")
         throw detailError("NODE_APPROVAL_DENIED", `the command was not sent to ${node.name}: ${denialOf(approval)}`, {
@@ -180,7 +185,11 @@ function recordInvocation({ audit, clock }: GatewayNodesInput): NodeServiceDeps[
       tool: `nodes.${command}`,
     };
     if (end === null) {
-      const args = { node: nodeId, ...(approvalId !== undefined && { approval: approvalId }), params: params === null ? {} : tryParseJson(params) };
+      const args = {
+        node: nodeId,
+        ...(approvalId !== undefined && { approval: approvalId }),
+        params: params === null ? {} : tryParseJson(params),
+      };
       const authority = { surface, channel: surface === "operator" ? "webchat" : "channel", isOwner: surface === "operator", client: name };
       audit.add({ ...row, status: "started", authority, ...auditedArguments(args) });
       return;

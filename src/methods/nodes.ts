@@ -195,7 +195,17 @@ async function enqueue(service: NodeService, params: MethodParams<"node.pending.
   return { nodeId, revision: service.pending.revision(nodeId), queued: toItemWire(row), wakeTriggered: false };
 }
 
-function toItemWire({ id, content, createdAt, expiresAt }: { id: string; content: unknown; createdAt: number; expiresAt: number }): JsonObject {
+function toItemWire({
+  id,
+  content,
+  createdAt,
+  expiresAt,
+}: {
+  id: string;
+  content: unknown;
+  createdAt: number;
+  expiresAt: number;
+}): JsonObject {
   const { type, priority } = fieldsOf(content);
   return { id, type, priority, createdAtMs: createdAt, expiresAtMs: expiresAt };
 }

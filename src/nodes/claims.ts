@@ -9,6 +9,8 @@ export type NodeClaims = {
   commands: readonly string[];
   permissions: Readonly<Record<string, boolean>>;
   pathEnv: string | null;
+  /** An administrator has made the one-time code with which it came: that approves what it declares now. */
+  hasCode: boolean;
 };
 
 const NAME = /^[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*$/;

@@ -1,5 +1,12 @@
 import type { NodeSurface } from "../store/nodes.ts";
-import { ADMIN_COMMANDS, HOST_COMMANDS, OPT_IN_COMMANDS, PLATFORM_COMMANDS, RESERVED_COMMANDS, type NodePlatform } from "./platform-commands.ts";
+import {
+  ADMIN_COMMANDS,
+  HOST_COMMANDS,
+  OPT_IN_COMMANDS,
+  PLATFORM_COMMANDS,
+  RESERVED_COMMANDS,
+  type NodePlatform,
+} from "./platform-commands.ts";
 
 /** What the configuration says: `gateway.nodes.commands`. */
 export type NodeCommandConfig = { allow: readonly string[]; deny: readonly string[] };

@@ -7,7 +7,7 @@ import type { InvocationRow, InvocationState, NodeAnswer, NodeAsker, NodeRows } 
 import { NODE_LIMITS } from "./limits.ts";
 
 /** One command for one node. */
-export type Invocation = {
+export type NodeCommand = {
   nodeId: string;
   command: string;
   paramsJSON: string | null;
@@ -22,10 +22,7 @@ export type Invocation = {
 export type InvocationEnd = { id: string; state: Exclude<InvocationState, "sent">; answer: NodeAnswer | null };
 
 export type InvocationDeps = {
-  rows: Pick<
-    NodeRows,
-    "addInvocation" | "invocation" | "invocationByKey" | "openInvocations" | "endInvocation" | "countOpenInvocations"
-  >;
+  rows: Pick<NodeRows, "addInvocation" | "invocation" | "invocationByKey" | "openInvocations" | "endInvocation" | "countOpenInvocations">;
   write: <T>(change: () => T) => Promise<T>;
   /** To the connection of a node. False: it has none. */
   send: (nodeId: string, event: string, payload: object) => boolean;
@@ -76,10 +73,12 @@ export class Invocations {
   }
 
   /** Resolves with the end of the command, whichever way it ends. Rejects when it was not sent, or `signal` aborts. */
-  async run(invocation: Invocation, signal: AbortSignal): Promise<InvocationEnd> {
+  async run(invocation: NodeCommand, signal: AbortSignal): Promise<InvocationEnd> {
     const { rows, write, clock, newId, record, crashPoint, metrics } = this.#deps;
     const { nodeId, key, command, paramsJSON: params, asker, onProgress } = invocation;
-    const digest = createHash("sha256").update(JSON.stringify([command, params])).digest("hex");
+    const digest = createHash("sha256")
+      .update(JSON.stringify([command, params]))
+      .digest("hex");
     const createdAt = clock.now();
     const row = { id: newId(), nodeId, key, command, params, digest, asker, createdAt, deadlineAt: createdAt + invocation.timeoutMs };
     const known = rows.invocationByKey(nodeId, key);

@@ -32,7 +32,11 @@ export class PendingQueue {
   }
 
   /** A command that the app of a node runs in the foreground only. */
-  async queueAction(nodeId: string, id: string, { command, paramsJSON }: { command: string; paramsJSON: string | null }): Promise<PendingRow> {
+  async queueAction(
+    nodeId: string,
+    id: string,
+    { command, paramsJSON }: { command: string; paramsJSON: string | null },
+  ): Promise<PendingRow> {
     return await this.#add(nodeId, { kind: "action", slot: id, content: { command, paramsJSON }, expiresInMs: NODE_LIMITS.pendingMs });
   }
 

@@ -56,12 +56,30 @@ const PERSONAL = ["contacts.search", "calendar.events", "reminders.list", "photo
 const SCREEN = ["screen.snapshot", "desktop.stream"] as const;
 const HOST = [...HOST_COMMANDS, "system.notify"] as const;
 const TALK = ["talk.ptt.start", "talk.ptt.stop", "talk.ptt.cancel", "talk.ptt.once"] as const;
-const CANVAS = ["canvas.present", "canvas.hide", "canvas.navigate", "canvas.eval", "canvas.snapshot", "canvas.a2ui.push", "canvas.a2ui.reset"] as const;
+const CANVAS = [
+  "canvas.present",
+  "canvas.hide",
+  "canvas.navigate",
+  "canvas.eval",
+  "canvas.snapshot",
+  "canvas.a2ui.push",
+  "canvas.a2ui.reset",
+] as const;
 const MODELS = ["ollama.chat", "ollama.models"] as const;
 
 /** What the nodes of each platform may run without an entry in the configuration, once a person has approved it. */
 export const PLATFORM_COMMANDS: Readonly<Record<NodePlatform, ReadonlySet<string>>> = {
-  ios: new Set(["camera.list", "location.get", "system.notify", "watch.status", "watch.notify", ...DEVICE, ...PERSONAL, ...TALK, ...CANVAS]),
+  ios: new Set([
+    "camera.list",
+    "location.get",
+    "system.notify",
+    "watch.status",
+    "watch.notify",
+    ...DEVICE,
+    ...PERSONAL,
+    ...TALK,
+    ...CANVAS,
+  ]),
   watchos: new Set(["system.notify", ...DEVICE]),
   android: new Set([
     "camera.list",

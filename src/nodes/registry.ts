@@ -162,7 +162,9 @@ export class NodeRegistry {
     const names = candidates.map(({ nodeId, displayName }) => `${displayName} (${nodeId.slice(0, 8)})`).join(", ");
     throw detailError(
       "NODE_NOT_FOUND",
-      found.length > 1 ? `several nodes are called ${JSON.stringify(text.slice(0, 64))}` : `there is no node ${JSON.stringify(text.slice(0, 64))}`,
+      found.length > 1
+        ? `several nodes are called ${JSON.stringify(text.slice(0, 64))}`
+        : `there is no node ${JSON.stringify(text.slice(0, 64))}`,
       { details: { candidates }, fix: names === "" ? "No node is known. Start one with openclaw node run." : `Known nodes: ${names}.` },
     );
   }
@@ -196,7 +198,10 @@ export class NodeRegistry {
   async rename(text: string, name: string): Promise<NodeRow> {
     const { rows, write } = this.#deps;
     const row = this.require(text);
-    const label = name.replaceAll(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim().slice(0, NODE_LIMITS.nameChars);
+    const label = name
+      .replaceAll(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+      .trim()
+      .slice(0, NODE_LIMITS.nameChars);
     if (label === "") throw new GatewayError("INVALID_REQUEST", "the name is empty", { fix: "Write at least one visible character." });
     await write(() => rows.saveNode({ ...row, name: label }));
     return { ...row, name: label };
@@ -211,7 +216,9 @@ export class NodeRegistry {
   }
 
   #requireRequest(requestId: string): NodeRow {
-    const found = this.rows().filter((row) => row.requestId !== null && (row.requestId === requestId || isStartOf(requestId, row.requestId)));
+    const found = this.rows().filter(
+      (row) => row.requestId !== null && (row.requestId === requestId || isStartOf(requestId, row.requestId)),
+    );
     if (found.length === 1) return found[0]!;
     throw requestNotFound(requestId);
   }
@@ -227,8 +234,9 @@ export class NodeRegistry {
     const declared = declaredSurface(claims);
     const platform = platformOf(claims.info);
     // Another platform has other commands: what was approved for the first does not count.
-    const approved = known && platformOf(known.info) === platform ? known.approved : null;
+    const before = known && platformOf(known.info) === platform ? known.approved : null;
     const wanted = approvableSurface(declared, platform, config());
+    const approved = claims.hasCode ? wanted : before;
     const isAsked = isWider(wanted, approved);
     const isSame = known?.requestId != null && JSON.stringify(known.declared) === JSON.stringify(declared);
     const row: NodeRow = {
@@ -240,7 +248,7 @@ export class NodeRegistry {
       requestId: isAsked ? (isSame ? known.requestId : newId()) : null,
       requestedAt: isAsked ? (isSame ? known.requestedAt : now) : null,
       createdAt: known?.createdAt ?? now,
-      approvedAt: approved === null ? null : (known?.approvedAt ?? null),
+      approvedAt: approved === null ? null : claims.hasCode ? now : (known?.approvedAt ?? null),
       connectedAt: now,
       seenAt: now,
       seenReason: "connect",

@@ -260,7 +260,7 @@ export class NodeService {
   async #planShell(row: NodeRow, request: InvokeRequest, shell: ShellRequest, signal: AbortSignal): Promise<ShellPlan> {
     if (!this.registry.decide(row, "system.run.prepare").isAllowed) return toShellPlan(shell, null);
     const { argv, cwd, agentId, sessionKey } = shell;
-    const params = { command: argv, rawCommand: shellText(shell), ...(cwd && { cwd }), ...(agentId && { agentId }), ...(sessionKey && { sessionKey }) };
+    const params = { command: argv, ...(cwd && { cwd }), ...(agentId && { agentId }), ...(sessionKey && { sessionKey }) };
     const key = `${request.key}:prepare:${this.#deps.newId()}`;
     const end = await this.#run(row, { ...request, command: "system.run.prepare", params, key, timeoutMs: PREPARE_MS }, signal);
     const { payload } = await this.#toResult(row, "system.run.prepare", end);

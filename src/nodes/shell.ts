@@ -79,17 +79,19 @@ export function shellDigest(nodeId: string, { argv, cwd, env }: Pick<ShellPlan, 
     .digest("hex");
 }
 
-const toWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+const toWord = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
 /** The words of a command as one line for people. Pure. */
 export const shellText = ({ argv }: Pick<ShellPlan, "argv">): string => argv.map(toWord).join(" ");
 
+/** The text by which the node knows its plan; it compares it with the words. */
+const rawCommandOf = ({ commandText }: JsonObject): { rawCommand?: string } =>
+  typeof commandText === "string" ? { rawCommand: commandText } : {};
+
 /** The params with which a node runs what was approved. Pure. */
 export const toRunParams = (plan: ShellPlan, request: ShellRequest, approvalId: string | null): JsonObject => ({
   command: plan.argv,
-  rawCommand: shellText(plan),
-  ...(plan.systemRunPlan && { systemRunPlan: plan.systemRunPlan }),
+  ...(plan.systemRunPlan && { systemRunPlan: plan.systemRunPlan, ...rawCommandOf(plan.systemRunPlan) }),
   ...(plan.cwd !== null && { cwd: plan.cwd }),
   ...(plan.env !== null && { env: plan.env }),
   ...(request.timeoutMs !== null && { timeoutMs: request.timeoutMs }),

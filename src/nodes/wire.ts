@@ -100,6 +100,11 @@ export function toPairedWire(registry: NodeRegistry, row: NodeRow): Wire {
     caps,
     commands,
     createdAtMs: row.createdAt,
-    ...present({ approvedAtMs: row.approvedAt, lastConnectedAtMs: row.connectedAt, lastSeenAtMs: row.seenAt, lastSeenReason: row.seenReason }),
+    ...present({
+      approvedAtMs: row.approvedAt,
+      lastConnectedAtMs: row.connectedAt,
+      lastSeenAtMs: row.seenAt,
+      lastSeenReason: row.seenReason,
+    }),
   };
 }

@@ -63,4 +63,6 @@ export type PeerClaims = {
   permissions: Readonly<Record<string, boolean>>;
   pathEnv: string | null;
   modelIdentifier: string | null;
+  /** It has come with a one-time code that an administrator made for a node. */
+  hasCode: boolean;
 };

@@ -85,16 +85,17 @@ export function toPeer(passed: HandshakeSuccess, conn: Peer["conn"], remote: str
     credential: verified.credential,
     connectedAt: now,
     remote,
-    ...(verified.role === "node" && { claims: toClaims(passed.params) }),
+    ...(verified.role === "node" && { claims: toClaims(passed) }),
   };
 }
 
-const toClaims = ({ caps, commands, permissions, pathEnv, client }: ConnectParams): PeerClaims => ({
+const toClaims = ({ params: { caps, commands, permissions, pathEnv, client }, verified }: HandshakeSuccess): PeerClaims => ({
   caps: caps ?? [],
   commands: commands ?? [],
   permissions: permissions ?? {},
   pathEnv: pathEnv ?? null,
   modelIdentifier: client.modelIdentifier ?? null,
+  hasCode: verified.method === "bootstrap-token",
 });
 
 /** Payload of a successful `connect`. */

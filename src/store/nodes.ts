@@ -206,8 +206,7 @@ function createInvocationRows(store: Store) {
         store.all<InvocationSqlRow>(`SELECT ${INVOCATION_COLUMNS} FROM node_invocations WHERE ended_at IS NULL ORDER BY created_at`),
       ),
 
-    countOpenInvocations: (): number =>
-      store.get<{ n: number }>("SELECT count(*) AS n FROM node_invocations WHERE ended_at IS NULL")!.n,
+    countOpenInvocations: (): number => store.get<{ n: number }>("SELECT count(*) AS n FROM node_invocations WHERE ended_at IS NULL")!.n,
 
     /** False when it has ended before: the first end counts. */
     endInvocation: (id: string, state: Exclude<InvocationState, "sent">, result: NodeAnswer | null, at: number): boolean =>
