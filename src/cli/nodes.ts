@@ -154,7 +154,7 @@ export const nodesDescribe: CommandHandler = async (invocation) => {
       `System    ${sanitizeLine([node.platform, node.modelIdentifier, node.version].filter(Boolean).join(" "))} (treated as ${node.platformId})`,
     );
     out.line(
-      `State     ${node.connected ? `connected since ${formatAge(node.connectedAtMs, host.now())}` : `not connected, seen ${formatAge(node.lastSeenAtMs, host.now())}`}`,
+      `State     ${node.connected ? `connected ${formatAge(node.connectedAtMs, host.now())}` : `not connected, seen ${formatAge(node.lastSeenAtMs, host.now())}`}`,
     );
     out.line(
       `Approval  ${sanitizeLine(node.approvalState)}${node.pendingRequestId ? `: openclaw nodes approve ${shortId(node.pendingRequestId)}` : ""}`,

@@ -17,6 +17,7 @@ import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { ImageModels } from "../tools/image-models.ts";
 import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
+import type { AgentNodes } from "../tools/agent-nodes.ts";
 import type { AgentJobs } from "../tools/cron/jobs.ts";
 import type { GatewayBase } from "./base.ts";
 import { listAllowed, type GatedSource } from "./tool-sources.ts";
@@ -74,6 +75,7 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     memory: MemoryNotes;
     toolMessages: ChannelMessages;
     toolSchedule: AgentJobs;
+    toolNodes: AgentNodes;
     browsers: AgentBrowsers;
     images: ImageModels;
     /** The tools of MCP servers and of plugins. */
@@ -116,6 +118,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       notes: input.memory,
       messages: input.toolMessages,
       jobs: input.toolSchedule,
+      nodes: input.toolNodes,
       images: input.images,
       listSource: (caller, signal) => listAllowed(input.sources, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),

@@ -40,6 +40,7 @@ import { readConfig } from "./settings.ts";
 import { openMedia, type Storage } from "./storage.ts";
 import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { ToolMessages } from "./tool-messages.ts";
+import { ToolNodes } from "./tool-nodes.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
@@ -97,6 +98,7 @@ export function composeGateway(input: ComposeInput) {
   const memory = createMemory(base);
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
+  const toolNodes = new ToolNodes({ ...base, ...storage, running, allowlist, approvals });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
   const images = new RuntimeImageModels({ ...base, ...storage, running });
@@ -107,7 +109,7 @@ export function composeGateway(input: ComposeInput) {
   ];
   const tools = sources.reduce(
     withSource,
-    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, images, browsers, sources }),
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, toolNodes, images, browsers, sources }),
   );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
@@ -131,6 +133,7 @@ export function composeGateway(input: ComposeInput) {
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
   const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
+  toolNodes.bind(() => nodes.get());
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,

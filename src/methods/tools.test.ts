@@ -3,6 +3,7 @@ import { createAudit } from "../store/audit.ts";
 import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
 import { noJobs } from "../../test/fakes/no-jobs.ts";
+import { noNodes } from "../../test/fakes/no-nodes.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
 import { noImageModels } from "../../test/fakes/no-image-models.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
@@ -51,6 +52,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       messages: noMessages,
       images: noImageModels,
       jobs: noJobs,
+      nodes: noNodes,
       gate: openGate,
     }),
     log: silentLog,

@@ -17,6 +17,8 @@ import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
+import { createNodesTool } from "./nodes/nodes.ts";
+import type { AgentNodes } from "./agent-nodes.ts";
 import { createProcessTool } from "./process/process.ts";
 import { createMessageTool } from "./message/message.ts";
 import type { ChannelMessages } from "./message/messages.ts";
@@ -64,6 +66,7 @@ export type BuiltInToolOptions = {
   messages: ChannelMessages;
   images: ImageModels;
   jobs: AgentJobs;
+  nodes: AgentNodes;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -86,6 +89,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     notes,
     messages,
     jobs,
+    nodes,
     clock = systemClock,
   } = options;
   const home = env["HOME"] || homedir();
@@ -123,7 +127,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createWriteTool(files, locks),
     createEditTool(files, locks),
     createApplyPatchTool(files, locks),
-    createExecTool({ gate, env, home, marker, commands, terminal, clock }),
+    createExecTool({ gate, nodes, env, home, marker, commands, terminal, clock }),
     createProcessTool({ commands }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
@@ -132,6 +136,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createMessageTool(messages),
     createViewImageTool({ files, models: options.images, fetch: guardedFetch }),
     createCronTool(jobs),
+    createNodesTool(nodes),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

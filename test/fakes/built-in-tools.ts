@@ -3,6 +3,7 @@ import type { Tool } from "../../src/tools/tool.ts";
 import { noConversations } from "./no-conversations.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noJobs } from "./no-jobs.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noNotes } from "./no-notes.ts";
 import { openGate } from "./open-gate.ts";
@@ -21,6 +22,7 @@ export const builtInTools = (options: Partial<BuiltInToolOptions> = {}): readonl
     messages: noMessages,
     images: noImageModels,
     jobs: noJobs,
+    nodes: noNodes,
     gate: openGate,
     ...options,
   });

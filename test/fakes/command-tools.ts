@@ -1,6 +1,7 @@
 // The tools exec and process as the gateway builds them, in a temporary workspace.
 import { noConversations } from "./no-conversations.ts";
 import { noJobs } from "./no-jobs.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -56,6 +57,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       messages: noMessages,
       images: noImageModels,
       jobs: noJobs,
+      nodes: noNodes,
       env,
       marker,
       tempDir: outputDir,

@@ -1,5 +1,6 @@
 import { noConversations } from "./no-conversations.ts";
 import { noJobs } from "./no-jobs.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -29,6 +30,7 @@ export function testTools(stateDir: string): ToolExecutor {
     messages: noMessages,
     images: noImageModels,
     jobs: noJobs,
+    nodes: noNodes,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

@@ -1,6 +1,7 @@
 import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
 import { noJobs } from "../fakes/no-jobs.ts";
+import { noNodes } from "../fakes/no-nodes.ts";
 import { noMessages } from "../fakes/no-messages.ts";
 import { noImageModels } from "../fakes/no-image-models.ts";
 import { noNotes } from "../fakes/no-notes.ts";
@@ -94,6 +95,7 @@ export function openOutsideBench(
       messages: noMessages,
       images: noImageModels,
       jobs: noJobs,
+      nodes: noNodes,
       gate: openGate,
       ...(hold && { hold }),
     }),
