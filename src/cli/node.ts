@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { ClientError } from "../client/errors.ts";
-import type { ProtocolClientOptions } from "../client/client.ts";
+import type { Credentials } from "../client/client.ts";
 import { sleep } from "../core/async.ts";
 import { foregroundClock } from "../core/clock.ts";
 import { toCommandEnv } from "../core/command-env.ts";
@@ -41,6 +41,7 @@ export const nodeRun: CommandHandler = async (invocation) => {
   const reporter = new StateReporter(invocation, directory, target.url);
   const nodeHost = new NodeHost({
     connection: connectionOf(invocation, target, device),
+    credentials: () => credentialsOf(directory, target),
     directory,
     commands: commandsOf(invocation),
     files,
@@ -125,28 +126,28 @@ function targetOf(invocation: Invocation, code: SetupCode | null): GatewayTarget
   };
 }
 
-/** The device's own token goes before the shared one: it can be revoked alone. A code is used once, for the first token. */
 function connectionOf(
   invocation: Invocation,
   target: GatewayTarget,
   device: SavedDevice,
 ): ConstructorParameters<typeof NodeHost>[0]["connection"] {
-  const name = invocation.text("display-name") ?? hostname();
-  const options: Omit<ProtocolClientOptions, "credentials"> = {
+  return {
     url: target.url,
     device: device.identity,
     ...(target.identity && { identity: target.identity }),
-    client: { id: "node-host", mode: "node", displayName: name, deviceFamily: familyOf(process.platform) },
-  };
-  const directory = nodeDirectory(invocation);
-  return {
-    ...options,
-    // Read for each connection: the gateway gives the token with the first.
-    get credentials() {
-      const saved = openDevice(directory).tokens.get(target.url);
-      return saved ? { token: saved } : target.credentials;
+    client: {
+      id: "node-host",
+      mode: "node",
+      displayName: invocation.text("display-name") ?? hostname(),
+      deviceFamily: familyOf(process.platform),
     },
   };
+}
+
+/** The device's own token goes before the shared one: it can be revoked alone. A code is used once, for the first token. */
+function credentialsOf(directory: string, { url, credentials }: GatewayTarget): Credentials {
+  const saved = openDevice(directory).tokens.get(url);
+  return saved ? { token: saved } : credentials;
 }
 
 const familyOf = (platform: NodeJS.Platform): string => (platform === "darwin" ? "Mac" : platform === "win32" ? "Windows" : "Linux");

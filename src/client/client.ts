@@ -30,7 +30,7 @@ export type ProtocolClientOptions = {
    */
   identity?: () => Secret | null;
   /** How the gateway's lists show this client. */
-  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string; deviceFamily?: string };
+  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string; platform?: string; deviceFamily?: string };
   role?: "operator" | "node";
   scopes?: readonly string[];
   caps?: readonly string[];
@@ -78,7 +78,7 @@ function toConnectRequest({ client, credentials, device, role, scopes, caps, nod
       id: client?.id ?? "cli",
       mode: client?.mode ?? "cli",
       version: VERSION,
-      platform: process.platform,
+      platform: client?.platform ?? process.platform,
       ...(client?.displayName && { displayName: client.displayName }),
       ...(client?.instanceId && { instanceId: client.instanceId }),
       ...(client?.deviceFamily && { deviceFamily: client.deviceFamily }),

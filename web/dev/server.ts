@@ -14,6 +14,7 @@ import { AuditEvents } from "./audit.ts";
 import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
+import { ScriptedNodes } from "./nodes.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { answerTools } from "./tools.ts";
 import type { AddressInfo, Socket } from "node:net";
@@ -70,6 +71,7 @@ export type DevGateway = {
   mcp: ScriptedMcp;
   browsers: ScriptedBrowsers;
   jobs: ScriptedJobs;
+  nodes: ScriptedNodes;
   /** Every request that was answered, in order. */
   calls: { method: string; params: Params }[];
   /** The `connect` params of every attempt. */
@@ -138,7 +140,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const pages = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers(), jobs: new ScriptedJobs() };
+  const pages = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers(), jobs: new ScriptedJobs(), nodes: new ScriptedNodes() };
   const parts = { conversations, channels, approvals, audit, ...pages };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));
@@ -212,6 +214,7 @@ type House = {
   mcp: ScriptedMcp;
   browsers: ScriptedBrowsers;
   jobs: ScriptedJobs;
+  nodes: ScriptedNodes;
   conversations: Conversations;
 };
 
@@ -324,7 +327,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, nodes }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -339,6 +342,7 @@ function answerParts(
       mcp.answer(method, params) ??
       browsers.answer(method, params) ??
       jobs.answer(method, params) ??
+      nodes.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

@@ -55,7 +55,7 @@ export const chats = signal<ReadonlyMap<string, ChatState>>(new Map());
 export const outbox = signal<readonly OutboxEntry[]>([]);
 export const modelRows = signal<readonly ModelRow[]>([]);
 export const commandRows = signal<readonly CommandRow[]>([]);
-export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "schedule" | "audit";
+export type View = "chat" | "channels" | "approvals" | "tools" | "skills" | "mcp" | "browser" | "nodes" | "schedule" | "audit";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");
 /** How often a link to something on the page was followed: the same link may be followed again. */
@@ -83,6 +83,9 @@ const hasScope = (scope: string): ReadonlySignal<boolean> =>
 export const canWrite = hasScope("operator.write");
 /** Counts what was heard of jobs of the schedule, so that its view reads them again. */
 export const jobChanges = signal(0);
+/** Counts what was heard of nodes, so that their view reads them again. */
+export const nodeChanges = signal(0);
+export const mayPair = hasScope("operator.pairing");
 export const mayAdminister = hasScope("operator.admin");
 /** Whether questions about commands come here, and can be answered. */
 export const mayApprove = hasScope("operator.approvals");

@@ -10,6 +10,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   skills: "Skills",
   mcp: "MCP servers",
   browser: "Browser",
+  nodes: "Nodes",
   schedule: "Schedule",
   audit: "Audit",
 };

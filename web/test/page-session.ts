@@ -41,6 +41,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.mcp.reset();
       gateway.browsers.reset();
       gateway.jobs.reset();
+      gateway.nodes.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

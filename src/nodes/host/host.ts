@@ -1,4 +1,4 @@
-import type { ProtocolClient, ProtocolClientOptions } from "../../client/client.ts";
+import type { Credentials, ProtocolClient, ProtocolClientOptions } from "../../client/client.ts";
 import { ClientError } from "../../client/errors.ts";
 import { keepConnected } from "../../client/reconnect.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -16,7 +16,9 @@ import { findProgram } from "./programs.ts";
 import { prepareProgram, runProgram, type ProgramOptions } from "./run-program.ts";
 
 export type HostOptions = {
-  connection: Omit<ProtocolClientOptions, "role" | "scopes" | "caps" | "node">;
+  connection: Omit<ProtocolClientOptions, "role" | "scopes" | "caps" | "node" | "credentials">;
+  /** Asked for each connection: the gateway gives a token of its own with the first. */
+  credentials: () => Credentials;
   /** Where its rules and answers are. */
   directory: string;
   /** Only these commands are offered; null: all that it has. */
@@ -61,9 +63,12 @@ export class NodeHost {
 
   /** Runs until `signal` aborts. Rejects when another try cannot help: a wrong credential, or an approval that is missing. */
   async run(signal: AbortSignal): Promise<void> {
-    const { connection, files, programs, onState } = this.#options;
+    const { connection, credentials, files, programs, onState } = this.#options;
     const options: ProtocolClientOptions = {
       ...connection,
+      get credentials() {
+        return credentials();
+      },
       role: "node",
       scopes: [],
       caps: ["system", ...(files.isShared ? ["file"] : []), KEEPS_ANSWERS],

@@ -19,6 +19,7 @@ const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => mod
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
+const NodesView = onDemand(() => import("./nodes-view.tsx").then((module) => module.NodesView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
@@ -104,6 +105,7 @@ function MainView(): JSX.Element {
   if (view === "skills") return <SkillsView />;
   if (view === "mcp") return <McpView />;
   if (view === "browser") return <BrowserView />;
+  if (view === "nodes") return <NodesView />;
   if (view === "schedule") return <ScheduleView />;
   return <ChatView />;
 }
