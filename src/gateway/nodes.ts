@@ -47,7 +47,7 @@ export class GatewayNodes {
 
   /** Takes up what an earlier process left; loads nothing without such a command. */
   async start(): Promise<void> {
-    if (this.rows.countOpenInvocations() > 0) await (await this.get()).start();
+    if (this.rows.countOpenInvocations() > 0) (await this.get()).start();
   }
 
   connected(peer: Peer): void {

@@ -61,15 +61,13 @@ export class Invocations {
     return this.#open.size;
   }
 
-  /** Takes up what an earlier process left. */
-  async recover(): Promise<void> {
+  /** Takes up what an earlier process left. The node may have an answer for which that was not there any more: it gets the time to give it. */
+  recover(): void {
     const { rows, clock } = this.#deps;
-    for (const row of rows.openInvocations()) {
-      if (this.#open.has(row.id)) continue;
-      const open = this.#track(row, undefined);
-      if (row.deadlineAt <= clock.now()) await this.#end(open, "timeout", null);
-      else this.nodeGone(row.nodeId);
-    }
+    const earliest = clock.now() + NODE_LIMITS.reconnectMs;
+    for (const row of rows.openInvocations())
+      if (!this.#open.has(row.id)) this.#track({ ...row, deadlineAt: Math.max(row.deadlineAt, earliest) }, undefined);
+    for (const nodeId of new Set([...this.#open.values()].map(({ row }) => row.nodeId))) this.nodeGone(nodeId);
   }
 
   /** Resolves with the end of the command, whichever way it ends. Rejects when it was not sent, or `signal` aborts. */

@@ -79,6 +79,11 @@ export class NodeRegistry {
     return this.#live.get(nodeId)?.at(-1) ?? null;
   }
 
+  /** Of each connected node the connection that counts. */
+  connections(): readonly LiveNode[] {
+    return [...this.#live.values()].map((each) => each.at(-1)!);
+  }
+
   isConnected(nodeId: string): boolean {
     return this.#live.has(nodeId);
   }

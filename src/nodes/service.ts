@@ -94,8 +94,9 @@ export class NodeService {
   }
 
   /** Takes up what an earlier process left. */
-  start(): Promise<void> {
-    return this.#invocations.recover();
+  start(): void {
+    this.#invocations.recover();
+    for (const { nodeId, keepsAnswers } of this.registry.connections()) this.#invocations.nodeBack(nodeId, keepsAnswers);
   }
 
   connected(conn: string, claims: NodeClaims): void {

@@ -224,7 +224,8 @@ async function allowNext(): Promise<void> {
   await call("exec.approval.resolve", { id: (pending as { id: string }).id, decision: "allow-once" });
 }
 
-test("our own node host pairs by a code, runs what a person agrees to once, and survives kills of either side", async () => {
+test("our own node host pairs by a code, runs what a person agrees to once, and survives kills of either side", async (t) => {
+  t.after(() => host.child.kill("SIGKILL"));
   const files = join(hostHome, "files");
   mkdirSync(files);
   writeFileSync(join(files, "note"), "from the attic");
@@ -262,7 +263,9 @@ test("our own node host pairs by a code, runs what a person agrees to once, and 
   assert.ok((await second) instanceof ClientError);
   gateway = await startGateway({ home, port: gateway.port });
   operator = await gateway.connect({ scopes: SCOPES });
-  await until("the node again", async () => (await nodeOf("attic"))?.connected);
+  await until("the node again", async () => (await nodeOf("attic"))?.connected).catch((err: unknown) => {
+    throw new Error(host.output(), { cause: err });
+  });
   assert.equal((await call<{ payload: { stdout: string } }>("node.invoke", append("second", "2"))).payload.stdout, "second ran\n");
 
   // The node host is killed while it runs: the outcome is told as unknown, and it does not run again.

@@ -49,7 +49,8 @@ export class ScriptedNodes {
     const attic = this.#isApproved ? { ...ATTIC, approvalState: "approved", commands: REQUEST.commands } : ATTIC;
     const nodes = now === null ? [] : [{ ...PHONE, lastSeenAtMs: now, connectedAtMs: now }, attic];
     if (method === "node.list") return { ts: now ?? 0, nodes };
-    if (method === "node.pair.list") return { pending: now === null || this.#isApproved ? [] : [{ ...REQUEST, ts: now - 60_000 }], paired: [] };
+    if (method === "node.pair.list")
+      return { pending: now === null || this.#isApproved ? [] : [{ ...REQUEST, ts: now - 60_000 }], paired: [] };
     if (method === "node.describe") return { ...nodes.find(({ nodeId }) => nodeId === params["nodeId"]), ...toDetails(now ?? 0) };
     if (method !== "node.pair.approve" && method !== "node.pair.reject" && method !== "node.pair.remove") return undefined;
     this.#isApproved ||= method === "node.pair.approve";

@@ -140,7 +140,13 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const pages = { skills: new ScriptedSkills(), mcp: new ScriptedMcp(), browsers: new ScriptedBrowsers(), jobs: new ScriptedJobs(), nodes: new ScriptedNodes() };
+  const pages = {
+    skills: new ScriptedSkills(),
+    mcp: new ScriptedMcp(),
+    browsers: new ScriptedBrowsers(),
+    jobs: new ScriptedJobs(),
+    nodes: new ScriptedNodes(),
+  };
   const parts = { conversations, channels, approvals, audit, ...pages };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));

@@ -116,5 +116,4 @@ export const approve = ({ requestId }: NodeRequest): Promise<void> =>
 export const reject = ({ requestId }: NodeRequest): Promise<void> =>
   change(requestId, () => requireClient().request("node.pair.reject", { requestId }));
 
-export const remove = ({ nodeId }: NodeRow): Promise<void> =>
-  change(nodeId, () => requireClient().request("node.pair.remove", { nodeId }));
+export const remove = ({ nodeId }: NodeRow): Promise<void> => change(nodeId, () => requireClient().request("node.pair.remove", { nodeId }));
