@@ -6,7 +6,7 @@ import type { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
 import { toSigner, type DeviceIdentity } from "./device.ts";
 import { ClientError } from "./errors.ts";
-import { ProtocolClient, type ConnectRequest, type Transport, type TransportEvents } from "./protocol-client.ts";
+import { ProtocolClient, type ConnectRequest, type ServerEvent, type Transport, type TransportEvents } from "./protocol-client.ts";
 
 export { ProtocolClient, type ServerEvent } from "./protocol-client.ts";
 
@@ -36,6 +36,8 @@ export type ProtocolClientOptions = {
   caps?: readonly string[];
   /** What a node offers. */
   node?: { commands: readonly string[]; pathEnv: string };
+  /** Gets every event, also those that come with hello-ok, before the connection is handed out. */
+  onEvent?: (event: ServerEvent) => void;
   /** From the first packet to hello-ok. Default LIMITS.clientConnectMs. */
   connectTimeoutMs?: number;
   /** Default deadline of a request. Default LIMITS.clientRequestMs. */
@@ -66,6 +68,7 @@ export function openClient(options: ProtocolClientOptions): Promise<ProtocolClie
         else resolve(client);
       },
     );
+    if (options.onEvent) client.on(options.onEvent);
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Credentials, ProtocolClient, ProtocolClientOptions } from "../../client/client.ts";
+import type { Credentials, ProtocolClient, ProtocolClientOptions, ServerEvent } from "../../client/client.ts";
 import { ClientError } from "../../client/errors.ts";
 import { keepConnected } from "../../client/reconnect.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -46,7 +46,8 @@ const LOST: NodeAnswer = {
 export class NodeHost {
   readonly #options: HostOptions;
   readonly #running = new Map<string, AbortController>();
-  #client: ProtocolClient | null = null;
+  /** The connection, or the next one. */
+  #connected = Promise.withResolvers<ProtocolClient>();
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -73,6 +74,7 @@ export class NodeHost {
       scopes: [],
       caps: ["system", ...(files.isShared ? ["file"] : []), KEEPS_ANSWERS],
       node: { commands: this.commands, pathEnv: programs.env["PATH"] ?? "" },
+      onEvent: (event) => this.#onEvent(event),
     };
     try {
       await keepConnected(
@@ -80,7 +82,7 @@ export class NodeHost {
         {
           onConnected: (client) => this.#onConnected(client),
           onDisconnected: (err, retryInMs) => {
-            this.#client = null;
+            this.#connected = Promise.withResolvers<ProtocolClient>();
             onState({ connected: false, reason: err.message, retryInMs });
           },
         },
@@ -93,15 +95,16 @@ export class NodeHost {
 
   #onConnected(client: ProtocolClient): void {
     const { onState, onDeviceToken } = this.#options;
-    this.#client = client;
-    client.on(({ event, payload }) => {
-      const fields = fieldsOf(payload);
-      if (event === "node.invoke.request") void this.#onRequest(fields);
-      else if (event === "node.invoke.cancel") this.#running.get(asString(fields["id"]))?.abort();
-    });
+    this.#connected.resolve(client);
     const { deviceToken } = client.hello.auth;
     if (deviceToken !== undefined) onDeviceToken(deviceToken);
     onState({ connected: true, reason: null, retryInMs: null });
+  }
+
+  #onEvent({ event, payload }: ServerEvent): void {
+    const fields = fieldsOf(payload);
+    if (event === "node.invoke.request") void this.#onRequest(fields);
+    else if (event === "node.invoke.cancel") this.#running.get(asString(fields["id"]))?.abort();
   }
 
   async #onRequest(request: JsonObject): Promise<void> {
@@ -171,14 +174,15 @@ export class NodeHost {
     return { bins: Object.fromEntries(found.filter(([, where]) => where !== null)) };
   }
 
-  /** An answer that does not arrive is asked for again when the connection is back. */
+  /** Over this connection or the next one. An answer that does not arrive is asked for again. */
   async #send(id: string, answer: NodeAnswer): Promise<void> {
     const nodeId = this.#options.connection.device!.id;
     const result = answer.ok
       ? { id, nodeId, ok: true, ...(answer.payloadJSON !== null && { payloadJSON: answer.payloadJSON }) }
       : { id, nodeId, ok: false, error: { code: answer.code, message: answer.message } };
     try {
-      await this.#client?.request("node.invoke.result", result);
+      const client = await this.#connected.promise;
+      await client.request("node.invoke.result", result);
     } catch (err) {
       if (!(err instanceof ClientError)) throw err;
       this.#options.log.warn("an answer did not reach the gateway", { invocation: id, cause: err.message });
