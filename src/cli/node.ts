@@ -61,7 +61,7 @@ export const nodeRun: CommandHandler = async (invocation) => {
 
 type RunContext = { invocation: Invocation; target: GatewayTarget; code: SetupCode | null };
 
-/** A missing approval is waited for; it is said once, with what to do. */
+/** A missing approval is waited for, and reported once with what to do. */
 async function runUntilStopped(nodeHost: NodeHost, { invocation, target }: RunContext): Promise<void> {
   const { out, host } = invocation;
   let isSaid = false;

@@ -67,7 +67,7 @@ export class GatewayNodes {
   #tell(work: (service: NodeService) => unknown): void {
     this.get()
       .then(work)
-      .catch((err: unknown) => this.#input.log.error("the nodes could not be told", { error: err }));
+      .catch((err: unknown) => this.#input.log.error("the nodes could not be updated", { error: err }));
   }
 
   #deps(): NodeServiceDeps {
@@ -165,7 +165,7 @@ const denialOf = ({ status, id, resolver }: { status: string; id: string; resolv
   status === "denied"
     ? `${resolver?.id ?? "a person"} denied it (approval ${shortId(id)})`
     : status === "expired"
-      ? `nobody answered in time (approval ${shortId(id)})`
+      ? `there was no answer in time (approval ${shortId(id)})`
       : `the question ended before (approval ${shortId(id)})`;
 
 const variablesOf = ({ env }: ShellQuestion["plan"]): string[] =>

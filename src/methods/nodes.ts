@@ -91,10 +91,11 @@ function nodeSideMethods({ nodes }: NodesDeps) {
     "node.invoke.result": {
       scope: "node",
       maxBytes: NODE_LIMITS.resultBytes,
-      run: async (params, caller) => {
+      run: async ({ id, nodeId, ok, payload, payloadJSON, error }, caller) => {
         const { service, live } = await liveNode(nodes, caller);
-        requireSelf(live, params.nodeId);
-        return await service.result(live.nodeId, params.id, toAnswer(params));
+        requireSelf(live, nodeId);
+        const answer = toAnswer({ ok, payload, ...(payloadJSON !== undefined && { payloadJSON }), ...(error && { error }) });
+        return await service.result(live.nodeId, id, answer);
       },
     },
     "node.invoke.progress": {
@@ -161,7 +162,7 @@ function requireSelf({ nodeId }: LiveNode, named: string): void {
     throw new GatewayError("FORBIDDEN", "a node answers for itself only", { fix: "Send the id of the device that is connected." });
 }
 
-const toAnswer = ({ ok, payload, payloadJSON, error }: MethodParams<"node.invoke.result">): NodeAnswer =>
+const toAnswer = ({ ok, payload, payloadJSON, error }: Omit<MethodParams<"node.invoke.result">, "id" | "nodeId">): NodeAnswer =>
   ok
     ? { ok, payloadJSON: payloadJSON ?? (payload === undefined ? null : JSON.stringify(payload)) }
     : {

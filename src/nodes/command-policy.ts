@@ -33,7 +33,7 @@ export type CommandFacts = {
   config: NodeCommandConfig;
 };
 
-/** What the configuration says about a command on a platform, whoever declares it. Pure. */
+/** What the configuration says about a command on a platform, for every node. Pure. */
 function decideByConfig(command: string, platform: NodePlatform, { allow, deny }: NodeCommandConfig): CommandReason {
   if (deny.includes(command)) return "denied";
   if (allow.includes(command)) return "configured";

@@ -70,7 +70,7 @@ export class Invocations {
     for (const nodeId of new Set([...this.#open.values()].map(({ row }) => row.nodeId))) this.nodeGone(nodeId);
   }
 
-  /** Resolves with the end of the command, whichever way it ends. Rejects when it was not sent, or `signal` aborts. */
+  /** Resolves with the end of the command. Rejects when it was not sent, or `signal` aborts. */
   async run(invocation: NodeCommand, signal: AbortSignal): Promise<InvocationEnd> {
     const { rows, write, clock, newId, record, crashPoint, metrics } = this.#deps;
     const { nodeId, key, command, paramsJSON: params, asker, onProgress } = invocation;

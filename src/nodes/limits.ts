@@ -29,7 +29,7 @@ export const NODE_LIMITS = {
   progressChunks: 10_000,
   /** What waits for one node; one more is refused. */
   pendingItems: 64,
-  /** How long it waits when nothing is said. */
+  /** How long it waits by default. */
   pendingMs: 86_400_000,
   /** How often the time at which a node was last seen is written, at most. */
   seenMs: 60_000,

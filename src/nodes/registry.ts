@@ -66,7 +66,7 @@ export class NodeRegistry {
     deps.metrics.sample("gateway_nodes_connected", () => this.#live.size);
   }
 
-  /** What was said on connections before is stored, or has failed. */
+  /** What nodes reported before is stored, or has failed. */
   settled(): Promise<void> {
     return this.#written;
   }

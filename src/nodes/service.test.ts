@@ -135,7 +135,7 @@ test("a changed surface has another request id, and the old id approves nothing"
   assert.equal(((await service.requests()) as { pending: { requestId: string }[] }).pending[0]!.requestId, second);
 });
 
-test("more than was approved waits again while the rest goes on, and another platform starts anew", async (t) => {
+test("more than was approved waits again while the rest goes on, and another platform starts from nothing", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
   service.connected("conn-2", claims("aaaa1111", { commands: ["system.run", "system.which", "file.fetch"] }));
@@ -187,7 +187,7 @@ test("a key runs once: a repeat gets the first result, also of another process, 
   assert.equal(bench.sent.filter(({ event }) => event === "node.invoke.request").length, 1);
 });
 
-test("at its deadline a command ends, the node is told, and a late answer changes nothing", async (t) => {
+test("at its deadline a command ends, the node gets a cancel, and a late answer changes nothing", async (t) => {
   const bench = open(t);
   const { service, call, lastId } = await approved(bench);
   const result = rejectsWith(call("system.which", "k1", {}, { timeoutMs: 5_000 }), "NODE_TIMEOUT");

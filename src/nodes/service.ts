@@ -25,7 +25,7 @@ export type ShellQuestion = {
 
 /** Asks people about programs on nodes, and takes their answers once. */
 export type ShellDesk = {
-  /** Resolves with the id of the approval. Rejects with the reason when a person said no, or nobody answered. */
+  /** Resolves with the id of the approval. Rejects with the reason when a person said no, or no one answered. */
   ask(question: ShellQuestion, signal: AbortSignal): Promise<string>;
   /** Takes an agreement that another program has asked for. Rejects when it is not exactly about this. */
   use(id: string, question: Pick<ShellQuestion, "digest" | "node">): Promise<void>;
@@ -178,7 +178,7 @@ export class NodeService {
   async result(nodeId: string, id: string, answer: NodeAnswer): Promise<{ ok: true; ignored?: true }> {
     this.registry.seen(nodeId, "result");
     const isKnown = await this.#invocations.answer(nodeId, id, answer);
-    // A node that is told of an error sends it again: what is not waited for is taken as well.
+    // A node that gets an error sends it again: what is not waited for is taken as well.
     return isKnown ? { ok: true } : { ok: true, ignored: true };
   }
 

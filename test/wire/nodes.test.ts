@@ -252,7 +252,7 @@ test("our own node host pairs by a code, runs what a person agrees to once, and 
   await allowNext();
   assert.equal((await first).payload.stdout, "first ran\n");
 
-  // A repeated key runs nothing, and asks nobody.
+  // A repeated key runs nothing, and asks no one.
   assert.equal((await call<{ payload: { stdout: string } }>("node.invoke", append("first"))).payload.stdout, "first ran\n");
 
   // The gateway is killed between the request and the result.
@@ -268,7 +268,7 @@ test("our own node host pairs by a code, runs what a person agrees to once, and 
   });
   assert.equal((await call<{ payload: { stdout: string } }>("node.invoke", append("second", "2"))).payload.stdout, "second ran\n");
 
-  // The node host is killed while it runs: the outcome is told as unknown, and it does not run again.
+  // The node host is killed while it runs: the outcome is reported as unknown, and it does not run again.
   const third = rejectsWith(call("node.invoke", append("third", "30")), "NODE_COMMAND_FAILED");
   await allowNext();
   await until("the third mark", () => readFileSync(marks, "utf8").includes("third"));

@@ -80,6 +80,6 @@ export function decideOnHost(rules: HostRules, { path, isApproved }: { path: str
   const isListed =
     !INTERPRETERS.test(name) && rules.programs.some((pattern) => (pattern.includes("/") ? pattern === path : pattern === name));
   if (isListed) return { isAllowed: true };
-  if (rules.ask === "off") return no(`${path} is not in the list of this machine, which asks nobody`);
+  if (rules.ask === "off") return no(`${path} is not in the list of this machine, which asks no one`);
   return isApproved ? { isAllowed: true } : no(`${path} is not in the list of this machine, and no person has agreed to it`);
 }
