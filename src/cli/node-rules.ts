@@ -36,7 +36,7 @@ export const nodeStatus: CommandHandler = (invocation) => {
   const state = readState(directory);
   const rules = readHostRules(directory);
   const { security, ask, programs, problem } = rules;
-  out.result({ running: state !== null, ...(state ?? {}), rules: { security, ask, programs, problem } }, () => {
+  out.result({ running: state !== null, ...state, rules: { security, ask, programs, problem } }, () => {
     if (state === null) out.line("No node host runs here. Start one with: openclaw node run");
     else if (state.connected)
       out.line(`Connected to ${sanitizeLine(state.url)} (pid ${state.pid}), since ${formatAge(state.at, host.now())}.`);

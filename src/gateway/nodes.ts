@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { shortId, type Approvals } from "../approvals/approvals.ts";
 import type { Auth } from "../auth/open.ts";
-import { detailError } from "../core/errors.ts";
+import { detailError, type GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { tryParseJson } from "../core/json.ts";
 import type { NodeService, NodeServiceDeps, ShellDesk, ShellQuestion } from "../nodes/service.ts";
@@ -121,10 +121,11 @@ function toClaims({ role, device, client, claims, remote }: Peer): NodeClaims | 
   };
 }
 
+const mismatch = (why: string): GatewayError =>
+  detailError("NODE_APPROVAL_MISMATCH", `the command was not sent to the node: ${why}`, { fix: "Ask again for exactly this command." });
+
 /** Questions about programs on nodes, as all others. */
 function shellDesk(approvals: Approvals): ShellDesk {
-  const mismatch = (why: string) =>
-    detailError("NODE_APPROVAL_MISMATCH", `the command was not sent to the node: ${why}`, { fix: "Ask again for exactly this command." });
   return {
     async ask({ node, plan, text, digest, asker }: ShellQuestion, signal) {
       const subject = {

@@ -44,7 +44,6 @@ export class PendingQueue {
   async drain(nodeId: string, limit: number): Promise<{ items: PendingRow[]; hasMore: boolean }> {
     const { rows, write, clock } = this.#deps;
     const waiting = rows.pending(nodeId, "request", clock.now());
-    const urgent = (row: PendingRow): number => Number("priority" in row.content && row.content.priority === "high");
     const items = waiting.toSorted((a, b) => urgent(b) - urgent(a)).slice(0, limit);
     if (items.length > 0) await write(() => items.forEach(({ id }) => rows.removePending(nodeId, id)));
     this.#changed(nodeId);
@@ -90,3 +89,5 @@ export class PendingQueue {
     this.#revisions.set(nodeId, this.revision(nodeId) + 1);
   }
 }
+
+const urgent = ({ content }: PendingRow): number => Number("priority" in content && content.priority === "high");

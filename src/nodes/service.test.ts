@@ -27,6 +27,8 @@ type Sent = {
   payload: { id: string; nodeId: string; command: string; paramsJSON?: string; timeoutMs: number };
 };
 
+const agree = (): Promise<string> => Promise.resolve("approval-1");
+
 function open(t: TestContext) {
   const dir = mkdtempSync(join(tmpdir(), "nodes-"));
   const store = openStore({ dir, log: silentLog });
@@ -42,7 +44,7 @@ function open(t: TestContext) {
   const used: string[] = [];
   const records: [command: string, state: string | null][] = [];
   const events: [string, string | null][] = [];
-  let answer: () => Promise<string> = () => Promise.resolve("approval-1");
+  let answer = agree;
   let ids = 0;
   const start = (): NodeService =>
     new NodeService({

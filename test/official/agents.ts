@@ -62,12 +62,12 @@ export async function driveNodeHost(stage: OfficialBench): Promise<void> {
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const scopes = ["operator.admin", "operator.read", "operator.write", "operator.pairing", "operator.approvals"];
   const client = await gateway.connect({ scopes });
+  const isListed = async (): Promise<boolean> => {
+    const rows = (await client.request("system-presence", {})) as Json[];
+    return rows.some((row) => JSON.stringify(row["roles"] ?? []).includes("node"));
+  };
   try {
     await stage.task("node host", "connects as a node and is listed in presence", async () => {
-      const isListed = async (): Promise<boolean> => {
-        const rows = (await client.request("system-presence", {})) as Json[];
-        return rows.some((row) => JSON.stringify(row["roles"] ?? []).includes("node"));
-      };
       const found = await Promise.race([until("the node in presence", isListed, 90_000), ended]);
       if (found !== true) throw new Error(`it ended with code ${String(found)}`);
       return "";

@@ -103,6 +103,14 @@ const leave = (socket: WebSocket): Promise<void> =>
     socket.close(1001);
   });
 
+const scriptedPages = () => ({
+  skills: new ScriptedSkills(),
+  mcp: new ScriptedMcp(),
+  browsers: new ScriptedBrowsers(),
+  jobs: new ScriptedJobs(),
+  nodes: new ScriptedNodes(),
+});
+
 /** Starts on a free port of the loopback interface, or on `port`. */
 export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGateway> {
   const peers = new Set<Peer>();
@@ -140,13 +148,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
   const wss = new WebSocketServer({ server: http, perMessageDeflate: false });
   const refused = (): Wire | null => refusal;
   const grant = (scopes: readonly string[]): readonly string[] => scopes.filter((scope) => granted === null || granted.includes(scope));
-  const pages = {
-    skills: new ScriptedSkills(),
-    mcp: new ScriptedMcp(),
-    browsers: new ScriptedBrowsers(),
-    jobs: new ScriptedJobs(),
-    nodes: new ScriptedNodes(),
-  };
+  const pages = scriptedPages();
   const parts = { conversations, channels, approvals, audit, ...pages };
   const house: House = { peers, links, deviceTokens, calls, connects, refused, grant, ...parts };
   wss.on("connection", (socket) => accept(socket, house));

@@ -69,9 +69,10 @@ export type HostDecision = { isAllowed: true } | { isAllowed: false; reason: str
 const INTERPRETERS =
   /^(?:(?:ba|da|z|fi|c|k)?sh|env|sudo|doas|xargs|nohup|time|timeout|nice|busybox|ssh|node|nodejs|deno|bun|perl|ruby|php|lua|python[\d.]*|awk|gawk|find|make)$/;
 
+const no = (reason: string): HostDecision => ({ isAllowed: false, reason });
+
 /** Whether a program runs here. `path`: its real path. `isApproved`: the gateway says that a person has agreed to exactly this. Pure. */
 export function decideOnHost(rules: HostRules, { path, isApproved }: { path: string; isApproved: boolean }): HostDecision {
-  const no = (reason: string): HostDecision => ({ isAllowed: false, reason });
   if (rules.problem !== null) return no(`the rules of this machine cannot be used: ${rules.problem}`);
   if (rules.security === "deny") return no("this machine runs no programs for a gateway");
   if (rules.ask === "always") return isApproved ? { isAllowed: true } : no("this machine asks a person about every program");
