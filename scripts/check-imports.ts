@@ -25,6 +25,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   subagents: ["core", "store", "turns"],
   usage: ["core", "config", "store", "agents", "turns"],
   remote: ["core", "config"],
+  // client, tools/command.ts: the host, by which this machine is a node of another gateway.
+  nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   methods: [
     "core",
     "config",
@@ -43,11 +45,12 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "schedule",
     "subagents",
     "usage",
+    "nodes",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "skills", "remote", "channels/registry.ts"],
+  cli: ["core", "config", "store", "client", "agents", "skills", "remote", "nodes", "tools/group-watcher.ts", "channels/registry.ts"],
 };
 const COMPOSITION = "gateway";
 

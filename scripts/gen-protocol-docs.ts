@@ -42,6 +42,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   mcp: "MCP servers",
   message: "Sending",
   models: "Models",
+  node: "Nodes",
   openclaw: "Questions about commands",
   plugin: "Questions about commands",
   plugins: "Plugins",

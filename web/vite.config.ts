@@ -23,7 +23,7 @@ function compressed(): Plugin {
 }
 
 /** Files of the views beside the conversation: a view, what it reads, and its styles. */
-const VIEWS = "approvals|audit|browser|channels|health|logs|mcp|overview|schedule|sessions|skills|tools|trace|usage";
+const VIEWS = "approvals|audit|browser|channels|health|logs|mcp|nodes|overview|schedule|sessions|skills|tools|trace|usage";
 const RECORDS =
   "all-sessions|approval-records|health-report|log-tail|audit-records|browser-tabs|connect-channel|job-list|mcp-servers|overview|skill-list|tool-access|trace|timeline|usage-report";
 const ON_DEMAND = new RegExp(`/(?:(?:${VIEWS})-view|${RECORDS})\\.tsx?$|/styles/(?:lists|overview|trace)\\.css$`);

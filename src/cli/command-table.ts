@@ -21,6 +21,8 @@ import { memoryCommands } from "./memory-commands.ts";
 import { mcpCommands } from "./mcp-commands.ts";
 import { messageCommands } from "./message-commands.ts";
 import { modelsCommands } from "./models-commands.ts";
+import { nodeCommands } from "./node-commands.ts";
+import { nodesCommands } from "./nodes-commands.ts";
 import { pairingCommands } from "./pairing-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
 import { remoteCommands } from "./remote-commands.ts";
@@ -68,6 +70,8 @@ const FAMILIES: readonly CommandFamily[] = [
   sandboxCommands,
   pairingCommands,
   devicesCommands,
+  nodesCommands,
+  nodeCommands,
   tokensCommands,
   completionCommands(() => COMMANDS),
 ];

@@ -14,6 +14,21 @@ export const devicesCommands: CommandFamily = {
       load: async () => (await import("./devices.ts")).devicesList,
     },
     {
+      path: ["devices", "join-code"],
+      summary: "Make a one-time code with which a machine or an app becomes a node.",
+      flags: [
+        {
+          name: "public-url",
+          value: "url",
+          help: "Address under which the node reaches this gateway (default: gateway.publicOrigin or gateway.bind).",
+        },
+      ],
+      usesGateway: true,
+      notes: ["The code is valid for ten minutes and for one device. It approves what that device offers when it connects."],
+      examples: ["openclaw devices join-code"],
+      load: async () => (await import("./devices.ts")).devicesJoinCode,
+    },
+    {
       path: ["devices", "approve"],
       summary: "Approve a pending device.",
       args: [{ name: "request", required: false, valueKind: "request" }],

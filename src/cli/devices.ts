@@ -188,3 +188,19 @@ export const devicesRevoke: CommandHandler = async (invocation) => {
   });
   out.result(result, () => out.line(`${deviceName(device)} no longer has a ${role} token.`));
 };
+
+type JoinCode = { setupCode: string; gatewayUrl: string; expiresAtMs: number };
+
+/** `openclaw devices join-code` */
+export const devicesJoinCode: CommandHandler = async (invocation) => {
+  const { out, host } = invocation;
+  const publicUrl = invocation.text("public-url");
+  const params = { bootstrapProfile: "node", includeQr: false, ...(publicUrl !== undefined && { publicUrl }) };
+  const code = await callGateway<JoinCode>(invocation, ["operator.admin"], "device.pair.setupCode", params);
+  out.result(code, () => {
+    out.line(`openclaw node run --pair ${code.setupCode}`);
+    out.note(
+      `Run this on the machine that becomes a node of ${sanitizeLine(code.gatewayUrl)}. The code is for one device and expires ${formatAge(code.expiresAtMs, host.now())}.`,
+    );
+  });
+};

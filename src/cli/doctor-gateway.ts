@@ -14,8 +14,9 @@ import type { JobView } from "./cron.ts";
 import type { Invocation } from "./invocation.ts";
 import { withheldText, type McpServerRow } from "./mcp.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
+import type { NodeView } from "./nodes.ts";
 import { telemetryFindings, type TelemetryRow } from "./telemetry.ts";
-import { plural, sanitizeLine } from "./terminal-text.ts";
+import { formatAge, plural, sanitizeLine } from "./terminal-text.ts";
 
 type HealthPartRow = { name: string; state: string; cause?: string | null };
 type Health = { ok: boolean; parts?: HealthPartRow[] };
@@ -58,6 +59,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkPlugins(client),
       checkJobs(client),
       checkBudgets(client),
+      checkNodes(client, invocation.host.now()),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -343,6 +345,39 @@ const checkPlugins = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   );
 
 /** Jobs that cannot run, or whose answers have no place to go. */
+/** Nodes that wait for a person, and those that have not been there for long. */
+const checkNodes = (client: ProtocolClient, now: number): Promise<DoctorFinding[]> =>
+  describePart<{ nodes: NodeView[] }>(client, "node.list", {}, ({ nodes }) => nodes.map((node) => nodeFinding(node, now)));
+
+const NODE_ABSENT_MS = 14 * 86_400_000;
+
+function nodeFinding(
+  { nodeId, displayName, approvalState, pendingRequestId = "", connected, lastSeenAtMs }: NodeView,
+  now: number,
+): DoctorFinding {
+  const node = `the node ${sanitizeLine(displayName ?? nodeId.slice(0, 8))}`;
+  const check = `node:${nodeId.slice(0, 8)}`;
+  if (approvalState.startsWith("pending"))
+    return {
+      check,
+      severity: "warning",
+      title: `${node} waits for an approval`,
+      why: "what it offers runs only after a person has approved it.",
+      fix: `openclaw nodes pending shows what it would allow; openclaw nodes approve ${sanitizeLine(pendingRequestId).slice(0, 12)} approves it.`,
+    };
+  return findingUnless(
+    connected || now - (lastSeenAtMs ?? now) < NODE_ABSENT_MS,
+    check,
+    `${node} ${connected ? "is connected" : "was there lately"}`,
+    {
+      severity: "warning",
+      title: `${node} has not been there for long`,
+      why: `it was seen ${formatAge(lastSeenAtMs, now)}; it keeps its rights until it is removed.`,
+      fix: `openclaw nodes remove --node ${nodeId.slice(0, 12)} if it is not used any more.`,
+    },
+  );
+}
+
 const checkJobs = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<{ jobs: JobView[] }>(client, "cron.list", { includeDisabled: true, limit: 200 }, ({ jobs }) => jobs.flatMap(jobFindings));
 

@@ -122,7 +122,7 @@ export function resolveTarget(invocation: Invocation): GatewayTarget {
 
 const toPin = (text: string | undefined): string | null => (text === undefined ? null : parseFingerprint(text));
 
-function givenPin(invocation: Invocation): string | null {
+export function givenPin(invocation: Invocation): string | null {
   const text = invocation.text("tls-fingerprint");
   if (text === undefined) return null;
   const pin = parseFingerprint(text);

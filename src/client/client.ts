@@ -7,7 +7,7 @@ import { VERSION } from "../core/version.ts";
 import { toSigner, type DeviceIdentity } from "./device.ts";
 import { ClientError } from "./errors.ts";
 import { certificateProblemOf, connectPinned } from "./pinned-connection.ts";
-import { ProtocolClient, type ConnectRequest, type Transport, type TransportEvents } from "./protocol-client.ts";
+import { ProtocolClient, type ConnectRequest, type ServerEvent, type Transport, type TransportEvents } from "./protocol-client.ts";
 
 export { ProtocolClient, type ServerEvent } from "./protocol-client.ts";
 
@@ -15,6 +15,8 @@ export type Credentials = {
   /** Shared token, named token or device token. */
   token?: Secret;
   password?: Secret;
+  /** A one-time code; the gateway answers it with a device token. */
+  bootstrapToken?: Secret;
 };
 
 export type ProtocolClientOptions = {
@@ -33,10 +35,14 @@ export type ProtocolClientOptions = {
   /** Headers of the upgrade, for an access proxy. They are sent over `wss://` only. */
   headers?: Readonly<Record<string, Secret>>;
   /** How the gateway's lists show this client. */
-  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string };
+  client?: { id?: string; mode?: string; displayName?: string; instanceId?: string; platform?: string; deviceFamily?: string };
   role?: "operator" | "node";
   scopes?: readonly string[];
   caps?: readonly string[];
+  /** What a node offers. */
+  node?: { commands: readonly string[]; pathEnv: string };
+  /** Gets every event, also those that come with hello-ok, before the connection is handed out. */
+  onEvent?: (event: ServerEvent) => void;
   /** From the first packet to hello-ok. Default LIMITS.clientConnectMs. */
   connectTimeoutMs?: number;
   /** Default deadline of a request. Default LIMITS.clientRequestMs. */
@@ -67,10 +73,12 @@ export function openClient(options: ProtocolClientOptions): Promise<ProtocolClie
         else resolve(client);
       },
     );
+    if (options.onEvent) client.on(options.onEvent);
   });
 }
 
-function toConnectRequest({ client, credentials, device, role, scopes, caps }: ProtocolClientOptions): ConnectRequest {
+function toConnectRequest({ client, credentials, device, role, scopes, caps, node }: ProtocolClientOptions): ConnectRequest {
+  const bootstrapToken = credentials?.bootstrapToken?.reveal();
   const token = credentials?.token?.reveal();
   const password = credentials?.password?.reveal();
   return {
@@ -78,16 +86,18 @@ function toConnectRequest({ client, credentials, device, role, scopes, caps }: P
       id: client?.id ?? "cli",
       mode: client?.mode ?? "cli",
       version: VERSION,
-      platform: process.platform,
+      platform: client?.platform ?? process.platform,
       ...(client?.displayName && { displayName: client.displayName }),
       ...(client?.instanceId && { instanceId: client.instanceId }),
+      ...(client?.deviceFamily && { deviceFamily: client.deviceFamily }),
     },
     role: role ?? "operator",
     scopes: scopes ?? ["operator.read"],
     caps: caps ?? [],
-    auth: { ...(token && { token }), ...(password && { password }) },
-    signedToken: token ?? "",
+    auth: { ...(token && { token }), ...(password && { password }), ...(bootstrapToken && { bootstrapToken }) },
+    signedToken: token ?? bootstrapToken ?? "",
     device: device ? toSigner(device) : null,
+    ...(node && { extra: node }),
   };
 }
 

@@ -44,7 +44,7 @@ export type ConnectRequest = {
   signedToken: string;
   device: DeviceSigner | null;
   /** Further fields of `connect`, e.g. `locale`. */
-  extra?: Readonly<Record<string, string>>;
+  extra?: Readonly<Record<string, unknown>>;
 };
 
 export type ProtocolClientSetup = {
@@ -316,6 +316,7 @@ async function toConnectParams(
       token: signedToken,
       nonce,
       platform: client.platform,
+      ...(client["deviceFamily"] !== undefined && { deviceFamily: client["deviceFamily"] }),
     }),
   );
   return {

@@ -53,6 +53,30 @@ export const ERROR_DETAILS = {
   PARAM_NOT_SERVED: { code: "INVALID_REQUEST", text: "The parameter has no effect on this gateway; `param` names it." },
   REQUEST_MEMORY_FULL: { code: "UNAVAILABLE", text: "Too many large requests are being handled." },
   REQUEST_TOO_LARGE: { code: "INVALID_REQUEST", text: "The request is larger than its method accepts; `limitBytes` is the limit." },
+  // Nodes
+  NODE_NOT_FOUND: { code: "NOT_FOUND", text: "No node has this id or name, or several have; `candidates` lists them." },
+  NODE_COMMAND_NOT_ALLOWED: { code: "FORBIDDEN", text: "The command does not run on this node; `reason` says why." },
+  NODE_COMMAND_FAILED: { code: "UNAVAILABLE", retryable: false, text: "The node answered with an error; `nodeError` has its code." },
+  NODE_KEY_REUSED: { code: "INVALID_REQUEST", text: "The idempotency key belongs to another command on this node." },
+  NODE_RESULT_NOT_KEPT: {
+    code: "UNAVAILABLE",
+    retryable: false,
+    text: "The result of an earlier call with this key was too large to be kept.",
+  },
+  NODE_TIMEOUT: { code: "UNAVAILABLE", retryable: false, text: "The node did not answer in time; whether the command ran is not known." },
+  NODE_DISCONNECTED: {
+    code: "UNAVAILABLE",
+    retryable: false,
+    text: "The node went away and did not come back; whether the command ran is not known.",
+  },
+  NODE_CANCELLED: { code: "UNAVAILABLE", retryable: false, text: "The command was stopped." },
+  NODE_APPROVAL_MISMATCH: {
+    code: "FORBIDDEN",
+    text: "The approval is unknown, used, or about another command, directory, environment or node.",
+  },
+  NODE_APPROVAL_DENIED: { code: "FORBIDDEN", text: "A person refused the command, or did not answer in time." },
+  NOT_CONNECTED: { code: "UNAVAILABLE", text: "The node is not connected; `lastSeenAtMs` says since when." },
+  QUEUED_UNTIL_FOREGROUND: { code: "UNAVAILABLE", retryable: false, text: "The command waits until the node's app is in the foreground." },
   // Agents, sessions and messages
   AGENT_SELECTION_REQUIRED: { code: "NOT_FOUND", text: "No agent can be selected; `agents` lists the configured ones." },
   ATTACHMENT_NOT_USABLE: { code: "INVALID_REQUEST", text: "An attachment is damaged, too large or of an unsupported type." },

@@ -17,6 +17,7 @@ import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import type { ImageModels } from "../tools/image-models.ts";
 import type { ChannelMessages } from "../tools/message/messages.ts";
 import type { ToolCaller, ToolExecutor } from "../tools/tool.ts";
+import type { AgentNodes } from "../tools/agent-nodes.ts";
 import type { AgentJobs } from "../tools/cron/jobs.ts";
 import type { AgentTasks } from "../tools/subagents/tasks.ts";
 import type { GatewayBase } from "./base.ts";
@@ -76,6 +77,7 @@ export type ToolsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "bus" |
     toolMessages: ChannelMessages;
     toolSchedule: AgentJobs;
     subagents: AgentTasks;
+    toolNodes: AgentNodes;
     browsers: AgentBrowsers;
     images: ImageModels;
     /** The tools of MCP servers and of plugins. */
@@ -119,6 +121,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       messages: input.toolMessages,
       jobs: input.toolSchedule,
       tasks: input.subagents,
+      nodes: input.toolNodes,
       images: input.images,
       listSource: (caller, signal) => listAllowed(input.sources, caller, signal),
       onCommandEnded: (caller, text) => noteForNextTurn(input, caller, text),

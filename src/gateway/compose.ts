@@ -31,6 +31,7 @@ import { createMcpServers, decideMcpCall } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
+import { GatewayNodes } from "./nodes.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RemoteAccess } from "./remote-access.ts";
 import { RunningConfig } from "./running-config.ts";
@@ -42,6 +43,7 @@ import { gatewayWarnings, turnChecks } from "./turn-checks.ts";
 import { GatewayTelemetry, traceLogLines } from "./telemetry.ts";
 import { ToolMessages } from "./tool-messages.ts";
 import { LazySubagents } from "./subagents.ts";
+import { ToolNodes } from "./tool-nodes.ts";
 import { ToolSchedule } from "./tool-schedule.ts";
 import { decidePluginCall, LazyToolPlugins, questionOfPlugin } from "./tool-plugins.ts";
 import { withSource, type GatedSource } from "./tool-sources.ts";
@@ -101,6 +103,7 @@ export function composeGateway(input: ComposeInput) {
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
   const subagents = new LazySubagents({ ...base, ...storage, running });
+  const toolNodes = new ToolNodes({ ...base, ...storage, running, allowlist, approvals });
   const mcp = createMcpServers({ ...base, ...storage, running });
   const browsers = createBrowsers(base, running);
   const spending = new Spending({ ...base, ...storage, running, prompt });
@@ -118,7 +121,7 @@ export function composeGateway(input: ComposeInput) {
   const askAboutTool = toolAsker(approvals);
   const tools = sources.reduce(
     (executor, source) => withSource(executor, source, askAboutTool),
-    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, subagents, images, browsers, sources }),
+    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, toolNodes, subagents, images, browsers, sources }),
   );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
@@ -147,6 +150,8 @@ export function composeGateway(input: ComposeInput) {
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
   const remote = new RemoteAccess({ ...base, running, auth, endpoint, options: input.options });
+  const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
+  toolNodes.bind(() => nodes.get());
   const answers = new AnswerCache(base.metrics);
   const shared = {
     ...base,
@@ -177,6 +182,7 @@ export function composeGateway(input: ComposeInput) {
     subagents,
     spending,
     prompt,
+    nodes,
     answers,
     remote,
   };
@@ -280,6 +286,7 @@ type Shared = GatewayBase &
     subagents: LazySubagents;
     spending: Spending;
     prompt: PromptContext;
+    nodes: GatewayNodes;
     answers: AnswerCache;
     remote: RemoteAccess;
   };

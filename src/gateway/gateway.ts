@@ -25,6 +25,7 @@ import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
 import { startCronEvents } from "../methods/cron.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
+import { NODE_LIMITS } from "../nodes/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startTaskEvents } from "../methods/tasks.ts";
 import { SUBAGENT_LIMITS } from "../subagents/limits.ts";
@@ -112,7 +113,7 @@ export class Gateway {
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, applier, approvals, schedule } = parts;
+    const { log, clock, store, messaging, directory, applier, approvals, schedule, nodes } = parts;
     if (this.#abort.signal.aborted) return;
     try {
       await approvals.recover();
@@ -148,6 +149,7 @@ export class Gateway {
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,
         },
         { prune: parts.subagents.rows.prune, retentionMs: SUBAGENT_LIMITS.keepMs },
+        { ...nodes.rows, retentionMs: NODE_LIMITS.keptMs },
       ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
@@ -160,6 +162,9 @@ export class Gateway {
       .catch((err: unknown) => log.error("tasks of sub-agents that an earlier process left are not taken up", { error: err }));
     // A schedule that does not load stops nothing else.
     await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
+    await nodes
+      .start()
+      .catch((err: unknown) => log.error("commands of nodes that a restart interrupted were not taken up", { error: err }));
   }
 
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */

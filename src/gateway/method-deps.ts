@@ -21,6 +21,7 @@ import type { ChannelDirectory } from "./channel-directory.ts";
 import type { ConfigApplier } from "./config-applier.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { Messaging } from "./messaging.ts";
+import type { GatewayNodes } from "./nodes.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
@@ -77,6 +78,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   schedule: Schedule;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
+  nodes: GatewayNodes;
   /** Where clients reach the gateway, and which setting says so. */
   address(): { url: string; source: string };
   deviceAddress(): { url: string; source: string };

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { verifyAccount } from "../channels/verify.ts";
@@ -23,6 +24,7 @@ import { overviewMethods } from "../methods/overview.ts";
 import { pluginsMethods } from "../methods/plugins.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
+import { nodesMethods } from "../methods/nodes.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
@@ -41,6 +43,7 @@ import type { MethodTable } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { createVault } from "../store/vault.ts";
 import { guardedFetch } from "../tools/web/guarded-fetch.ts";
+import { mainSessionKey } from "../routing/session-key.ts";
 import { isServedCommand } from "../turns/commands.ts";
 import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
@@ -72,6 +75,12 @@ export function createMethods(deps: MethodsDeps): MethodTable {
       budgets: deps.spending.budgets,
       clock: deps.clock,
       sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
+    }),
+    ...nodesMethods({
+      nodes: () => deps.nodes.get(),
+      devices: deps.auth.devices,
+      askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
+      newId: randomUUID,
     }),
     ...skillsMethods({
       ...configDeps(deps),
@@ -105,6 +114,16 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
   } satisfies MethodTable;
+}
+
+/** For whom an operator calls a command of a node. */
+function askerPlace({ chat, running }: MethodsDeps, sessionKey: string | undefined): { agentId: string; sessionKey: string } {
+  if (sessionKey !== undefined) {
+    const { key, agentId } = resolveKey(chat, sessionKey);
+    return { agentId, sessionKey: key };
+  }
+  const agentId = running.agents.defaultAgent();
+  return { agentId, sessionKey: mainSessionKey(agentId) };
 }
 
 const workspacesOf = ({ agents }: MethodsDeps["running"]): AgentWorkspace[] =>

@@ -20,6 +20,7 @@ import type { ClientHub } from "../server/hub.ts";
 import type { ToolAnswer, ToolInvoker } from "../server/tools-invoke.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
+import type { GatewayNodes } from "./nodes.ts";
 import type { StateVersion } from "./announcements.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Readiness } from "../core/health.ts";
@@ -34,6 +35,7 @@ export type ServerPartsDeps = GatewayBase & {
   messaging: Messaging;
   chat: ChatDeps;
   presence: Presence;
+  nodes: GatewayNodes;
   stateVersion: StateVersion;
   healthSnapshot: () => Record<string, unknown>;
   readiness: () => Readiness;
@@ -60,8 +62,14 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     health: deps.healthSnapshot,
     presence: () => ({ presence: presence.rows() }),
     stateVersion: () => stateVersion,
-    clientConnected: (peer) => countPresence(stateVersion, isVisible(peer)),
-    clientDisconnected: (peer) => countPresence(stateVersion, isVisible(peer)),
+    clientConnected: (peer) => {
+      deps.nodes.connected(peer);
+      return countPresence(stateVersion, isVisible(peer));
+    },
+    clientDisconnected: (peer) => {
+      deps.nodes.disconnected(peer);
+      return countPresence(stateVersion, isVisible(peer));
+    },
     metricsText: () => metrics.render(),
     requestAnswered: (stage) => deps.bus.emit("stage.rpc", { ...stage, startedAt: deps.clock.now() - stage.durationMs }),
     pageConfig: () => pageConfig(running),

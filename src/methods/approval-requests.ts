@@ -3,6 +3,7 @@ import { PLUGIN_PREFIX, type ApprovalQuestion, type Approvals } from "../approva
 import { GatewayError } from "../core/errors.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { shellDigest } from "../nodes/shell.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller, MethodParams } from "../protocol/method.ts";
 import type { ApprovalRow, ApprovalSubject } from "../store/approvals.ts";
@@ -32,10 +33,11 @@ export function askForCommand(
       fix: "Take 4 to 128 letters, digits and . _ : -, or leave it out.",
     });
   const directory = systemRunPlan?.cwd ?? cwd ?? "";
+  const isOnNode = host === "node" && nodeId !== undefined && nodeId !== null;
   const subject: ApprovalSubject = {
     commandText,
     cwd: directory,
-    host: host === "sandbox" ? "sandbox" : "gateway",
+    host: isOnNode ? "node" : host === "sandbox" ? "sandbox" : "gateway",
     ...(nodeId && { nodeId }),
     resolvedPath: resolvedPath ?? null,
     warnings: [...(warningText ? [warningText] : []), `${nameOf(caller)} asks for it and runs it itself.`],
@@ -43,7 +45,11 @@ export function askForCommand(
     ...(scope && { scope }),
   };
   const bound = [commandText, commandArgv ?? null, directory, env ?? null, nodeId ?? null, host ?? null];
-  return ask(deps, toQuestion(deps, params, { subject, bound, ...(id !== undefined && { id }) }), { twoPhase: params.twoPhase, caller });
+  const question = toQuestion(deps, params, { subject, bound, ...(id !== undefined && { id }) });
+  const argv = systemRunPlan?.argv ?? commandArgv;
+  // The node's command is compared with this when it is to run.
+  const digest = isOnNode && argv ? shellDigest(nodeId, { argv, cwd: directory || null, env: textsOf(env) }) : question.digest;
+  return ask(deps, { ...question, digest }, { twoPhase: params.twoPhase, caller });
 }
 
 /** A question of another program, which writes its text. Resolves with the answer. */
@@ -124,8 +130,8 @@ async function ask(
     caller.accept({ status: "accepted", id, deliveryRoute, createdAtMs: createdAt, expiresAtMs: expiresAt });
   }
   const answer = await ended;
-  // The one who asked has its answer: it is used.
-  if (answer.status === "allowed") await approvals.use(answer.id);
+  // The one who asked has its answer: it is used. One about a node is used when the command is sent there.
+  if (answer.status === "allowed" && answer.subject.host !== "node") await approvals.use(answer.id);
   return toDecisionAnswer(answer);
 }
 
@@ -141,6 +147,12 @@ function toDecisionAnswer({ id, status, decision, reason, createdAt, expiresAt }
     createdAtMs: createdAt,
     expiresAtMs: expiresAt,
   };
+}
+
+/** Variables of a command; null: none. */
+function textsOf(env: Readonly<Record<string, unknown>> | null | undefined): Record<string, string> | null {
+  const entries = Object.entries(env ?? {}).map(([name, value]) => [name, String(value)] as const);
+  return entries.length === 0 ? null : Object.fromEntries(entries);
 }
 
 const nameOf = ({ client }: Caller): string => client.displayName ?? client.id;

@@ -4,6 +4,7 @@ import { testMarker } from "../../test/fakes/test-marker.ts";
 import { noConversations } from "../../test/fakes/no-conversations.ts";
 import { noJobs } from "../../test/fakes/no-jobs.ts";
 import { noTasks } from "../../test/fakes/no-tasks.ts";
+import { noNodes } from "../../test/fakes/no-nodes.ts";
 import { noMessages } from "../../test/fakes/no-messages.ts";
 import { noImageModels } from "../../test/fakes/no-image-models.ts";
 import { noNotes } from "../../test/fakes/no-notes.ts";
@@ -53,6 +54,7 @@ function openTools(t: TestContext, config: unknown = {}) {
       images: noImageModels,
       jobs: noJobs,
       tasks: noTasks,
+      nodes: noNodes,
       gate: openGate,
     }),
     log: silentLog,

@@ -52,4 +52,17 @@ export type Peer = {
   credential: string;
   connectedAt: number;
   remote: string;
+  /** What a node says that it can do. Only for the role node. */
+  claims?: PeerClaims;
+};
+
+/** What a node says in `connect`, unchecked beyond its schema. */
+export type PeerClaims = {
+  caps: readonly string[];
+  commands: readonly string[];
+  permissions: Readonly<Record<string, boolean>>;
+  pathEnv: string | null;
+  modelIdentifier: string | null;
+  /** It has come with a one-time code that an administrator made for a node. */
+  hasCode: boolean;
 };

@@ -125,6 +125,13 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "mcp.reload": objectSchema({ name: boundedString(256) }),
   "mcp.status": objectSchema({ name: boundedString(256), probe: { type: "boolean" } }),
   "mcp.tools": objectSchema({ name: boundedString(256), agentId: boundedString(128) }, ["name"]),
+  // The published definitions require the lists, which have no effect here beyond the empty one.
+  "node.pluginTools.update": objectSchema({ tools: { type: "array", maxItems: 256, items: { type: "object" } } }),
+  "node.runnerInventory.update": objectSchema({
+    protocolFeatures: { type: "array", maxItems: 64, items: boundedString(128) },
+    workerHost: { type: "object" },
+  }),
+  "node.skills.update": objectSchema({ skills: { type: "array", maxItems: 64, items: { type: "object" } } }),
   "models.set": objectSchema({ model: boundedString(256), agentId: boundedString(128) }, ["model"]),
   "sessions.get": objectSchema({ key: sessionKey, agentId: boundedString(128), limit: { type: "integer", minimum: 1 } }, ["key"]),
   "sessions.timeline": objectSchema({ id: boundedString(256), key: sessionKey, agentId: boundedString(128) }),
@@ -221,6 +228,7 @@ export const DEFINED_AS: Readonly<Record<string, string>> = {
   "chat.startup": "ChatHistoryParams",
   "tasks.dismiss": "TasksRecoveryParams",
   "tasks.retry": "TasksRecoveryParams",
+  "node.pending.pull": "NodeListParams",
   "sessions.subscribe": "SessionsListParams",
 };
 

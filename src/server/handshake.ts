@@ -5,7 +5,7 @@ import { PROTOCOL_VERSION } from "../core/version.ts";
 import { DISCONNECTS, withReason, type Disconnect } from "../protocol/disconnects.ts";
 import { toErrorPayload, type WireError } from "../protocol/errors.ts";
 import type { ConnectParams } from "../protocol/frames.ts";
-import type { Peer } from "../protocol/hub.ts";
+import type { Peer, PeerClaims } from "../protocol/hub.ts";
 import { mismatchDetails, negotiate } from "../protocol/negotiate.ts";
 import { readFrame } from "../protocol/scan.ts";
 import { checkParams } from "../protocol/validate.ts";
@@ -85,8 +85,18 @@ export function toPeer(passed: HandshakeSuccess, conn: Peer["conn"], remote: str
     credential: verified.credential,
     connectedAt: now,
     remote,
+    ...(verified.role === "node" && { claims: toClaims(passed) }),
   };
 }
+
+const toClaims = ({ params: { caps, commands, permissions, pathEnv, client }, verified }: HandshakeSuccess): PeerClaims => ({
+  caps: caps ?? [],
+  commands: commands ?? [],
+  permissions: permissions ?? {},
+  pathEnv: pathEnv ?? null,
+  modelIdentifier: client.modelIdentifier ?? null,
+  hasCode: verified.method === "bootstrap-token",
+});
 
 /** Payload of a successful `connect`. */
 export function helloOk(deps: ServerDeps, peer: Peer, verified: Verified, methods: readonly string[]): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { decodeRow, decodeRows } from "./row-decoding.ts";
 export type GrantSubject = {
   commandText: string;
   cwd: string;
-  host: "gateway" | "sandbox";
+  host: "gateway" | "sandbox" | "node";
   /** The programs with their kinds of arguments; empty: the identical command only. */
   patterns: readonly { pattern: string; argPattern: string }[];
 };

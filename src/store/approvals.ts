@@ -20,7 +20,8 @@ export type ApprovalResolver = { kind: "device" | "channel" | "system"; id?: str
 export type ApprovalSubject = {
   commandText: string;
   cwd: string;
-  host: "gateway" | "sandbox";
+  /** `node`: on the machine or device that `nodeId` names. */
+  host: "gateway" | "sandbox" | "node";
   /** Real path of the first program; null where the text was not understood. */
   resolvedPath: string | null;
   /** What deserves attention, one sentence each. */
@@ -29,7 +30,7 @@ export type ApprovalSubject = {
   patterns: readonly { pattern: string; argPattern: string }[];
   /** SHA-256 over what a grant would be bound to; absent where it may be allowed for this one command only. */
   binding?: string;
-  /** The node on which another program would run it. */
+  /** The node on which it would run. */
   nodeId?: string;
   /** What it reaches, as the one who asks says: whom a message goes to, what is paid. In the protocol's shape. */
   scope?: Readonly<Record<string, unknown>>;

@@ -17,6 +17,8 @@ import { createFindTool } from "./find/find.ts";
 import { createGrepTool } from "./grep/grep.ts";
 import { createLsTool } from "./ls/ls.ts";
 import { GroupWatcher } from "./group-watcher.ts";
+import { createNodesTool } from "./nodes/nodes.ts";
+import type { AgentNodes } from "./agent-nodes.ts";
 import { createProcessTool } from "./process/process.ts";
 import { createMessageTool } from "./message/message.ts";
 import type { ChannelMessages } from "./message/messages.ts";
@@ -67,6 +69,7 @@ export type BuiltInToolOptions = {
   images: ImageModels;
   jobs: AgentJobs;
   tasks: AgentTasks;
+  nodes: AgentNodes;
   /** See MoreToolsOptions; default: there are none. */
   listSource?: MoreToolsOptions["listSource"];
   /** A command in the background has ended by itself; the text is for the agent that started it. */
@@ -90,6 +93,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     messages,
     jobs,
     tasks,
+    nodes,
     clock = systemClock,
   } = options;
   const home = env["HOME"] || homedir();
@@ -127,7 +131,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createWriteTool(files, locks),
     createEditTool(files, locks),
     createApplyPatchTool(files, locks),
-    createExecTool({ gate, env, home, marker, commands, terminal, clock }),
+    createExecTool({ gate, nodes, env, home, marker, commands, terminal, clock }),
     createProcessTool({ commands }),
     createWebFetchTool({ config: () => webFetchConfig(config()), threads }),
     createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads }),
@@ -137,6 +141,7 @@ export function createBuiltInTools(options: BuiltInToolOptions): readonly Tool[]
     createViewImageTool({ files, models: options.images, fetch: guardedFetch }),
     createCronTool(jobs),
     ...createSubagentTools(tasks),
+    createNodesTool(nodes),
   ];
   const { listSource = () => Promise.resolve([]) } = options;
   return [...tools, createMoreToolsTool({ describe: (names) => describeTools(tools, names), listSource })];

@@ -24,6 +24,8 @@ export const TOOL_EFFECTS = [
   "schedule",
   /** Gives work to other sessions. */
   "delegate",
+  /** Acts on the devices that are paired as nodes, and reads what they see. */
+  "device",
   /** Whatever a tool of an MCP server does. */
   "mcp",
   /** Whatever a tool of a plugin does. */
@@ -50,6 +52,7 @@ export const TOOL_SECTIONS = {
   messaging: "Messages",
   automation: "Schedule",
   mcp: "MCP servers",
+  nodes: "Nodes",
   ui: "Browser",
   media: "Media",
   plugins: "Plugins",
@@ -82,6 +85,7 @@ export const TOOLS = {
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
   cron: { section: "automation", effect: "schedule", profiles: ["coding"], isFound: true },
   mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
+  nodes: { section: "nodes", effect: "device", profiles: [], isFound: true },
   browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
   view_image: { section: "media", effect: "read", profiles: ["coding"], isFound: true },
   plugins: { section: "plugins", effect: "plugin", profiles: [], isFound: true },

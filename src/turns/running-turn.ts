@@ -37,7 +37,7 @@ import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEn
 import { finishTurn, type TurnState } from "./reduce.ts";
 import { StageRecorder } from "./run-stages.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
-import type { RunStages, Stages } from "./stages.ts";
+import type { RunStageEvents, Stages } from "./stages.ts";
 import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
@@ -108,7 +108,7 @@ export class RunningTurn {
   /** Looked up with the first call that asks: every message that the turn reads has the same grant. */
   #hasOtherThanOwner: boolean | null = null;
   #target: ReplyTarget | null;
-  #stages: RunStages | null = null;
+  #stages: RunStageEvents | null = null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
     this.#deps = deps;
@@ -254,7 +254,7 @@ export class RunningTurn {
     return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
   }
 
-  #beginStages({ session_id: sessionId }: SessionRow, model: ModelRef, skills: TurnSkills): RunStages {
+  #beginStages({ session_id: sessionId }: SessionRow, model: ModelRef, skills: TurnSkills): RunStageEvents {
     const { row } = this.#context;
     const { skill } = row.payload;
     return this.#deps.stages.beginRun(row, { sessionId, model, skill: skill === undefined ? null : requestedSkill(skill, skills) });

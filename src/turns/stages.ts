@@ -115,8 +115,8 @@ export class Stages {
   }
 
   /** The agent is about to be asked. */
-  beginRun(row: RunRow, facts: RunFacts): RunStages {
-    return new RunStages(this.#deps, row, facts);
+  beginRun(row: RunRow, facts: RunFacts): RunStageEvents {
+    return new RunStageEvents(this.#deps, row, facts);
   }
 }
 
@@ -128,7 +128,7 @@ type OpenTool = { began: number; args: unknown };
 const NO_ERROR = { errorKind: null, httpStatus: null } as const;
 
 /** The stages of one run: its calls of models and tools. */
-export class RunStages {
+export class RunStageEvents {
   readonly #deps: StageDeps;
   readonly #run: { runId: string; agentId: string; channel: string };
   readonly #payload: Payload;

@@ -4,6 +4,7 @@ import { noConversations } from "./no-conversations.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noJobs } from "./no-jobs.ts";
 import { noTasks } from "./no-tasks.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noNotes } from "./no-notes.ts";
 import { openGate } from "./open-gate.ts";
@@ -23,6 +24,7 @@ export const builtInTools = (options: Partial<BuiltInToolOptions> = {}): readonl
     images: noImageModels,
     jobs: noJobs,
     tasks: noTasks,
+    nodes: noNodes,
     gate: openGate,
     ...options,
   });

@@ -2,6 +2,7 @@
 import { noConversations } from "./no-conversations.ts";
 import { noJobs } from "./no-jobs.ts";
 import { noTasks } from "./no-tasks.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -58,6 +59,7 @@ export function commandTools(t: TestContext, { clock, gate = openGate, env = tes
       images: noImageModels,
       jobs: noJobs,
       tasks: noTasks,
+      nodes: noNodes,
       env,
       marker,
       tempDir: outputDir,

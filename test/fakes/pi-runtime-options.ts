@@ -1,6 +1,7 @@
 import { noConversations } from "./no-conversations.ts";
 import { noJobs } from "./no-jobs.ts";
 import { noTasks } from "./no-tasks.ts";
+import { noNodes } from "./no-nodes.ts";
 import { noMessages } from "./no-messages.ts";
 import { noImageModels } from "./no-image-models.ts";
 import { noNotes } from "./no-notes.ts";
@@ -31,6 +32,7 @@ export function testTools(stateDir: string): ToolExecutor {
     images: noImageModels,
     jobs: noJobs,
     tasks: noTasks,
+    nodes: noNodes,
     gate: openGate,
   });
   return createToolExecutor({ tools, log: silentLog });

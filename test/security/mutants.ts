@@ -5,6 +5,7 @@ import { FILE_MUTANTS } from "./file-mutants.ts";
 import { MEMORY_MUTANTS } from "./memory-mutants.ts";
 import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { NODE_MUTANTS } from "./node-mutants.ts";
 import { PLUGIN_MUTANTS } from "./plugin-mutants.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { SKILL_MUTANTS } from "./skill-mutants.ts";
@@ -639,6 +640,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [TOOLS],
   },
   ...MCP_MUTANTS,
+  ...NODE_MUTANTS,
   ...PLUGIN_MUTANTS,
   ...WEB_MUTANTS,
   ...SANDBOX_MUTANTS,

@@ -2,6 +2,7 @@ import { testMarker } from "../fakes/test-marker.ts";
 import { noConversations } from "../fakes/no-conversations.ts";
 import { noJobs } from "../fakes/no-jobs.ts";
 import { noTasks } from "../fakes/no-tasks.ts";
+import { noNodes } from "../fakes/no-nodes.ts";
 import { noMessages } from "../fakes/no-messages.ts";
 import { noImageModels } from "../fakes/no-image-models.ts";
 import { noNotes } from "../fakes/no-notes.ts";
@@ -96,6 +97,7 @@ export function openOutsideBench(
       images: noImageModels,
       jobs: noJobs,
       tasks: noTasks,
+      nodes: noNodes,
       gate: openGate,
       ...(hold && { hold }),
     }),

@@ -15,6 +15,7 @@ import { ScriptedMcp } from "./mcp.ts";
 import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedUsage } from "./usage.ts";
+import { ScriptedNodes } from "./nodes.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { ScriptedOverview } from "./overviews.ts";
 import { ScriptedOperations } from "./operations.ts";
@@ -109,6 +110,7 @@ const createPages = () => ({
   mcp: new ScriptedMcp(),
   browsers: new ScriptedBrowsers(),
   jobs: new ScriptedJobs(),
+  nodes: new ScriptedNodes(),
   usage: new ScriptedUsage(),
   timelines: new Timelines(),
   overview: new ScriptedOverview(),
@@ -335,7 +337,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, timelines, overview, operations }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, nodes, timelines, overview, operations }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -356,6 +358,7 @@ function answerParts(
       browsers.answer(method, params) ??
       jobs.answer(method, params) ??
       usage.answer(method, params) ??
+      nodes.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

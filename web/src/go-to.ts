@@ -15,6 +15,7 @@ export const LETTERS: Readonly<Record<string, View>> = {
   m: "mcp",
   b: "browser",
   j: "schedule",
+  e: "nodes",
   u: "usage",
   d: "audit",
   h: "health",

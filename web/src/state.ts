@@ -67,6 +67,7 @@ export type View =
   | "skills"
   | "mcp"
   | "browser"
+  | "nodes"
   | "schedule"
   | "usage"
   | "audit"
@@ -104,6 +105,8 @@ export const canWrite = hasScope("operator.write");
 export const activity = signal(0);
 /** Counts what was heard of jobs of the schedule, so that its view reads them again. */
 export const jobChanges = signal(0);
+/** Counts what was heard of nodes, so that their view reads them again. */
+export const nodeChanges = signal(0);
 /** Whether people who ask to be let in are shown here, and can be. */
 export const mayPair = hasScope("operator.pairing");
 export const mayAdminister = hasScope("operator.admin");

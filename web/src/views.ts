@@ -12,6 +12,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   skills: "Skills",
   mcp: "MCP servers",
   browser: "Browser",
+  nodes: "Nodes",
   schedule: "Schedule",
   usage: "Usage",
   audit: "Audit",

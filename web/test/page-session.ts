@@ -45,6 +45,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.overview.reset();
       gateway.operations.reset();
       gateway.usage.reset();
+      gateway.nodes.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

@@ -96,7 +96,7 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Schedule" | "Audit";
+type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Nodes" | "Schedule" | "Audit";
 
 async function openView(page: Page, name: ViewName): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
@@ -381,6 +381,19 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Browser");
       await page.getByRole("heading", { name: "No browser runs" }).waitFor();
+    },
+  },
+  {
+    name: "nodes",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.nodes.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Nodes");
+      await page.getByText("3 commands may run").click();
+      await untilVisible(".facts", "camera.snap")(page);
     },
   },
   {

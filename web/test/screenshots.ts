@@ -84,6 +84,7 @@ async function take(
   gateway.mcp.reset();
   gateway.browsers.reset();
   gateway.jobs.reset();
+  gateway.nodes.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

@@ -24,7 +24,7 @@ test("the first load of the page is at most 100 KiB, compressed", () => {
   assert.ok(bytes <= FIRST_LOAD_BYTES, `${bytes} bytes: ${JSON.stringify(files)}`);
 });
 
-const VIEWS = "channels approvals tools skills mcp browser schedule usage audit overview sessions health logs trace"
+const VIEWS = "channels approvals tools skills mcp browser nodes schedule usage audit overview sessions health logs trace"
   .split(" ")
   .map((name) => `${name}-view`);
 

@@ -174,6 +174,8 @@ const remote = object(
   { effect: "applied" },
 );
 
+const COMMAND_NAME = { regex: "[A-Za-z][A-Za-z0-9]*([._-][A-Za-z0-9]+)*", description: "the name of a command, such as camera.snap" };
+
 export const gateway = object(
   "The port, who may connect to it, and what it serves.",
   {
@@ -238,8 +240,24 @@ export const gateway = object(
           },
           { unserved: ["autoApproveCidrs", "sshVerify"] },
         ),
+        commands: object(
+          "Which commands of nodes may run, beside those that their platform has and a person has approved.",
+          {
+            allow: array(
+              "Further commands. Those that act on a person's device, such as `camera.snap` or `sms.send`, run only if they are named here.",
+              string("The name of a command, such as camera.snap.", { pattern: COMMAND_NAME }),
+              { default: [], onInvalid: [] },
+            ),
+            deny: array(
+              "Commands that never run, whatever else allows them.",
+              string("The name of a command.", { pattern: COMMAND_NAME }),
+              { default: [] },
+            ),
+          },
+          { effect: "applied" },
+        ),
       },
-      { unserved: ["browser", "pluginTools", "allowSkills", "commands"] },
+      { unserved: ["browser", "pluginTools", "allowSkills"] },
     ),
     tls,
     tailscale,

@@ -149,13 +149,21 @@ test("the sandbox of a gateway without one is refused", async (t) => {
   const { exec } = commandTools(t);
   assert.match(textOf(await exec({ command: "true", host: "sandbox" })), /There is no sandbox on this gateway; nothing was run/);
   assert.equal(textOf(await exec({ command: "echo ran", host: "auto" })), "ran\n");
-  assert.match(textOf(await exec({ command: "true", host: "node" })), /host must be one of sandbox, gateway, not the text "node"/);
+  assert.match(textOf(await exec({ command: "true", host: "mars" })), /host must be one of sandbox, gateway, node, not the text "mars"/);
+});
+
+test("a command for a node goes to that node, and nothing of it runs here", async (t) => {
+  const { exec, context } = commandTools(t);
+  assert.match(textOf(await exec({ command: "touch made", host: "node" })), /host "node" needs node/);
+  assert.match(textOf(await exec({ command: "touch made", node: "mac" })), /^Not done: there are no nodes/);
+  assert.match(textOf(await exec({ command: "touch made", node: "mac", background: true })), /background and pty are not there on nodes/);
+  assert.deepEqual(readdirSync(context.workspace), []);
 });
 
 test("parameters by which models know other tools are taken, and those that ask for other rights are refused", async (t) => {
   const { exec, context } = commandTools(t);
   assert.equal(textOf(await exec({ cmd: "pwd", cwd: ".", timeout: 5, title: "Where am I" })), `${context.workspace}\n`);
-  for (const [name, value] of Object.entries({ elevated: true, ask: "off", security: "full", node: "mac" })) {
+  for (const [name, value] of Object.entries({ elevated: true, ask: "off", security: "full" })) {
     const result = await exec({ command: "touch made", [name]: value });
     assert.equal(result.isError, true);
     assert.match(textOf(result), new RegExp(`^exec has no parameter ${name} here: .+\\. Nothing was run\\. Leave it out\\.$`));

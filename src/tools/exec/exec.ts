@@ -5,6 +5,7 @@ import { asNumber, asString, fieldsOf, type JsonObject } from "../../core/json.t
 import type { Log } from "../../core/log.ts";
 import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 import { formatSeconds, type AgentCommand, type CommandInput } from "../agent-command.ts";
+import { nodeError, type AgentNodes } from "../agent-nodes.ts";
 import type { BackgroundCommands } from "../background-commands.ts";
 import type { AllowedCommand, CommandGate, CommandHost } from "../command-gate.ts";
 import { TOOL_LIMITS } from "../limits.ts";
@@ -12,12 +13,15 @@ import { errorResult, fileError, textResult } from "../results.ts";
 import type { TerminalProgram } from "../terminal-program.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { checkCallEnv } from "./call-env.ts";
+import { frameWebContent } from "../untrusted-content.ts";
 import { Updates } from "./updates.ts";
 import { findWorkingDirectory } from "./working-directory.ts";
 
 export type ExecOptions = {
   /** Decides about every command, and what is started for it. */
   gate: CommandGate;
+  /** Runs what is to run on a node. */
+  nodes: AgentNodes;
   /** The environment of commands, to which calls and this tool add. Its HOME is `~` in paths. */
   env: Readonly<Record<string, string>>;
   home: string;
@@ -49,7 +53,8 @@ const PARAMETERS: JsonObject = {
     yieldMs: { type: "integer", minimum: 1, maximum: TOOL_LIMITS.maxYieldMs, description: `Default ${TOOL_LIMITS.yieldMs}` },
     timeoutSeconds: { type: "number", description: `Then it is killed. Default ${TOOL_LIMITS.commandTimeoutSeconds}` },
     pty: { type: "boolean", description: "Run in a terminal" },
-    host: { type: "string", enum: ["sandbox", "gateway"] satisfies CommandHost[] },
+    host: { type: "string", enum: ["sandbox", "gateway", "node"] satisfies (CommandHost | "node")[] },
+    node: { type: "string", description: "Of host node" },
   },
   required: ["command"],
 };
@@ -66,7 +71,6 @@ const REFUSED_PARAMETERS: Readonly<Record<string, string>> = {
   elevated: "the configuration decides what commands may do",
   ask: "the configuration decides which commands people are asked about",
   security: "the configuration decides which commands may run",
-  node: "commands run on the machine of the gateway",
 };
 
 /** Runs shell commands: what the gate allows, exactly as it returns it. */
@@ -76,6 +80,7 @@ export function createExecTool(options: ExecOptions): Tool {
   async function run(args: JsonObject, context: ToolContext): Promise<ToolResult> {
     if (process.platform === "win32") return errorResult("exec does not run on Windows. Run the gateway in WSL, Linux or macOS to use it.");
     const wanted = readArguments(args);
+    if (wanted.host === "node") return await runOnNode(options.nodes, wanted, context);
     if (wanted.isBackground) {
       const problem = commands.findProblem(context.caller);
       if (problem !== null) return errorResult(`${problem} Nothing was run.`);
@@ -137,7 +142,8 @@ type Wanted = {
   yieldMs: number;
   timeoutSeconds: number;
   isTerminal: boolean;
-  host: CommandHost | undefined;
+  host: CommandHost | "node" | undefined;
+  node: string;
 };
 
 /** Throws, with the reason, for what the types of the parameters do not exclude. */
@@ -155,8 +161,27 @@ function readArguments(args: JsonObject): Wanted {
     yieldMs: asNumber(args["yieldMs"]) ?? TOOL_LIMITS.yieldMs,
     timeoutSeconds,
     isTerminal: args["pty"] === true,
-    host: args["host"] as CommandHost | undefined,
+    host: (args["host"] as CommandHost | "node" | undefined) ?? (asString(args["node"]) === "" ? undefined : "node"),
+    node: asString(args["node"]),
   };
+}
+
+/** A command on another machine: what is asked, allowed and sent is its exact text. Its output is a quotation, as all from outside. */
+async function runOnNode(nodes: AgentNodes, wanted: Wanted, context: ToolContext): Promise<ToolResult> {
+  const { command, node, workdir, env, isBackground, isTerminal, timeoutSeconds } = wanted;
+  if (node === "") return errorResult('Nothing was run: host "node" needs node. The tool nodes lists them.');
+  if (isBackground || isTerminal) return errorResult("Nothing was run: background and pty are not there on nodes. Leave them out.");
+  try {
+    const result = await nodes.run({ node, command, cwd: workdir, env, timeoutMs: timeoutSeconds * 1_000 }, context);
+    const { stdout, stderr, exitCode, error } = fieldsOf(result.payload);
+    const output = [asString(stdout), asString(stderr)].filter((text) => text !== "").join("\n");
+    const end = asString(error) !== "" ? asString(error) : exitCode === 0 ? "" : `Exit code ${String(exitCode)}.`;
+    const notes = end === "" ? [] : [end.slice(0, 300).replaceAll(/[\r\n\]]+/g, " ")];
+    const text = frameWebContent({ source: "Output of the command on the node", text: output || NO_OUTPUT, notes });
+    return { ...textResult(text), isError: asString(error) !== "" };
+  } catch (err) {
+    return nodeError(err);
+  }
 }
 
 /** What may be started for a call. Waits for a decision, which people may have to make. */
@@ -182,7 +207,7 @@ async function prepareCommand(
       },
       ownVariables: Object.keys(wanted.env),
       input: program !== null ? "terminal" : wanted.isBackground ? "pipe" : "none",
-      host: wanted.host,
+      host: wanted.host === "node" ? undefined : wanted.host,
     },
     context,
     context.signal,

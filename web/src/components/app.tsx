@@ -24,6 +24,7 @@ const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => mod
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
 const UsageView = onDemand(() => import("./usage-view.tsx").then((module) => module.UsageView));
+const NodesView = onDemand(() => import("./nodes-view.tsx").then((module) => module.NodesView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
 const OverviewView = onDemand(() => import("./overview-view.tsx").then((module) => module.OverviewView));
 const SessionsView = onDemand(() => import("./sessions-view.tsx").then((module) => module.SessionsView));
@@ -115,6 +116,7 @@ const VIEWS: Readonly<Record<SideView, ComponentType>> = {
   skills: SkillsView,
   mcp: McpView,
   browser: BrowserView,
+  nodes: NodesView,
   schedule: ScheduleView,
   usage: UsageView,
   audit: AuditView,

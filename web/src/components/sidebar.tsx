@@ -84,6 +84,7 @@ export function Sidebar(): JSX.Element {
         <ViewButton view="skills" icon={<Book size={16} />} />
         <ViewButton view="mcp" icon={<Servers size={16} />} />
         <ViewButton view="browser" icon={<Globe size={16} />} />
+        <ViewButton view="nodes" icon={<Screen size={16} />} />
         <ViewButton view="schedule" icon={<Clock size={16} />} />
         <ViewButton view="usage" icon={<Chart size={16} />} />
         <ViewButton view="audit" icon={<ListIcon size={16} />} />

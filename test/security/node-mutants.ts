@@ -1,0 +1,121 @@
+import type { Mutant } from "./mutant.ts";
+
+const SERVICE = "src/nodes/service.test.ts";
+const POLICY = "src/nodes/command-policy.test.ts";
+const HOST = "src/nodes/host/host.test.ts";
+
+/** Guards of nodes. */
+export const NODE_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 7,
+    breaks: "a command that acts on a person's device runs only if the configuration names it",
+    file: "src/nodes/command-policy.ts",
+    text: 'if (OPT_IN_COMMANDS.has(command)) return "opt-in";',
+    broken: "",
+    tests: [POLICY],
+  },
+  {
+    invariant: 7,
+    breaks: "what the configuration denies wins over what it allows",
+    file: "src/nodes/command-policy.ts",
+    text: 'if (deny.includes(command)) return "denied";\n  if (allow.includes(command)) return "configured";',
+    broken: 'if (allow.includes(command)) return "configured";\n  if (deny.includes(command)) return "denied";',
+    tests: [POLICY],
+  },
+  {
+    invariant: 7,
+    breaks: "a node runs only what a person has approved",
+    file: "src/nodes/command-policy.ts",
+    text: 'return approved?.commands.includes(command) ? byConfig : "not-approved";',
+    broken: "return byConfig;",
+    tests: [POLICY],
+  },
+  {
+    invariant: 7,
+    breaks: "a phone does not turn into a machine with a shell by one word",
+    file: "src/nodes/platform-commands.ts",
+    text: 'return FAMILIES[wanted].test(family) ? wanted : "unknown";',
+    broken: "return wanted;",
+    tests: [POLICY],
+  },
+  {
+    invariant: 6,
+    breaks: "another platform needs another approval",
+    file: "src/nodes/registry.ts",
+    text: "const before = known && platformOf(known.info) === platform ? known.approved : null;",
+    broken: "const before = known ? known.approved : null;",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 1,
+    breaks: "a node is approved with the scopes that its commands take",
+    file: "src/nodes/registry.ts",
+    text: "if (missing !== undefined) throw missingScope(missing);",
+    broken: "",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 12,
+    breaks: "only the node that was asked can give the result",
+    file: "src/nodes/invocations.ts",
+    text: "if (!open || open.row.nodeId !== nodeId || open.isEnding) return false;",
+    broken: "if (!open || open.isEnding) return false;",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 6,
+    breaks: "an idempotency key belongs to one command",
+    file: "src/nodes/invocations.ts",
+    text: "if (known.digest !== digest)",
+    broken: 'if (known.digest === "")',
+    tests: [SERVICE],
+  },
+  {
+    invariant: 6,
+    breaks: "a program on a node waits for a person",
+    file: "src/nodes/service.ts",
+    text: "(request.isShellAllowed === true ? null : await desk.ask(question, signal))",
+    broken: "(request.isShellAllowed === false ? await desk.ask(question, signal) : null)",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 6,
+    breaks: "what held before a person answered is checked again",
+    file: "src/nodes/service.ts",
+    text: "this.#requireAllowed(this.registry.require(row.nodeId), request);",
+    broken: "",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 1,
+    breaks: "commands of administrators need their scope",
+    file: "src/nodes/service.ts",
+    text: 'if (!scopes.has(scope) && !scopes.has("operator.admin")) throw missingScope(scope);',
+    broken: "",
+    tests: [SERVICE],
+  },
+  {
+    invariant: 6,
+    breaks: "the rules of a machine decide about programs without an agreement",
+    file: "src/nodes/host/allowlist.ts",
+    text: "return isApproved ? { isAllowed: true } : no(`${path} is not in the list of this machine, and no person has agreed to it`);",
+    broken: "return { isAllowed: true };",
+    tests: [HOST],
+  },
+  {
+    invariant: 7,
+    breaks: "rules of a machine that cannot be read allow nothing",
+    file: "src/nodes/host/allowlist.ts",
+    text: 'const unreadable = (problem: string): HostRules => ({ security: "deny", ask: "always", programs: [], problem });',
+    broken: 'const unreadable = (_problem: string): HostRules => ({ security: "allowlist", ask: "on-miss", programs: [], problem: null });',
+    tests: [HOST],
+  },
+  {
+    invariant: 8,
+    breaks: "a node gives files of its shared directories only",
+    file: "src/nodes/host/files.ts",
+    text: "const root = this.#roots.find((each) => isAtOrBeneath(each, path));",
+    broken: "const root = this.#roots[0];",
+    tests: [HOST],
+  },
+];
