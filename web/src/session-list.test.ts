@@ -15,7 +15,7 @@ import {
   chatLocationOf,
   toDay,
 } from "./session-list.ts";
-import type { SessionListRow } from "./protocol-types.ts";
+import type { SessionListRow } from "../../src/client/conversation/protocol-types.ts";
 
 const NOW = new Date(2026, 5, 17, 15, 0, 0).getTime();
 const row = (key: string, extra: Partial<SessionListRow> = {}): SessionListRow => ({ key, updatedAt: NOW, ...extra });

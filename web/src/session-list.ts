@@ -1,5 +1,5 @@
 /** The sessions list: live changes, titles, filter, groups. Pure. */
-import type { SessionListRow } from "./protocol-types.ts";
+import type { SessionListRow } from "../../src/client/conversation/protocol-types.ts";
 
 /** The changed row as `session`, or only its changed fields beside the rest. */
 export type SessionChange = Partial<SessionListRow> & {

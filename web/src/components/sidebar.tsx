@@ -35,7 +35,7 @@ import {
   Servers,
 } from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
-import type { SessionListRow } from "../protocol-types.ts";
+import type { SessionListRow } from "../../../src/client/conversation/protocol-types.ts";
 import type { SideView } from "../views.ts";
 
 export function Sidebar(): JSX.Element {
