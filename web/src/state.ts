@@ -2,7 +2,8 @@
 import { computed, signal } from "@preact/signals";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../src/core/guide-model.ts";
 import { isActive } from "../../src/client/conversation/live-run.ts";
-import { chatLocationOf, titleOf, groupByDate } from "./session-list.ts";
+import { titleOf } from "../../src/client/conversation/session-row.ts";
+import { chatLocationOf, groupByDate } from "./session-list.ts";
 import { toItems } from "../../src/client/conversation/transcript-items.ts";
 import { NO_ROWS } from "../../src/client/conversation/transcript-rows.ts";
 import type { ReadonlySignal } from "@preact/signals";

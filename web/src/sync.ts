@@ -1,6 +1,6 @@
 /** What the gateway says, turned into changes of the store: events, first load, reload after a gap. */
 import { batch } from "@preact/signals";
-import { applyChange, canonicalKey, toSessionPatch, upsertSession } from "./session-list.ts";
+import { applyChange, canonicalKey, toSessionPatch, upsertSession } from "../../src/client/conversation/session-row.ts";
 import { removeEntry } from "../../src/client/conversation/outbox.ts";
 import { applyAgent, applyChat, isActive } from "../../src/client/conversation/live-run.ts";
 import { applyOlderPage, applyRow, hasUserRow, isSettled } from "../../src/client/conversation/transcript-rows.ts";
@@ -10,7 +10,7 @@ import * as store from "./state.ts";
 import { contentText } from "../../src/client/conversation/protocol-types.ts";
 import type { GatewayClient } from "./client.ts";
 import type { RunView } from "../../src/client/conversation/live-run.ts";
-import type { SessionChange } from "./session-list.ts";
+import type { SessionChange } from "../../src/client/conversation/session-row.ts";
 import type {
   AgentEventPayload,
   ChatEventPayload,
