@@ -29,12 +29,14 @@ import { skillsCommands } from "./skills-commands.ts";
 import { statusCommands } from "./status-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
+import { tuiCommands } from "./tui-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
   gatewayCommands,
   dashboardCommands,
   chatCommands,
+  tuiCommands,
   agentCommands,
   messageCommands,
   statusCommands,
