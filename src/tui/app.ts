@@ -10,7 +10,7 @@ import type { QueueMode } from "../core/queue-modes.ts";
 import { toSentence } from "../core/text.ts";
 import { activeRun } from "./chat-state.ts";
 import { CompletionProvider } from "./completion-provider.ts";
-import { Conversation, type SendOptions } from "./conversation.ts";
+import { OpenSession, type SendOptions } from "./open-session.ts";
 import { copyText } from "./copy-text.ts";
 import { GatewayLists } from "./gateway-lists.ts";
 import { keyAction, keyHelp, SEARCH_KEY, type KeyAction } from "./keys.ts";
@@ -50,7 +50,7 @@ const EDITOR_HISTORY = 100;
 /** The program behind the screen: what keys, commands and the gateway do to it. */
 export class TuiApp {
   readonly #options: AppOptions;
-  readonly #conversation: Conversation;
+  readonly #session: OpenSession;
   readonly #inbox: RequestInbox;
   readonly #lists = new GatewayLists();
   readonly #pictures: Pictures;
@@ -62,6 +62,8 @@ export class TuiApp {
   #notice = "";
   #askedShell: string | null = null;
   #interruptedAt = -Infinity;
+  /** The running turn, and when it was first seen. */
+  #running: { runId: string; since: number } | null = null;
   #timers: readonly NodeJS.Timeout[] = [];
   #knownRequests = new Set<string>();
   #hasHistory = false;
@@ -70,7 +72,7 @@ export class TuiApp {
     this.#options = options;
     this.#palette = toPalette(options.hasColor, toBackground(undefined, options.colorFgBg));
     const palette = (): Palette => this.#palette;
-    this.#conversation = new Conversation({
+    this.#session = new OpenSession({
       connection: options.connection,
       historyRows: options.historyRows,
       send: options.send,
@@ -85,7 +87,7 @@ export class TuiApp {
     this.#transcript = new TranscriptView({
       palette,
       hasLinks: getCapabilities().hyperlinks,
-      picture: (block, width) => this.#pictures.lines(this.#conversation.state.sessionKey, block, width),
+      picture: (block, width) => this.#pictures.lines(this.#session.state.sessionKey, block, width),
     });
     this.#screen = new Screen({
       transcript: this.#transcript,
@@ -101,7 +103,7 @@ export class TuiApp {
   }
 
   get sessionKey(): string {
-    return this.#conversation.state.sessionKey;
+    return this.#session.state.sessionKey;
   }
 
   /** Draws the screen for the first time. */
@@ -121,11 +123,11 @@ export class TuiApp {
 
   /** Takes a fresh connection. Rejects as requests do; then the connection is given up and tried again. */
   async attach(client: ProtocolClient, wanted: string | undefined): Promise<void> {
-    await this.#conversation.attach(client, wanted);
+    await this.#session.attach(client, wanted);
     await this.#inbox.attach(client);
     this.#options.connection.attach(client);
     this.#link = { kind: "online" };
-    this.#conversation.resume();
+    this.#session.resume();
     this.#rememberOwnMessages();
     void this.#loadLists(client);
   }
@@ -137,14 +139,14 @@ export class TuiApp {
   }
 
   onGap(): void {
-    this.#conversation.onGap();
+    this.#session.onGap();
     const { client } = this.#options.connection;
     if (client !== null) void this.#attempt("The requests were not read", () => this.#inbox.load(client));
   }
 
   /** Sends a text as if it had been written. */
   send(text: string, mode?: QueueMode): void {
-    this.#conversation.send(text, mode);
+    this.#session.send(text, mode);
     this.#screen.scrollToEnd();
   }
 
@@ -155,7 +157,7 @@ export class TuiApp {
   }
 
   async #loadLists(client: ProtocolClient): Promise<void> {
-    const { sessionKey, agentId } = this.#conversation.state;
+    const { sessionKey, agentId } = this.#session.state;
     await this.#attempt("The commands were not read", async () => {
       await this.#lists.loadCommands(client, sessionKey);
       await this.#lists.loadModels(client, agentId);
@@ -183,9 +185,12 @@ export class TuiApp {
   }
 
   #onChange(): void {
-    const { rows, runs, outbox, sessionKey, isLoaded } = this.#conversation.state;
+    const { rows, runs, outbox, sessionKey, isLoaded } = this.#session.state;
     const own = outbox.filter((entry) => entry.sessionKey === sessionKey);
     this.#items = toItems(rows.rows, runs, own);
+    const run = activeRun(this.#session.state);
+    if (run?.runId !== this.#running?.runId)
+      this.#running = run === undefined ? null : { runId: run.runId, since: run.startedAtMs ?? Date.now() };
     this.#transcript.setItems(this.#items);
     this.#transcript.setEmptyText(this.#emptyText(isLoaded));
     this.#screen.draw();
@@ -197,7 +202,7 @@ export class TuiApp {
   }
 
   #onTick(): void {
-    const isTimed = this.#link.kind === "lost" || activeRun(this.#conversation.state) !== undefined || this.#screen.hasOverlay;
+    const isTimed = this.#link.kind === "lost" || activeRun(this.#session.state) !== undefined || this.#screen.hasOverlay;
     if (isTimed) this.#screen.draw();
   }
 
@@ -210,7 +215,13 @@ export class TuiApp {
   }
 
   #status(): StatusFacts {
-    return { link: this.#link, chat: this.#conversation.state, requests: this.#inbox.pending.length, now: Date.now() };
+    return {
+      link: this.#link,
+      chat: this.#session.state,
+      requests: this.#inbox.pending.length,
+      since: this.#running?.since ?? null,
+      now: Date.now(),
+    };
   }
 
   #notices(): readonly string[] {
@@ -253,14 +264,14 @@ export class TuiApp {
   #rememberOwnMessages(): void {
     if (this.#hasHistory) return;
     this.#hasHistory = true;
-    const own = this.#conversation.state.rows.rows.filter((row) => row.role === "user" && row.__openclaw?.transport?.channel === undefined);
+    const own = this.#session.state.rows.rows.filter((row) => row.role === "user" && row.__openclaw?.transport?.channel === undefined);
     for (const row of own.slice(-EDITOR_HISTORY)) this.#screen.editor.addToHistory(contentText(row.content));
   }
 
   async #loadOlder(): Promise<void> {
     const { columns } = this.#screen;
     const before = this.#transcript.render(columns).length;
-    if (await this.#conversation.loadOlder()) this.#screen.shiftBy(this.#transcript.render(columns).length - before);
+    if (await this.#session.loadOlder()) this.#screen.shiftBy(this.#transcript.render(columns).length - before);
   }
 
   #onKey(data: string): string | boolean {
@@ -276,8 +287,8 @@ export class TuiApp {
     const { editor } = this.#screen;
     switch (action) {
       case "stop":
-        if (editor.isShowingAutocomplete() || activeRun(this.#conversation.state) === undefined) return false;
-        void this.#conversation.abort();
+        if (editor.isShowingAutocomplete() || activeRun(this.#session.state) === undefined) return false;
+        void this.#session.abort();
         return true;
       case "interrupt":
         this.#interrupt();
@@ -302,10 +313,11 @@ export class TuiApp {
 
   #interrupt(): void {
     const now = performance.now();
-    if (now - this.#interruptedAt < LEAVE_MS) return this.#options.leave.abort();
+    const isEmpty = this.#screen.editor.getText() === "";
+    if (isEmpty && now - this.#interruptedAt < LEAVE_MS) return this.#options.leave.abort();
     this.#interruptedAt = now;
     this.#screen.editor.setText("");
-    const running = activeRun(this.#conversation.state) === undefined ? "" : " Esc stops the running turn.";
+    const running = activeRun(this.#session.state) === undefined ? "" : " Esc stops the running turn.";
     this.#say(`Press Ctrl-C again to leave.${running}`);
   }
 
@@ -437,14 +449,14 @@ export class TuiApp {
   }
 
   async #openSession(key: string): Promise<void> {
-    await this.#conversation.open(key);
+    this.#notice = "";
+    await this.#session.open(key);
     this.#screen.scrollToEnd();
   }
 
   async #pickAgent(): Promise<void> {
     const items = await this.#attempt("The agents were not read", async () => this.#lists.loadAgents(this.#client()));
-    if (items !== undefined)
-      this.#openPicker("Agents", items, this.#conversation.state.agentId, ({ value }) => void this.#openAgent(value));
+    if (items !== undefined) this.#openPicker("Agents", items, this.#session.state.agentId, ({ value }) => void this.#openAgent(value));
   }
 
   async #openAgent(id: string): Promise<void> {
@@ -455,12 +467,12 @@ export class TuiApp {
   }
 
   async #openNew(): Promise<void> {
-    await this.#conversation.open(`agent:${this.#conversation.state.agentId}:tui-${randomUUID()}`, true);
+    await this.#session.open(`agent:${this.#session.state.agentId}:tui-${randomUUID()}`, true);
     this.#say("A new session begins with your next message. /sessions leads back.");
   }
 
   async #pickModel(): Promise<void> {
-    const { agentId, session } = this.#conversation.state;
+    const { agentId, session } = this.#session.state;
     const items = await this.#attempt("The models were not read", async () => this.#lists.loadModels(this.#client(), agentId));
     if (items === undefined) return;
     const current = session?.modelOverrideSource ? `${session.modelProvider}/${session.model}` : "";
@@ -471,7 +483,7 @@ export class TuiApp {
     const isOff = this.#lists.models.some((model) => `${model.provider}/${model.id}` === name && model.available === false);
     if (isOff)
       return this.#warn(`${name} is not available: its provider has no key or does not answer. "openclaw models status" says why.`);
-    if (await this.#conversation.setModel(name === "" ? null : name))
+    if (await this.#session.setModel(name === "" ? null : name))
       this.#say(name === "" ? "The session uses the agent's model." : `The session uses ${name}.`);
   }
 

@@ -23,14 +23,14 @@ export const SEARCH_KEY = "\u0006";
 
 /** Keys of the editor and of the screen that people look for. */
 const OTHER_KEYS: readonly (readonly [label: string, help: string])[] = [
-  ["Enter", "send; while a turn runs, as the session's queue mode has it"],
+  ["Enter", "send; what a running turn does with it: /queue"],
   ["Ctrl-J", "another line (also Shift-Enter and Alt-Enter)"],
   ["Tab", "complete a command"],
   ["↑ ↓", "earlier messages, when the editor is empty"],
   ["PgUp PgDn", "scroll; at the top earlier messages are read"],
   ["Ctrl-↑ Ctrl-↓", "previous and next own message"],
   ["Ctrl-Home Ctrl-End", "beginning and end"],
-  ["Ctrl-F", "search; Enter and Shift-Enter go on, Esc closes"],
+  ["Ctrl-F", "search; Enter and ↑ ↓ go on, Esc closes"],
 ];
 
 export const keyHelp = (): readonly (readonly [label: string, help: string])[] => [

@@ -34,7 +34,7 @@ export const COPY_CHOICES = ["answer", "code", "all"] as const;
 export type CopyChoice = (typeof COPY_CHOICES)[number];
 
 /** What a submitted text is. */
-export type Submission =
+export type TypedText =
   | { readonly kind: "empty" }
   | { readonly kind: "local"; readonly name: LocalName; readonly rest: string }
   | { readonly kind: "send"; readonly text: string; readonly mode?: QueueMode }
@@ -47,7 +47,7 @@ const MODES: readonly string[] = ["steer", "followup", "interrupt"];
  * Decides about a text. Only a single line can be a command of this program: a paste that begins with a slash is a message. `asked` is the
  * text about which the person was asked last.
  */
-export function toSubmission(typed: string, asked: string | null): Submission {
+export function toSubmission(typed: string, asked: string | null): TypedText {
   const text = typed.trim();
   if (text === "") return { kind: "empty" };
   if (text.startsWith("!") && text !== "!" && text !== asked) return { kind: "ask-shell", text };
@@ -94,16 +94,21 @@ const orNull = (found: Completions): Completions | null => (found.items.length =
 
 /** Our own first; a command of the gateway with the name of one of ours is that one. */
 function commandCompletions(typed: string, commands: readonly CommandRow[]): readonly Completion[] {
-  const own = LOCAL_COMMANDS.flatMap(({ name, aliases, help }) => [name, ...aliases].map((word) => ({ word, help: help as string })));
-  const taken = new Set<string>(own.map(({ word }) => word));
-  const theirs = commands.flatMap(({ name, textAliases = [], description = "" }) =>
-    [...new Set([name, ...textAliases.map((alias) => alias.replace(/^\//, ""))])].map((word) => ({ word, help: description })),
+  const own = LOCAL_COMMANDS.flatMap(({ name, aliases, help }) =>
+    matching(name, aliases, typed).map((word) => ({ word, help: help as string })),
   );
+  const taken = new Set<string>(LOCAL_COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]));
+  const theirs = commands.flatMap(({ name, textAliases = [], description = "" }) => {
+    const aliases = textAliases.map((alias) => alias.replace(/^\//, "")).filter((alias) => alias !== name);
+    return matching(name, aliases, typed).map((word) => ({ word, help: description }));
+  });
   const all = [...own, ...theirs.filter(({ word }) => !taken.has(word))];
-  return all
-    .filter(({ word }) => word.startsWith(typed))
-    .map(({ word, help }) => ({ value: `/${word}`, label: `/${word}`, description: help }));
+  return all.map(({ word, help }) => ({ value: `/${word}`, label: `/${word}`, description: help }));
 }
+
+/** The name, or else those of its other names that begin so. */
+const matching = (name: string, aliases: readonly string[], typed: string): readonly string[] =>
+  name.startsWith(typed) ? [name] : aliases.filter((alias) => alias.startsWith(typed));
 
 function argumentWords(command: string, { commands, models, agents, sessions }: CompletionSources): readonly string[] {
   const local = LOCAL_COMMANDS.find(({ name, aliases }) => name === command || (aliases as readonly string[]).includes(command));

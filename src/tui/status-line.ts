@@ -11,7 +11,14 @@ export type LinkState =
   /** `retryAt` in milliseconds since the epoch. */
   | { readonly kind: "lost"; readonly why: string; readonly retryAt: number };
 
-export type StatusFacts = { readonly link: LinkState; readonly chat: ChatState; readonly requests: number; readonly now: number };
+export type StatusFacts = {
+  readonly link: LinkState;
+  readonly chat: ChatState;
+  readonly requests: number;
+  /** When the running turn began, as far as it was seen. */
+  readonly since: number | null;
+  readonly now: number;
+};
 
 const SEPARATOR = " · ";
 
@@ -35,12 +42,12 @@ function linkText(palette: Palette, { link, now }: StatusFacts): string {
   return palette.bad(`○ ${truncateText(sanitizeLine(link.why), 48)}; trying again ${when}`);
 }
 
-function activityText(palette: Palette, { chat, now }: StatusFacts): string {
+function activityText(palette: Palette, { chat, since: at, now }: StatusFacts): string {
   const run = activeRun(chat);
   const waiting = chat.session?.queuedInputs ?? 0;
   const queue = waiting > 0 ? `${waiting} queued` : "";
   if (run === undefined) return queue;
-  const since = run.startedAtMs === null ? "" : ` ${formatDuration(Math.max(0, Math.floor((now - run.startedAtMs) / 1_000) * 1_000))}`;
+  const since = at === null ? "" : ` ${formatDuration(Math.max(0, Math.floor((now - at) / 1_000) * 1_000))}`;
   const word =
     run.waitsFor.length > 0 ? "waits for an answer" : run.phase === null ? "working" : sanitizeLine(run.phase).replaceAll("_", " ");
   return [palette.accent(`${truncateText(word, 32)}${since}`), queue].filter((text) => text !== "").join(SEPARATOR);
@@ -52,7 +59,7 @@ const requestText = (palette: Palette, { requests }: StatusFacts): string[] =>
 /** Agent and session, model, context, cost, queue mode: what the gateway has said. */
 function sessionParts({ sessionKey, agentId, session }: ChatState): string[] {
   if (sessionKey === "") return [];
-  const title = session === null ? sessionKey : titleOf(session);
+  const title = titleOf(session ?? { key: sessionKey });
   const parts = [`${sanitizeLine(agentId)}: ${truncateText(sanitizeLine(title), 32)}`];
   if (session === null) return parts;
   const { model, modelProvider, totalTokens, contextTokens, estimatedCostUsd, effectiveQueueMode } = session;

@@ -11,7 +11,7 @@ const PROMPT_MARK = "\u001b]133;A\u0007";
 /** Columns that are left free at the right, for the scroll bar and the eye. */
 const MARGIN = 1;
 
-export type TranscriptDeps = {
+export type TranscriptViewDeps = {
   readonly palette: () => Palette;
   readonly hasLinks: boolean;
   readonly picture: (block: PictureBlock, width: number) => readonly string[] | null;
@@ -27,7 +27,7 @@ type Drawn = {
 
 /** The conversation from its first row that has been read to its last. What has not changed is not drawn again. */
 export class TranscriptView implements Component {
-  readonly #deps: TranscriptDeps;
+  readonly #deps: TranscriptViewDeps;
   #items: readonly TranscriptItem[] = [];
   #empty: readonly string[] = [];
   #drawn = new Map<string, Drawn>();
@@ -39,7 +39,7 @@ export class TranscriptView implements Component {
   #version = 0;
   #all: readonly ItemLine[] = [];
 
-  constructor(deps: TranscriptDeps) {
+  constructor(deps: TranscriptViewDeps) {
     this.#deps = deps;
   }
 

@@ -10,7 +10,7 @@ import { withRunChange } from "../client/conversation/session-transcript.ts";
 import { sleep } from "../core/async.ts";
 import { foregroundClock } from "../core/clock.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
-import { applyEvent, isMissingRow, openChat, withHistory, withOlderHistory, type ChatState } from "./chat-state.ts";
+import { activeRun, applyEvent, isMissingRow, openChat, withHistory, withOlderHistory, type ChatState } from "./chat-state.ts";
 
 export type SendOptions = {
   readonly thinking: string | undefined;
@@ -19,18 +19,18 @@ export type SendOptions = {
   readonly deliver: boolean;
 };
 
-export type ConversationEvents = {
+export type SessionEvents = {
   onChange: () => void;
   /** Something that a person asked for was not done. */
   onFailure: (what: string, err: ClientError) => void;
 };
 
-type ConversationOptions = {
+type OpenSessionOptions = {
   readonly connection: LiveConnection;
   readonly historyRows: number;
   readonly send: SendOptions;
   readonly signal: AbortSignal;
-  readonly events: ConversationEvents;
+  readonly events: SessionEvents;
 };
 
 /** A row usually follows the end of its run at once. */
@@ -40,15 +40,16 @@ const RETRY_MS = 1_500;
 type OwnEntry = OutboxEntry & { readonly mode?: QueueMode };
 
 /** The open session over as many connections as it takes: reads it, follows its events, and sends what is written. */
-export class Conversation {
-  readonly #options: ConversationOptions;
+export class OpenSession {
+  readonly #options: OpenSessionOptions;
   #state: ChatState;
   #defaultAgentId = "main";
   #isFlushing = false;
   #isLoading = false;
   #loadAgain = false;
+  #isMarking = false;
 
-  constructor(options: ConversationOptions) {
+  constructor(options: OpenSessionOptions) {
     this.#options = options;
     this.#state = openChat("");
   }
@@ -114,9 +115,11 @@ export class Conversation {
     void this.#flush();
   }
 
-  /** Stops what runs in the open session. Without a connection it says so. */
+  /** Stops the running turn; what waits behind it runs then. Without a connection it says so. */
   async abort(): Promise<void> {
-    await this.#attempt("Not stopped", () => this.#request("chat.abort", { sessionKey: this.#state.sessionKey }));
+    const run = activeRun(this.#state);
+    if (run === undefined) return;
+    await this.#attempt("Not stopped", () => this.#request("chat.abort", { sessionKey: this.#state.sessionKey, runId: run.runId }));
   }
 
   /** `null` takes the session's own model away. */
@@ -148,6 +151,16 @@ export class Conversation {
   #setState(state: ChatState): void {
     this.#state = state;
     this.#options.events.onChange();
+    if (state.session?.unread === true && state.isLoaded && activeRun(state) === undefined) void this.#markRead(state.sessionKey);
+  }
+
+  /** What is on the screen has been read; once for each answer. */
+  async #markRead(key: string): Promise<void> {
+    if (this.#isMarking || this.#options.connection.client === null) return;
+    this.#isMarking = true;
+    const isDone = await this.#attempt("The session was not marked as read", () => this.#request("sessions.patch", { key, unread: false }));
+    // A refusal would come again with every event.
+    this.#isMarking = !isDone;
   }
 
   #request<T>(method: string, params: unknown): Promise<T> {
