@@ -18,6 +18,7 @@ const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "podman", dirs: ["/usr/bin"], skips: "the tests of containers for commands" },
   // crun, the other one, needs control groups of version 2 only.
   { program: "runc", dirs: ["/usr/bin", "/usr/sbin"], skips: "the tests of containers for commands" },
+  { program: "tmux", dirs: ["/usr/bin"], skips: "the tests of the terminal interface" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },
   {
     program: "DejaVuSans.ttf",

@@ -6,6 +6,7 @@ export const tuiCommands: CommandFamily = {
   commands: [
     {
       path: ["tui"],
+      group: "Talk",
       summary: "Talk to agents on a screen of their own: sessions, models, tool calls, approvals.",
       flags: [
         { name: "session", value: "key", valueKind: "session", help: "Session to open (default: the main session)." },

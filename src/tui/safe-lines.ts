@@ -5,7 +5,7 @@ export const toSafeText = (text: string): string => sanitizeText(text).replaceAl
 
 /** Our own styles and links: whatever else begins with an escape character was not written by this module. */
 // oxlint-disable-next-line no-control-regex
-const OWN_SEQUENCE = /\u001b\[[0-9;]*m|\u001b\]8;;(?:https?:\/\/|mailto:)?[\u0021-\u007e]*\u001b\\/g;
+const OWN_SEQUENCE = /\u001b\[[0-9;]*m|\u001b\]8;;(?:(?:https?:\/\/|mailto:)[\u0021-\u007e]*)?\u001b\\/g;
 
 /** The second wall behind `toSafeText`, for finished lines: only colors and links remain. */
 export function guardLine(line: string): string {
