@@ -61,7 +61,7 @@ test("an open tool call shows all arguments and its output", () => {
   assert.ok(texts(reply([tool("done", long)]), ["run:r/tool:c"]).some((line) => line.includes("(300 lines are left out)")));
 });
 
-test("thoughts are folded, and an end that is not a good one is said", () => {
+test("thoughts are folded, and an end that is not a good one has a line", () => {
   assert.deepEqual(
     texts(
       reply(

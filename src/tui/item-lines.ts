@@ -41,7 +41,7 @@ function plainLines(text: string, width: number): string[] {
     .flatMap((line) => wrapTextWithAnsi(line, Math.max(1, width)));
 }
 
-/** Nobody reads more in a terminal, and each frame would have to wrap it. */
+/** No one reads more in a terminal, and each frame would have to wrap it. */
 function clip(text: string): string {
   const rest = text.length - TUI_LIMITS.textChars;
   return rest <= 0 ? text : `${text.slice(0, TUI_LIMITS.textChars)}\n(${rest} more characters; /copy takes all)`;
@@ -76,7 +76,7 @@ function answerLines(context: ItemContext, item: AnswerItem): readonly ItemLine[
   for (const block of item.blocks) {
     const made = answerBlock(context, item.key, block);
     if (made.length === 0) continue;
-    // Calls of tools stand close together.
+    // Calls of tools follow each other without a gap.
     if (before !== null && !(before === "tool" && block.type === "tool")) lines.push({ text: "" });
     lines.push(...made);
     before = block.type;

@@ -33,12 +33,12 @@ test("code keeps its spaces, and a long line of it is broken and not cut", () =>
   );
 });
 
-test("where a link leads is said, unless its label says it", () => {
+test("the address of a link is shown, unless its label is the address", () => {
   assert.deepEqual(render("[bank](https://evil.example/)", 80), ["bank (https://evil.example/)"]);
   assert.deepEqual(render("<https://example.org>", 80), ["https://example.org"]);
   assert.deepEqual(render("[x](javascript:alert(1))", 80), ["x (javascript:alert(1))"]);
-  assert.match(render("[x](https://example.org/)", 80, true)[0]!, /^\u001b\]8;;https:\/\/example\.org\/\u001b\\x\u001b\]8;;\u001b\\/u);
-  assert.doesNotMatch(render("[x](javascript:alert(1))", 80, true)[0]!, /\u001b/u);
+  assert.ok(render("[x](https://example.org/)", 80, true)[0]!.startsWith("\u001b]8;;https://example.org/\u001b\\x\u001b]8;;\u001b\\"));
+  assert.ok(!render("[x](javascript:alert(1))", 80, true)[0]!.includes("\u001b"));
 });
 
 test("a table keeps its columns, gives way, and becomes a list where it cannot", () => {

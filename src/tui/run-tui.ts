@@ -15,7 +15,7 @@ export type TuiOptions = Omit<AppOptions, "connection" | "leave"> & {
   readonly signal: AbortSignal;
 };
 
-/** What remains to be said when the screen is gone. */
+/** What the command prints when the screen is gone. */
 export type TuiEnding = { readonly sessionKey: string; readonly strayOutput: string };
 
 /**

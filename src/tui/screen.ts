@@ -29,7 +29,7 @@ class HistoryScroll extends ScrollView {
   }
 }
 
-/** Lines that are made anew for each frame. */
+/** Lines that are made for each frame. */
 class Lines implements Component {
   readonly #make: (width: number) => string[];
 

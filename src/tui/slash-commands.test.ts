@@ -16,7 +16,7 @@ const SOURCES = {
   agents: ["main", "work"],
   sessions: ["agent:main:main", "agent:work:main"],
 };
-const values = (before: string): readonly string[] | undefined => completionsOf(before, SOURCES)?.items.map(({ value }) => value);
+const values = (before: string): readonly string[] | undefined => completionsOf(before, SOURCES)?.items.map(({ value }) => value.trimEnd());
 
 test("what is not a command of this program is sent as it is", () => {
   for (const text of ["hello", "/status", "/unknown x", "/model test/echo", "/help me", "a\nb", "!"])
@@ -47,6 +47,11 @@ test("commands complete by their names, and by other names only where the name d
   assert.deepEqual(values("/th"), ["/thoughts", "/think"]);
   assert.equal(values("/zzz"), undefined);
   assert.equal(values("hello /mo"), undefined);
+});
+
+test("a command that takes an argument is completed with a space for it", () => {
+  assert.deepEqual(completionsOf("/he", SOURCES)?.items[0]?.value, "/help");
+  assert.deepEqual(completionsOf("/thi", SOURCES)?.items[0]?.value, "/think ");
 });
 
 test("an argument completes from what the gateway offers, until it is complete", () => {

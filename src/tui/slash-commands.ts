@@ -79,12 +79,12 @@ export type Completions = { readonly prefix: string; readonly items: readonly Co
 /** Completes the command, or its first argument, before the cursor; null where there is nothing to complete. */
 export function completionsOf(before: string, sources: CompletionSources): Completions | null {
   const name = /^\/([a-z-]*)$/i.exec(before);
-  if (name !== null) return orNull({ prefix: before, items: commandCompletions(name[1]!.toLowerCase(), sources.commands) });
+  if (name !== null) return orNull({ prefix: before, items: commandCompletions(name[1]!.toLowerCase(), sources) });
   const argument = /^\/([a-z-]+)\s+(\S*)$/i.exec(before);
   if (argument === null) return null;
   const typed = argument[2]!;
   const all = argumentWords(argument[1]!.toLowerCase(), sources);
-  // What is complete already is to be sent by the next Enter.
+  // The next Enter sends what is complete already.
   if (all.includes(typed)) return null;
   const words = all.filter((word) => word.toLowerCase().includes(typed.toLowerCase()));
   return orNull({ prefix: typed, items: words.map((word) => ({ value: word, label: word, description: "" })) });
@@ -93,7 +93,8 @@ export function completionsOf(before: string, sources: CompletionSources): Compl
 const orNull = (found: Completions): Completions | null => (found.items.length === 0 ? null : found);
 
 /** Our own first; a command of the gateway with the name of one of ours is that one. */
-function commandCompletions(typed: string, commands: readonly CommandRow[]): readonly Completion[] {
+function commandCompletions(typed: string, sources: CompletionSources): readonly Completion[] {
+  const { commands } = sources;
   const own = LOCAL_COMMANDS.flatMap(({ name, aliases, help }) =>
     matching(name, aliases, typed).map((word) => ({ word, help: help as string })),
   );
@@ -103,7 +104,11 @@ function commandCompletions(typed: string, commands: readonly CommandRow[]): rea
     return matching(name, aliases, typed).map((word) => ({ word, help: description }));
   });
   const all = [...own, ...theirs.filter(({ word }) => !taken.has(word))];
-  return all.map(({ word, help }) => ({ value: `/${word}`, label: `/${word}`, description: help }));
+  return all.map(({ word, help }) => ({
+    value: `/${word}${argumentWords(word, sources).length > 0 ? " " : ""}`,
+    label: `/${word}`,
+    description: help,
+  }));
 }
 
 /** The name, or else those of its other names that begin so. */

@@ -27,7 +27,7 @@ export class OwnTerminal extends ProcessTerminal {
   }
 }
 
-/** A paste without what could steer the terminal when it is shown in the editor. Null: this is no paste. */
+/** A paste without what could steer the terminal when it is shown in the editor. Null for other input. */
 export function cleanPaste(data: string): string | null {
   if (!data.startsWith(PASTE_START) || !data.endsWith(PASTE_END)) return null;
   const content = data.slice(PASTE_START.length, -PASTE_END.length).replaceAll(/\r\n?/g, "\n");

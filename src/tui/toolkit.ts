@@ -4,7 +4,7 @@ export { Editor } from "@earendil-works/pi-tui/dist/components/editor.js";
 export { Image } from "@earendil-works/pi-tui/dist/components/image.js";
 export { Input } from "@earendil-works/pi-tui/dist/components/input.js";
 export { ScrollView } from "@earendil-works/pi-tui/dist/components/scroll-view.js";
-export { SelectList, type SelectItem, type SelectListTheme } from "@earendil-works/pi-tui/dist/components/select-list.js";
+export type { SelectListTheme } from "@earendil-works/pi-tui/dist/components/select-list.js";
 export { VStack } from "@earendil-works/pi-tui/dist/components/v-stack.js";
 export type { AutocompleteItem, AutocompleteProvider, AutocompleteSuggestions } from "@earendil-works/pi-tui/dist/autocomplete.js";
 export { KeybindingsManager, setKeybindings, TUI_KEYBINDINGS } from "@earendil-works/pi-tui/dist/keybindings.js";

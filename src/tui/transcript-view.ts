@@ -47,7 +47,7 @@ export class TranscriptView implements Component {
     this.#items = items;
   }
 
-  /** What stands here while there is no message. */
+  /** What is shown while there is no message. */
   setEmptyText(lines: readonly string[]): void {
     this.#empty = lines;
   }

@@ -7,7 +7,7 @@ import { MAIN, until } from "./gateway-process.ts";
 import { COMPILE_CACHE } from "./warm-start.ts";
 
 const run = promisify(execFile);
-/** A server of its own, without the configuration of whoever runs the tests. */
+/** A server of its own, without a person's own configuration. */
 const SERVER = ["-L", `tui-test-${process.pid}`, "-f", "/dev/null"];
 
 /** Why tests of the terminal interface are skipped here, or false. */

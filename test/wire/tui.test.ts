@@ -126,8 +126,8 @@ for (const size of [SMALL, LARGE]) {
       await tui.type("/thi");
       await tui.shows(/→ \/think/);
       await tui.press("Tab");
-      await tui.shows("/think");
-      await tui.type(" ");
+      await tui.hides("→ /think");
+      await tui.type("o");
       await tui.shows(/→ off/);
     });
   });
@@ -274,7 +274,7 @@ test("a device that asks for access is shown with what it asks for, and is appro
     await tui.shows(/asks for +operator: .*operator.write/);
     await until("the answer", async () => {
       await tui.press("a");
-      return !/wants access/.test(await tui.screen());
+      return /a laptop: approve/.test(await tui.screen());
     });
     const client = await gateway.connect();
     const { paired } = await client.request<{ paired: { displayName?: string; scopes: string[] }[] }>("device.pair.list");
