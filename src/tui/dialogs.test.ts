@@ -92,8 +92,9 @@ test("Tab leads to the next request, which has to be read before its answer", ()
   assert.deepEqual(answers, ["bbbb o", "closed"]);
 });
 
+const calls = (request: PendingRequest): unknown => choicesOf(request).map(({ key, method, params }) => [key, method, params]);
+
 test("the answers are calls of the protocol", () => {
-  const calls = (request: PendingRequest): unknown => choicesOf(request).map(({ key, method, params }) => [key, method, params]);
   assert.deepEqual(calls(approval("aaaa", "x")), [
     ["o", "approval.resolve", { id: "aaaa", kind: "exec", decision: "allow-once" }],
     ["d", "approval.resolve", { id: "aaaa", kind: "exec", decision: "deny" }],
