@@ -1,6 +1,6 @@
 import type { ProtocolClient } from "../client/protocol-client.ts";
 import type { CommandRow, ModelRow, SessionListRow, SessionsList } from "../client/conversation/protocol-types.ts";
-import { titleOf } from "../client/conversation/session-row.ts";
+import { stripMarkdown, titleOf } from "../client/conversation/session-row.ts";
 import { formatAge } from "../cli/terminal-text.ts";
 import { TUI_LIMITS } from "./limits.ts";
 import type { PickerItem } from "./picker.ts";
@@ -68,6 +68,6 @@ function toModelItem(model: ModelRow): PickerItem {
 
 function toSessionItem(row: SessionListRow, now: number): PickerItem {
   const state = row.hasActiveRun === true ? "running" : row.unread === true ? "unread" : "";
-  const facts = [row.agentId ?? "", formatAge(row.updatedAt, now), state, row.lastMessagePreview ?? ""];
-  return { value: row.key, label: titleOf(row), detail: facts.filter((text) => text !== "").join(" · ") };
+  const facts = [row.agentId ?? "", formatAge(row.updatedAt, now), state, stripMarkdown(row.lastMessagePreview ?? "")];
+  return { value: row.key, label: stripMarkdown(titleOf(row)), detail: facts.filter((text) => text !== "").join(" · ") };
 }

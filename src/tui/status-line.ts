@@ -1,6 +1,6 @@
 import type { ChatState } from "./chat-state.ts";
 import { activeRun } from "./chat-state.ts";
-import { titleOf } from "../client/conversation/session-row.ts";
+import { stripMarkdown, titleOf } from "../client/conversation/session-row.ts";
 import { formatDuration, sanitizeLine, truncateText } from "../cli/terminal-text.ts";
 import type { Palette } from "./palette.ts";
 import { truncateToWidth, visibleWidth } from "./toolkit.ts";
@@ -59,7 +59,7 @@ const requestText = (palette: Palette, { requests }: StatusFacts): string[] =>
 /** Agent and session, model, context, cost, queue mode: what the gateway has said. */
 function sessionParts({ sessionKey, agentId, session }: ChatState): string[] {
   if (sessionKey === "") return [];
-  const title = titleOf(session ?? { key: sessionKey });
+  const title = stripMarkdown(titleOf(session ?? { key: sessionKey }));
   const parts = [`${sanitizeLine(agentId)}: ${truncateText(sanitizeLine(title), 32)}`];
   if (session === null) return parts;
   const { model, modelProvider, totalTokens, contextTokens, estimatedCostUsd, effectiveQueueMode } = session;
