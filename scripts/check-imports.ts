@@ -50,7 +50,21 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],
   // agents: what an agent reads, which `openclaw doctor` checks without a gateway.
-  cli: ["core", "config", "store", "client", "agents", "skills", "remote", "nodes", "tools/group-watcher.ts", "channels/registry.ts"],
+  cli: [
+    "core",
+    "config",
+    "store",
+    "client",
+    "agents",
+    "skills",
+    "remote",
+    "nodes",
+    "tools/group-watcher.ts",
+    "channels/registry.ts",
+    "tui",
+  ],
+  // What it shares with the other commands: text for terminals, and how a question is shown and answered.
+  tui: ["core", "client", "cli/terminal-text.ts", "cli/approval-view.ts", "cli/approval-answers.ts"],
 };
 const COMPOSITION = "gateway";
 
@@ -96,6 +110,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "@modelcontextprotocol/client": ["mcp"],
   "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
   croner: ["schedule/due-times.ts"],
+  "@earendil-works/pi-tui": ["tui/toolkit.ts"],
   uqr: ["core/qr.ts"],
   "dns-packet": ["remote/discovery"],
   yaml: ["skills/front-matter.ts"],
@@ -104,10 +119,13 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
 const violations: string[] = [];
 const reportViolation = (file: string, why: string): void => void violations.push(`${file}: ${why}`);
 
+/** `@scope/name/dist/file.js` belongs to the owner of `@scope/name`. */
+const packageOf = (spec: string): string => /^(?:@[^/]+\/)?[^/]+/.exec(spec)![0];
+
 function checkPackages(file: SourceFile): void {
   const inModule = file.path.slice("src/".length);
   for (const name of file.packages) {
-    const owners = PACKAGE_OWNERS[name];
+    const owners = PACKAGE_OWNERS[name] ?? PACKAGE_OWNERS[packageOf(name)];
     if (owners && !owners.some((owner) => inModule === owner || inModule.startsWith(`${owner}/`)))
       reportViolation(file.path, `only ${owners.join(", ")} may import ${name}`);
   }

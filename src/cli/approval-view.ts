@@ -1,6 +1,6 @@
 import type { ApprovalDecision } from "../store/approvals.ts";
 import { parseArgPattern } from "../core/arg-pattern.ts";
-import type { Output } from "./output.ts";
+import type { Output, TerminalStyle } from "./output.ts";
 import { formatAge, revealLine, revealText, truncateText } from "./terminal-text.ts";
 
 /** One program as the allowlist has it. */
@@ -99,27 +99,46 @@ export function argumentsText({ argPattern }: AllowedPattern): string {
   return words.length === 0 ? "no arguments" : words.join(" ");
 }
 
+/** One line of what is asked. `wraps`: words that may be broken at spaces; a command and what a program says stay as they are. */
+export type RequestLine = { readonly text: string; readonly wraps: boolean };
+type Painter = (style: TerminalStyle, text: string) => string;
+
 /** All that is asked. */
 export function showRequest(out: Output, request: CommandText | PluginText): void {
-  if (isPlugin(request)) showPlugin(out, request);
-  else showCommand(out, request);
+  for (const { text, wraps } of requestLines((style, words) => out.paint(style, words), request)) {
+    if (wraps) out.paragraph(text, "  ");
+    else out.line(`  ${text}`);
+  }
 }
+
+/** The whole request: nothing is cut, because the answer covers all of it. */
+export const requestLines = (paint: Painter, request: CommandText | PluginText): readonly RequestLine[] =>
+  isPlugin(request) ? pluginLines(paint, request) : commandLines(paint, request);
+
+const verbatim = (text: string): RequestLine[] =>
+  revealText(text)
+    .split("\n")
+    .map((line) => ({ text: line, wraps: false }));
 
 /** The words of another program, as it has them: they are its own. */
-function showPlugin(out: Output, { title, description, detail, severity, pluginId, toolName }: PluginText): void {
-  const mark = severity === "info" ? out.paint("dim", "i") : out.paint(severity === "critical" ? "red" : "yellow", "!");
-  out.paragraph(`${mark} ${revealLine(title)}`, "  ");
-  for (const line of revealText(description).split("\n")) out.line(`  ${line}`);
-  for (const line of detail ? revealText(detail).split("\n") : []) out.line(`    ${line}`);
+function pluginLines(paint: Painter, { title, description, detail, severity, pluginId, toolName }: PluginText): readonly RequestLine[] {
+  const mark = severity === "info" ? paint("dim", "i") : paint(severity === "critical" ? "red" : "yellow", "!");
   const asker = [pluginId, toolName].filter(Boolean).join(", ");
-  if (asker !== "") out.paragraph(`${out.paint("dim", "asked by:")} ${revealLine(asker)}`, "  ");
+  return [
+    { text: `${mark} ${revealLine(title)}`, wraps: true },
+    ...verbatim(description),
+    ...(detail ? verbatim(detail).map((line) => ({ ...line, text: `  ${line.text}` })) : []),
+    ...(asker === "" ? [] : [{ text: `${paint("dim", "asked by:")} ${revealLine(asker)}`, wraps: true }]),
+  ];
 }
 
-/** The whole command and what deserves attention; nothing is cut, because the answer covers all of it. */
-function showCommand(out: Output, { command, warnings, patterns }: CommandText): void {
-  for (const line of revealText(command).split("\n")) out.line(`  ${line}`);
-  for (const warning of warnings) out.paragraph(`${out.paint("yellow", "!")} ${revealLine(warning)}`, "  ");
-  for (const each of patterns) out.paragraph(`${out.paint("dim", "always:")} ${patternText(each)}`, "  ");
+/** The command and what deserves attention. */
+function commandLines(paint: Painter, { command, warnings, patterns }: CommandText): readonly RequestLine[] {
+  return [
+    ...verbatim(command),
+    ...warnings.map((warning) => ({ text: `${paint("yellow", "!")} ${revealLine(warning)}`, wraps: true })),
+    ...patterns.map((each) => ({ text: `${paint("dim", "always:")} ${patternText(each)}`, wraps: true })),
+  ];
 }
 
 const patternText = (each: AllowedPattern): string => revealLine(`${each.pattern}, ${argumentsText(each)}`);

@@ -14,8 +14,7 @@ import {
   type ApprovalEnding,
   type PendingApproval,
 } from "./approval-view.ts";
-import { SESSION_WORD, toGrantWord, USUAL_GRANT } from "../core/approval-words.ts";
-import type { ApprovalDecision } from "../store/approvals.ts";
+import { ANSWER_KEYS, isOffered, UNREAD_MS, type KeyAnswer } from "./approval-answers.ts";
 import { listPending } from "./approvals.ts";
 import type { CommandHandler } from "./command.ts";
 import { toCliError, toClientOptions } from "./connect.ts";
@@ -26,23 +25,9 @@ import { formatDuration, sanitizeLine } from "./terminal-text.ts";
 /** The payload of `exec.approval.resolved`, as far as it is shown. */
 type EndedApproval = ApprovalEnding & { readonly id: string; readonly resolvedBy?: string | null };
 
-type Answer = { readonly decision: ApprovalDecision; readonly grant?: string };
 type Request = PendingApproval["request"];
 
-/** Which key gives which answer, in the order in which they are shown. */
-const KEYS: Readonly<Record<string, Answer & { readonly text: string }>> = {
-  o: { decision: "allow-once", text: "allow once" },
-  h: { decision: "allow-once", grant: toGrantWord(USUAL_GRANT), text: "for an hour" },
-  s: { decision: "allow-once", grant: SESSION_WORD, text: "for this conversation" },
-  a: { decision: "allow-always", text: "always" },
-  d: { decision: "deny", text: "deny" },
-};
-const isOffered = ({ decision, grant }: Answer, { allowedDecisions, isGrantable = false }: Request): boolean =>
-  allowedDecisions.includes(decision) && (grant === undefined || isGrantable);
 const CTRL_C = "\u0003";
-
-/** A key that is pressed sooner after a question has appeared was meant for something else: another question, or another program. */
-const UNREAD_MS = 500;
 
 /** `openclaw approvals watch`: until Ctrl-C. */
 export const approvalsWatch: CommandHandler = async (invocation) => {
@@ -136,7 +121,7 @@ class ApprovalWatch {
 
   press(key: string): void {
     const { host, out } = this.#invocation;
-    const answer = KEYS[key];
+    const answer = ANSWER_KEYS[key];
     const shown = this.#shown;
     if (answer === undefined || shown === null || this.#client === null || this.#isAnswering) return;
     const { request } = shown.approval;
@@ -150,7 +135,11 @@ class ApprovalWatch {
   }
 
   /** What has become of it arrives as an event, as it does when someone else answers. */
-  async #answer(client: ProtocolClient, { id, approvalKind: kind = "exec" }: PendingApproval, { decision, grant }: Answer): Promise<void> {
+  async #answer(
+    client: ProtocolClient,
+    { id, approvalKind: kind = "exec" }: PendingApproval,
+    { decision, grant }: KeyAnswer,
+  ): Promise<void> {
     try {
       const params = { id, kind, decision, ...(grant !== undefined && { grant }) };
       const { approval } = await client.request<{ approval: EndedApproval }>("approval.resolve", params);
@@ -205,7 +194,7 @@ class ApprovalWatch {
 }
 
 const keysText = (request: Request): string =>
-  Object.entries(KEYS)
+  Object.entries(ANSWER_KEYS)
     .filter(([, answer]) => isOffered(answer, request))
     .map(([key, { text }]) => `${key} ${text}`)
     .join("   ");

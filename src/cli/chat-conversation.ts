@@ -1,39 +1,29 @@
 import { randomUUID } from "node:crypto";
 import type { ProtocolClient, ServerEvent } from "../client/client.ts";
+import { applyChat, createRun, isActive, type RunView } from "../client/conversation/live-run.ts";
+import type { ChatEventPayload } from "../client/conversation/protocol-types.ts";
+import { LiveConnection } from "../client/live-connection.ts";
 import { EXIT } from "../core/errors.ts";
 import { ClientError } from "../client/errors.ts";
 import { noteWaitingApproval, waitingApproval, type RunEvent } from "./approval-notice.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, sanitizeText } from "./terminal-text.ts";
 
-type Content = string | { type?: string; text?: string }[];
-type ChatEvent = {
-  runId: string;
-  sessionKey: string;
-  state: string;
-  deltaText?: string;
-  message?: { content?: Content };
-  errorMessage?: string;
-};
 type AgentEvent = RunEvent & { data?: { name?: string; args?: Record<string, unknown> } };
-type Turn = { runId: string; text: string; printed: number; end: (state: string, message?: string) => void };
-
-const textOf = (content: Content | undefined): string =>
-  typeof content === "string" ? content : (content ?? []).map((part) => (part.type === "text" ? (part.text ?? "") : "")).join("");
+/** `printed`: characters of the text since the last line of a tool. */
+type Turn = { run: RunView; printed: number; end: (state: string, message?: string) => void };
 
 /** One conversation of `openclaw chat`: sends messages and prints replies as they come, over as many connections as it takes. */
 export class ChatConversation {
   readonly #invocation: Invocation;
   readonly #turns = new Map<string, Turn>();
-  #client: ProtocolClient | null = null;
+  readonly #connection: LiveConnection;
   #sessionKey = "";
   #exitCode: number = EXIT.failure;
-  #connected: Promise<ProtocolClient>;
-  #onConnected: (client: ProtocolClient) => void = () => {};
 
   constructor(invocation: Invocation) {
     this.#invocation = invocation;
-    this.#connected = this.#nextConnection();
+    this.#connection = new LiveConnection(invocation.host.signal);
   }
 
   get sessionKey(): string {
@@ -54,33 +44,37 @@ export class ChatConversation {
     this.#sessionKey ||= this.#chooseSession(client);
     client.on((event) => this.#onEvent(event));
     await client.request("sessions.messages.subscribe", { key: this.#sessionKey });
-    this.#client = client;
-    this.#onConnected(client);
+    this.#connection.attach(client);
     for (const turn of this.#turns.values()) void this.#recover(client, turn);
   }
 
   /** The connection is lost; messages wait for the next one. */
   detach(): void {
-    this.#client = null;
-    this.#connected = this.#nextConnection();
+    this.#connection.detach();
   }
 
   /** Sends a message and resolves when its turn has ended: true when it ended well. */
   async send(message: string): Promise<boolean> {
     const runId = randomUUID();
     const ended = new Promise<{ state: string; cause: string | undefined }>((resolve) => {
-      this.#turns.set(runId, { runId, text: "", printed: 0, end: (state, cause) => resolve({ state, cause }) });
+      this.#turns.set(runId, { run: createRun(runId, true), printed: 0, end: (state, cause) => resolve({ state, cause }) });
     });
     const turn = this.#turns.get(runId)!;
     try {
-      await this.#send(message, runId);
+      const thinking = this.#invocation.text("thinking");
+      await this.#connection.requestOnce("chat.send", {
+        sessionKey: this.#sessionKey,
+        message,
+        idempotencyKey: runId,
+        ...(thinking && { thinking }),
+      });
       const { state, cause } = await ended;
-      this.#show(turn, state, cause);
+      this.#showEnd(turn, state, cause);
       return state === "final";
     } catch (err) {
       if (!(err instanceof ClientError) || err.kind !== "request") throw err;
       if (err.code === "FORBIDDEN" || err.code === "UNAUTHORIZED") this.#exitCode = EXIT.noPermission;
-      this.#show(turn, "error", err.gatewayMessage ?? err.message);
+      this.#showEnd(turn, "error", err.gatewayMessage ?? err.message);
       return false;
     } finally {
       this.#turns.delete(runId);
@@ -89,26 +83,7 @@ export class ChatConversation {
 
   /** Stops what runs. */
   async stop(): Promise<void> {
-    await this.#client?.request("chat.abort", { sessionKey: this.#sessionKey });
-  }
-
-  /** The same key is sent again after a loss of the connection: the gateway runs it once. */
-  async #send(message: string, idempotencyKey: string): Promise<void> {
-    const thinking = this.#invocation.text("thinking");
-    for (;;) {
-      const client = await this.#connected;
-      try {
-        await client.request("chat.send", { sessionKey: this.#sessionKey, message, idempotencyKey, ...(thinking && { thinking }) });
-        return;
-      } catch (err) {
-        if (!(err instanceof ClientError) || err.kind !== "closed" || this.#invocation.host.signal.aborted) throw err;
-        if (this.#client === client) this.detach();
-      }
-    }
-  }
-
-  #nextConnection(): Promise<ProtocolClient> {
-    return new Promise((resolve) => (this.#onConnected = resolve));
+    await this.#connection.client?.request("chat.abort", { sessionKey: this.#sessionKey });
   }
 
   #chooseSession(client: ProtocolClient): string {
@@ -122,15 +97,11 @@ export class ChatConversation {
   #onEvent({ event, payload }: ServerEvent): void {
     if (event === "agent") return this.#onAgent(payload as AgentEvent);
     if (event !== "chat") return;
-    const chat = payload as ChatEvent;
+    const chat = payload as ChatEventPayload;
     const turn = this.#turns.get(chat.runId);
     if (!turn) return;
-    // The cumulative text wins over the delta: events may be left out for a slow reader.
-    const text = chat.message ? textOf(chat.message.content) : turn.text + (chat.deltaText ?? "");
-    if (chat.state === "delta") return this.#print(turn, text);
-    if (chat.state === "status") return;
-    if (text) this.#print(turn, text);
-    turn.end(chat.state, chat.errorMessage);
+    this.#show(turn, applyChat(turn.run, chat));
+    if (!isActive(turn.run)) turn.end(turn.run.state, chat.errorMessage);
   }
 
   #onAgent(event: AgentEvent): void {
@@ -139,7 +110,8 @@ export class ChatConversation {
     const turn = this.#turns.get(runId);
     if (!turn) return;
     const approval = waitingApproval(event);
-    if (approval !== null && this.#client) void noteWaitingApproval(this.#client, this.#invocation, approval, "/approve");
+    const { client } = this.#connection;
+    if (approval !== null && client) void noteWaitingApproval(client, this.#invocation, approval, "/approve");
     if (out.json || stream !== "tool" || data?.phase !== "start") return;
     if (turn.printed > 0) out.line();
     turn.printed = 0;
@@ -152,19 +124,21 @@ export class ChatConversation {
     );
   }
 
-  #print(turn: Turn, text: string): void {
+  /** Prints what the reply has become since. */
+  #show(turn: Turn, run: RunView): void {
     const { out } = this.#invocation;
-    const fresh = text.startsWith(turn.text) ? text.slice(turn.text.length) : `\n${text}`;
-    turn.text = text;
-    if (out.json || fresh === "") return;
+    const before = turn.run.text;
+    turn.run = run;
+    if (out.json || run.text === before) return;
+    const fresh = run.text.startsWith(before) ? run.text.slice(before.length) : `\n${run.text}`;
     out.raw(sanitizeText(fresh));
     turn.printed += fresh.length;
   }
 
-  #show(turn: Turn, state: string, cause: string | undefined): void {
+  #showEnd(turn: Turn, state: string, cause: string | undefined): void {
     const { out } = this.#invocation;
     if (out.json) {
-      out.data({ runId: turn.runId, sessionKey: this.#sessionKey, state, text: turn.text, ...(cause && { error: cause }) });
+      out.data({ runId: turn.run.runId, sessionKey: this.#sessionKey, state, text: turn.run.text, ...(cause && { error: cause }) });
       return;
     }
     if (turn.printed > 0) out.line();
@@ -177,16 +151,16 @@ export class ChatConversation {
     try {
       const outcome = await client.request<{ status: string; error?: string; terminalReply?: { text?: string } }>(
         "agent.wait",
-        { runId: turn.runId, timeoutMs: 600_000 },
+        { runId: turn.run.runId, timeoutMs: 600_000 },
         { timeoutMs: 0 },
       );
-      if (outcome.terminalReply?.text) this.#print(turn, outcome.terminalReply.text);
+      if (outcome.terminalReply?.text) this.#show(turn, { ...turn.run, text: outcome.terminalReply.text });
       turn.end(
         outcome.status === "ok" ? "final" : "error",
         outcome.error ?? (outcome.status === "timeout" ? "no answer yet; openclaw sessions show will have it" : undefined),
       );
     } catch (err) {
-      // Lost again: the next connection asks again. A run that the gateway does not know was never sent, and is sent again by #send.
+      // Lost again: the next connection asks again. A run that the gateway does not know was never sent, and is sent again over the next connection.
       if (!(err instanceof ClientError)) throw err;
     }
   }

@@ -35,6 +35,7 @@ import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
 import { traceCommands } from "./trace-commands.ts";
 import { usageCommands } from "./usage-commands.ts";
+import { tuiCommands } from "./tui-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
@@ -42,6 +43,7 @@ const FAMILIES: readonly CommandFamily[] = [
   dashboardCommands,
   remoteCommands,
   chatCommands,
+  tuiCommands,
   agentCommands,
   messageCommands,
   statusCommands,

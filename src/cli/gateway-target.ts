@@ -51,11 +51,13 @@ export function configOf(invocation: Invocation): LoadedConfig {
  * - An address that we chose, and every credential from the files of this machine, need a proof: the listener signs a nonce with the key in
  *   owner.json, which only the running gateway and its user have (core/identity-proof.ts). Without a running gateway there is no such key,
  *   so another program on its port receives neither credential nor message.
+ *
+ * `passwordFlag`: the flag of the command that holds a password, where it has one.
  */
-export function resolveTarget(invocation: Invocation): GatewayTarget {
+export function resolveTarget(invocation: Invocation, passwordFlag?: string): GatewayTarget {
   const paths = pathsOf(invocation);
   const named = invocation.text("url") ?? invocation.host.env["OPENCLAW_GATEWAY_URL"];
-  const given = givenCredentials(invocation);
+  const given = givenCredentials(invocation, passwordFlag);
   const owner = findRunningGateway(paths.gateway);
   if (named !== undefined) {
     const url = toGatewayUrl(named, invocation.text("url") === undefined ? "OPENCLAW_GATEWAY_URL" : "--url");
@@ -148,12 +150,14 @@ const credentialsFrom = (kind: keyof Credentials, secret: Secret, from: string):
   credentialFrom: `the ${kind} from ${from}`,
 });
 
-function givenCredentials(invocation: Invocation): FoundCredentials | null {
+function givenCredentials(invocation: Invocation, passwordFlag: string | undefined): FoundCredentials | null {
   const { env } = invocation.host;
   const token = invocation.text("token");
   if (token !== undefined) return credentialsFrom("token", new Secret(token), "--token");
   const tokenFile = invocation.text("token-file");
   if (tokenFile !== undefined) return credentialsFrom("token", readSecretFile(tokenFile, "--token-file"), tokenFile);
+  const password = passwordFlag === undefined ? undefined : invocation.text(passwordFlag);
+  if (password !== undefined) return credentialsFrom("password", new Secret(password), `--${passwordFlag}`);
   const passwordFile = invocation.text("password-file");
   if (passwordFile !== undefined) return credentialsFrom("password", readSecretFile(passwordFile, "--password-file"), passwordFile);
   if (env["OPENCLAW_GATEWAY_TOKEN"]) return credentialsFrom("token", new Secret(env["OPENCLAW_GATEWAY_TOKEN"]), "OPENCLAW_GATEWAY_TOKEN");
@@ -194,7 +198,7 @@ function tunnelTarget(invocation: Invocation, ssh: SshOptions, { gateway }: Conf
 
 /** Flags and environment before what is configured for the gateway elsewhere. */
 export function remoteCredentials(invocation: Invocation, remote: { token?: Secret; password?: Secret }): FoundCredentials {
-  const given = givenCredentials(invocation);
+  const given = givenCredentials(invocation, undefined);
   if (given) return given;
   if (remote.token) return credentialsFrom("token", remote.token, "gateway.remote.token");
   if (remote.password) return credentialsFrom("password", remote.password, "gateway.remote.password");

@@ -35,6 +35,11 @@ export class Output {
     this.#color = options.color && streams.stdout.isTTY === true;
   }
 
+  /** Whether `paint` does something. */
+  get hasColor(): boolean {
+    return this.#color;
+  }
+
   get interactive(): boolean {
     return this.width !== null;
   }

@@ -48,6 +48,8 @@ export type ProtocolClientOptions = {
   /** Default deadline of a request. Default LIMITS.clientRequestMs. */
   requestTimeoutMs?: number;
   signal?: AbortSignal;
+  /** Events were missed: what they said has to be read. */
+  onGap?: () => void;
 };
 
 /**
@@ -67,6 +69,7 @@ export function openClient(options: ProtocolClientOptions): Promise<ProtocolClie
         requestTimeoutMs: options.requestTimeoutMs ?? LIMITS.clientRequestMs,
         maxPending: LIMITS.clientPendingRequests,
         signal: options.signal,
+        ...(options.onGap && { onGap: options.onGap }),
       },
       (err) => {
         if (err) reject(err);

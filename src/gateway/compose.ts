@@ -121,7 +121,20 @@ export function composeGateway(input: ComposeInput) {
   const askAboutTool = toolAsker(approvals);
   const tools = sources.reduce(
     (executor, source) => withSource(executor, source, askAboutTool),
-    createTools({ ...base, ...storage, running, gate, memory, toolMessages, toolSchedule, toolNodes, subagents, images, browsers, sources }),
+    createTools({
+      ...base,
+      ...storage,
+      running,
+      gate,
+      memory,
+      toolMessages,
+      toolSchedule,
+      toolNodes,
+      subagents,
+      images,
+      browsers,
+      sources,
+    }),
   );
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {

@@ -2,12 +2,12 @@
 import { batch } from "@preact/signals";
 import { isConnectionLost, RequestError } from "./client.ts";
 import { expectRun, subscribe, requireClient, loadChat, errorMessage, showSession } from "./sync.ts";
-import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "./outbox.ts";
+import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "../../src/client/conversation/outbox.ts";
 import * as store from "./state.ts";
 import { rememberedPictures } from "./state.ts";
 import { hashOf, traceHash } from "./views.ts";
-import type { Attachment, OutboxEntry } from "./outbox.ts";
-import type { SessionListRow } from "./protocol-types.ts";
+import type { Attachment, OutboxEntry } from "../../src/client/conversation/outbox.ts";
+import type { SessionListRow } from "../../src/client/conversation/protocol-types.ts";
 import type { SideView } from "./views.ts";
 
 const OUTBOX_KEY = "gateway.outbox";

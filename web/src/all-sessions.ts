@@ -4,7 +4,7 @@ import { deleteSession } from "./actions.ts";
 import { isConnectionLost } from "./client.ts";
 import { errorMessage, requireClient } from "./sync.ts";
 import * as store from "./state.ts";
-import type { SessionListRow, SessionsList } from "./protocol-types.ts";
+import type { SessionListRow, SessionsList } from "../../src/client/conversation/protocol-types.ts";
 
 const PAGE_ROWS = 100;
 const HITS = 20;

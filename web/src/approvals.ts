@@ -6,7 +6,7 @@ import { isConnectionLost } from "./client.ts";
 import { errorMessage, requireClient, toKey } from "./sync.ts";
 import * as store from "./state.ts";
 import type { Answer, ApprovalEnd, ApprovalSnapshot, Question, RequestedApproval, ResolvedApproval } from "./approval-model.ts";
-import type { EventFrame } from "./protocol-types.ts";
+import type { EventFrame } from "../../src/client/conversation/protocol-types.ts";
 import type { ToastAction } from "./state.ts";
 
 /** Ended questions that stay where they are shown; the oldest go first. */

@@ -8,7 +8,7 @@ import { GatewayClient } from "./client.ts";
 import { loadIdentity, openKeyVault } from "./device-identity.ts";
 import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
 import { takeSignInAnswer, type SignInAnswer } from "./mcp-sign-in.ts";
-import { requeueEntries } from "./outbox.ts";
+import { requeueEntries } from "../../src/client/conversation/outbox.ts";
 import * as store from "./state.ts";
 import { approvalOfHash, traceOfHash, VIEW_TITLES, viewOfHash } from "./views.ts";
 import type { ConnectionStatus } from "./client.ts";

@@ -7,7 +7,7 @@ import { toConnectFailure } from "./connect-failure.ts";
 import type { ConnectRequest, DeviceSigner, Transport, TransportEvents } from "../../src/client/protocol-client.ts";
 import type { CredentialStore, PageCredential } from "./credentials.ts";
 import type { ConnectFailure } from "./connect-failure.ts";
-import type { EventFrame, HelloPayload, ProtocolError } from "./protocol-types.ts";
+import type { EventFrame, HelloPayload, ProtocolError } from "../../src/client/conversation/protocol-types.ts";
 
 const SCOPES = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 const CAPS = ["tool-events", "session-scoped-events"];

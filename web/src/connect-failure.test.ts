@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toConnectFailure } from "./connect-failure.ts";
 import type { PageCredentialKind } from "./connect-failure.ts";
-import type { ProtocolError } from "./protocol-types.ts";
+import type { ProtocolError } from "../../src/client/conversation/protocol-types.ts";
 
 const refused = (code: string, details: Record<string, unknown> = {}, extra: Partial<ProtocolError> = {}): ProtocolError => ({
   code: "INVALID_REQUEST",

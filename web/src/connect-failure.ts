@@ -1,7 +1,7 @@
 /** Every way a connection can be refused, in words for the person in front of the page. Pure. */
 import type { ConnectErrorDetailCodes } from "@openclaw/gateway-protocol/connect-error-details";
 import type { DetailCode } from "../../src/core/error-codes.ts";
-import type { ProtocolError } from "./protocol-types.ts";
+import type { ProtocolError } from "../../src/client/conversation/protocol-types.ts";
 
 export type PageCredentialKind = "link" | "token" | "device" | "none";
 

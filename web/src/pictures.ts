@@ -1,7 +1,7 @@
 /** Pictures of messages that their rows do not carry: from this tab's memory, or from the gateway, once each. */
 import { requireClient } from "./sync.ts";
 import { rememberedPicture } from "./state.ts";
-import type { ImageSource } from "./transcript-items.ts";
+import type { ImageSource } from "../../src/client/conversation/transcript-items.ts";
 
 const DISPLAYABLE_TYPES = /^image\/(png|jpeg|gif|webp|avif)$/;
 /** Pictures of the gateway that are kept, so that scrolling back and forth asks once. */

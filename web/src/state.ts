@@ -1,16 +1,17 @@
 /** Everything the page shows, as signals. Changes come from `live.ts` (the gateway) and `actions.ts` (the person). */
 import { computed, signal } from "@preact/signals";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../src/core/guide-model.ts";
-import { isActive } from "./live-run.ts";
-import { chatLocationOf, titleOf, groupByDate } from "./session-list.ts";
-import { toItems } from "./transcript-items.ts";
-import { NO_ROWS } from "./transcript-rows.ts";
+import { isActive } from "../../src/client/conversation/live-run.ts";
+import { titleOf } from "../../src/client/conversation/session-row.ts";
+import { chatLocationOf, groupByDate } from "./session-list.ts";
+import { toItems } from "../../src/client/conversation/transcript-items.ts";
+import { NO_ROWS } from "../../src/client/conversation/transcript-rows.ts";
 import type { ReadonlySignal } from "@preact/signals";
 import type { ConnectionStatus } from "./client.ts";
-import type { Attachment, OutboxEntry } from "./outbox.ts";
-import type { RunView } from "./live-run.ts";
-import type { TranscriptRows } from "./transcript-rows.ts";
-import type { CommandRow, HelloPayload, ModelRow, SessionListRow, SessionsDefaults } from "./protocol-types.ts";
+import type { Attachment, OutboxEntry } from "../../src/client/conversation/outbox.ts";
+import type { RunView } from "../../src/client/conversation/live-run.ts";
+import type { TranscriptRows } from "../../src/client/conversation/transcript-rows.ts";
+import type { CommandRow, HelloPayload, ModelRow, SessionListRow, SessionsDefaults } from "../../src/client/conversation/protocol-types.ts";
 
 export type ChatState = {
   rows: TranscriptRows;

@@ -1,16 +1,16 @@
 /** What the gateway says, turned into changes of the store: events, first load, reload after a gap. */
 import { batch } from "@preact/signals";
-import { applyChange, canonicalKey, toSessionPatch, upsertSession } from "./session-list.ts";
-import { removeEntry } from "./outbox.ts";
-import { applyAgent, applyChat, createRun, restoreInFlightRun, isActive } from "./live-run.ts";
-import { applyNewestPage, applyOlderPage, applyRow, hasUserRow, isSettled } from "./transcript-rows.ts";
+import { applyChange, canonicalKey, toSessionPatch, upsertSession } from "../../src/client/conversation/session-row.ts";
+import { removeEntry } from "../../src/client/conversation/outbox.ts";
+import { applyAgent, applyChat, isActive } from "../../src/client/conversation/live-run.ts";
+import { applyOlderPage, applyRow, hasUserRow, isSettled } from "../../src/client/conversation/transcript-rows.ts";
+import { withNewestPage, withRunChange } from "../../src/client/conversation/session-transcript.ts";
 import { isConnectionLost } from "./client.ts";
 import * as store from "./state.ts";
-import { contentText } from "./protocol-types.ts";
+import { contentText } from "../../src/client/conversation/protocol-types.ts";
 import type { GatewayClient } from "./client.ts";
-import type { RunView } from "./live-run.ts";
-import type { SessionChange } from "./session-list.ts";
-import type { ChatState } from "./state.ts";
+import type { RunView } from "../../src/client/conversation/live-run.ts";
+import type { SessionChange } from "../../src/client/conversation/session-row.ts";
 import type {
   AgentEventPayload,
   ChatEventPayload,
@@ -21,7 +21,7 @@ import type {
   TranscriptRow,
   SessionListRow,
   SessionsList,
-} from "./protocol-types.ts";
+} from "../../src/client/conversation/protocol-types.ts";
 
 const PAGE_ROWS = 80;
 /** The most that the gateway gives at once. */
@@ -31,7 +31,6 @@ const LIST_ROWS = 300;
 const LIST_LIMIT = 1_000;
 const FOUND_ROWS = 100;
 const SEARCH_MS = 150;
-const MAX_RUNS = 20;
 const MAX_CHATS = 12;
 const SETTLE_MS = 1_500;
 const LIST_REFRESH_MS = 250;
@@ -123,17 +122,8 @@ function isOtherSession(key: string, sessionId: string | undefined): boolean {
 }
 
 function patchRun(key: string, runId: string, whole: boolean, change: (run: RunView) => RunView): void {
-  store.patchChat(key, (chat) => {
-    const at = chat.runs.findIndex((run) => run.runId === runId);
-    if (at === -1) return { ...chat, runs: pruneRuns([...chat.runs, change(createRun(runId, whole))]) };
-    const before = chat.runs[at] as RunView;
-    const after = change(before);
-    return after === before ? chat : { ...chat, runs: chat.runs.with(at, after) };
-  });
+  store.patchChat(key, (chat) => withRunChange(chat, runId, whole, change));
 }
-
-/** Ended runs are remembered for a while, so that a late event does not bring one back to life. */
-const pruneRuns = (runs: readonly RunView[]): readonly RunView[] => runs.slice(-MAX_RUNS);
 
 /** Shows that an answer is on its way before the first event of it. */
 export function expectRun(key: string, runId: string): void {
@@ -180,7 +170,7 @@ export async function loadChat(key: string, rows = PAGE_ROWS): Promise<void> {
     const limit = Math.min(HISTORY_LIMIT, Math.max(PAGE_ROWS, rows));
     const page = await requireClient().request<HistoryPayload>(method, { sessionKey: key, limit });
     batch(() => {
-      store.patchChat(key, (chat) => withPage(chat, page));
+      store.patchChat(key, (chat) => ({ ...withNewestPage(chat, page, isSent), loading: null, loaded: true, stale: false, error: null }));
       if (page.sessionInfo !== undefined) store.sessions.value = upsertSession(store.sessions.value, { ...page.sessionInfo, key });
       reconcileOutbox(key);
     });
@@ -190,27 +180,6 @@ export async function loadChat(key: string, rows = PAGE_ROWS): Promise<void> {
 }
 
 const isSent = (run: RunView): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
-
-function withPage(chat: ChatState, page: HistoryPayload): ChatState {
-  const rows = applyNewestPage(chat.rows, page);
-  const running = page.inFlightRun;
-  const still = new Set([...(page.sessionInfo?.activeRunIds ?? []), ...(running === undefined ? [] : [running.runId])]);
-  const isReset = chat.rows.sessionId !== null && chat.rows.sessionId !== rows.sessionId;
-  const kept = chat.runs.filter((run) => {
-    if (still.has(run.runId)) return true;
-    // After a reset the answers of the conversation before have no place any more.
-    return isReset ? isActive(run) && isSent(run) : !isActive(run) || !hasUserRow(rows.rows, run.runId);
-  });
-  const known = kept.find((run) => run.runId === running?.runId);
-  const runs =
-    running === undefined || (known !== undefined && !isActive(known)) ? kept : withRun(kept, restoreInFlightRun(known, running));
-  return { ...chat, rows, runs, loading: null, loaded: true, stale: false, error: null };
-}
-
-function withRun(runs: readonly RunView[], run: RunView): readonly RunView[] {
-  const at = runs.findIndex((one) => one.runId === run.runId);
-  return at === -1 ? [...runs, run] : runs.with(at, run);
-}
 
 /** Reads the page before the oldest row that is shown. */
 export async function loadOlder(key: string): Promise<void> {

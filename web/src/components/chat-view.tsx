@@ -12,7 +12,7 @@ import { MessageView } from "./message.tsx";
 import { Banner } from "./connection-status.tsx";
 import { SessionQuestion } from "./approval-question.tsx";
 import { MenuButton } from "./view-frame.tsx";
-import type { TranscriptItem } from "../transcript-items.ts";
+import type { TranscriptItem } from "../../../src/client/conversation/transcript-items.ts";
 
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;

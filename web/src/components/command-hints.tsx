@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import * as store from "../state.ts";
-import type { CommandRow } from "../protocol-types.ts";
+import type { CommandRow } from "../../../src/client/conversation/protocol-types.ts";
 
 export const HINTS_ID = "command-hints";
 export const hintId = (at: number): string => `${HINTS_ID}-${at}`;

@@ -7,8 +7,8 @@ import { showToast } from "../state.ts";
 import { CommandHints, hintId, HINTS_ID, findCommands, toCommandInput } from "./command-hints.tsx";
 import { Close, Picture, Send, Stop } from "./icons.tsx";
 import { ModelPicker } from "./model-picker.tsx";
-import type { Attachment } from "../outbox.ts";
-import type { CommandRow } from "../protocol-types.ts";
+import type { Attachment } from "../../../src/client/conversation/outbox.ts";
+import type { CommandRow } from "../../../src/client/conversation/protocol-types.ts";
 
 const PICTURES = "image/png,image/jpeg,image/gif,image/webp";
 const MAX_PICTURES = 6;

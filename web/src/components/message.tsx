@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { discardMessage, openTrace, retry } from "../actions.ts";
 import { waitsInRun } from "../approvals.ts";
 import { maskKeys } from "../mask-keys.ts";
-import { isActive } from "../live-run.ts";
+import { isActive } from "../../../src/client/conversation/live-run.ts";
 import { channelName } from "../session-list.ts";
 import { formatCost } from "../../../src/core/quantities.ts";
 import * as store from "../state.ts";
@@ -15,8 +15,8 @@ import { MarkdownView } from "./markdown-view.tsx";
 import { PictureView } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
 import { EmptyReply, FailedTurn } from "./turn-end.tsx";
-import type { RunView } from "../live-run.ts";
-import type { ItemBlock, TranscriptItem, OutgoingMessage, TurnUsage } from "../transcript-items.ts";
+import type { RunView } from "../../../src/client/conversation/live-run.ts";
+import type { ItemBlock, TranscriptItem, OutgoingMessage, TurnUsage } from "../../../src/client/conversation/transcript-items.ts";
 
 const PHASE_TEXT: Record<string, string> = {
   preparing_workspace: "Preparing the workspace",

@@ -6,7 +6,7 @@ import { toSafeHref } from "../markdown-html.ts";
 import { sentPicture, storedPicture, toDataUrl } from "../pictures.ts";
 import * as store from "../state.ts";
 import { Close } from "./icons.tsx";
-import type { ItemBlock } from "../transcript-items.ts";
+import type { ItemBlock } from "../../../src/client/conversation/transcript-items.ts";
 
 type Image = Extract<ItemBlock, { type: "image" }>;
 

@@ -3,12 +3,13 @@ import { useEffect } from "preact/hooks";
 import * as sessions from "../all-sessions.ts";
 import { openSession } from "../actions.ts";
 import { maskKeys } from "../mask-keys.ts";
-import { channelLabelOf, stripMarkdown, titleOf } from "../session-list.ts";
+import { stripMarkdown, titleOf } from "../../../src/client/conversation/session-row.ts";
+import { channelLabelOf } from "../session-list.ts";
 import * as store from "../state.ts";
 import { agoText, SessionLink } from "./approval-question.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { SessionFilter } from "../all-sessions.ts";
-import type { SessionListRow } from "../protocol-types.ts";
+import type { SessionListRow } from "../../../src/client/conversation/protocol-types.ts";
 import "../styles/lists.css";
 
 /** All sessions: filters, search in titles and messages, archive, delete. */

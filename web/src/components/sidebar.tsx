@@ -9,7 +9,8 @@ import { problemCount, pairingCount } from "../channel-setup.ts";
 import { isComposing } from "../keyboard.ts";
 import { loadMoreSessions, scheduleSessionSearch } from "../sync.ts";
 import { maskKeys } from "../mask-keys.ts";
-import { channelLabelOf, titleOf, stripMarkdown, toShortTime } from "../session-list.ts";
+import { titleOf, stripMarkdown } from "../../../src/client/conversation/session-row.ts";
+import { channelLabelOf, toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { VIEW_TITLES } from "../views.ts";
@@ -41,7 +42,7 @@ import {
   Servers,
 } from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
-import type { SessionListRow } from "../protocol-types.ts";
+import type { SessionListRow } from "../../../src/client/conversation/protocol-types.ts";
 import type { SideView } from "../views.ts";
 
 export function Sidebar(): JSX.Element {

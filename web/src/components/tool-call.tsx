@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { waitsInCall } from "../approvals.ts";
 import { Chevron } from "./icons.tsx";
-import type { LiveTool, ToolState } from "../live-run.ts";
+import type { LiveTool, ToolState } from "../../../src/client/conversation/live-run.ts";
 
 const STATE_TEXT: Record<ToolState, string> = { running: "running", done: "", failed: "failed", stopped: "stopped" };
 

@@ -4,7 +4,7 @@ import * as store from "../state.ts";
 import { toTurnFailure } from "../turn-failure.ts";
 import { Warning } from "./icons.tsx";
 import { CommandLine } from "./command-line.tsx";
-import type { TranscriptItem } from "../transcript-items.ts";
+import type { TranscriptItem } from "../../../src/client/conversation/transcript-items.ts";
 
 type Answer = Extract<TranscriptItem, { kind: "assistant" }>;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { call, live, row } from "../test/wire-fixtures.ts";
+import { call, live, row } from "../../../test/fakes/wire-fixtures.ts";
 import { coveredLength, toItems } from "./transcript-items.ts";
 import { applyAgent, applyChat, createRun, restoreInFlightRun } from "./live-run.ts";
 import { hasUserRow } from "./transcript-rows.ts";

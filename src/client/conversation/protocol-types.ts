@@ -32,6 +32,7 @@ export type ContentPart = {
   mimeType?: string;
   url?: string;
   fileName?: string;
+  sizeBytes?: number;
 };
 
 export type UsagePayload = { input?: number; output?: number; totalTokens?: number; cost?: { total?: number } };

@@ -9,7 +9,16 @@ export type ItemBlock =
   | { type: "text"; key: string; text: string }
   | { type: "thinking"; key: string; text: string }
   | { type: "tool"; key: string; tool: LiveTool }
-  | { type: "image"; key: string; mimeType: string; data: string | null; url: string | null; source: ImageSource | null };
+  | {
+      type: "image";
+      key: string;
+      mimeType: string;
+      /** Null where no one has said it yet. */
+      sizeBytes: number | null;
+      data: string | null;
+      url: string | null;
+      source: ImageSource | null;
+    };
 
 /** Where a picture that is not in the row can be found: in memory under the key of its message, or at the gateway. */
 export type ImageSource = {
@@ -195,7 +204,7 @@ function toPending(one: OutgoingMessage): TranscriptItem {
   const text: ItemBlock[] = one.text === "" ? [] : [{ type: "text", key: "t0", text: one.text }];
   const pictures = Array.from({ length: one.images }, (_, at): ItemBlock => {
     const source = { sentAs: one.idempotencyKey, at, messageId: null, index: 0 };
-    return { type: "image", key: `i${at}`, mimeType: "", data: null, url: null, source };
+    return { type: "image", key: `i${at}`, mimeType: "", sizeBytes: null, data: null, url: null, source };
   });
   const blocks = [...text, ...pictures];
   return {
@@ -405,8 +414,8 @@ function toBlocks(row: TranscriptRow, texts: number, atMs: number | null = null)
     } else if (part.type === "image") {
       const source = { sentAs, at: pictures, messageId: row.__openclaw?.id ?? null, index: at };
       pictures += 1;
-      const { mimeType = "image/png", data = null, url = null } = part;
-      blocks.push({ type: "image", key: `i${at}`, mimeType, data, url, source });
+      const { mimeType = "image/png", sizeBytes = null, data = null, url = null } = part;
+      blocks.push({ type: "image", key: `i${at}`, mimeType, sizeBytes, data, url, source });
     }
   });
   return blocks;

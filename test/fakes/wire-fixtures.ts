@@ -1,7 +1,7 @@
 /** Rows and pages for the tests of the pure parts. */
-import { applyChat, createRun } from "../src/live-run.ts";
-import type { RunView } from "../src/live-run.ts";
-import type { HistoryPayload, TranscriptRow } from "../src/protocol-types.ts";
+import { applyChat, createRun } from "../../src/client/conversation/live-run.ts";
+import type { RunView } from "../../src/client/conversation/live-run.ts";
+import type { HistoryPayload, TranscriptRow } from "../../src/client/conversation/protocol-types.ts";
 
 /** A stored message; `seq` is its place, and its id. */
 export const row = (seq: number, role: string, text: string, extra: Partial<TranscriptRow> & { runId?: string } = {}): TranscriptRow => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { call, live, page, row } from "../test/wire-fixtures.ts";
+import { call, live, page, row } from "../../../test/fakes/wire-fixtures.ts";
 import { applyChat } from "./live-run.ts";
 import { applyNewestPage, applyOlderPage, applyRow, isSettled, mergeRows, NO_ROWS, rowId } from "./transcript-rows.ts";
 

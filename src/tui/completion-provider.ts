@@ -1,0 +1,32 @@
+import { completionsOf, type CompletionSources } from "./slash-commands.ts";
+import type { AutocompleteItem, AutocompleteProvider, AutocompleteSuggestions } from "./toolkit.ts";
+
+/** Completion for the editor: commands and their first argument, nothing of this machine's files. */
+export class CompletionProvider implements AutocompleteProvider {
+  readonly #sources: () => CompletionSources;
+
+  constructor(sources: () => CompletionSources) {
+    this.#sources = sources;
+  }
+
+  getSuggestions(lines: string[], cursorLine: number, cursorCol: number): Promise<AutocompleteSuggestions | null> {
+    const found = lines.length === 1 && cursorLine === 0 ? completionsOf(lines[0]!.slice(0, cursorCol), this.#sources()) : null;
+    return Promise.resolve(found === null ? null : { prefix: found.prefix, items: [...found.items] });
+  }
+
+  applyCompletion(
+    lines: string[],
+    cursorLine: number,
+    cursorCol: number,
+    item: AutocompleteItem,
+    prefix: string,
+  ): { lines: string[]; cursorLine: number; cursorCol: number } {
+    const line = lines[cursorLine] ?? "";
+    const before = line.slice(0, cursorCol - prefix.length) + item.value;
+    return { lines: lines.with(cursorLine, before + line.slice(cursorCol)), cursorLine, cursorCol: before.length };
+  }
+
+  shouldTriggerFileCompletion(): boolean {
+    return false;
+  }
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { completionsOf, toSubmission } from "./slash-commands.ts";
+
+const SOURCES = {
+  commands: [
+    {
+      name: "think",
+      description: "Show or set how much the model thinks.",
+      textAliases: ["/think", "/t"],
+      args: [{ name: "level", choices: [{ value: "off" }, { value: "high" }] }],
+    },
+    { name: "model", description: "The gateway's own." },
+  ],
+  models: ["test/echo", "test/other"],
+  agents: ["main", "work"],
+  sessions: ["agent:main:main", "agent:work:main"],
+};
+const values = (before: string): readonly string[] | undefined => completionsOf(before, SOURCES)?.items.map(({ value }) => value.trimEnd());
+
+test("what is not a command of this program is sent as it is", () => {
+  for (const text of ["hello", "/status", "/unknown x", "/model test/echo", "/help me", "a\nb", "!"])
+    assert.deepEqual(toSubmission(`  ${text} `, null), { kind: "send", text });
+  assert.deepEqual(toSubmission(" \n ", null), { kind: "empty" });
+});
+
+test("only a single line is a command: a paste that begins with a slash is a message", () => {
+  assert.deepEqual(toSubmission("/quit", null), { kind: "local", name: "quit", rest: "" });
+  assert.deepEqual(toSubmission("/exit", null), { kind: "local", name: "quit", rest: "" });
+  assert.deepEqual(toSubmission("/quit\nplease", null), { kind: "send", text: "/quit\nplease" });
+});
+
+test("a line with ! is neither run nor sent before the person has said so", () => {
+  assert.deepEqual(toSubmission("!ls", null), { kind: "ask-shell", text: "!ls" });
+  assert.deepEqual(toSubmission("!ls", "!ls"), { kind: "send", text: "!ls" });
+  assert.deepEqual(toSubmission("!rm x", "!ls"), { kind: "ask-shell", text: "!rm x" });
+});
+
+test("a message can say what a running turn does with it", () => {
+  assert.deepEqual(toSubmission("/steer look there", null), { kind: "send", text: "look there", mode: "steer" });
+  assert.deepEqual(toSubmission("/followup", null), { kind: "local", name: "followup", rest: "" });
+});
+
+test("commands complete by their names, and by other names only where the name does not fit", () => {
+  assert.deepEqual(values("/mo"), ["/model"]);
+  assert.deepEqual(values("/ex"), ["/exit"]);
+  assert.deepEqual(values("/th"), ["/thoughts", "/think"]);
+  assert.equal(values("/zzz"), undefined);
+  assert.equal(values("hello /mo"), undefined);
+});
+
+test("a command that takes an argument is completed with a space for it", () => {
+  assert.deepEqual(completionsOf("/he", SOURCES)?.items[0]?.value, "/help");
+  assert.deepEqual(completionsOf("/thi", SOURCES)?.items[0]?.value, "/think ");
+});
+
+test("an argument completes from what the gateway offers, until it is complete", () => {
+  assert.deepEqual(values("/think "), ["off", "high"]);
+  assert.deepEqual(values("/t hi"), ["high"]);
+  assert.equal(values("/think high"), undefined);
+  assert.deepEqual(values("/model oth"), ["test/other"]);
+  assert.deepEqual(values("/agent w"), ["work"]);
+  assert.deepEqual(values("/session work"), ["agent:work:main"]);
+  assert.deepEqual(values("/copy "), ["answer", "code", "all"]);
+  assert.equal(values("/think off now"), undefined);
+});
