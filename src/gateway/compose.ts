@@ -95,47 +95,11 @@ export function composeGateway(input: ComposeInput) {
   const links = new LinkTable();
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
-  const { allowlist, approvals, grants } = composeApprovals(input);
-  const sandbox = new CommandSandboxes(base, running);
-  const desk = approvalDesk(approvals, allowlist, grants);
-  const gate = composeGate(base, running, { allowlist, desk, sandbox });
-  const memory = createMemory(base);
-  const toolMessages = new ToolMessages({ ...storage, running, desk });
-  const toolSchedule = new ToolSchedule(storage);
-  const subagents = new LazySubagents({ ...base, ...storage, running });
-  const toolNodes = new ToolNodes({ ...base, ...storage, running, allowlist, approvals });
-  const mcp = createMcpServers({ ...base, ...storage, running });
-  const browsers = createBrowsers(base, running);
+  const approving = composeApprovals(input);
+  const { approvals } = approving;
   const spending = new Spending({ ...base, ...storage, running, prompt });
-  const images = new RuntimeImageModels({ ...base, ...storage, running, spending });
-  const plugins = new LazyToolPlugins({ ...base, running });
-  const sources: readonly GatedSource[] = [
-    { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
-    {
-      source: plugins,
-      grant: "plugins",
-      decide: (caller, name) => decidePluginCall(running, plugins, caller, name),
-      question: (call) => questionOfPlugin(plugins, call),
-    },
-  ];
-  const askAboutTool = toolAsker(approvals);
-  const tools = sources.reduce(
-    (executor, source) => withSource(executor, source, askAboutTool),
-    createTools({
-      ...base,
-      ...storage,
-      running,
-      gate,
-      memory,
-      toolMessages,
-      toolSchedule,
-      toolNodes,
-      subagents,
-      images,
-      browsers,
-      sources,
-    }),
-  );
+  const toolParts = composeTools(input, { running, spending, ...approving });
+  const { tools, images, subagents, toolSchedule, toolNodes } = toolParts;
   const skills = createAgentSkills(base, running);
   const runtime = createAgentRuntime(base, running, {
     tools,
@@ -177,22 +141,13 @@ export function composeGateway(input: ComposeInput) {
     endpoint,
     identityKey,
     media,
-    allowlist,
-    approvals,
-    grants,
-    sandbox,
-    memory,
-    toolMessages,
-    mcp,
-    plugins,
-    tools,
-    browsers,
+    ...approving,
+    ...toolParts,
     skills,
     runtime,
     telemetry,
     messaging,
     schedule,
-    subagents,
     spending,
     prompt,
     nodes,
@@ -205,6 +160,53 @@ export function composeGateway(input: ComposeInput) {
   return { ...shared, ...reports, applier, server, methods, chat };
 }
 
+/** The tools of agents, and what they act through. */
+function composeTools(
+  { base, storage }: ComposeInput,
+  { running, spending, allowlist, approvals, grants }: { running: RunningConfig; spending: Spending } & Approving,
+) {
+  const sandbox = new CommandSandboxes(base, running);
+  const desk = approvalDesk(approvals, allowlist, grants);
+  const gate = composeGate(base, running, { allowlist, desk, sandbox });
+  const memory = createMemory(base);
+  const toolMessages = new ToolMessages({ ...storage, running, desk });
+  const toolSchedule = new ToolSchedule(storage);
+  const subagents = new LazySubagents({ ...base, ...storage, running });
+  const toolNodes = new ToolNodes({ ...base, ...storage, running, allowlist, approvals });
+  const mcp = createMcpServers({ ...base, ...storage, running });
+  const browsers = createBrowsers(base, running);
+  const images = new RuntimeImageModels({ ...base, ...storage, running, spending });
+  const plugins = new LazyToolPlugins({ ...base, running });
+  const sources: readonly GatedSource[] = [
+    { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
+    {
+      source: plugins,
+      grant: "plugins",
+      decide: (caller, name) => decidePluginCall(running, plugins, caller, name),
+      question: (call) => questionOfPlugin(plugins, call),
+    },
+  ];
+  const askAboutTool = toolAsker(approvals);
+  const tools = sources.reduce(
+    (executor, source) => withSource(executor, source, askAboutTool),
+    createTools({
+      ...base,
+      ...storage,
+      running,
+      gate,
+      memory,
+      toolMessages,
+      toolSchedule,
+      toolNodes,
+      subagents,
+      images,
+      browsers,
+      sources,
+    }),
+  );
+  return { sandbox, memory, toolMessages, toolSchedule, toolNodes, subagents, mcp, browsers, images, plugins, tools };
+}
+
 /** The configuration in use, and what is known about channels and local models. */
 function composeSettings({ base, loaded, options }: ComposeInput) {
   const local = new LocalModels();
@@ -214,8 +216,10 @@ function composeSettings({ base, loaded, options }: ComposeInput) {
   return { local, running, directory };
 }
 
+type Approving = { allowlist: CommandAllowlist; approvals: Approvals; grants: ApprovalGrants };
+
 /** Questions to people about commands, and what they always allow. */
-function composeApprovals({ base, storage }: ComposeInput): { allowlist: CommandAllowlist; approvals: Approvals; grants: ApprovalGrants } {
+function composeApprovals({ base, storage }: ComposeInput): Approving {
   const { bus, clock, metrics } = base;
   const { approvalRows, grantRows, keyValue, sessions, store } = storage;
   const log = base.log.child({ subsystem: "approvals" });

@@ -45,7 +45,7 @@ import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
 import { TurnAudit } from "./turn-audit.ts";
-import { promptTokens, TurnUsage, type TurnUsageDeps } from "./turn-usage.ts";
+import { promptTokens, UsageRecorder, type TurnUsageDeps } from "./turn-usage.ts";
 import { TurnJournal } from "./turn-journal.ts";
 import { buildTurn, type TurnRequestDeps } from "./turn-request.ts";
 import { TurnStream } from "./turn-stream.ts";
@@ -99,7 +99,7 @@ export class RunningTurn {
   readonly #stream: TurnStream;
   readonly #audit: TurnAudit;
   readonly #journal: TurnJournal;
-  readonly #usage: TurnUsage;
+  readonly #usage: UsageRecorder;
   readonly #steeredRuns = new Set<RunId>();
   readonly #toolLimits = new ToolCallLimits();
   /** Why the gateway itself stopped the turn. */
@@ -121,7 +121,7 @@ export class RunningTurn {
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
     this.#audit = new TurnAudit(deps.audit, row);
     this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
-    this.#usage = new TurnUsage(deps, row);
+    this.#usage = new UsageRecorder(deps, row);
   }
 
   /** Asks the agent and stores what it answers. */

@@ -98,7 +98,7 @@ export const promptTokens = (contextTokens: number, { text, images }: { text: st
   Math.max(contextTokens, BASE_TOKENS) + Math.ceil(text.length / CHARS_PER_TOKEN) + images.length * IMAGE_TOKENS;
 
 /** The requests of one turn to models: what they took, and what budgets say before each of them. */
-export class TurnUsage {
+export class UsageRecorder {
   readonly #deps: TurnUsageDeps;
   readonly #row: RunRow;
   readonly #subject: UsageSubject;
