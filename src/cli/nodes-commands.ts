@@ -97,7 +97,7 @@ const calls: readonly CliCommand[] = [
     ],
     usesGateway: true,
     notes: ["system.run waits until a person has agreed: on the page, or with openclaw approvals."],
-    examples: [`openclaw nodes invoke --node kitchen --command system.which --params '{"bins":["uname"]}'`],
+    examples: [`openclaw nodes invoke --node attic --command system.which --params '{}'`],
     load: async () => (await import("./nodes-invoke.ts")).nodesInvoke,
   },
   {

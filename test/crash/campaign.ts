@@ -310,8 +310,11 @@ export class CrashCampaign {
     const lost = this.#ledger.all("sent");
     this.#summary.retried += lost.length;
     for (const entry of lost) traffic.send(entry);
-    if (!(await this.#untilIdle(client, life, DRAIN_MS))) this.#ledger.reportViolation(`work was left after ${DRAIN_MS} ms`);
-    await traffic.settle();
+    // What is sent again may be admitted after everything else has ended.
+    for (const wait of [() => traffic.settle(), () => Promise.resolve()]) {
+      if (!(await this.#untilIdle(client, life, DRAIN_MS))) this.#ledger.reportViolation(`work was left after ${DRAIN_MS} ms`);
+      await wait();
+    }
     // Deliveries come after the ends of their runs.
     for (let seen = -1; seen !== (this.#world.irc?.peer.lines.length ?? 0); await sleep(300))
       seen = this.#world.irc?.peer.lines.length ?? 0;

@@ -88,7 +88,7 @@ function Nodes(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="nodes-title">
       <div class="panel-head">
-        <h2 id="nodes-title">Nodes</h2>
+        <h2 id="nodes-title">Known nodes</h2>
         <span class="hint">
           {nodes.filter(({ connected }) => connected).length} of {nodes.length} connected
         </span>
