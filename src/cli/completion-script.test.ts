@@ -53,6 +53,11 @@ const OFFERS: readonly [words: readonly string[], some: readonly string[]][] = [
     ["openclaw", "gateway", "--bind", ""],
     ["loopback", "lan", "tailnet"],
   ],
+  [
+    ["openclaw", "nodes", "camera", ""],
+    ["list", "snap", "clip"],
+  ],
+  [["openclaw", "nodes", "camera", "snap", "--n"], ["--node"]],
   [["openclaw", "logs", "--level", "w"], ["warn"]],
   [["openclaw", "logs", "--level=w"], ["warn"]],
   [["openclaw", "gateway", "--bind", "lan", "--"], ["--port"]],

@@ -13,14 +13,26 @@ const NOTHING: CompletionChoices = { values: [] };
 const choicesOf = (value: { choices?: readonly string[]; valueKind?: ValueKind } | undefined): CompletionChoices | null =>
   value?.choices ? { values: value.choices } : value?.valueKind ? { values: [], valueKind: value.valueKind } : null;
 
+/** The words that may follow the beginnings of commands, such as `nodes camera`, in the order of the table. */
+function nextWords(commands: readonly CliCommand[]): Map<string, readonly string[]> {
+  const next = new Map<string, Set<string>>();
+  for (const { path } of commands)
+    for (let length = 1; length < path.length; length++) {
+      const beginning = path.slice(0, length).join(" ");
+      next.set(beginning, (next.get(beginning) ?? new Set()).add(path[length]!));
+    }
+  return new Map([...next].map(([beginning, words]) => [beginning, [...words]]));
+}
+
 /** Every place of a command line, by its key: `<command>|<number of arguments before>` or `<command> --flag`. */
 function placesOf(commands: readonly CliCommand[]): Map<string, CompletionChoices> {
   const places = new Map<string, CompletionChoices>();
   places.set("|0", { values: [...new Set(commands.map((command) => command.path[0]!))].toSorted() });
+  for (const [beginning, words] of nextWords(commands)) places.set(`${beginning}|0`, { values: words });
   for (const [name, family] of Map.groupBy(commands, (command) => command.path[0]!)) {
     const own = family.find((command) => command.path.length === 1);
-    const subcommands = family.flatMap((command) => command.path.slice(1, 2));
     const first = choicesOf(own?.args?.[0]) ?? NOTHING;
+    const subcommands = places.get(`${name}|0`)?.values ?? [];
     places.set(`${name}|0`, { values: [...new Set([...subcommands, ...first.values])], valueKind: first.valueKind });
     for (const command of family) addCommand(places, command, command.path.join(" "));
     const fallback = own ?? family.find((command) => command.isDefault);
@@ -58,6 +70,7 @@ function flagLists(commands: readonly CliCommand[]): Map<string, string> {
     const meant = family.find((command) => command.isDefault);
     if (!lists.has(name)) lists.set(name, meant ? flagWords(meant) : "--help");
   }
+  for (const beginning of nextWords(commands).keys()) if (!lists.has(beginning)) lists.set(beginning, "--help");
   return lists;
 }
 
@@ -71,7 +84,7 @@ export function completionScript(shell: Shell, commands: readonly CliCommand[]):
   if (shell === "fish") return fish(commands);
   const parts = {
     valueFlags: ` ${takesValue(commands).join(" ")} `,
-    paths: `|${commands.map((command) => command.path.join(" ")).join("|")}|`,
+    paths: `|${[...new Set([...nextWords(commands).keys(), ...commands.map((command) => command.path.join(" "))])].join("|")}|`,
     flags: [...flagLists(commands)].map(([path, flags]) => `    "${path}") flags="${flags}" ;;`).join("\n"),
     places: [...placesOf(commands)]
       .map(([place, { values: words, valueKind: names }]) => `    "${place}") next="${words.join(" ")}"; names="${names ?? ""}" ;;`)
@@ -180,14 +193,16 @@ function fish(commands: readonly CliCommand[]): string {
   const lines = ["# fish completion for openclaw: openclaw completion fish | source", "complete -c openclaw -f"];
   for (const [name, family] of Map.groupBy(commands, (command) => command.path[0]!)) {
     const first = family.find((command) => command.path.length === 1) ?? family[0]!;
-    const subcommands = family.flatMap((command) => command.path.slice(1, 2));
     lines.push(`complete -c openclaw -n __fish_use_subcommand -a ${name} -d ${quoted(first.summary)}`);
-    const inFamily = `__fish_seen_subcommand_from ${name}`;
-    const open = subcommands.length === 0 ? inFamily : `${inFamily}; and not __fish_seen_subcommand_from ${subcommands.join(" ")}`;
+    const next = nextWords(family);
+    for (const [beginning, words] of next)
+      for (const word of words) {
+        const below = family.find(({ path }) => path.join(" ").startsWith(`${beginning} ${word}`))!;
+        lines.push(`complete -c openclaw -n ${quoted(fishSeen(beginning, words))} -a ${word} -d ${quoted(below.summary)}`);
+      }
     for (const command of family) {
-      const [, sub] = command.path;
-      if (sub !== undefined) lines.push(`complete -c openclaw -n ${quoted(open)} -a ${sub} -d ${quoted(command.summary)}`);
-      const seen = sub === undefined ? open : `${inFamily}; and __fish_seen_subcommand_from ${sub}`;
+      const path = command.path.join(" ");
+      const seen = fishSeen(path, next.get(path) ?? []);
       for (const arg of command.args ?? []) {
         const values = fishValues(arg);
         if (values !== null) lines.push(`complete -c openclaw -n ${quoted(seen)} -a ${quoted(values)}`);
@@ -202,6 +217,13 @@ function fish(commands: readonly CliCommand[]): string {
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** The words of the beginning are there, and none of those that may follow it. */
+const fishSeen = (beginning: string, next: readonly string[]): string =>
+  [
+    ...beginning.split(" ").map((word) => `__fish_seen_subcommand_from ${word}`),
+    ...(next.length === 0 ? [] : [`not __fish_seen_subcommand_from ${next.join(" ")}`]),
+  ].join("; and ");
 
 function fishValues(value: { choices?: readonly string[]; valueKind?: ValueKind }): string | null {
   if (value.choices) return value.choices.join(" ");
