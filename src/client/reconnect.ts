@@ -13,13 +13,20 @@ export type ReconnectEvents = {
 
 /**
  * Holds a connection until `signal` aborts: after each loss it connects again, with a growing, spread delay. Rejects when
- * another try cannot help (wrong credential, not paired, other protocol); resolves after the abort.
+ * another try cannot help (wrong credential, not paired, other protocol, or another program in the place of the gateway from the beginning);
+ * resolves after the abort.
  */
 export async function keepConnected(options: ProtocolClientOptions, events: ReconnectEvents, signal: AbortSignal): Promise<void> {
   let failures = 0;
+  let wasUp = false;
   while (!signal.aborted) {
-    const err = await connectOnce(options, events, signal, () => (failures = 0));
+    const err = await connectOnce(options, events, signal, () => {
+      failures = 0;
+      wasUp = true;
+    });
     if (signal.aborted) return;
+    // After a connection it is a gateway that starts again: its key changes with that.
+    if (!wasUp && (err.kind === "unproven" || err.kind === "untrusted")) throw err;
     if (err.kind === "auth" || err.kind === "pairing" || err.kind === "handshake") throw err;
     const retryInMs = err.retryAfterMs ?? backoffDelay(BACKOFF, failures++, Math.random());
     events.onDisconnected(err, retryInMs);
