@@ -170,6 +170,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_list", undefined],
       ["sessions_history", undefined],
       ["sessions_search", undefined],
+      ["sessions_spawn", true],
+      ["subagents", true],
       ["memory_search", undefined],
       ["memory_get", undefined],
       ["cron", true],
@@ -197,6 +199,7 @@ test("the explanation names the setting that decides, for operators, people and 
     edit: "no: tools.deny",
     apply_patch: "no: tools.deny",
     browser: byProfile.replace("yes", "no"),
+    nodes: byProfile.replace("yes", "no"),
     plugins: byProfile.replace("yes", "no"),
   });
   assert.deepEqual(own["files"], { workspace, outside: ["/data"], rule: "tools.fs.paths" });
