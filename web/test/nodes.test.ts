@@ -23,7 +23,7 @@ describe("the nodes on the page", () => {
   test("each node says whether it is there, and each command why it runs or not", async () => {
     stage.gateway.nodes.fill(Date.now());
     const { page, errors, unexpectedRequests } = await openNodes();
-    await hasText(page, ".panel-head", /Nodes\s*2 of 2 connected/);
+    await hasText(page, ".panel-head", /Known nodes\s*2 of 2 connected/i);
     await page.getByText("3 commands may run").click();
     await hasText(page, ".facts", /camera\.snap\s+does not run: it acts on a person's device/);
     await hasText(page, ".facts", /location\.get\s+runs: allowed/);
