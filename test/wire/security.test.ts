@@ -341,7 +341,11 @@ test("Each method asks for the scope of the published table", async () => {
   assert.deepEqual(grantedTo(reader), ["operator.read"], "asking for more than a token has gives what it has");
   const unscoped = await open(planted.get("gateway token")!, []);
   assert.deepEqual(grantedTo(unscoped), []);
-  const dynamic: Readonly<Record<string, unknown>> = { "channels.pairing.approve": { channel: "irc", accountId: "good", requestId: "x" } };
+  const dynamic: Readonly<Record<string, unknown>> = {
+    "channels.pairing.approve": { channel: "irc", accountId: "good", requestId: "x" },
+    "node.invoke": { nodeId: "attic", command: "system.which", idempotencyKey: "k" },
+    "node.pair.approve": { requestId: "x" },
+  };
   for (const [method, scope] of Object.entries(PUBLISHED_SCOPES)) {
     const params = dynamic[method] ?? {};
     for (const [who, raw] of [

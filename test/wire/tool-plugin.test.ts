@@ -171,7 +171,7 @@ test("the gateway answers while a plugin blocks its own thread, and says what be
   assertMatchesResultSchema("PluginsListResult", list);
   assert.deepEqual(
     list.plugins.map(({ state }) => state),
-    ["enabled", "enabled", "error", "error", "disabled", "not-installed"],
+    ["enabled", "enabled", "error", "error", "enabled", "disabled", "not-installed"],
   );
   assert.throws(() => readFileSync(join(home, "ran")), "a plugin that is switched off is not loaded");
   const doctor = await openclaw(home, "doctor");
