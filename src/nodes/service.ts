@@ -157,8 +157,13 @@ export class NodeService {
   /** Runs a command on a node. Rejects with the reason where it was not run, or did not succeed. */
   async invoke(request: InvokeRequest, signal: AbortSignal): Promise<InvokeResult> {
     await this.registry.settled();
+    const { command, scopes } = request;
+    const scope = scopeOfCommand(command);
+    // Before anything is said about nodes: who may not call it learns nothing of them.
+    if (scopes !== null && scope !== null) {
+      if (!scopes.has(scope) && !scopes.has("operator.admin")) throw missingScope(scope);
+    }
     const row = this.registry.require(request.node);
-    const { command } = request;
     this.#requireAllowed(row, request);
     const end = command === "system.run" ? await this.#runShell(row, request, signal) : await this.#run(row, request, signal);
     return await this.#toResult(row, command, end);
@@ -203,11 +208,7 @@ export class NodeService {
 
   /** What holds for every command: the node is there, the command is one of its own, and the caller may call it. */
   #requireAllowed(row: NodeRow, { command, scopes, key }: InvokeRequest): void {
-    if (scopes !== null) {
-      const scope = scopeOfCommand(command);
-      if (scope === null) throw notAllowed(row, command, "reserved");
-      if (!scopes.has(scope) && !scopes.has("operator.admin")) throw missingScope(scope);
-    }
+    if (scopes !== null && scopeOfCommand(command) === null) throw notAllowed(row, command, "reserved");
     const { isAllowed, reason } = this.registry.decide(row, command);
     if (!isAllowed) throw notAllowed(row, command, reason);
     const isRepeat = this.#deps.rows.invocationByKey(row.nodeId, key) !== undefined;

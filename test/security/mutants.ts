@@ -169,7 +169,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 3,
     breaks: "forwarded headers of an untrusted peer are refused",
     file: "src/auth/trusted-proxy.ts",
-    text: 'return forwarded ? { via: "refused" } : { via: "direct", address };',
+    text: 'return sent.length > 0 ? { via: "refused", headers: sent } : { via: "direct", address };',
     broken: 'return { via: "direct", address };',
     tests: [HTTP, DEVICES],
     title: "orward",
