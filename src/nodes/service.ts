@@ -159,7 +159,7 @@ export class NodeService {
     await this.registry.settled();
     const { command, scopes } = request;
     const scope = scopeOfCommand(command);
-    // Before anything is said about nodes: who may not call it learns nothing of them.
+    // Before a node is looked up: who may not call it learns nothing about nodes.
     if (scopes !== null && scope !== null) {
       if (!scopes.has(scope) && !scopes.has("operator.admin")) throw missingScope(scope);
     }
