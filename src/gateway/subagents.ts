@@ -106,13 +106,12 @@ export class LazySubagents implements AgentTasks {
 
   /** What the turn of a call has, from its message as it was admitted. */
   #parentOf({ agentId, sessionKey, runId, tools }: ToolCaller): TaskParent {
-    const payload = runId === null ? null : (this.#input.inbox.byRun<Payload>(runId)?.payload ?? null);
-    if (payload === null)
+    const row = runId === null ? undefined : this.#input.inbox.byRun<Payload>(runId);
+    if (!row?.payload)
       throw new GatewayError("INVALID_REQUEST", "a task is given in a turn, to which its result is handed back", {
         fix: "Send the agent a message that asks for it.",
       });
-    const { provenance, target, roomTools } = payload;
-    return { agentId, sessionKey, runId, grant: { tools, provenance, target, ...(roomTools && { roomTools }) } };
+    return { agentId, sessionKey, runId, message: row.payload, tools, channel: row.channel };
   }
 
   #deps(messaging: Messaging): ConstructorParameters<typeof Subagents>[0] {

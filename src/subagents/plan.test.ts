@@ -5,7 +5,16 @@ import type { Submission } from "../turns/submission.ts";
 import { SeededRandom } from "../../test/crash/seeded-random.ts";
 import { dueDeliveries } from "./delivery.ts";
 import { SUBAGENT_LIMITS } from "./limits.ts";
-import { refuseSpawn, toEnd, toolsOfTask, toResultSubmission, toResultText, toTaskSubmission, type TaskLookups } from "./plan.ts";
+import {
+  refuseSpawn,
+  toEnd,
+  toolsOfTask,
+  toTaskGrant,
+  toResultSubmission,
+  toResultText,
+  toTaskSubmission,
+  type TaskLookups,
+} from "./plan.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SubagentSettings, Task, TaskRecord } from "./task.ts";
 
@@ -101,6 +110,15 @@ test("down to any depth, a sub-agent has a part of the tools of the one that gav
       tools = child;
     }
   }
+});
+
+test("what a run of the schedule has started makes no jobs either, while the turns of people keep the tool", () => {
+  const { grant } = record();
+  const byChannel = (channel: string) => toTaskGrant(grant, TOOL_NAMES, channel);
+  assert.ok(!byChannel("cron").tools.includes("cron"));
+  assert.ok(byChannel("rpc").tools.includes("cron"));
+  const results = toResultSubmission([task({ record: record({ result: "x", grant: byChannel("cron") }) })], "direct", lookups);
+  assert.ok(!results.tools.includes("cron") && results.tools.includes("read"));
 });
 
 test("a sub-agent is not the owner, answers nowhere else, and its task is never a command", () => {

@@ -76,6 +76,16 @@ export function refuseSpawn(
 const NOT_FOR_TASKS: Submission["tools"] = ["message", "cron"];
 const SPAWNING: Submission["tools"] = ["sessions_spawn", "subagents"];
 
+/** What a turn gives to the tasks that it starts. `channel`: how its message came in. A run of the schedule makes no jobs, also not by the turn that reads a result. Pure. */
+export function toTaskGrant(
+  { provenance, target, roomTools }: Pick<Submission, "provenance" | "target" | "roomTools">,
+  tools: Submission["tools"],
+  channel: string,
+): TaskGrant {
+  const allowed = channel === "cron" ? tools.filter((tool) => tool !== "cron") : tools;
+  return { tools: allowed, provenance, target, ...(roomTools && { roomTools }) };
+}
+
 /** What a sub-agent may use: at most what the turn had that gave the task, and what the configuration gives now. Pure. */
 export function toolsOfTask({ grant, agentId, depth }: TaskRecord, maxSpawnDepth: number, lookups: TaskLookups): Submission["tools"] {
   const now = grant.provenance.channel === "webchat" ? lookups.operatorTools(agentId) : lookups.channelTools(agentId, grant.roomTools);

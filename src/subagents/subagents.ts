@@ -14,8 +14,17 @@ import { oneLine } from "../turns/untrusted-text.ts";
 import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
 import { dueDeliveries } from "./delivery.ts";
 import { SUBAGENT_LIMITS } from "./limits.ts";
-import { refuseSpawn, toEnd, toolsOfTask, toResultSubmission, toTaskSubmission, type SpawnWish, type TaskLookups } from "./plan.ts";
-import { hasEnded, type SubagentEvents, type SubagentSettings, type Task, type TaskGrant, type TaskRecord, type TaskRows } from "./task.ts";
+import {
+  refuseSpawn,
+  toEnd,
+  toolsOfTask,
+  toTaskGrant,
+  toResultSubmission,
+  toTaskSubmission,
+  type SpawnWish,
+  type TaskLookups,
+} from "./plan.ts";
+import { hasEnded, type SubagentEvents, type SubagentSettings, type Task, type TaskRecord, type TaskRows } from "./task.ts";
 
 export type SubagentsDeps = {
   rows: TaskRows;
@@ -35,8 +44,15 @@ export type SubagentsDeps = {
   newId: () => string;
 };
 
-/** Who gives a task: the turn, and what it may do. */
-export type TaskParent = { agentId: AgentId; sessionKey: SessionKey; runId: RunId | null; grant: TaskGrant };
+/** Who gives a task: the turn, its message, how that came in, and the tools that the turn has. */
+export type TaskParent = {
+  agentId: AgentId;
+  sessionKey: SessionKey;
+  runId: RunId | null;
+  message: Pick<Submission, "provenance" | "target" | "roomTools">;
+  channel: string;
+  tools: Submission["tools"];
+};
 
 /**
  * Tasks of sub-agents from their start to the message that hands their results back. A task and its session, a run and its inbox row, and a
@@ -99,7 +115,7 @@ export class Subagents {
         parentAgentId,
         parentRunId: parent.runId,
         parentSessionId: session.session_id,
-        grant: parent.grant,
+        grant: toTaskGrant(parent.message, parent.tools, parent.channel),
       };
       const now = clock.now();
       const identity = { key: childKey, session_id: newId(), agent_id: agentId, chat_kind: "direct" as const, channel: "webchat" };
