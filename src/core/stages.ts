@@ -14,7 +14,7 @@ type StageUsage = { input: number; output: number; cacheRead: number; cacheWrite
  * without a listener they have no effect.
  */
 export type StageEvents = {
-  /** A message is on disk. `source`: `channel`, `cron`, or how a client sent it (`rpc`, `http`). */
+  /** A message is on disk. `source`: `channel`, `cron`, `subagent`, or how a client sent it (`rpc`, `http`). */
   "stage.admitted": StageRun & StageTime & { source: string; sessionId: string; traceparent: string | null };
   /** A turn has left the queue of its session. `agent`: it asks the agent, and is not a command. */
   "stage.waited": StageRun & StageTime & { trigger: string; agent: boolean; traceparent: string | null };

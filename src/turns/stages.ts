@@ -13,7 +13,7 @@ type AdmittedRow = Pick<InboxRow<Payload>, "runId" | "agentId" | "sessionId" | "
 
 /** Where a run came from, as labels show it: never an id of a person or a chat. */
 const channelOf = (payload: Payload | null): string => payload?.target?.channel ?? payload?.provenance.channel ?? "unknown";
-const isOwnSource = (channel: string): boolean => channel === "rpc" || channel === "http" || channel === "cron";
+const isOwnSource = (channel: string): boolean => ["rpc", "http", "cron", "subagent"].includes(channel);
 const sourceOf = (channel: string): string => (isOwnSource(channel) ? channel : "channel");
 const triggerOf = (payload: Payload): string => (payload.provenance.client?.mode === "schedule" ? "cron" : "user");
 
@@ -60,7 +60,7 @@ function toStagePart({ partKey, intentId, runId, sessionKey, media, editOf, targ
   return { partKey, intentId, runId: sessionKey === null ? null : runId, channel: (target as ReplyTarget).channel, kind };
 }
 
-/** Tells which stages a message has passed, and when. The only place where their times are taken. */
+/** Emits which stages a message has passed, and when. `run-stages.ts` notes those that are stored. */
 export class Stages {
   readonly #deps: StageDeps;
   /** When the waiting messages were on disk. */

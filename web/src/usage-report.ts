@@ -73,6 +73,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   message: "Messages",
   cron: "Scheduled jobs",
   heartbeat: "Heartbeat",
+  subagent: "Sub-agents",
   hook: "Webhooks",
   tool: "Tools",
   summary: "Summaries",

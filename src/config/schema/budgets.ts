@@ -12,7 +12,7 @@ export const budgets = array(
       agent: string("Only requests of this agent."),
       channel: string("Only requests of conversations on this channel; `webchat` is the page, the command line and programs."),
       sender: string("Only requests for this person, as `channel:id`, such as `telegram:4711`."),
-      cause: enumOf("Only requests that were made for this.", ["message", "cron", "heartbeat", "hook", "tool", "summary"]),
+      cause: enumOf("Only requests that were made for this.", ["message", "cron", "heartbeat", "hook", "subagent", "tool", "summary"]),
       each: enumOf("One budget for each of them, in place of one for all together.", ["agent", "channel", "sender", "cause"]),
       per: enumOf("When it begins again, in the time zone of the gateway.", ["day", "month"], { default: "day" }),
       tokens: integer("Tokens of all kinds, together.", { min: 1 }),
