@@ -118,7 +118,7 @@ async function answerRoute(deps: BrowserMethodsDeps, params: RequestParams, call
   if (call.about === "tab") {
     const tabs = await tabsOf(deps, { agent, profile, session: session.key });
     const tab = tabs[call.index];
-    if (!tab) throw new GatewayError("INVALID_REQUEST", `there is no tab ${call.index + 1}: ${tabs.length} are open`);
+    if (!tab) throw new GatewayError("INVALID_REQUEST", `tab ${call.index + 1} was not found: ${tabs.length} are open`);
     await request(
       deps,
       { ...params, action: call.doing, args: { targetId: tab.targetId, ...(profile !== undefined && { profile }) } },

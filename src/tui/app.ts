@@ -152,7 +152,7 @@ export class TuiApp {
 
   #client(): ProtocolClient {
     const { client } = this.#options.connection;
-    if (client === null) throw new ClientError("closed", "there is no connection to the gateway");
+    if (client === null) throw new ClientError("closed", "the gateway is not connected");
     return client;
   }
 

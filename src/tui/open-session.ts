@@ -165,7 +165,7 @@ export class OpenSession {
 
   #request<T>(method: string, params: unknown): Promise<T> {
     const { client } = this.#options.connection;
-    if (client === null) return Promise.reject(new ClientError("closed", "there is no connection to the gateway"));
+    if (client === null) return Promise.reject(new ClientError("closed", "the gateway is not connected"));
     return client.request<T>(method, params);
   }
 

@@ -16,7 +16,7 @@ export class Pictures {
   readonly #onRead: () => void;
   readonly #pictures = new Map<string, Picture>();
 
-  /** `request` rejects while there is no connection. */
+  /** `request` rejects while the gateway is not connected. */
   constructor(request: ProtocolClient["request"], onRead: () => void) {
     this.#request = request;
     this.#onRead = onRead;

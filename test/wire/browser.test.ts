@@ -144,7 +144,7 @@ test("OpenClaw's command line reaches the browser by its paths", { skip: noBrows
     (await ask<{ tab: { targetId: string } }>("POST", "/tabs/action", { body: { action: "select", index: 0 } })).tab.targetId,
     made.tabs[0]!.targetId,
   );
-  await assert.rejects(ask("POST", "/tabs/action", { body: { action: "close", index: 50 } }), /there is no tab 51/);
+  await assert.rejects(ask("POST", "/tabs/action", { body: { action: "close", index: 50 } }), /tab 51 was not found/);
   const { running, profile } = await ask<{ running: boolean; profile: string }>("GET", "/");
   assert.deepEqual([running, profile], [true, "openclaw"]);
   await ask("DELETE", `/tabs/${opened.targetId}`);

@@ -287,7 +287,7 @@ export async function stop(): Promise<void> {
   try {
     await requireClient().request("chat.abort", { sessionKey: store.activeKey.value });
   } catch (error) {
-    store.showToast(isConnectionLost(error) ? "Not stopped: there is no connection." : `Not stopped: ${errorMessage(error)}`);
+    store.showToast(isConnectionLost(error) ? "Not stopped: the gateway is not connected." : `Not stopped: ${errorMessage(error)}`);
   }
 }
 

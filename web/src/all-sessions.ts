@@ -133,7 +133,7 @@ async function each(what: string, work: (key: string) => Promise<void>): Promise
       left.delete(key);
     }
   } catch (error) {
-    store.showToast(`${what}: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+    store.showToast(`${what}: ${isConnectionLost(error) ? "the gateway is not connected." : errorMessage(error)}`);
   }
   chosen.value = left;
   busy.value = false;

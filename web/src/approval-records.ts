@@ -73,7 +73,7 @@ export async function revokeGrant(grantId: string): Promise<void> {
     await requireClient().request("exec.approval.grants.revoke", { grantId });
     await loadRecords();
   } catch (error) {
-    store.showToast(`Not ended: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+    store.showToast(`Not ended: ${isConnectionLost(error) ? "the gateway is not connected." : errorMessage(error)}`);
   }
 }
 
@@ -120,7 +120,7 @@ export async function removeEntry(agentId: string, entry: AllowedProgram): Promi
       return await writeWithout(await readAllowlist(), agentId, entry);
     });
   } catch (error) {
-    store.showToast(`Not removed: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+    store.showToast(`Not removed: ${isConnectionLost(error) ? "the gateway is not connected." : errorMessage(error)}`);
   }
 }
 

@@ -104,7 +104,7 @@ export async function answerQuestion(id: string, answer: Answer): Promise<void> 
     endQuestion(id, endOfSnapshot(approval), applied);
   } catch (error) {
     change(id, () => ({ answering: false }));
-    store.showToast(`Not answered: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+    store.showToast(`Not answered: ${isConnectionLost(error) ? "the gateway is not connected." : errorMessage(error)}`);
     if (isNamed(error, "APPROVAL_NOT_FOUND")) await loadApprovals();
   }
 }

@@ -289,7 +289,7 @@ async function runAction(what: string, method: string, params: unknown): Promise
   try {
     await requireClient().request(method, params);
   } catch (error) {
-    store.showToast(`${what}: ${isConnectionLost(error) ? "there is no connection." : errorMessage(error)}`);
+    store.showToast(`${what}: ${isConnectionLost(error) ? "the gateway is not connected." : errorMessage(error)}`);
   }
   await loadChannels();
 }

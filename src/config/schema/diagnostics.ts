@@ -18,7 +18,7 @@ const otel = object("Export of traces, metrics and logs over OTLP (OpenTelemetry
   tracesEndpoint: ownEndpoint("traces"),
   metricsEndpoint: ownEndpoint("metrics"),
   logsEndpoint: ownEndpoint("logs"),
-  protocol: enumOf("How items are encoded; `OTEL_EXPORTER_OTLP_PROTOCOL`, then `http/protobuf` when it is not set. There is no gRPC.", [
+  protocol: enumOf("How items are encoded; `OTEL_EXPORTER_OTLP_PROTOCOL`, then `http/protobuf` when it is not set. gRPC is not supported.", [
     "http/protobuf",
     "http/json",
   ]),

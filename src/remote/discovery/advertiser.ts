@@ -120,7 +120,7 @@ export class Advertiser {
     const { health } = this.#options;
     const isOn = this.#group.links.length > 0;
     if (!isOn) {
-      const cause = this.#failure ?? (links.length === 0 ? "there is no network interface" : "no interface can be used");
+      const cause = this.#failure ?? (links.length === 0 ? "a network interface was not found" : "no interface can be used");
       health.report(
         PART,
         "degraded",

@@ -47,7 +47,7 @@ export async function browse({
   );
   try {
     await group.use(networkLinks());
-    if (group.links.length === 0) throw errors[0] ?? new Error("there is no network interface");
+    if (group.links.length === 0) throw errors[0] ?? new Error("a network interface was not found");
     const rounds = 3;
     for (let round = 0; round < rounds && !signal.aborted; round++) {
       group.send(() => encodeQuery([{ type: "PTR", name: SERVICE_TYPE }]));
