@@ -18,10 +18,10 @@ const otel = object("Export of traces, metrics and logs over OTLP (OpenTelemetry
   tracesEndpoint: ownEndpoint("traces"),
   metricsEndpoint: ownEndpoint("metrics"),
   logsEndpoint: ownEndpoint("logs"),
-  protocol: enumOf("How items are encoded; `OTEL_EXPORTER_OTLP_PROTOCOL`, then `http/protobuf` when it is not set. gRPC is not supported.", [
-    "http/protobuf",
-    "http/json",
-  ]),
+  protocol: enumOf(
+    "How items are encoded; `OTEL_EXPORTER_OTLP_PROTOCOL`, then `http/protobuf` when it is not set. gRPC is not supported.",
+    ["http/protobuf", "http/json"],
+  ),
   headers: record("Headers of each request to the collector.", "<Header>", requiredSecret("Value of the header."), {
     keyPattern: HEADER_NAME,
   }),
