@@ -57,6 +57,29 @@ describe("sessions on the page", () => {
     assert.deepEqual(said, ["This is a new conversation. What can I do for you?"]);
   });
 
+  test("the end of a conversation stays in sight when the list loses room; a move up leaves it", async () => {
+    const { page } = await stage.signedIn();
+    await sendMessage(page, Array.from({ length: 80 }, (_, line) => `line ${line}`).join("\n"));
+    await hasText(page, ".message.assistant", "You said: line 0");
+    await untilIdle(page);
+    const list = page.locator(".messages");
+    const leftBelow = (): Promise<number> => list.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+    const settled = (): Promise<void> =>
+      list.evaluate((box) => new Promise((resolve) => new ResizeObserver(() => requestAnimationFrame(() => resolve())).observe(box)));
+    await list.evaluate((box) => {
+      box.style.flex = "none";
+      box.style.height = "200px";
+      box.dispatchEvent(new Event("scroll"));
+    });
+    await settled();
+    assert.ok((await leftBelow()) < 2, "the end is in sight");
+    await list.evaluate((box) => (box.scrollTop -= 150));
+    await page.locator(".to-end").waitFor();
+    await list.evaluate((box) => (box.style.height = "180px"));
+    await settled();
+    assert.ok((await leftBelow()) > 150, "what is being read stays where it is");
+  });
+
   test("sessions beyond the first part of the list are found, and come when one scrolls", async () => {
     for (let at = 1; at <= 340; at += 1)
       addSession(`agent:main:web-${at}`, at === 340 ? "The lost garden" : `Session ${at}`, Date.now() - at * 60_000);

@@ -29,7 +29,7 @@ describe("usage and budgets on the page", () => {
     await hasText(page, ".panel-note", /The price of 2 requests is not known/);
     await hasText(page, ".figures-table tbody tr:nth-child(2)", /2\s*500\s*unknown/);
     await page.getByRole("button", { name: "7 days" }).click();
-    await page.locator(".bars li").nth(6).waitFor();
+    await page.locator(".bars li:nth-child(7):last-child").waitFor();
     assert.equal(calls("usage.report").at(-1)!["days"], 7);
     await page.getByLabel("Group by").selectOption("sender");
     await page.locator(".figures-table thead", { hasText: "Sender" }).waitFor();

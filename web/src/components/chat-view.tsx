@@ -127,6 +127,7 @@ function Messages(): JSX.Element {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const pinned = useRef(true);
+  const lastTop = useRef(0);
   const heightBefore = useRef(0);
   const [away, setAway] = useState(false);
   const chat = store.activeChat.value;
@@ -166,7 +167,10 @@ function Messages(): JSX.Element {
     const box = scroller.current;
     if (box === null) return;
     const left = box.scrollHeight - box.scrollTop - box.clientHeight;
-    pinned.current = left < NEAR_END_PX;
+    // An event can arrive late, when a question has taken room from the list: only a move up means that the person left the end.
+    if (left < NEAR_END_PX) pinned.current = true;
+    else if (box.scrollTop < lastTop.current) pinned.current = false;
+    lastTop.current = box.scrollTop;
     setAway(left > box.clientHeight / 2);
     if (box.scrollTop < NEAR_TOP_PX && chat.rows.hasMore && chat.loading === null && store.isOnline.value) {
       heightBefore.current = box.scrollHeight;
