@@ -18,7 +18,7 @@ let site: Awaited<ReturnType<typeof localSite>>;
 let sent = "";
 before(async () => {
   site = await localSite((request, response) => {
-    sent = request.headers.cookie ?? "";
+    if (request.url !== "/favicon.ico") sent = request.headers.cookie ?? "";
     response.setHeader("set-cookie", ["login=s3cret; HttpOnly; Path=/", "deep=1; Path=/deep"]);
     response.setHeader("content-type", "text/html");
     response.end(PAGE);
