@@ -137,7 +137,8 @@ function checkDocument({ socket, defaults = {}, agents = {} }: AllowlistDocument
   for (const [id, section] of Object.entries(agents)) {
     const at = `agents.${id}`;
     checkLimits(at, section);
-    if (section.mcpTools && section.mcpTools.length > 0) throw noEffect(`${at}.mcpTools`, "this gateway runs no MCP servers");
+    if (section.mcpTools && section.mcpTools.length > 0)
+      throw noEffect(`${at}.mcpTools`, "mcp.servers.<name>.ask says which tools of a server people are asked about");
     for (const [index, { pattern, argPattern }] of (section.allowlist ?? []).entries()) {
       if (pattern.trim() === "")
         throw invalid(`${at}.allowlist[${index}].pattern`, "is empty; it would allow nothing", "Leave the entry out.");

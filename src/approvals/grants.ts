@@ -56,7 +56,7 @@ export class ApprovalGrants {
   /** Stores what a person allows for some time with the answer to a question. Inside a `store.write`. */
   add({ id, agentId, sessionKey, subject }: ApprovalRow, request: GrantRequest): ApprovalGrant {
     const { rows, conversationOf, newId, now } = this.#deps;
-    const { commandText, cwd, host, patterns, binding } = subject;
+    const { commandText, grantText = commandText, cwd, host, patterns, binding } = subject;
     const createdAt = now();
     const isSession = "session" in request;
     const expiresAt = createdAt + (isSession ? LIMITS.grantMs : request.minutes * MINUTE_MS);
@@ -67,7 +67,7 @@ export class ApprovalGrants {
       sessionKey,
       sessionId: isSession ? conversationOf(sessionKey) : null,
       binding: binding!,
-      subject: { commandText, cwd, host, patterns },
+      subject: { commandText: grantText, cwd, host, patterns },
       createdAt,
       expiresAt,
     });

@@ -140,17 +140,66 @@ const PARTS: readonly Part[] = [
   },
 ];
 
-const toCommand = ({ name, summary, args, flags = [], example, notes }: Part, index: number): CliCommand => ({
-  path: ["browser", name],
-  ...(index === 0 && { group: "See", isDefault: true }),
-  summary,
-  ...(args && { args }),
-  flags: [...flags, PROFILE, SESSION, AGENT],
-  usesGateway: true,
-  examples: [`openclaw browser ${name}${example === undefined ? "" : ` ${example}`}`],
-  ...(notes && { notes }),
-  load: async () => (await import("./browser.ts")).browserAction(name),
-});
+/** What only operators do; agents have none of it. */
+const INSPECTIONS: readonly Part[] = [
+  {
+    name: "cookies",
+    summary: "Show, set or remove the cookies that a page gets.",
+    args: [arg("operation", { required: false, choices: ["get", "set", "clear"] }), arg("value", { required: false, variadic: true })],
+    flags: [
+      TAB,
+      { name: "values", help: "Show the values too: they are the logins of sites." },
+      { name: "url", value: "url", help: "set: the site (default: the page that is open)." },
+    ],
+    example: "set theme dark --url https://example.org",
+    notes: [
+      "get; set <name> <value>; clear removes those of the page only, and reset-profile those of all sites.",
+      "Command-line values are visible in the process list.",
+    ],
+  },
+  {
+    name: "storage",
+    summary: "Show, set or empty what the site of a page has stored.",
+    args: [
+      arg("kind", { choices: ["local", "session"] }),
+      arg("operation", { required: false, choices: ["get", "set", "clear"] }),
+      arg("value", { required: false, variadic: true }),
+    ],
+    flags: [TAB, { name: "values", help: "Show the values too: they may be logins of sites." }],
+    example: "local set theme dark",
+    notes: ["get [key]; set <key> <value>; clear."],
+  },
+  { name: "highlight", summary: "Mark an element of a page for some seconds.", args: [REF], flags: [TAB], example: "e12" },
+  {
+    name: "trace",
+    summary: "Record what the browser of an agent does, for Playwright's trace viewer.",
+    args: [arg("operation", { choices: ["start", "stop"] })],
+    flags: [
+      TAB,
+      { name: "no-screenshots", help: "start: without pictures." },
+      { name: "no-snapshots", help: "start: without the content of pages." },
+    ],
+    example: "start",
+    notes: [
+      "The file is on the gateway's machine, readable by its user only. It has the pages of all tabs of that browser with their cookies: treat it like a password.",
+    ],
+  },
+];
+
+const toCommand =
+  (isInspection: boolean) =>
+  ({ name, summary, args, flags = [], example, notes }: Part, index: number): CliCommand => ({
+    path: ["browser", name],
+    ...(index === 0 && !isInspection && { group: "See", isDefault: true }),
+    summary,
+    ...(args && { args }),
+    flags: [...flags, PROFILE, SESSION, AGENT],
+    usesGateway: true,
+    examples: [`openclaw browser ${name}${example === undefined ? "" : ` ${example}`}`],
+    ...(notes && { notes }),
+    load: async () =>
+      isInspection ? (await import("./browser-inspect.ts")).browserInspect(name) : (await import("./browser.ts")).browserAction(name),
+  });
 
 const NAME: CliFlag = { name: "name", value: "name", help: "Name of the profile: lower-case letters, digits and -." };
 
@@ -210,5 +259,5 @@ const PROFILE_COMMANDS: readonly CliCommand[] = [
 
 export const browserCommands: CommandFamily = {
   summary: "The browser that agents use: look at it, and act in it yourself.",
-  commands: [...PARTS.map(toCommand), ...PROFILE_COMMANDS],
+  commands: [...PARTS.map(toCommand(false)), ...INSPECTIONS.map(toCommand(true)), ...PROFILE_COMMANDS],
 };

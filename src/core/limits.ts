@@ -155,6 +155,15 @@ export const LIMITS = {
   streamWholeChars: 2_097_152,
   /** Minimum interval between two updates of a running tool's output; those in between are left out. */
   toolUpdateMs: 250,
+  /**
+   * Bytes that the updates of one call may take at once, and what is added to them each second. Then clients get only what is new of its
+   * output, then only its end, then nothing until there is room again.
+   */
+  toolEventBytes: 12_288,
+  toolEventBytesPerSecond: 256,
+  /** Characters of the beginning and of the end of a result that the event of its call carries; the message in the transcript has all of it. */
+  toolEventHeadChars: 2_000,
+  toolEventTailChars: 6_000,
   /** Base64 characters of an image that is stored in its row; larger ones become files. */
   inlineImageChars: 8_192,
   /** Attachment sizes, advertised in hello-ok. */

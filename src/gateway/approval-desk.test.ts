@@ -15,7 +15,7 @@ import type { ApprovalResolver } from "../store/approvals.ts";
 import { openStore } from "../store/open.ts";
 import { SettingsCommandGate, type CommandSettings } from "../tools/commands/gate.ts";
 import type { ToolCaller } from "../tools/tool.ts";
-import { approvalDesk } from "./approval-desk.ts";
+import { approvalDesk, toolAsker } from "./approval-desk.ts";
 
 const HOUR = 3_600_000;
 const ANN: ApprovalResolver = { kind: "channel", id: "irc:ann" };
@@ -325,4 +325,60 @@ test("a question without an answer says until when it waited, and one whose turn
   const late = await noteOf(new AbortController().signal);
   assert.match(late, new RegExp(`^there was no answer until ${ISO} \\(approval [0-9a-f]{4}\\)\\. Ask whether to try again`));
   for (const text of [late, stopped]) assert.doesNotMatch(text, WIDER);
+});
+
+test("the same call of a tool of a server is asked about once in a turn, and every other call again", async (t) => {
+  const { parts } = open(t, { isSilent: true });
+  const { approvals, bus, grants } = parts();
+  let verdict: ApprovalVerdict = { decision: "allow-once" };
+  bus.on("approval.requested", ({ approval }) => void approvals.answer(approval.id, verdict, ANN));
+  const ask = toolAsker(approvals, grants);
+  const { caller } = testPermit("/workspace");
+  const asked = (): number => approvals.history(null, 100).length;
+  let calls = 0;
+  const call = (args: object, { tool = "write", runId = "run-1", isMcp = true, hash = "h1" } = {}): Promise<string | null> =>
+    ask(
+      {
+        title: "T",
+        about: "A.",
+        args,
+        pluginId: null,
+        toolName: `files__${tool}`,
+        ...(isMcp && {
+          mcpTool: { server: "files", tool },
+          grant: { binding: ["mcp", "files", tool, hash], text: `any call of files__${tool}` },
+        }),
+      },
+      { caller: { ...caller, runId: asId(runId) }, callId: `c${++calls}`, signal: new AbortController().signal },
+    );
+  assert.deepEqual(await Promise.all([call({ path: "a" }), call({ path: "a" })]), [null, null]);
+  assert.equal(await call({ path: "a" }), null);
+  assert.equal(asked(), 1, "three times the same");
+  await call({ path: "b" });
+  await call({ path: "a" }, { tool: "remove" });
+  await call({ path: "a" }, { runId: "run-2" });
+  assert.equal(asked(), 4, "other arguments, another tool, another turn");
+  const tools = approvals.history(null, 100).map(({ kind, subject }) => `${kind} ${subject.plugin?.mcpTool?.tool}`);
+  assert.deepEqual(tools.toSorted(), ["plugin remove", "plugin write", "plugin write", "plugin write"]);
+  await call({ path: "a" }, { isMcp: false });
+  await call({ path: "a" }, { isMcp: false });
+  assert.equal(asked(), 6, "tools of plugins are asked about each time");
+  verdict = { decision: "deny" };
+  assert.match((await call({ path: "c" }))!, /^irc:ann denied it/);
+  verdict = { decision: "allow-once", grant: { minutes: 60 } };
+  assert.equal(await call({ path: "c" }), null, "a refusal covers no later call");
+  const before = asked();
+  assert.deepEqual(
+    [await call({ path: "d" }, { runId: "run-3" }), asked()],
+    [null, before],
+    "it is allowed for an hour, whatever its arguments",
+  );
+  const [held] = await grants.list(10);
+  assert.deepEqual([held!.subject.commandText, held!.sessionKey], ["any call of files__write", caller.sessionKey]);
+  await call({ path: "d" }, { runId: "run-3", tool: "remove" });
+  await call({ path: "d" }, { runId: "run-3", hash: "h2" });
+  assert.equal(asked(), before + 2, "another tool, and the tool after a change, are asked about");
+  await grants.revoke(held!.id, "ann");
+  await call({ path: "d" }, { runId: "run-3" });
+  assert.equal(asked(), before + 3, "a revoked grant covers nothing, also in the same turn");
 });

@@ -6,6 +6,7 @@ import { shortId } from "../approvals/approvals.ts";
 import { clip } from "../core/text.ts";
 import type { ApprovalRow, ApprovalSubject } from "../store/approvals.ts";
 import type { ApprovalDesk } from "../tools/commands/gate.ts";
+import { RunAnswers } from "../tools/run-answers.ts";
 import type { AskAboutTool } from "./tool-sources.ts";
 
 /** Brings questions of the gate for commands to people, and their answers back. */
@@ -27,42 +28,77 @@ const ARGUMENT_CHARS = 16_384;
 const TITLE_CHARS = 80;
 const DESCRIPTION_CHARS = 512;
 
+/** `refusal`: null when the call may run. */
+type ToolAnswer = { refusal: string | null; /** It covers the same call later in the turn. */ isKept: boolean };
+
 /** Asks people about calls of tools that are not commands. */
-export const toolAsker =
-  (approvals: Approvals): AskAboutTool =>
-  async ({ title, about, args, pluginId, toolName }, { caller, callId, signal }) => {
-    const { agentId, sessionKey, runId } = caller;
-    const detail = JSON.stringify(args, null, 2) ?? "";
+export function toolAsker(approvals: Approvals, grants: Pick<ApprovalGrants, "use">): AskAboutTool {
+  const answers = new RunAnswers<ToolAnswer>();
+  return async (question, asker) => {
+    const detail = JSON.stringify(question.args, null, 2) ?? "";
     if (detail.length > ARGUMENT_CHARS)
       return `a person has to be asked about it, and its arguments are longer than the ${ARGUMENT_CHARS} characters that are shown.`;
-    const short = `${about} Arguments: ${JSON.stringify(args)}`;
-    const description = short.length <= DESCRIPTION_CHARS ? short : `${short.slice(0, DESCRIPTION_CHARS - 1)}…`;
-    const plugin = {
-      title: clip(title, TITLE_CHARS),
-      description,
-      detail,
-      severity: "warning" as const,
-      pluginId,
-      toolName,
-      mcpTool: null,
+    const { caller } = asker;
+    const { pluginId, toolName, mcpTool, grant } = question;
+    const { agentId, sessionKey, surface, isPrivate } = caller;
+    const digest = hashOf([pluginId, toolName, detail, ...(mcpTool ? [mcpTool.server, mcpTool.tool] : [])]);
+    const binding = grant && hashOf([[agentId, sessionKey, surface, isPrivate], grant.binding]);
+    const ask = async (): Promise<ToolAnswer> => {
+      if (binding !== undefined && (await grants.use(binding, sessionKey))) return { refusal: null, isKept: false };
+      return await askOnce(approvals, toSubject(question, detail, binding), { ...asker, digest });
     };
-    const subject: ApprovalSubject = {
-      commandText: `${plugin.title}: ${description}`,
-      cwd: "",
-      host: "gateway",
-      resolvedPath: null,
-      warnings: short.length <= DESCRIPTION_CHARS ? [] : ["Not all arguments are shown here: openclaw approvals show has them."],
-      patterns: [],
-      plugin,
-      offered: ["allow-once", "deny"],
-    };
-    const digest = createHash("sha256")
-      .update(JSON.stringify([pluginId, toolName, detail]))
-      .digest("hex");
-    const approval = await approvals.ask({ agentId, sessionKey, runId, callId, subject, digest }, signal);
-    if (approval.status !== "allowed") return refusalOf(approval);
-    return (await approvals.use(approval.id)) ? null : "the approval was used before.";
+    // Only what people know to be the same is not asked about again.
+    const { refusal } = mcpTool ? await answers.get(caller.runId, digest, ask, ({ isKept }) => isKept) : await ask();
+    return refusal;
   };
+}
+
+const hashOf = (bound: readonly unknown[]): string => createHash("sha256").update(JSON.stringify(bound)).digest("hex");
+
+async function askOnce(
+  approvals: Approvals,
+  subject: ApprovalSubject,
+  { caller, callId, signal, digest }: Parameters<AskAboutTool>[1] & { digest: string },
+): Promise<ToolAnswer> {
+  const { agentId, sessionKey, runId } = caller;
+  const approval = await approvals.ask({ agentId, sessionKey, runId, callId, subject, digest }, signal);
+  if (approval.status !== "allowed") return { refusal: refusalOf(approval), isKept: false };
+  if (!(await approvals.use(approval.id))) return { refusal: "the approval was used before.", isKept: false };
+  return { refusal: null, isKept: approval.grant === null };
+}
+
+/** The question as people see it. */
+function toSubject(
+  { title, about, args, pluginId, toolName, mcpTool, grant }: Parameters<AskAboutTool>[0],
+  detail: string,
+  binding: string | undefined,
+): ApprovalSubject {
+  const short = `${about} Arguments: ${JSON.stringify(args)}`;
+  const description = short.length <= DESCRIPTION_CHARS ? short : `${short.slice(0, DESCRIPTION_CHARS - 1)}…`;
+  const plugin = {
+    title: clip(title, TITLE_CHARS),
+    description,
+    detail,
+    severity: "warning" as const,
+    pluginId,
+    toolName,
+    mcpTool: mcpTool ?? null,
+  };
+  return {
+    commandText: `${plugin.title}: ${description}`,
+    cwd: "",
+    host: "gateway",
+    resolvedPath: null,
+    warnings: [
+      ...(short.length <= DESCRIPTION_CHARS ? [] : ["Not all arguments are shown here: openclaw approvals show has them."]),
+      ...(grant ? ["Allowing it for some time allows every call of this tool, whatever its arguments."] : []),
+    ],
+    patterns: [],
+    plugin,
+    offered: ["allow-once", "deny"],
+    ...(grant && binding !== undefined && { binding, grantText: grant.text }),
+  };
+}
 
 /** Who said no and when, in words for the model. It names no way around the answer. */
 function refusalOf({ id, status, reason, resolver, resolvedAt }: ApprovalRow): string {

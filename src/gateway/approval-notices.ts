@@ -88,11 +88,14 @@ function askInConversation(deps: NoticeDeps, approval: ApprovalRow): void {
 function toQuestion(approval: ApprovalRow): string {
   const { id, subject } = approval;
   const { commandText, cwd, plugin, warnings } = subject;
-  const words = isGrantable(approval) ? "allow-once, 1h, session, allow-always or deny" : allowedDecisions(approval).join(" or ");
+  const offered: readonly string[] = allowedDecisions(approval).filter((word) => word !== "deny");
+  const lasting = isGrantable(approval) ? [toGrantWord(USUAL_GRANT), SESSION_WORD] : [];
+  const [once, ...always] = offered;
+  const words = `${[once, ...lasting, ...always].filter((word) => word !== undefined).join(", ")} or deny`;
   const answer = `Answer with /approve ${shortId(id)} and ${words}.`;
   // The detail is for the page and the command line only.
   if (plugin) {
-    const text = `${plugin.title}\n\n${plugin.description}`;
+    const text = [plugin.title, plugin.description, ...(isGrantable(approval) ? warnings : [])].join("\n\n");
     const fence = codeFence(text);
     const asker = plugin.pluginId ?? "A program";
     return [`${asker} asks (${shortId(id)}, ${plugin.severity}):`, `${fence}\n${text}\n${fence}`, answer].join("\n");

@@ -27,7 +27,7 @@ import { guideFacts } from "./guide-facts.ts";
 import { RuntimeImageModels } from "./image-models.ts";
 import { LiveAccounts } from "./live-accounts.ts";
 import { LocalModels } from "./local-models.ts";
-import { createMcpServers, decideMcpCall } from "./mcp-servers.ts";
+import { createMcpServers, decideMcpCall, questionOfMcp } from "./mcp-servers.ts";
 import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
@@ -178,7 +178,13 @@ function composeTools(
   const images = new RuntimeImageModels({ ...base, ...storage, running, spending });
   const plugins = new LazyToolPlugins({ ...base, running });
   const sources: readonly GatedSource[] = [
-    { source: mcp, grant: "mcp", decide: (caller, name) => decideMcpCall(running, caller, name) },
+    {
+      source: mcp,
+      grant: "mcp",
+      decide: (caller, name) => decideMcpCall(running, caller, name),
+      question: (call, caller, signal) =>
+        questionOfMcp(mcp, call, { settingsOf: () => commandSettings(running, allowlist, caller), signal }),
+    },
     {
       source: plugins,
       grant: "plugins",
@@ -186,7 +192,7 @@ function composeTools(
       question: (call) => questionOfPlugin(plugins, call),
     },
   ];
-  const askAboutTool = toolAsker(approvals);
+  const askAboutTool = toolAsker(approvals, grants);
   const tools = sources.reduce(
     (executor, source) => withSource(executor, source, askAboutTool),
     createTools({

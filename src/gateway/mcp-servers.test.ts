@@ -4,10 +4,12 @@ import { testPermit } from "../../test/fakes/tool-permit.ts";
 import { textOf } from "../../test/fakes/tool-context.ts";
 import { checkConfigValue } from "../config/load.ts";
 import { silentLog } from "../core/log.ts";
+import type { McpServers } from "../mcp/servers.ts";
+import type { CommandMode } from "../tools/commands/decide.ts";
 import type { ToolCaller, ToolExecutor, ToolResult } from "../tools/tool.ts";
 import type { ToolSource } from "../tools/tool-source.ts";
 import { AgentCatalog } from "./agent-catalog.ts";
-import { decideMcpCall } from "./mcp-servers.ts";
+import { decideMcpCall, questionOfMcp } from "./mcp-servers.ts";
 import { withSource } from "./tool-sources.ts";
 
 const agentsWith = (tools: unknown, own?: unknown): { agents: AgentCatalog } => {
@@ -65,6 +67,51 @@ test("a call about which a person is asked runs as it was asked about, and only 
   isGranted = true;
   await run(() => "never asked", "free");
   assert.deepEqual([ran.length, asked.length], [2, 3]);
+});
+
+type Ask = NonNullable<ReturnType<McpServers["askOf"]>>;
+
+test("a person is asked about a tool of a server where its setting says so, or where commands are asked about and it does more than read", async () => {
+  const signal = new AbortController().signal;
+  const asks = async (found: Partial<Ask> | null, mode: CommandMode): Promise<boolean> => {
+    const ask = found && { server: "files", tool: "write", readsOnly: false, hash: "h", isProgram: true, ask: undefined, ...found };
+    const mcp = { askOf: () => ask, find: () => Promise.resolve(true) };
+    return (
+      (await questionOfMcp(mcp, { name: "files__write", args: { a: 1 } }, { settingsOf: () => ({ mode, alwaysAsk: false }), signal })) !==
+      null
+    );
+  };
+  for (const mode of ["deny", "allowlist", "auto", "full"] as const) assert.equal(await asks({}, mode), false, mode);
+  assert.deepEqual([await asks({}, "ask"), await asks({ readsOnly: true }, "ask")], [true, false]);
+  assert.deepEqual([await asks({ ask: "acting" }, "full"), await asks({ ask: "acting", readsOnly: true }, "ask")], [true, false]);
+  assert.deepEqual([await asks({ ask: "always", readsOnly: true }, "full"), await asks({ ask: "never" }, "ask")], [true, false]);
+  assert.equal(await asks(null, "ask"), false, "a tool that no server has is refused elsewhere");
+});
+
+const grantOf = async (ask: Ask["ask"], alwaysAsk: boolean) => {
+  const mcp = {
+    askOf: () => ({ server: "files", tool: "write", readsOnly: false, hash: "h", isProgram: true, ask }),
+    find: () => Promise.resolve(true),
+  };
+  const options = { settingsOf: () => ({ mode: "ask" as const, alwaysAsk }), signal: new AbortController().signal };
+  return (await questionOfMcp(mcp, { name: "files__write", args: {} }, options))?.grant;
+};
+
+test("a tool may be allowed for some time, as it is now, unless every call is asked about", async () => {
+  assert.deepEqual(await grantOf(undefined, false), { binding: ["mcp", "files", "write", "h"], text: "any call of files__write" });
+  for (const [ask, alwaysAsk] of [
+    ["always", false],
+    [undefined, true],
+  ] as const)
+    assert.equal(await grantOf(ask, alwaysAsk), undefined);
+});
+
+test("what a server says of a tool is read before a person is asked", async () => {
+  let readsOnly = false;
+  const ask = (): Ask => ({ server: "files", tool: "list", readsOnly, hash: "h", isProgram: false, ask: undefined });
+  const mcp = { askOf: ask, find: () => Promise.resolve((readsOnly = true)) };
+  const options = { settingsOf: () => ({ mode: "ask" as const, alwaysAsk: false }), signal: new AbortController().signal };
+  assert.equal(await questionOfMcp(mcp, { name: "files__list", args: {} }, options), null);
 });
 
 test("an executor with a source runs its tools when the policy allows them, and all other tools as before", async () => {

@@ -14,11 +14,22 @@ export type GatedSource = {
   grant: ToolName;
   decide: (caller: PolicyCaller, name: string) => Verdict;
   /** What a person is asked before a call that the policy allows; null: none is asked. */
-  question?: (call: ToolCall) => CallQuestion | null;
+  question?: (call: ToolCall, caller: ToolCaller, signal: AbortSignal) => Promise<CallQuestion | null> | CallQuestion | null;
 };
 
 /** What a person is asked about a call. */
-export type CallQuestion = { title: string; /** A sentence. */ about: string; args: unknown; pluginId: string; toolName: string };
+export type CallQuestion = {
+  title: string;
+  /** A sentence. */
+  about: string;
+  args: unknown;
+  pluginId: string | null;
+  toolName: string;
+  /** The tool of a server; an agreement then also covers the same call later in the turn. */
+  mcpTool?: { server: string; tool: string };
+  /** It may also be allowed for some time, for all arguments: what that is bound to besides the conversation, and how lists name it. */
+  grant?: { binding: readonly unknown[]; text: string };
+};
 
 /** Asks a person. Resolves to null when the call may run, which this answer is used for, otherwise to the reason in words for the model. */
 export type AskAboutTool = (
@@ -48,9 +59,9 @@ export function withSource(
       if (!source.has(call.name) && !(await source.find?.(call.name, context.signal))) return await executor.run(call, context);
       const { isGranted, rule } = decide(context.caller, call.name);
       if (!isGranted) return errorResult(`The tool ${call.name} is denied by ${rule}; nothing was run.`);
-      const asked = question?.(call) ?? null;
       // What is asked about is what runs, whatever becomes of the call while a person is asked.
-      const agreed = asked === null ? call : structuredClone(call);
+      const agreed = question === undefined ? call : structuredClone(call);
+      const asked = (await question?.(agreed, context.caller, context.signal)) ?? null;
       const refusal = asked === null ? null : await ask({ ...asked, args: agreed.args }, { ...context, callId: call.id });
       if (refusal !== null) return errorResult(`Not run: ${refusal}`);
       return decide(context.caller, call.name).isGranted

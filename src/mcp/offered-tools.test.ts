@@ -44,6 +44,14 @@ test("a tool has at most 2 KB: texts of its schema go first, then its depth, and
     }
 });
 
+test("a tool only reads where its server says so, and does not also say that it destroys", () => {
+  assert.equal(only({ annotations: { readOnlyHint: true } }).readsOnly, true);
+  for (const annotations of [undefined, {}, [], "read", { readOnlyHint: "true" }, { readOnlyHint: true, destructiveHint: true }])
+    assert.equal(only({ annotations }).readsOnly, false, JSON.stringify(annotations));
+  const { seen } = readTools("s", [{ name: "t", inputSchema: SCHEMA, annotations: { readOnlyHint: true } }], { exclude: ["t"] });
+  assert.equal(seen[0]!.readsOnly, true);
+});
+
 test("what cannot be a tool is left out, each with its reason", () => {
   let deep: object = {};
   for (let depth = 0; depth < 5_000; depth += 1) deep = { items: deep };

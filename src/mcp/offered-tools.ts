@@ -12,6 +12,8 @@ export type OfferedTool = {
   description: ToolDescription;
   /** Of the name, the description and the schema as the server gives them. */
   hash: string;
+  /** The server says that it changes nothing. */
+  readsOnly: boolean;
   /** A tool of the gateway for what the server has besides tools. */
   isContent?: true;
 };
@@ -20,7 +22,7 @@ export type OfferedTool = {
 export type LeftOutTool = { name: string; reason: string };
 
 /** What is kept of a tool that a person has accepted. */
-export type SeenTool = Pick<OfferedTool, "name" | "hash">;
+export type SeenTool = Pick<OfferedTool, "name" | "hash" | "readsOnly">;
 
 /** `seen`: all tools that can be one, those that agents are offered first, also what the filter excludes. */
 export type ListedTools = { tools: readonly OfferedTool[]; leftOut: readonly LeftOutTool[]; seen: readonly SeenTool[] };
@@ -41,7 +43,7 @@ export function readTools(server: string, listed: readonly unknown[], filter: To
     const key = name.toLowerCase();
     const problem = problemOf(name, tool);
     if (!isWanted(name, filter)) {
-      if (problem === null && !others.has(key)) others.set(key, { name, hash: hashOf(name, tool) });
+      if (problem === null && !others.has(key)) others.set(key, { name, hash: hashOf(name, tool), readsOnly: readsOnly(tool) });
       continue;
     }
     const reason = problem ?? placeProblemOf(key, tools);
@@ -49,7 +51,15 @@ export function readTools(server: string, listed: readonly unknown[], filter: To
     else leftOut.push({ name: clip(toWellFormed(name), MCP_LIMITS.toolNameChars), reason });
   }
   const offered = [...tools.values()];
-  return { tools: offered, leftOut, seen: [...offered, ...others.values()].map(({ name, hash }) => ({ name, hash })) };
+  return { tools: offered, leftOut, seen: [...offered, ...others.values()].map(toSeen) };
+}
+
+const toSeen = ({ name, hash, readsOnly: reads }: SeenTool): SeenTool => ({ name, hash, readsOnly: reads });
+
+/** What the server says of the effect of a tool. */
+function readsOnly(tool: JsonObject): boolean {
+  const { readOnlyHint, destructiveHint } = fieldsOf(tool["annotations"]);
+  return readOnlyHint === true && destructiveHint !== true;
 }
 
 function placeProblemOf(key: string, known: ReadonlyMap<string, OfferedTool>): string | null {
@@ -91,7 +101,7 @@ function matchesPattern(pattern: string, name: string): boolean {
 
 function toOffered(server: string, name: string, tool: JsonObject): OfferedTool {
   const { text, schema } = textsOf(tool);
-  return { name, description: describe(`${server}__${name}`, server, text, schema), hash: hashOf(name, tool) };
+  return { name, description: describe(`${server}__${name}`, server, text, schema), hash: hashOf(name, tool), readsOnly: readsOnly(tool) };
 }
 
 const textsOf = (tool: JsonObject): { text: string; schema: JsonObject } => ({

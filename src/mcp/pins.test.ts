@@ -19,8 +19,8 @@ function openPins(stored: unknown = null, isDamaged = false): { pins: ToolPins; 
   return { pins: new ToolPins({ keyValue, write: async (change) => change(), now: () => 1 }), value: () => kept };
 }
 
-const A = { name: "a", hash: "1" };
-const B = { name: "b", hash: "2" };
+const A = { name: "a", hash: "1", readsOnly: false };
+const B = { name: "b", hash: "2", readsOnly: false };
 
 test("first contact pins all tools; later ones are new or changed, and nothing is pinned by looking", async () => {
   const { pins, value } = openPins();
@@ -55,8 +55,22 @@ for (const [what, stored, isDamaged] of [
   });
 
 test("the hashes of so many tools are kept, the first of them", async () => {
-  const tools = Array.from({ length: MCP_LIMITS.pins + 1 }, (_, at) => ({ name: `t${at}`, hash: "h" }));
+  const tools = Array.from({ length: MCP_LIMITS.pins + 1 }, (_, at) => ({ name: `t${at}`, hash: "h", readsOnly: false }));
   const { pins } = openPins();
   await pins.compare("one", tools);
   assert.deepEqual(await pins.compare("one", tools), new Map([[`t${MCP_LIMITS.pins}`, "new"]]));
+});
+
+test("a tool only reads where its server said so when it was accepted, and still does", async () => {
+  const { pins, value } = openPins();
+  const reads = { ...A, readsOnly: true };
+  assert.deepEqual(pins.reading("one", [reads]), new Set(), "nothing is accepted");
+  await pins.compare("one", [reads, B]);
+  assert.deepEqual(value(), { a: "1 reads", b: "2" });
+  assert.deepEqual(pins.reading("one", [reads, { ...B, readsOnly: true }]), new Set(["a"]), "the server says it of b only now");
+  assert.deepEqual(pins.reading("one", [A, B]), new Set(), "the server does not say it of a any more");
+  assert.deepEqual(await pins.compare("one", [A, { ...B, readsOnly: true }]), new Map(), "that alone withholds no tool");
+  await pins.accept("one", [reads, { ...B, readsOnly: true }]);
+  assert.deepEqual(pins.reading("one", [reads, { ...B, readsOnly: true }]), new Set(["a", "b"]));
+  assert.deepEqual(openPins({ a: "1 reads" }, true).pins.reading("one", [reads]), new Set(), "a damaged record says nothing");
 });

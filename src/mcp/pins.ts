@@ -39,6 +39,13 @@ export class ToolPins {
     });
   }
 
+  /** Those that only read, and did so when they were accepted: what a server says later of a tool makes it no safer. */
+  reading(server: string, tools: readonly SeenTool[]): ReadonlySet<string> {
+    const pinned = this.#read(server);
+    if (pinned === null || pinned === "damaged") return new Set();
+    return new Set(tools.flatMap(({ name, readsOnly }) => (readsOnly && isReading(pinned, name) ? [name] : [])));
+  }
+
   /** Pins exactly these tools. */
   async accept(server: string, tools: readonly SeenTool[]): Promise<void> {
     const { keyValue, write, now } = this.#options;
@@ -58,9 +65,14 @@ export class ToolPins {
 function reasonOf(known: Hashes, name: string, hash: string): WithheldReason | null {
   if (!Object.hasOwn(known, name)) return "new";
   if (typeof known[name] !== "string") return "unknown";
-  return known[name] === hash ? null : "changed";
+  return hashIn(known[name]) === hash ? null : "changed";
 }
+
+/** What follows the hash of a tool that only reads. */
+const READING = " reads";
+const hashIn = (pinned: string): string => (pinned.endsWith(READING) ? pinned.slice(0, -READING.length) : pinned);
+const isReading = (pinned: Hashes, name: string): boolean => Object.hasOwn(pinned, name) && String(pinned[name]).endsWith(READING);
 
 const keyOf = (server: string): string => `mcp.tools.${server}`;
 const toHashes = (tools: readonly SeenTool[]): Hashes =>
-  Object.fromEntries(tools.slice(0, MCP_LIMITS.pins).map(({ name, hash }) => [name, hash]));
+  Object.fromEntries(tools.slice(0, MCP_LIMITS.pins).map(({ name, hash, readsOnly }) => [name, readsOnly ? hash + READING : hash]));

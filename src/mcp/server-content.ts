@@ -100,7 +100,15 @@ export function withContentTools(server: string, listed: ListedTools, kinds: Rea
   const taken = new Set(listed.seen.map(({ name }) => name.toLowerCase()));
   const own = Object.entries(CONTENT_TOOLS).flatMap(([name, { kind, describe, parameters }]): OfferedTool[] => {
     if (!kinds.has(kind) || taken.has(name) || !isWanted(name, filter)) return [];
-    return [{ name, description: { name: `${server}__${name}`, description: describe(server), parameters }, hash: "", isContent: true }];
+    return [
+      {
+        name,
+        description: { name: `${server}__${name}`, description: describe(server), parameters },
+        hash: "",
+        readsOnly: true,
+        isContent: true,
+      },
+    ];
   });
   return { ...listed, tools: [...listed.tools, ...own] };
 }

@@ -57,7 +57,11 @@ export type McpServerStatus = {
 
 export type WithheldTool = { name: string; reason: WithheldReason };
 
-type Listed = ListedTools & { withheld: ReadonlyMap<string, WithheldReason> };
+type Listed = ListedTools & {
+  withheld: ReadonlyMap<string, WithheldReason>;
+  /** Tools that only read, by what was accepted. */
+  reading: ReadonlySet<string>;
+};
 
 const startConnection = async (options: Parameters<typeof import("./connection.ts").connectServer>[0]): Promise<Connection> =>
   (await import("./connection.ts")).connectServer(options);
@@ -146,6 +150,13 @@ export class McpServer {
     return this.#listed === null || this.#find(tool) !== undefined;
   }
 
+  /** What is known of a tool. It only reads as far as the server can be believed. */
+  describe(tool: string): { readsOnly: boolean; hash: string } {
+    const found = this.#find(tool);
+    if (found === undefined) return { readsOnly: false, hash: "" };
+    return { readsOnly: found.isContent === true || this.#listed!.reading.has(found.name), hash: found.hash };
+  }
+
   /** Starts the server unless it runs, also during the pause after a failure, and lists its tools. Rejects with the cause. */
   async contact(): Promise<void> {
     if (this.#connection === null) this.#retryAt = 0;
@@ -170,8 +181,10 @@ export class McpServer {
   async accept(): Promise<readonly string[]> {
     if (this.#listed === null) await this.contact();
     const withheld = this.#withheld();
-    await this.#deps.pins.accept(this.name, this.#listed!.seen);
-    this.#listed = { ...this.#listed!, withheld: new Map() };
+    const { pins } = this.#deps;
+    const { seen } = this.#listed!;
+    await pins.accept(this.name, seen);
+    this.#listed = { ...this.#listed!, withheld: new Map(), reading: pins.reading(this.name, seen) };
     return withheld.map(({ name }) => name);
   }
 
@@ -365,7 +378,7 @@ export class McpServer {
     const listed = await connection.listTools(Math.max(1, timeoutMs));
     const withheld = await this.#deps.pins.compare(this.name, listed.seen);
     const before = new Map(this.#withheld().map(({ name, reason }) => [name, reason]));
-    this.#listed = { ...listed, withheld };
+    this.#listed = { ...listed, withheld, reading: this.#deps.pins.reading(this.name, listed.seen) };
     const added = this.#withheld().filter(({ name, reason }) => before.get(name) !== reason);
     if (added.length > 0)
       this.#log.warn("tools of an MCP server are withheld: they are not those that were accepted", {

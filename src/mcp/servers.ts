@@ -23,6 +23,19 @@ export type McpServersOptions = Omit<McpServerDeps, "pins" | "watcher" | "idleMs
 /** A server of the configuration, and what is known about it. */
 export type McpServerReport = { name: string; config: McpServerConfig } & McpServerStatus;
 
+export type McpAsk = {
+  server: string;
+  tool: string;
+  /** The server says that the tool changes nothing. */
+  readsOnly: boolean;
+  /** Of the tool as the server gives it; empty while that is unknown. */
+  hash: string;
+  /** It runs on this machine. */
+  isProgram: boolean;
+  /** `mcp.servers.<name>.ask`. */
+  ask: McpServerConfig["ask"];
+};
+
 /** All MCP servers of the configuration: a source of tools. One process or connection for each server, for all sessions. */
 export class McpServers implements ToolSource {
   readonly #options: McpServersOptions;
@@ -80,6 +93,15 @@ export class McpServers implements ToolSource {
   async find(name: string, signal: AbortSignal): Promise<boolean> {
     await this.#find(name)?.server.list(signal);
     return this.has(name);
+  }
+
+  /** What decides whether a person is asked before a call of a tool; null where no server has it. */
+  askOf(name: string): McpAsk | null {
+    const found = this.#find(name);
+    if (found === null) return null;
+    const { server, tool } = found;
+    const isProgram = server.config.url === undefined;
+    return { server: server.name, tool, ...server.describe(tool), isProgram, ask: server.config.ask };
   }
 
   async run({ name, args }: ToolCall, context: CallContext): Promise<ToolResult> {

@@ -64,7 +64,10 @@ function toRequest(approval: ApprovalRow): Record<string, unknown> {
     toolCallId: callId || null,
     ...(subject.scope && { scope: subject.scope }),
   };
-  if (subject.plugin) return { ...pluginFields(subject.plugin), ...common };
+  if (subject.plugin) {
+    const grantable = isGrantable(approval) ? { isGrantable: true, warnings: subject.warnings } : {};
+    return { ...pluginFields(subject.plugin), ...common, ...grantable };
+  }
   return {
     command: subject.commandText,
     cwd: subject.cwd || null,

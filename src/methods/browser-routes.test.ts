@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toRouteCall, toRouteFields } from "./browser-routes.ts";
+import { toInspectFields, toRouteCall, toRouteFields } from "./browser-routes.ts";
 
 const refused = (method: string, path: string): unknown => toRouteCall({ method, path, query: {}, body: {} });
 
@@ -42,6 +42,30 @@ test("the paths of OpenClaw's command line are actions of the tool, and others a
     ["POST", "/set/geolocation", { body: { latitude: 1.5, longitude: -2 } }, { action: "emulate", args: { geolocation: "1.5,-2" } }],
     ["POST", "/set/credentials", { body: { username: "a", password: "b:c" } }, { action: "emulate", args: { credentials: "a:b:c" } }],
     ["POST", "/set/credentials", { body: { clear: true } }, { action: "emulate", args: { credentials: "" } }],
+    ["GET", "/cookies", { query: { profile: "work" } }, { inspect: "cookies", args: { operation: "get" } }],
+    [
+      "POST",
+      "/cookies/set",
+      { body: { targetId: "t1", cookie: { name: "a", value: "b", domain: "x" } } },
+      { inspect: "cookies", args: { operation: "set", targetId: "t1", name: "a", value: "b", domain: "x" } },
+    ],
+    ["POST", "/cookies/clear", {}, { inspect: "cookies", args: { operation: "clear" } }],
+    [
+      "GET",
+      "/storage/local",
+      { query: { key: "k", values: "true" } },
+      { inspect: "storage", args: { operation: "get", kind: "local", key: "k", values: "true" } },
+    ],
+    [
+      "POST",
+      "/storage/session/set",
+      { body: { key: "k", value: "" } },
+      { inspect: "storage", args: { operation: "set", kind: "session", key: "k", value: "" } },
+    ],
+    ["POST", "/storage/local/clear", {}, { inspect: "storage", args: { operation: "clear", kind: "local" } }],
+    ["POST", "/highlight", { body: { ref: "e1" } }, { inspect: "highlight", args: { ref: "e1" } }],
+    ["POST", "/trace/start", { body: { sources: false } }, { inspect: "trace", args: { operation: "start" } }],
+    ["POST", "/trace/stop", { body: { path: "x.zip" } }, { inspect: "trace", args: { operation: "stop", path: "x.zip" } }],
   ];
   for (const [method, path, { query = {}, body = {} }, expected] of cases)
     assert.deepEqual(toRouteCall({ method, path, query: { ...query }, body: { ...body } }), expected, `${method} ${path}`);
@@ -50,8 +74,17 @@ test("the paths of OpenClaw's command line are actions of the tool, and others a
     String(toRouteCall({ method: "POST", path: "/tabs/action", query: {}, body: { action: "label" } })),
     /tab action "label" is not served/,
   );
-  for (const path of ["/cookies", "/constructor", "/tabs/a/b", "/__proto__"])
+  for (const path of ["/responsebody", "/storage/other", "/constructor", "/tabs/a/b", "/__proto__"])
     assert.match(String(refused("GET", path)), /is not served/, path);
+});
+
+test("entries of a storage become the fields that OpenClaw's command line reads", () => {
+  const entries = [
+    { key: "a", value: "1" },
+    { key: "b", valueChars: 3 },
+  ];
+  assert.deepEqual(toInspectFields({ entries, leftOut: 0 }), { values: { a: "1", b: null }, leftOut: 0 });
+  assert.deepEqual(toInspectFields({ cookies: [] }), { cookies: [] });
 });
 
 test("answers of the tool become the fields that OpenClaw's command line reads", () => {

@@ -1,4 +1,4 @@
-import { asString, type JsonObject } from "../core/json.ts";
+import { asObjects, asString, fieldsOf, type JsonObject } from "../core/json.ts";
 
 /** A request to the browser in the form of OpenClaw's command line: those of a server with paths. */
 export type RouteRequest = { method: string; path: string; query: JsonObject; body: JsonObject };
@@ -7,6 +7,8 @@ export type RouteCall =
   | { about: "status" | "profiles" | "tabs" | "doctor" | "reset" }
   | { about: "tab"; index: number; doing: "focus" | "close" }
   | { action: string; args: JsonObject; /** What the text of the answer becomes. */ as?: RouteAnswer }
+  /** What only operators do. */
+  | { inspect: string; args: JsonObject }
   | string;
 
 export type RouteAnswer = "snapshot" | "saved" | "download" | "console" | "errors" | "requests";
@@ -20,6 +22,21 @@ const emulate = (pick: (given: JsonObject) => JsonObject): ToCall =>
   act("emulate", (given) => ({ targetId: given["targetId"], ...pick(given) }));
 
 type Pick = (given: JsonObject) => JsonObject;
+const inspect = (action: string, operation: string | null, pick: Pick = () => ({})): ToCall => {
+  return ({ query, body }) => {
+    const given = { ...query, ...body };
+    return {
+      inspect: action,
+      args: withoutMissing({ ...(operation !== null && { operation }), targetId: given["targetId"], ...pick(given) }),
+    };
+  };
+};
+const storage = (kind: "local" | "session"): Readonly<Record<string, ToCall>> => ({
+  [`GET /storage/${kind}`]: inspect("storage", "get", ({ key, values }) => ({ kind, key, values })),
+  [`POST /storage/${kind}/set`]: inspect("storage", "set", ({ key, value }) => ({ kind, key, value })),
+  [`POST /storage/${kind}/clear`]: inspect("storage", "clear", () => ({ kind })),
+});
+
 /** A file lands among the downloads where none is named. */
 const saving = (action: string, as: "saved" | "download", pick: Pick): ToCall => {
   return ({ query, body }) => ({ action, args: { path: "downloads/", ...withoutMissing(pick({ ...query, ...body })) }, as });
@@ -52,6 +69,13 @@ export function toRouteFields(as: RouteAnswer, text: string): JsonObject {
     .map((found, at) => ({ type: found?.[1] ?? "log", text: found?.[2] ?? lines[at]! }));
   if (as === "console") return { messages };
   return { errors: messages.map(({ text: message }) => ({ message, timestamp: "" })) };
+}
+
+/** The entries of a storage by their keys, as OpenClaw's command line reads them; an entry without its value is null. Pure. */
+export function toInspectFields({ entries, ...data }: JsonObject): JsonObject {
+  if (entries === undefined) return data;
+  const values = asObjects(entries).map(({ key, value = null }) => [asString(key), value] as const);
+  return { ...data, values: Object.fromEntries(values) };
 }
 
 /** `GET https://example.org/ 200 document`, or `GET https://example.org/ failed`. */
@@ -94,6 +118,19 @@ const ROUTES: Readonly<Record<string, ToCall>> = {
   "GET /errors": reading("errors", ({ targetId }) => ({ targetId })),
   "GET /requests": reading("requests", ({ filter, targetId }) => ({ filter, targetId })),
   "POST /tabs/action": ({ body }) => toTabCall(body),
+  "GET /cookies": inspect("cookies", "get", ({ values }) => ({ values })),
+  // The fields of a cookie come in an object.
+  "POST /cookies/set": inspect("cookies", "set", ({ cookie }) => fieldsOf(cookie)),
+  "POST /cookies/clear": inspect("cookies", "clear"),
+  ...storage("local"),
+  ...storage("session"),
+  "POST /highlight": inspect("highlight", null, ({ ref }) => ({ ref })),
+  "POST /trace/start": inspect("trace", "start", ({ screenshots, snapshots, sources }) => ({
+    screenshots,
+    snapshots,
+    ...(sources === true && { sources }),
+  })),
+  "POST /trace/stop": inspect("trace", "stop", ({ path }) => ({ path })),
   "POST /set/offline": emulate(({ offline }) => ({ offline })),
   "POST /set/headers": emulate(({ headers }) => ({ headers })),
   "POST /set/media": emulate(({ colorScheme }) => ({ colorScheme })),
@@ -128,7 +165,7 @@ const withoutMissing = (args: JsonObject): JsonObject =>
 
 /** The tool takes what is there only. */
 function withoutEmpty(call: RouteCall): RouteCall {
-  if (typeof call === "string" || "about" in call) return call;
+  if (typeof call === "string" || "about" in call || "inspect" in call) return call;
   return {
     ...call,
     args: Object.fromEntries(

@@ -1,12 +1,14 @@
 import { agentIds } from "../config/agents.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { AgentId } from "../core/ids.ts";
-import { asString, fieldsOf } from "../core/json.ts";
+import { asString, fieldsOf, type JsonObject } from "../core/json.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { AgentBrowsers, ProfileRow } from "../tools/browser/agent-browsers.ts";
 import { missingSandbox } from "../tools/browser/describe.ts";
 import { listProfiles } from "../tools/browser/profiles.ts";
-import { toRouteCall, toRouteFields } from "./browser-routes.ts";
+import type { ToolContent } from "../tools/tool.ts";
+import { inspectBrowser, isOperatorAction } from "./browser-inspect.ts";
+import { toInspectFields, toRouteCall, toRouteFields } from "./browser-routes.ts";
 import { requireAgent } from "./require-agent.ts";
 import { invokeTool, type ToolsDeps } from "./tools.ts";
 
@@ -89,10 +91,23 @@ export function browserMethods(deps: BrowserMethodsDeps) {
 
 type RequestParams = MethodParams<"browser.request">;
 
-/** An action of the tool, in the conversation that is named. */
-async function request(deps: ToolsDeps, { action, args, sessionKey, agentId }: RequestParams, caller: Caller) {
+function placeOf(deps: ToolsDeps, sessionKey: string | undefined, agentId: string | undefined) {
+  const session = deps.resolveSession(sessionKey ?? "main", agentId);
+  return { agentId: requireAgent(deps.config(), session.agentId), sessionKey: session.key };
+}
+
+/** An action of the tool, in the conversation that is named, or one that only operators have. */
+async function request(
+  deps: BrowserMethodsDeps,
+  { action, args, sessionKey, agentId }: RequestParams,
+  caller: Caller,
+): Promise<{ content: readonly ToolContent[]; data?: JsonObject }> {
   if (action === undefined)
     throw new GatewayError("INVALID_REQUEST", "neither an action nor a path is named", { fix: "Name an action of the tool browser." });
+  if (isOperatorAction(action)) {
+    const { text, data } = await inspectBrowser(deps, { action, args: args ?? {}, place: placeOf(deps, sessionKey, agentId) }, caller);
+    return { content: text === "" ? [] : [{ type: "text", text }], data };
+  }
   const session = { ...(sessionKey !== undefined && { sessionKey }), ...(agentId !== undefined && { agentId }) };
   const { ok, output, error } = await invokeTool(deps, { ...session, name: "browser", args: { ...args, action } }, caller);
   if (ok) return { content: output?.content ?? [] };
@@ -108,6 +123,15 @@ async function answerRoute(deps: BrowserMethodsDeps, params: RequestParams, call
   const { browsers, config } = deps;
   const session = deps.resolveSession(params.sessionKey ?? "main", params.agentId);
   const agent = requireAgent(config(), session.agentId);
+  if ("inspect" in call) {
+    const args = { ...call.args, ...(profile !== undefined && { profile }) };
+    const { text, data } = await inspectBrowser(
+      deps,
+      { action: call.inspect, args, place: placeOf(deps, params.sessionKey, params.agentId) },
+      caller,
+    );
+    return { ok: true, ...toInspectFields(data), message: text };
+  }
   if ("action" in call) {
     const args = { ...call.args, ...(profile !== undefined && { profile }), ...(timeoutMs !== undefined && { timeoutMs }) };
     const { content } = await request(deps, { ...params, action: call.action, args }, caller);

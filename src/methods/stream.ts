@@ -8,6 +8,7 @@ import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { RunRef, TurnEvents } from "../turns/events.ts";
+import { ToolEvents } from "./tool-events.ts";
 import { changedFields, splitModel, toMessageRow } from "./wire-rows.ts";
 
 export type StreamDeps = {
@@ -58,6 +59,7 @@ export function startEventStream(deps: StreamDeps): () => void {
   const { bus, hub, clock } = deps;
   const started = new Map<string, number>();
   const budgets = new Map<string, FullTextBudget>();
+  const toolEvents = new ToolEvents(clock);
   /** The text so far, where its run may still afford to send it; a client without it appends the delta. */
   const whole = (runId: string, text: string, must = false): { text?: string } => {
     const budget = budgets.get(runId) ?? new FullTextBudget();
@@ -97,9 +99,10 @@ export function startEventStream(deps: StreamDeps): () => void {
     bus.on("turn.thinking", (event) =>
       agent(event, event.seq, "thinking", { ...whole(event.runId, event.text), delta: event.delta }, { droppable: true }),
     ),
-    bus.on("turn.tool", (event) =>
-      agent(event, event.seq, "tool", toolData(event), { cap: "tool-events", droppable: event.phase === "update" }),
-    ),
+    bus.on("turn.tool", (event) => {
+      const data = toolEvents.toData(event);
+      if (data) agent(event, event.seq, "tool", data, { cap: "tool-events", droppable: event.phase === "update" });
+    }),
     bus.on("turn.note", (event) => {
       const { stream, data, droppable } = noteData(event);
       agent(event, event.seq, stream, data, { droppable });
@@ -108,6 +111,7 @@ export function startEventStream(deps: StreamDeps): () => void {
       const startedAt = started.get(event.runId) ?? event.outcome.endedAt;
       started.delete(event.runId);
       budgets.delete(event.runId);
+      toolEvents.forget(event.runId);
       chat(event, event.seq, chatEnd(event.outcome, event.mergedInto !== undefined));
       const outputTokens = (event.outcome.usage as Partial<TokenUsage> | undefined)?.output;
       if (outputTokens !== undefined) agent(event, event.seq, "usage", { outputTokens });
@@ -119,26 +123,7 @@ export function startEventStream(deps: StreamDeps): () => void {
       const session = deps.session(message.sessionKey);
       hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics });
     }),
-    bus.on("session.changed", ({ sessionKey, reason, fields, runId }) => {
-      const session = hub.isWatched(["sessions"]) ? deps.session(sessionKey) : undefined;
-      if (!session) return;
-      const row = deps.wireRow(session);
-      const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;
-      hub.publish(
-        "sessions.changed",
-        {
-          sessionKey,
-          sessionId: session.session_id,
-          agentId: session.agent_id,
-          ...(phase ? { phase } : { reason }),
-          ...(runId ? { runId } : {}),
-          ts: clock.now(),
-          ...changedFields(row, fields),
-          session: row,
-        },
-        { scope: READ, topics: ["sessions"] },
-      );
-    }),
+    bus.on("session.changed", (event) => publishSession(deps, event)),
     bus.on("session.removed", ({ sessionKey, sessionId }) =>
       hub.publish("sessions.changed", { sessionKey, sessionId, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
     ),
@@ -146,6 +131,30 @@ export function startEventStream(deps: StreamDeps): () => void {
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+function publishSession(
+  { hub, clock, session: find, wireRow }: StreamDeps,
+  { sessionKey, reason, fields, runId }: TurnEvents["session.changed"],
+): void {
+  const session = hub.isWatched(["sessions"]) ? find(sessionKey) : undefined;
+  if (!session) return;
+  const row = wireRow(session);
+  const phase = reason === "run-start" ? "start" : reason === "run-end" ? "end" : undefined;
+  hub.publish(
+    "sessions.changed",
+    {
+      sessionKey,
+      sessionId: session.session_id,
+      agentId: session.agent_id,
+      ...(phase ? { phase } : { reason }),
+      ...(runId ? { runId } : {}),
+      ts: clock.now(),
+      ...changedFields(row, fields),
+      session: row,
+    },
+    { scope: READ, topics: ["sessions"] },
+  );
 }
 
 /** A retry, a compaction or the wait for a person, as an event of the stream of the agent. */
@@ -174,19 +183,6 @@ export class FullTextBudget {
 }
 
 const assistantText = (text: string, timestamp: number): Wire => ({ role: "assistant", content: [{ type: "text", text }], timestamp });
-
-function toolData(event: TurnEvents["turn.tool"]): Wire {
-  const common = { name: event.name, toolCallId: event.id };
-  if (event.phase === "start") return { ...common, phase: "start", args: event.args };
-  if (event.phase === "update") return { ...common, phase: "update", partialResult: { content: [{ type: "text", text: event.partial }] } };
-  return {
-    ...common,
-    phase: "result",
-    isError: event.isError,
-    durationMs: event.durationMs,
-    result: { content: [{ type: "text", text: event.result }] },
-  };
-}
 
 /** The last `chat` event of a run. A message that was answered within another run ends without a text of its own. */
 function chatEnd(outcome: RunOutcome, merged: boolean): Wire {

@@ -304,6 +304,21 @@ function withSession(deps: ToolsDeps, key: SessionKey, decision: ToolDecision): 
   return { ...decision, isGranted: false, rule: `permissionMode "${session!.permission_mode}" of the session ${key}` };
 }
 
+/** Throws when the policy denies a built-in tool to operators in a session. */
+export function requireOperatorTool(
+  deps: ToolsDeps,
+  { agentId, sessionKey }: { agentId: AgentId; sessionKey: SessionKey },
+  tool: ToolName,
+): void {
+  const decisions = decideTools("operator", deps.policyLayers(agentId, null));
+  const { isGranted, rule } = withSession(
+    deps,
+    sessionKey,
+    decisions.find((each) => each.tool === tool)!,
+  );
+  if (!isGranted) throw new GatewayError("INVALID_REQUEST", `the tool ${tool} is denied by ${rule}`);
+}
+
 type Invocation = {
   ok: boolean;
   toolName: string;

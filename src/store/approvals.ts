@@ -30,6 +30,8 @@ export type ApprovalSubject = {
   patterns: readonly { pattern: string; argPattern: string }[];
   /** SHA-256 over what a grant would be bound to; absent where it may be allowed for this one command only. */
   binding?: string;
+  /** What a grant covers, where that is more than what is asked about; shown in lists of grants. */
+  grantText?: string;
   /** The node on which it would run. */
   nodeId?: string;
   /** What it reaches, as the one who asks says: whom a message goes to, what is paid. In the protocol's shape. */

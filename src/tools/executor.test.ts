@@ -114,6 +114,15 @@ test("stop aborts the running calls, waits for them, then stops the tools, and r
   assert.match(textOf(await executor.run(call("wait", { text: "" }), toolContext(t))), /stopping/);
 });
 
+test("tools that are stopped first are stopped before all others", async () => {
+  const steps: string[] = [];
+  const stopping = (name: string, rest: Partial<Tool> = {}): Tool =>
+    tool(name, echo.run, { stop: async () => void steps.push(name), ...rest });
+  const tools = [stopping("a"), stopping("b", { isStoppedFirst: true }), stopping("c")];
+  await createToolExecutor({ tools, log: silentLog }).stop();
+  assert.deepEqual(steps, ["b", "a", "c"]);
+});
+
 test("stop does not wait for a call that ignores its signal", async (t) => {
   const clock = new FakeClock();
   const warnings: string[] = [];

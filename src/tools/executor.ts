@@ -71,7 +71,10 @@ class Executor implements ToolExecutor {
     } catch (err) {
       this.#log.warn("tool calls did not stop in time", { running: this.#running.size, reason: reasonOf(err) });
     }
-    for (const tool of this.#tools.values()) await tool.stop?.();
+    const [later, first] = [false, true].map((isFirst) =>
+      [...this.#tools.values()].filter((tool) => (tool.isStoppedFirst === true) === isFirst),
+    );
+    for (const tool of [...first!, ...later!]) await tool.stop?.();
   }
 
   async #runTool(tool: Tool, call: ToolCall, context: CallContext): Promise<ToolResult> {

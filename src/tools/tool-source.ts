@@ -1,3 +1,4 @@
+import type { ToolEntry } from "./tool-entry.ts";
 import type { CallContext, ToolCall, ToolDescription, ToolResult } from "./tool.ts";
 
 /** Tools beside the built-in ones: they have names of their own, and a model finds them by words. */
@@ -15,3 +16,13 @@ export interface ToolSource {
   run(call: ToolCall, context: CallContext): Promise<ToolResult>;
   stop(): Promise<void>;
 }
+
+/** Rows that stand for the tools of sources. */
+export const mcpEntry: ToolEntry = {
+  facts: { mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true } },
+  create: () => [],
+};
+export const pluginsEntry: ToolEntry = {
+  facts: { plugins: { section: "plugins", effect: "plugin", profiles: [], isFound: true } },
+  create: () => [],
+};

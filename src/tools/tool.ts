@@ -2,94 +2,11 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { fieldsOf, tryParseJson, type JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import type { Secret } from "../core/secret.ts";
+import type { ToolEffect, ToolFacts } from "./tool-facts.ts";
+import { TOOLS } from "./tool-table.ts";
 
-/** What a tool does outside of its conversation. Who denies one tool denies all that have the same effect. */
-export const TOOL_EFFECTS = [
-  /** Shows names of files. */
-  "list",
-  /** Shows the content of files. */
-  "read",
-  "write",
-  /** Reads what the web has, and tells it what is asked. */
-  "fetch",
-  /** Acts on the web as a person with a browser, and keeps what sites store. */
-  "browse",
-  /** Runs programs. */
-  "run",
-  /** Shows earlier conversations, and what was noted. */
-  "recall",
-  /** Writes to people. */
-  "send",
-  /** Starts turns later. */
-  "schedule",
-  /** Gives work to other sessions. */
-  "delegate",
-  /** Acts on the devices that are paired as nodes, and reads what they see. */
-  "device",
-  /** Whatever a tool of an MCP server does. */
-  "mcp",
-  /** Whatever a tool of a plugin does. */
-  "plugin",
-] as const;
-export type ToolEffect = (typeof TOOL_EFFECTS)[number];
-
-/** What the policy and the lists of tools know of one. */
-type ToolFacts = {
-  section: ToolSection;
-  effect: ToolEffect;
-  profiles: readonly ("coding" | "messaging" | "minimal")[];
-  /** A model does not read it with every request: it finds it by words, with the tool `more_tools`. */
-  isFound?: true;
-};
-
-/** Where lists show a tool; a list of tools may name all of a section as `group:<section>`. */
-export const TOOL_SECTIONS = {
-  fs: "Files",
-  runtime: "Runtime",
-  web: "Web",
-  sessions: "Conversations",
-  memory: "Memory",
-  messaging: "Messages",
-  automation: "Schedule",
-  mcp: "MCP servers",
-  nodes: "Nodes",
-  ui: "Browser",
-  media: "Media",
-  plugins: "Plugins",
-} as const;
-export type ToolSection = keyof typeof TOOL_SECTIONS;
-
-/**
- * The built-in tools, in the order in which a model reads them. The profile `full` has all of them. `mcp` and `plugins` are no tools of their own:
- * who has them may call the tools of MCP servers, and those of plugins.
- */
-export const TOOLS = {
-  read: { section: "fs", effect: "read", profiles: ["coding"] },
-  ls: { section: "fs", effect: "list", profiles: ["coding"] },
-  find: { section: "fs", effect: "list", profiles: ["coding"] },
-  grep: { section: "fs", effect: "read", profiles: ["coding"] },
-  write: { section: "fs", effect: "write", profiles: ["coding"] },
-  edit: { section: "fs", effect: "write", profiles: ["coding"] },
-  apply_patch: { section: "fs", effect: "write", profiles: ["coding"] },
-  exec: { section: "runtime", effect: "run", profiles: ["coding"] },
-  process: { section: "runtime", effect: "run", profiles: ["coding"] },
-  web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] },
-  web_search: { section: "web", effect: "fetch", profiles: ["coding"] },
-  sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
-  sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
-  sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
-  sessions_spawn: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
-  subagents: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
-  memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
-  memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
-  message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },
-  cron: { section: "automation", effect: "schedule", profiles: ["coding"], isFound: true },
-  mcp: { section: "mcp", effect: "mcp", profiles: ["coding", "messaging"], isFound: true },
-  nodes: { section: "nodes", effect: "device", profiles: [], isFound: true },
-  browser: { section: "ui", effect: "browse", profiles: [], isFound: true },
-  view_image: { section: "media", effect: "read", profiles: ["coding"], isFound: true },
-  plugins: { section: "plugins", effect: "plugin", profiles: [], isFound: true },
-} as const satisfies Readonly<Record<string, ToolFacts>>;
+export { TOOLS };
+export { TOOL_EFFECTS, TOOL_SECTIONS, type ToolEffect, type ToolSection } from "./tool-facts.ts";
 
 export type ToolName = keyof typeof TOOLS;
 export const TOOL_NAMES = Object.keys(TOOLS) as readonly ToolName[];
@@ -204,6 +121,8 @@ export type Tool = ToolDescription & {
   /** Brings other forms of the arguments that models write into the form of `parameters`, before they are checked. */
   prepare?: (args: JsonObject) => JsonObject;
   run: (args: JsonObject, context: ToolContext) => Promise<ToolResult>;
+  /** It is stopped before the other tools. */
+  isStoppedFirst?: true;
   /** Ends what calls of a session have left running after their result. */
   endSession?: (sessionKey: SessionKey) => void;
   /** The same for all calls. */

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const PROXY = "src/tools/egress-proxy.test.ts";
 const BROWSER = "src/tools/browser/browser.test.ts";
+const INSPECT = "src/tools/browser/inspect.test.ts";
 
 /** Guards of the browser of agents. */
 export const BROWSER_MUTANTS: readonly Mutant[] = [
@@ -63,5 +64,31 @@ export const BROWSER_MUTANTS: readonly Mutant[] = [
     broken: "if (request.settings.evaluateEnabled === undefined)",
     tests: [BROWSER],
     title: "a dialog is shown, holds the page up, and is answered",
+  },
+  {
+    invariant: 13,
+    breaks: "no agent reads or changes what sites have stored",
+    file: "src/tools/browser/arguments.ts",
+    text: "if (OPERATOR_ACTIONS.some((each) => each === action))",
+    broken: 'if (action === "")',
+    tests: ["src/tools/browser/browser-parts.test.ts"],
+  },
+  {
+    invariant: 4,
+    breaks: "values of cookies are shown only where they are asked for",
+    file: "src/tools/browser/driver/inspect.ts",
+    text: "...(hasValues ? { value } : { valueChars: value.length }),",
+    broken: "...(hasValues || value !== '' ? { value } : {}),",
+    tests: [INSPECT],
+    title: "cookies are those of the page",
+  },
+  {
+    invariant: 8,
+    breaks: "an operator reads the cookies of one page, not those of all sites",
+    file: "src/tools/browser/driver/inspect.ts",
+    text: "const found = await context.cookies(url);",
+    broken: "const found = await context.cookies();",
+    tests: [INSPECT],
+    title: "cookies are those of the page",
   },
 ];

@@ -97,6 +97,22 @@ export const MCP_MUTANTS: readonly Mutant[] = [
     tests: [GATEWAY],
   },
   {
+    invariant: 6,
+    breaks: "people are asked about tools of servers that act, where commands are asked about",
+    file: "src/gateway/mcp-servers.ts",
+    text: 'if (ask === "never") return null;',
+    broken: 'if (ask !== "always") return null;',
+    tests: [GATEWAY],
+  },
+  {
+    invariant: 6,
+    breaks: "what a server says later of a tool makes it no safer",
+    file: "src/mcp/pins.ts",
+    text: "readsOnly && isReading(pinned, name) ? [name] : []",
+    broken: "readsOnly ? [name] : []",
+    tests: ["src/mcp/pins.test.ts"],
+  },
+  {
     invariant: 12,
     breaks: "names of tools have only some characters",
     file: "src/mcp/offered-tools.ts",

@@ -108,7 +108,7 @@ export const PLUGIN_MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "what a person has seen of a call is what runs",
     file: "src/gateway/tool-sources.ts",
-    text: "asked === null ? call : structuredClone(call)",
+    text: "question === undefined ? call : structuredClone(call)",
     broken: "call",
     tests: ["src/gateway/mcp-servers.test.ts"],
   },

@@ -149,9 +149,38 @@ test("OpenClaw's command line reaches the browser by its paths", { skip: noBrows
   assert.deepEqual([running, profile], [true, "openclaw"]);
   await ask("DELETE", `/tabs/${opened.targetId}`);
   assert.ok(!(await ask<Tabs>("GET", "/tabs")).tabs.some(({ targetId }) => targetId === opened.targetId));
-  await assert.rejects(ask("GET", "/cookies"), /GET \/cookies is not served/);
+  await assert.rejects(ask("GET", "/responsebody"), /GET \/responsebody is not served/);
   await assert.rejects(client.request("browser.request", {}), /neither an action nor a path/);
   await client.close();
+});
+
+test("cookies and storage of a page are for administrators only, and no value of them is in the audit", { skip: noBrowser }, async () => {
+  const client = await gateway.connect();
+  const ask = <T>(method: string, path: string, more: object = {}): Promise<T> =>
+    client.request<T>("browser.request", { method, path, ...more });
+  await ask("POST", "/tabs/open", { body: { url: `${site.origin}/stored` } });
+  await ask("POST", "/cookies/set", { body: { cookie: { name: "login", value: "planted-s3cret" } } });
+  const { cookies } = await ask<{ cookies: object[] }>("GET", "/cookies");
+  assert.doesNotMatch(JSON.stringify(cookies), /planted/);
+  assert.match(JSON.stringify(await ask("GET", "/cookies", { query: { values: true } })), /planted-s3cret/);
+  await ask("POST", "/storage/local/set", { body: { key: "token", value: "planted-t0ken" } });
+  assert.deepEqual((await ask<{ values: object }>("GET", "/storage/local")).values, { token: null });
+  const shown = await openclaw(home, "browser", "storage", "local", "get", "token", "--values");
+  assert.equal(shown.stdout, "token = planted-t0ken\n");
+  assert.match((await openclaw(home, "browser", "cookies")).stdout, /^login = \(14 characters\) {2}127\.0\.0\.1\//m);
+  const refused = await client.request<{ ok: boolean; error: { message: string } }>("tools.invoke", {
+    name: "browser",
+    args: { action: "cookies", values: true },
+  });
+  assert.deepEqual([refused.ok, refused.error.message.startsWith("Only operators use cookies")], [false, true]);
+  const writer = await gateway.connect({ scopes: ["operator.read", "operator.write"] });
+  await assert.rejects(writer.request("browser.request", { action: "cookies" }), /operator\.admin/);
+  const audit = JSON.stringify(await client.request("audit.details", {}));
+  assert.match(audit, /\[secret\]/);
+  assert.doesNotMatch(audit, /planted/);
+  await ask("POST", "/cookies/clear");
+  assert.deepEqual((await ask<{ cookies: object[] }>("GET", "/cookies")).cookies, []);
+  await Promise.all([client.close(), writer.close()]);
 });
 
 test("operators see the browsers and a picture of a tab, and reading starts nothing", { skip: noBrowser }, async () => {

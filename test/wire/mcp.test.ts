@@ -190,6 +190,34 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const)
     await hanging;
   });
 
+test("where commands are asked about, a person decides about tools of a server that do more than read", async (t) => {
+  const script = { tools: [{ name: "look", annotations: { readOnlyHint: true } }, { name: "write" }] };
+  const config = {
+    tools: { exec: { mode: "ask" } },
+    mcp: { servers: { one: scripted(script), open: scripted(script, { ask: "never" }) } },
+  };
+  const gateway = await open(t, config);
+  const { home } = gateway;
+  type Question = { id: string; request: { title: string; detail: string; mcpTool: object; allowedDecisions: string[] } };
+  const pending = (): Promise<Question[]> => openclawJson<Question[]>(home, "gateway", "call", "plugin.approval.list");
+  assert.equal(said(await invoke(gateway, "one__look", { text: "a" })), "look: a");
+  assert.equal(said(await invoke(gateway, "open__write", { text: "a" })), "write: a");
+  for (const decision of ["allow-once", "deny"]) {
+    const answer = invoke(gateway, "one__write", { text: decision });
+    const [question] = await until("the question", async () => {
+      const waiting = await pending();
+      return waiting.length > 0 && waiting;
+    });
+    const { title, detail, mcpTool, allowedDecisions } = question!.request;
+    assert.deepEqual([title, JSON.parse(detail), mcpTool], ["MCP server one: write", { text: decision }, { server: "one", tool: "write" }]);
+    assert.deepEqual(allowedDecisions, ["allow-once", "deny"]);
+    await openclaw(home, "approvals", "resolve", question!.id, decision);
+    const { text } = await answer;
+    if (decision === "deny") assert.match(text, /^Not run: .* denied it at /);
+    else assert.match(text, /\n> write: allow-once/);
+  }
+});
+
 test("a changed configuration is applied without a restart, and a name that is not valid is reported", async (t) => {
   const gateway = await open(t, { mcp: { servers: { one: scripted(tools("pid")), "bad name": scripted({}) } } });
   const path = join(stateDir(gateway.home), "openclaw.json");

@@ -97,6 +97,19 @@ same("a call whose arguments end in the middle, of which nothing is asked and no
   await one("go", [reply], { tools: ["read"], beforeTool })(host, session);
   assert.deepEqual(asked, []);
 });
+for (const args of [{ text: "a" }, {}, ["a"]])
+  same(`a call whose arguments are not a text but ${JSON.stringify(args)}`, async (host, session) => {
+    const asked: unknown[] = [];
+    const whole = { index: 0, id: "c", type: "function", function: { name: "read", arguments: args } };
+    const beforeTool: Turn["beforeTool"] = (given) => {
+      asked.push(given.args);
+      return Promise.resolve({ allow: false, reason: "not today" });
+    };
+    const reply = { ...steps({ delta: { tool_calls: [whole] } }), finish: "tool_calls" };
+    await one("go", [reply], { tools: ["read"], beforeTool })(host, session);
+    // What does not match the schema is refused before anything is asked.
+    assert.deepEqual(asked, "text" in args ? [args] : []);
+  });
 same("tools of one turn and not of the next", async (host, session) => {
   const first = await host.play(host.turnOf("with", session, { tools: ["read", "write"] }));
   const second = await host.play(host.turnOf("without", session, { checkpoint: first.end.checkpoint }));
@@ -184,6 +197,16 @@ same("lists of parts as deltas", one("hi", [steps(delta([{ type: "text", text: "
 same("an object as a delta", one("hi", [steps(delta({ a: 1 }), { text: "ok" })]));
 same("odd usage", one("hi", [{ ...steps({ text: "ok" }), usage: { prompt_tokens: 12.5, completion_tokens: -2, total_tokens: "7" } }]));
 same("an unknown finish reason", one("hi", [{ ...steps({ text: "ok" }), finish: "eos" }]));
+same("an empty finish reason", async (host, session) => {
+  host.replies({ ...steps({ text: "all of it" }), finish: "" });
+  const { end } = await host.play(host.turnOf("hi", session));
+  assert.equal(end.reason, "stop");
+});
+same("an empty finish reason after a call", async (host, session) => {
+  host.replies({ ...steps(call("read", "x")), finish: "" });
+  const { end } = await host.play(host.turnOf("go", session, { tools: ["read"] }));
+  assert.equal(end.reason, "stop");
+});
 same("an answer that ends at its length", one("hi", [{ ...steps({ text: "half of" }), finish: "length" }]));
 
 const words = (chars: number): string => "word ".repeat(chars / 5);

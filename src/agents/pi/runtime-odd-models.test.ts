@@ -222,6 +222,20 @@ test("A server that answers without streaming is understood, also with a tool ca
   );
 });
 
+test("A server that answers without streaming may give arguments as an object, and no reason for its end", async () => {
+  const call = { id: "c1", type: "function", function: { name: "read", arguments: { path: "missing.txt" } } };
+  replies(
+    unstreamed({ role: "assistant", content: null, tool_calls: [call] }, ""),
+    unstreamed({ role: "assistant", content: "all of it" }, ""),
+  );
+  const { text, events, end } = await play(turnOf("hello", { tools: ["read"] }));
+  assert.deepEqual([text, end.reason], ["all of it", "stop"]);
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === "tool" && event.phase === "start" ? [event.args] : [])),
+    [{ path: "missing.txt" }],
+  );
+});
+
 test("Other JSON is reported as not an answer", async () => {
   server.setBehaviour(() => ({ status: 200, body: '{"hello":"there"}', type: "application/json" }));
   const { end } = await play(turnOf("hello"));

@@ -93,6 +93,23 @@ test("a tool knows its arguments, its growing result, its end and its duration",
   assert.deepEqual([ended.tool.result, ended.tool.state, ended.tool.durationMs], ["no", "failed", 450]);
 });
 
+const toolUpdate = (seq: number, data: object) => agent(seq, "tool", { phase: "update", toolCallId: "c", ...data }, 1_000 + seq);
+const wholeOutput = (text: string): object => ({ partialResult: { content: [{ type: "text", text }] } });
+
+const resultAfter = (...updates: object[]): string => {
+  let run = applyAgent(createRun("r", true), agent(1, "tool", { phase: "start", toolCallId: "c", name: "exec" }, 1_000));
+  for (const [at, data] of updates.entries()) run = applyAgent(run, toolUpdate(at + 2, data));
+  const [block] = run.blocks;
+  assert.ok(block?.type === "tool");
+  return block.tool.result;
+};
+
+test("an update of a tool has all of its output so far, or what it adds", () => {
+  assert.equal(resultAfter(wholeOutput("a"), { delta: "b" }, { delta: "c" }), "abc");
+  assert.equal(resultAfter({ delta: "a" }, wholeOutput("z"), { delta: "" }), "z");
+  assert.equal(resultAfter({ delta: "x".repeat(7_000) }, { delta: "y".repeat(7_000) }).length, 8_000);
+});
+
 test("the same tool event by two ways counts once", () => {
   const start = agent(1, "tool", { phase: "start", toolCallId: "c", name: "exec" });
   const run = applyAgent(applyAgent(createRun("r", true), start), start);

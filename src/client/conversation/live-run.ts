@@ -185,7 +185,7 @@ function withTool(run: RunView, event: AgentEventPayload, data: Record<string, u
 function toTool(before: LiveTool, event: AgentEventPayload, data: Record<string, unknown>): LiveTool {
   const phase = data["phase"];
   if (phase === "start") return { ...before, args: data["args"] ?? before.args, startedAtMs: event.ts ?? before.startedAtMs };
-  if (phase === "update") return { ...before, result: toolResultText(data["partialResult"] ?? data["partial"]) || before.result };
+  if (phase === "update") return { ...before, result: toShownOutput(before.result, data) };
   if (phase !== "result" && phase !== "end") return before;
   const measured = Number(
     (data["result"] as { details?: { durationMs?: unknown } } | undefined)?.details?.durationMs ?? data["durationMs"],
@@ -197,6 +197,15 @@ function toTool(before: LiveTool, event: AgentEventPayload, data: Record<string,
     state: data["isError"] === true ? "failed" : "done",
     durationMs: Number.isFinite(measured) ? measured : elapsed,
   };
+}
+
+/** Characters of the output of a running call that are kept. */
+const OUTPUT_CHARS = 8_000;
+
+/** The output of a running call: what an update has of it, or what it adds. */
+function toShownOutput(before: string, { delta, partialResult, partial }: Record<string, unknown>): string {
+  const whole = toolResultText(partialResult ?? partial);
+  return whole === "" && typeof delta === "string" ? (before + delta).slice(-OUTPUT_CHARS) : whole || before;
 }
 
 /** Text of a tool result, whatever its shape: a string, `{content:[…]}`, or JSON. */

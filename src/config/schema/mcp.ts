@@ -57,6 +57,11 @@ const server = object(
     supportsParallelToolCalls: boolean("Calls of one session may run at the same time; otherwise each waits for the one before.", {
       default: false,
     }),
+    ask: enumOf(
+      "Whether a person is asked before a call of its tools: `never`, of those that do not say that they only read (`acting`), or `always`; without this as with `acting` where the agent's commands are asked about (`tools.exec.mode` `ask`), and elsewhere `never`.",
+      ["never", "acting", "always"],
+      { onInvalid: "always" },
+    ),
     toolFilter: object("Which of its tools agents may be given.", {
       include: toolNames("Only these tools; all when it is empty or not set."),
       exclude: array("Never these tools.", string("Name of a tool of the server; `*` stands for any text."), {

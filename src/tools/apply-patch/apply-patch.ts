@@ -12,6 +12,7 @@ import { OutsidePathError, type WorkspaceFiles } from "../workspace-files.ts";
 import { applyHunks } from "./hunks.ts";
 import { parsePatch, type FilePatch } from "./parse.ts";
 import { commitChanges, type FileChange } from "./transaction.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -179,3 +180,8 @@ const applyTo = (content: string, { path, hunks }: FilePatch & { action: "update
 async function checkFree(target: FileTarget, problem: string): Promise<void> {
   if ((await target.stats()) !== null) throw new Error(problem);
 }
+
+export const applyPatchEntry: ToolEntry = {
+  facts: { apply_patch: { section: "fs", effect: "write", profiles: ["coding"] } },
+  create: ({ files, locks }) => [createApplyPatchTool(files, locks)],
+};

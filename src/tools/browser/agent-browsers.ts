@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BrowserConfig } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -12,7 +12,9 @@ import { findBrowser } from "./find-browser.ts";
 import { findUserPrograms, isRootOfMachine } from "./user-programs.ts";
 import { findProfile, listProfiles, OWN_PROFILE, type BrowserProfile } from "./profiles.ts";
 import { programVersion } from "./program-version.ts";
-import type { BrowserName, BrowserOverview, BrowserSettings } from "./records.ts";
+import { NO_TAB } from "./idle.ts";
+import { BROWSER_LIMITS } from "./limits.ts";
+import type { BrowserName, BrowserOverview, BrowserSettings, InspectRequest } from "./records.ts";
 
 export type AgentBrowsersOptions = {
   config: () => BrowserConfig;
@@ -37,6 +39,11 @@ export type ProfileRow = Pick<BrowserProfile, "name" | "isDefault" | "driver" | 
   running: boolean;
   tabCount: number;
 };
+
+/** The same as what the driver is asked, but for the file of a trace, which is chosen here. */
+export type InspectInput =
+  | Exclude<InspectRequest, { what: "trace"; operation: "start" }>
+  | Omit<Extract<InspectRequest, { what: "trace"; operation: "start" }>, "path">;
 
 const never = (): AbortSignal => new AbortController().signal;
 
@@ -108,6 +115,25 @@ export class AgentBrowsers {
   async picture(tab: BrowserName & { session: string; targetId: string }): Promise<{ mimeType: string; data: string } | null> {
     const result = await this.#driver.answer({ ask: "picture", ...tab }, never());
     return result && "answer" in result ? (result.answer.image ?? null) : null;
+  }
+
+  /** What an operator reads or changes of a tab beside its page; starts nothing. */
+  async inspect(tab: BrowserName & { session: string; targetId?: string }, request: InspectInput): Promise<DriverResult> {
+    if (!this.isRunning) return { problem: NO_TAB };
+    const asked: InspectRequest =
+      request.what === "trace" && request.operation === "start" ? { ...request, path: await this.#nextTrace(tab.agent) } : request;
+    return (await this.#driver.answer({ ask: "inspect", ...tab, request: asked }, never())) ?? { problem: NO_TAB };
+  }
+
+  /** Traces are private, and not in the workspace: they have the cookies of what was open. */
+  async #nextTrace(agent: string): Promise<string> {
+    const directory = join(this.directory, agent, "traces");
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const numbers = (await readdir(directory)).flatMap((name) => /^trace-(\d+)\.zip$/.exec(name)?.[1] ?? []).map(Number);
+    const pathOf = (number: number): string => join(directory, `trace-${number}.zip`);
+    const old = numbers.toSorted((a, b) => b - a).slice(BROWSER_LIMITS.traces - 1);
+    for (const number of old) await rm(pathOf(number), { force: true });
+    return pathOf(Math.max(0, ...numbers) + 1);
   }
 
   /** The profiles as an agent has them. */

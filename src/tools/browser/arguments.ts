@@ -108,6 +108,9 @@ export const PARAMETERS: JsonObject = {
   required: ["action"],
 };
 
+/** What only operators do with a browser: cookies and storage are the logins of sites, and a trace has them too. */
+export const OPERATOR_ACTIONS = ["cookies", "storage", "highlight", "trace"] as const;
+
 /** Actions and parameters of OpenClaw's tool that are not served, with the reason. */
 const UNSERVED: Readonly<Record<string, string>> = {
   importprofile:
@@ -119,6 +122,8 @@ const UNSERVED: Readonly<Record<string, string>> = {
 
 /** Throws with the reason when something is asked for that would be left out silently. */
 function refuseUnserved({ action, target, node, dashboard }: JsonObject): void {
+  if (OPERATOR_ACTIONS.some((each) => each === action))
+    throw new Error(`Only operators use ${String(action)}: an agent neither reads nor changes what sites have stored. Nothing was done.`);
   const named = [
     action === "importprofile" && "importprofile",
     target !== undefined && target !== null && target !== "host" && "target",

@@ -45,6 +45,20 @@ test("the forms of arguments that models write become one", () => {
   assert.ok(!checkArguments(PARAMETERS, prepareArguments({ action: "steal" })).ok);
 });
 
+test("no agent has what sites have stored, in whatever form it asks", () => {
+  for (const action of ["cookies", "storage", "highlight", "trace"])
+    assert.throws(
+      () => prepareArguments({ action, operation: "get", values: true }),
+      /^Error: Only operators use .* Nothing was done\.$/,
+      action,
+    );
+  for (const args of [
+    { action: "act", request: { action: "cookies" } },
+    { action: "act", kind: "storage" },
+  ])
+    assert.ok(!checkArguments(PARAMETERS, prepareArguments(args)).ok, JSON.stringify(args));
+});
+
 test("what a page says is quoted, also in an error and under an odd address", () => {
   const content = { url: "data:text/html,[x]", text: "a\n[b]\u2028c" };
   const { content: shown } = toResult({ text: "Clicked.", content, notes: ["t1 is the current tab."] });

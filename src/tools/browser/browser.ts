@@ -13,6 +13,7 @@ import { describePlan, listProfilesText } from "./describe.ts";
 import type { DriverResult } from "./driver-process.ts";
 import { answerIdle, STARTING_ACTIONS } from "./idle.ts";
 import { BROWSER_LIMITS } from "./limits.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type BrowserToolOptions = {
   browsers: AgentBrowsers;
@@ -81,6 +82,8 @@ export function createBrowserTool({ browsers, files, locks, metrics = silentMetr
     parameters: PARAMETERS,
     prepare: prepareArguments,
     run,
+    // It saves its cookies before what commands have left running is killed.
+    isStoppedFirst: true,
     endSession: (sessionKey) => browsers.endSession(sessionKey),
     stop: () => browsers.stop(),
   };
@@ -97,3 +100,8 @@ async function checkPlan(browsers: AgentBrowsers, plan: BrowserPlan): Promise<To
     return errorResult(`${plan.program} does not print a version, as a browser does. Correct browser.executablePath, or install Chromium.`);
   return toResult({ text: describePlan(plan, version) });
 }
+
+export const browserEntry: ToolEntry = {
+  facts: { browser: { section: "ui", effect: "browse", profiles: [], isFound: true } },
+  create: (parts) => [createBrowserTool(parts)],
+};

@@ -47,6 +47,17 @@ export const BROWSER_LIMITS = {
   /** Characters of an address and a title in that list, and the last errors of a page that it has. */
   shownChars: 500,
   shownProblems: 20,
+  /** How long an operator's look at cookies and storage waits for a page; then it is an error. */
+  inspectMs: 10_000,
+  /** Entries of a storage that are shown, and the characters of each value; the answer says what is left out. */
+  storageEntries: 500,
+  storageValueChars: 10_000,
+  /** How long an element is marked for people. */
+  highlightMs: 10_000,
+  /** A trace that is not stopped is saved after this time. */
+  traceMs: 600_000,
+  /** Traces of an agent that are kept; older ones are removed when another one begins. */
+  traces: 5,
   /** Actions of one batch; more are refused. */
   batchActions: 50,
 } as const;

@@ -44,9 +44,32 @@ export type DriverRequest = BrowserName & {
   settings: BrowserSettings;
 };
 
+/**
+ * What an operator reads or changes of a browser beside its pages, in one tab. Agents have none of it: cookies and storage are the logins of
+ * sites, and a trace has them too.
+ */
+export type InspectRequest =
+  | { what: "cookies"; operation: "get"; values: boolean }
+  | { what: "cookies"; operation: "set"; name: string; value: string; url?: string }
+  | { what: "cookies"; operation: "clear" }
+  | { what: "storage"; area: StorageArea; operation: "get"; values: boolean; key?: string }
+  | { what: "storage"; area: StorageArea; operation: "set"; key: string; value: string }
+  | { what: "storage"; area: StorageArea; operation: "clear" }
+  | { what: "highlight"; ref: string }
+  | {
+      what: "trace";
+      operation: "start";
+      screenshots: boolean;
+      snapshots: boolean;
+      /** Absolute path of the file that it will be. */ path: string;
+    }
+  | { what: "trace"; operation: "stop" };
+export type StorageArea = "local" | "session";
+
 /** What a person asks about browsers that run; it starts none. */
 export type OperatorQuestion =
   | { ask: "overview" }
+  | (BrowserName & { ask: "inspect"; session: string; /** Default: the current tab. */ targetId?: string; request: InspectRequest })
   | (BrowserName & { ask: "stop" })
   | (BrowserName & { ask: "picture"; session: string; targetId: string });
 export type OperatorRequest = { id: number; question: OperatorQuestion };

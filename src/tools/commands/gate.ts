@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { reasonOf } from "../../core/errors.ts";
-import { LIMITS } from "../../core/limits.ts";
 import type { SessionKey } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AllowedCommand, CommandGate, CommandHost, CommandRequest } from "../command-gate.ts";
 import type { CommandEgress, Sandbox, SandboxProbe, WorkspaceAccess } from "../sandbox.ts";
+import { RunAnswers } from "../run-answers.ts";
 import type { ToolCaller, ToolPermit } from "../tool.ts";
 import { decideCommand, patternsOf, repeatKey, runsUnseen, warningsOf, type AllowedProgram, type CommandMode } from "./decide.ts";
 import { grantBindingOf } from "./grant-binding.ts";
@@ -68,13 +68,10 @@ export type SettingsGateOptions = {
   log: Log;
 };
 
-/** The answers of one run, by what they cover. */
-type RunAnswers = Map<string, Promise<ApprovalAnswer>>;
-
 /** Decides about commands by the settings of their caller, and asks a person where these say so. */
 export class SettingsCommandGate implements CommandGate {
   readonly #options: SettingsGateOptions;
-  readonly #runs = new Map<string, RunAnswers>();
+  readonly #answers = new RunAnswers<ApprovalAnswer>();
 
   constructor(options: SettingsGateOptions) {
     this.#options = options;
@@ -135,21 +132,9 @@ export class SettingsCommandGate implements CommandGate {
   /** Commands of one kind are asked about once in a turn; two that come at the same time wait for one answer. */
   async #answerFor(plan: Asked, decision: Decision): Promise<ApprovalAnswer> {
     const { request, permit, signal } = decision;
-    const answers = this.#answersOf(permit.caller.runId);
-    const key = repeatKey(plan, request);
-    const known = answers.get(key);
-    if (known) return await known;
-    const asked = this.#ask(plan, decision, signal);
-    answers.set(key, asked);
-    let isKept = false;
-    try {
-      const answer = await asked;
-      isKept = answer.allowed && answer.isGranted !== true;
-      return answer;
-    } finally {
-      // A later call may ask again, or finds the grant if it still holds.
-      if (!isKept) answers.delete(key);
-    }
+    // A later call may ask again, or finds the grant if it still holds.
+    const isKept = (answer: ApprovalAnswer): boolean => answer.allowed && answer.isGranted !== true;
+    return await this.#answers.get(permit.caller.runId, repeatKey(plan, request), () => this.#ask(plan, decision, signal), isKept);
   }
 
   async #ask(plan: Asked, { request, permit, host, settings }: Decision, signal: AbortSignal): Promise<ApprovalAnswer> {
@@ -177,19 +162,6 @@ export class SettingsCommandGate implements CommandGate {
       return { allowed: false, note: "the use of the approval could not be stored." };
     }
     return { allowed: false, note: "the approval was used before." };
-  }
-
-  /** A call without a turn has no other calls beside it. */
-  #answersOf(runId: string | null): RunAnswers {
-    if (runId === null) return new Map();
-    const answers = this.#runs.get(runId) ?? new Map<string, Promise<ApprovalAnswer>>();
-    this.#runs.delete(runId);
-    this.#runs.set(runId, answers);
-    for (const oldest of this.#runs.keys()) {
-      if (this.#runs.size <= LIMITS.approvalRunsKept) break;
-      this.#runs.delete(oldest);
-    }
-    return answers;
   }
 }
 

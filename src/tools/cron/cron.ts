@@ -4,6 +4,7 @@ import { toSentence } from "../../core/text.ts";
 import { errorResult, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { CRON_ACTIONS, type AgentJobs, type CronAction } from "./jobs.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -69,3 +70,8 @@ async function runAction(jobs: AgentJobs, args: JsonObject, { caller }: ToolCont
     return errorResult(`Not done: ${toSentence(err.message)}${err.fix === undefined ? "" : ` ${err.fix}`}`);
   }
 }
+
+export const cronEntry: ToolEntry = {
+  facts: { cron: { section: "automation", effect: "schedule", profiles: ["coding"], isFound: true } },
+  create: ({ jobs }) => [createCronTool(jobs)],
+};

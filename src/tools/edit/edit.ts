@@ -5,6 +5,7 @@ import { changeAfterMark } from "../text-lines.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
 import { applyEdits } from "./replace.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -69,3 +70,8 @@ export function toEditList(args: JsonObject): JsonObject {
   if (!isEdit({ oldText, newText })) return edits === undefined ? args : { ...args, edits };
   return { ...args, edits: [...(Array.isArray(edits) ? edits : []), { oldText, newText }] };
 }
+
+export const editEntry: ToolEntry = {
+  facts: { edit: { section: "fs", effect: "write", profiles: ["coding"] } },
+  create: ({ files, locks }) => [createEditTool(files, locks)],
+};

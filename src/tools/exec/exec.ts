@@ -16,6 +16,7 @@ import { checkCallEnv } from "./call-env.ts";
 import { frameWebContent } from "../untrusted-content.ts";
 import { Updates } from "./updates.ts";
 import { findWorkingDirectory } from "./working-directory.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type ExecOptions = {
   /** Decides about every command, and what is started for it. */
@@ -279,3 +280,8 @@ function whereIsRest({ id, output }: AgentCommand): string {
   const minutes = TOOL_LIMITS.endedCommandMs / 60_000;
   return `The rest is kept for ${minutes} minutes: process log with sessionId ${id}${file}`;
 }
+
+export const execEntry: ToolEntry = {
+  facts: { exec: { section: "runtime", effect: "run", profiles: ["coding"] } },
+  create: (parts) => [createExecTool(parts)],
+};

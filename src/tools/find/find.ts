@@ -6,6 +6,7 @@ import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { markOf, SKIPPED_DIRECTORIES, walkTree } from "../tree.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
 import { compileGlob, type Glob } from "./glob.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -68,3 +69,8 @@ function format({ paths, end }: Found): string {
   if (paths.length === 0) return notice ?? "(nothing found)";
   return [...paths, ...(notice === null ? [] : ["", notice])].join("\n");
 }
+
+export const findEntry: ToolEntry = {
+  facts: { find: { section: "fs", effect: "list", profiles: ["coding"] } },
+  create: ({ files }) => [createFindTool(files)],
+};

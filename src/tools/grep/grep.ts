@@ -9,6 +9,7 @@ import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { SKIPPED_DIRECTORIES } from "../tree.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
 import { FoundLines } from "./found-lines.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type GrepOptions = {
   files: WorkspaceFiles;
@@ -121,3 +122,8 @@ function withDigitClasses(pattern: string): string {
     return token === "\\D" && !inBrackets ? "[^0-9]" : token;
   });
 }
+
+export const grepEntry: ToolEntry = {
+  facts: { grep: { section: "fs", effect: "read", profiles: ["coding"] } },
+  create: ({ files, env, marker, watcher }) => [createGrepTool({ files, env, marker, watcher })],
+};

@@ -5,6 +5,7 @@ import { fileError, stoppedError, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { compareNames, markOf, readEntries } from "../tree.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -52,3 +53,8 @@ function format(sorted: readonly Dirent[], after: string, limit: number): string
     lines.push("", `[${shown.length} of ${left.length} entries. Continue with after=${JSON.stringify(shown.at(-1)!.name)}.]`);
   return lines.join("\n");
 }
+
+export const lsEntry: ToolEntry = {
+  facts: { ls: { section: "fs", effect: "list", profiles: ["coding"] } },
+  create: ({ files }) => [createLsTool(files)],
+};

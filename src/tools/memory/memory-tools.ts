@@ -9,6 +9,7 @@ import { keepFirstLines } from "../truncation.ts";
 import { frameWebContent } from "../untrusted-content.ts";
 import type { MemoryNotes, NoteOwner } from "./memory-notes.ts";
 import { isNotePath } from "./note-files.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type MemoryToolsOptions = {
   notes: Pick<MemoryNotes, "search" | "read">;
@@ -133,3 +134,11 @@ function toLines({ text, isCut }: { text: string; isCut: boolean }, from: number
   const rest = last < lines.length ? ` Continue with from=${last + 1}.` : isCut ? " The note is longer: the tool read shows the rest." : "";
   return `${part.text}\n\n[Lines ${from} to ${last} of ${lines.length}.${rest}]`;
 }
+
+export const memoryEntry: ToolEntry = {
+  facts: {
+    memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
+    memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
+  },
+  create: createMemoryTools,
+};

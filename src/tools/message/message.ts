@@ -6,6 +6,7 @@ import { toSentence } from "../../core/text.ts";
 import { errorResult, quote, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { MessageAnswer, ChannelMessages } from "./messages.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const ACTIONS = ["send", "reply", "react", "edit", "unsend", "delete", "poll", "thread-create"] as const;
 const WHERE = ["channel", "target", "accountId", "threadId"] as const;
@@ -90,3 +91,8 @@ function toText(action: string, { isQueued, messageId, threadId }: MessageAnswer
   const ids = [...(threadId === null ? [] : [`thread ${threadId}`]), ...(messageId === null ? [] : [`message ${messageId}`])];
   return `${action === "send" || action === "reply" ? "Sent" : "Done"}${ids.length > 0 ? `: ${ids.join(", ")}` : ""}.`;
 }
+
+export const messageEntry: ToolEntry = {
+  facts: { message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true } },
+  create: ({ messages }) => [createMessageTool(messages)],
+};

@@ -3,6 +3,7 @@ import { nodeError, type AgentNodes, type NodeCallResult } from "../agent-nodes.
 import { errorResult, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { frameWebContent } from "../untrusted-content.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -51,3 +52,8 @@ export function toResult(source: string, { payload, file, image }: NodeCallResul
 
 /** Characters of an answer that a model reads. */
 const MAX_CHARS = 32_000;
+
+export const nodesEntry: ToolEntry = {
+  facts: { nodes: { section: "nodes", effect: "device", profiles: [], isFound: true } },
+  create: ({ nodes }) => [createNodesTool(nodes)],
+};

@@ -6,6 +6,7 @@ import { TOOL_LIMITS } from "../limits.ts";
 import { quote, textResult } from "../results.ts";
 import type { Tool, ToolContext } from "../tool.ts";
 import { encodeKeys } from "./keys.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const ACTIONS = ["list", "poll", "log", "write", "send-keys", "submit", "paste", "kill", "clear", "remove"] as const;
 type Action = (typeof ACTIONS)[number];
@@ -146,3 +147,8 @@ async function remove(command: AgentCommand, commands: BackgroundCommands): Prom
   await command.ended;
   return `${wasRunning ? "Killed and removed" : "Removed"} ${command.id}.`;
 }
+
+export const processEntry: ToolEntry = {
+  facts: { process: { section: "runtime", effect: "run", profiles: ["coding"] } },
+  create: (parts) => [createProcessTool(parts)],
+};

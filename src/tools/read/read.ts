@@ -7,6 +7,7 @@ import { fileError, stoppedError, textResult, throwIfStopped } from "../results.
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
 import { readLines } from "./lines.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -47,3 +48,8 @@ export function createReadTool(files: WorkspaceFiles): Tool {
     run,
   };
 }
+
+export const readEntry: ToolEntry = {
+  facts: { read: { section: "fs", effect: "read", profiles: ["coding"] } },
+  create: ({ files }) => [createReadTool(files)],
+};

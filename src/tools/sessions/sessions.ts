@@ -6,6 +6,7 @@ import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { onOneLine, toFoundLine, toLine, toTime, wordsOf } from "../shown-messages.ts";
 import { frameWebContent } from "../untrusted-content.ts";
 import { isVisible, sessionFilter, visibilityFor, type Conversations, type SessionVisibility } from "../conversations.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type SessionToolsOptions = {
   conversations: Conversations;
@@ -131,3 +132,12 @@ function lastFitting(lines: readonly string[]): readonly string[] {
   }
   return lines.slice(from);
 }
+
+export const sessionsEntry: ToolEntry = {
+  facts: {
+    sessions_list: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+    sessions_history: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+    sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
+  },
+  create: createSessionTools,
+};

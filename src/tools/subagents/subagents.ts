@@ -5,6 +5,7 @@ import { quoteToolResult } from "../outside-results.ts";
 import { errorResult, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { AgentTasks, SpawnRequest } from "./tasks.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const SPAWN_PARAMETERS: JsonObject = {
   type: "object",
@@ -101,3 +102,11 @@ async function runAction(tasks: AgentTasks, args: JsonObject, { caller, signal }
   if (ended.length === 0) return textResult(open.length === 0 ? "No task waits for its end." : `Still working: ${open.join(", ")}`);
   return quoteToolResult("sub-agents", { content: [{ type: "text", text: JSON.stringify({ ended, open }, null, 1) }] });
 }
+
+export const subagentsEntry: ToolEntry = {
+  facts: {
+    sessions_spawn: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+    subagents: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+  },
+  create: ({ tasks }) => createSubagentTools(tasks),
+};

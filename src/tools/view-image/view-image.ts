@@ -12,6 +12,7 @@ import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { frameWebContent, shownAddress } from "../untrusted-content.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
 import { VIEW_IMAGE_LIMITS } from "./limits.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 export type ViewImageOptions = {
   files: WorkspaceFiles;
@@ -158,3 +159,8 @@ async function fetchBytes(
     return { problem: `${quote(shownAddress(url))} was not fetched (${reasonOf(err)})${fixOf(err)}`.replace(/\.$/, "") };
   }
 }
+
+export const viewImageEntry: ToolEntry = {
+  facts: { view_image: { section: "media", effect: "read", profiles: ["coding"], isFound: true } },
+  create: ({ files, images, fetch }) => [createViewImageTool({ files, models: images, fetch })],
+};

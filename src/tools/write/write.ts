@@ -3,6 +3,7 @@ import type { FileLocks } from "../file-locks.ts";
 import { fileError, stoppedError, textResult, throwIfStopped } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import type { WorkspaceFiles } from "../workspace-files.ts";
+import type { ToolEntry } from "../tool-entry.ts";
 
 const PARAMETERS: JsonObject = {
   type: "object",
@@ -44,3 +45,8 @@ export function createWriteTool(files: WorkspaceFiles, locks: FileLocks): Tool {
     run,
   };
 }
+
+export const writeEntry: ToolEntry = {
+  facts: { write: { section: "fs", effect: "write", profiles: ["coding"] } },
+  create: ({ files, locks }) => [createWriteTool(files, locks)],
+};

@@ -1,5 +1,6 @@
 import { formatTraceparent, newSpanId } from "../../../core/trace-context.ts";
 import type { TurnGrant } from "../records.ts";
+import { readEvents } from "./event-stream.ts";
 import type { ProviderKeys } from "./keys.ts";
 import { repairUnstreamed } from "./unstreamed-answer.ts";
 
@@ -33,7 +34,7 @@ export function wrapFetch(queries: ProviderKeys["queries"], currentRun: CurrentR
     const target = withQuery(input, queries);
     for (;;) {
       const response = await repairUnstreamed(await plain(target, withTrace(target, init, currentRun.getStore())), init);
-      readInPieces(response);
+      repairEvents(response);
       const ms = retryAfterOf(response);
       const run = currentRun.getStore();
       if (ms === null || !run) return response;
@@ -81,49 +82,10 @@ function retryAfterOf({ status, headers }: Response): number | null {
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, 10 ** 12) : null;
 }
 
-/**
- * Event parsers of the provider libraries copy the rest of a chunk after each event, so that a chunk costs the square of its size: 64 KB
- * of short events take 4 ms of CPU, in pieces of this size less than 1 ms.
- */
-const PIECE_BYTES = 2_048;
-const LINE_FEED = 10;
-
-/** An event without an end would be held in memory for as long as the provider sends it. */
-const EVENT_BYTES = 16_777_216;
-
-/**
- * Iterating over the body of an event stream gives pieces of at most PIECE_BYTES, and fails with an event that is larger than EVENT_BYTES.
- * Everything else about the response stays.
- */
-function readInPieces({ body, headers }: Response): void {
+/** Iterating over the body of an event stream gives what `readEvents` makes of it. Everything else about the response stays. */
+function repairEvents({ body, headers }: Response): void {
   if (!body || !headers.get("content-type")?.startsWith("text/event-stream")) return;
-  Object.defineProperty(body, Symbol.asyncIterator, { value: () => piecesOf(body), configurable: true });
-}
-
-/** As the iterator of a stream does, ends the request when the reader stops early. */
-async function* piecesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  let isOver = false;
-  let eventBytes = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch((err: unknown) => {
-        isOver = true;
-        throw err;
-      });
-      if (done) {
-        isOver = true;
-        return;
-      }
-      const lastLine = value.lastIndexOf(LINE_FEED);
-      eventBytes = lastLine < 0 ? eventBytes + value.length : value.length - lastLine - 1;
-      if (eventBytes > EVENT_BYTES) throw new Error("the provider sent an event that is too large to be read");
-      for (let at = 0; at < value.length; at += PIECE_BYTES) yield value.subarray(at, at + PIECE_BYTES);
-    }
-  } finally {
-    if (!isOver) await reader.cancel();
-    reader.releaseLock();
-  }
+  Object.defineProperty(body, Symbol.asyncIterator, { value: () => readEvents(body), configurable: true });
 }
 
 const canRepeat = (input: unknown, init: RequestInit | undefined): boolean =>

@@ -1,4 +1,5 @@
-import { asArray, asObject, fieldsOf, type JsonObject } from "../../../core/json.ts";
+import { asArray, asObject, asString, fieldsOf, type JsonObject } from "../../../core/json.ts";
+import { withTextArguments } from "./event-stream.ts";
 
 /** Of a page, only as much is read as its title needs. */
 const PAGE_BYTES = 65_536;
@@ -41,8 +42,9 @@ function toStream(text: string): Response | null {
 
 function toDelta({ message, ...choice }: JsonObject, index: number): JsonObject {
   const { tool_calls: calls, ...said } = fieldsOf(message);
-  const numbered = asArray(calls).map((call, at) => ({ index: at, ...fieldsOf(call) }));
-  return { index, finish_reason: "stop", ...choice, delta: { ...said, ...(numbered.length > 0 && { tool_calls: numbered }) } };
+  const numbered = withTextArguments({ tool_calls: calls }).tool_calls?.map((call, at) => ({ index: at, ...call }));
+  const finish = asString(choice["finish_reason"]) || (numbered ? "tool_calls" : "stop");
+  return { index, ...choice, finish_reason: finish, delta: { ...said, ...(numbered && { tool_calls: numbered }) } };
 }
 
 function parseObject(text: string): JsonObject | null {

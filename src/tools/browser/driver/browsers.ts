@@ -2,13 +2,14 @@ import type { Page } from "playwright-core";
 import { reasonOf } from "../../../core/errors.ts";
 import { EgressProxy } from "../../egress-proxy.ts";
 import type { Resolve } from "../../egress-rules.ts";
-import { answerIdle, STARTING_ACTIONS } from "../idle.ts";
+import { answerIdle, NO_TAB, STARTING_ACTIONS } from "../idle.ts";
 import { BROWSER_LIMITS } from "../limits.ts";
 import type { BrowserName, BrowserOverview, DriverAnswer, DriverRequest, OperatorQuestion } from "../records.ts";
 import { runAction } from "./actions.ts";
 import { launchBrowser, type AgentBrowser } from "./agent-browser.ts";
 import { attachBrowser } from "./attached-browser.ts";
 import { checkedAddresses } from "./egress-policy.ts";
+import { inspectTab } from "./inspect.ts";
 import { ActionProblem } from "./problem.ts";
 import { SessionTabs } from "./session-tabs.ts";
 import { describeTab, takeViewport } from "./tab-overview.ts";
@@ -67,9 +68,18 @@ export class Browsers {
       if (running) await this.#end(running);
       return { text: "" };
     }
+    if (question.ask === "inspect") return await this.#inspect(question);
     const { session, profile, targetId } = question;
     const tab = this.#sessions.get(keyOf(session, profile))?.tabs.all.find(({ id }) => id === targetId);
     return tab && !tab.hasCrashed ? await takeViewport(tab) : { text: "" };
+  }
+
+  /** Only tabs that the session has opened, as for the session itself. */
+  async #inspect({ agent, profile, session, targetId, request }: Extract<OperatorQuestion, { ask: "inspect" }>): Promise<DriverAnswer> {
+    const browser = await this.#running.get(keyOf(agent, profile))?.started;
+    const found = this.#sessions.get(keyOf(session, profile));
+    if (!browser || found?.agent !== agent) throw new ActionProblem(NO_TAB.code, NO_TAB.message);
+    return await inspectTab({ tab: found.tabs.find(targetId), browser }, request);
   }
 
   /** Closes the tabs of a session: its conversation is over. */

@@ -9,10 +9,11 @@ import type { Tool, ToolContext, ToolResult } from "../../tool.ts";
 import { frameWebContent, shownAddress } from "../../untrusted-content.ts";
 import { WebCache } from "../web-cache.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
-import { WEB_TOOL_KEYS } from "../web-settings.ts";
+import { WEB_TOOL_KEYS, webFetchConfig } from "../web-settings.ts";
 import type { WebThreads } from "../web-threads.ts";
 import { kindOfType } from "./page-type.ts";
 import type { PageMode } from "./page-writer.ts";
+import type { ToolEntry } from "../../tool-entry.ts";
 
 export type WebFetchOptions = {
   config: () => WebFetchConfig;
@@ -136,3 +137,8 @@ function withTitle({ title, text }: Page, mode: PageMode): string {
   if (title === "" || first === title) return text;
   return `${mode === "markdown" ? "# " : ""}${title}\n\n${text}`.trimEnd();
 }
+
+export const webFetchEntry: ToolEntry = {
+  facts: { web_fetch: { section: "web", effect: "fetch", profiles: ["coding"] } },
+  create: ({ config, threads }) => [createWebFetchTool({ config: () => webFetchConfig(config()), threads })],
+};

@@ -12,11 +12,12 @@ import type { Tool, ToolContext, ToolResult } from "../../tool.ts";
 import { frameWebContent } from "../../untrusted-content.ts";
 import { WebCache } from "../web-cache.ts";
 import { WEB_LIMITS } from "../web-limits.ts";
-import { WEB_TOOL_KEYS } from "../web-settings.ts";
+import { WEB_TOOL_KEYS, webSearchConfig } from "../web-settings.ts";
 import type { WebThreads } from "../web-threads.ts";
 import { chooseProvider, type ChosenProvider } from "./providers.ts";
 import { SEARCH_FILTERS, type SearchHit, type SearchQuery } from "./search-provider.ts";
 import { checkQuery, isInDomains } from "./search-query.ts";
+import type { ToolEntry } from "../../tool-entry.ts";
 
 export type WebSearchOptions = {
   config: () => WebSearchConfig;
@@ -142,3 +143,8 @@ const plain = (text: string): string =>
     .trim();
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', "#x27": "'", "#39": "'", nbsp: " " };
+
+export const webSearchEntry: ToolEntry = {
+  facts: { web_search: { section: "web", effect: "fetch", profiles: ["coding"] } },
+  create: ({ config, variables, threads }) => [createWebSearchTool({ config: () => webSearchConfig(config()), variables, threads })],
+};

@@ -1,0 +1,22 @@
+// The built-in tools, one line for each folder, in the order in which a model reads them. After a change: node scripts/gen-tool-docs.ts
+export { readEntry } from "./read/read.ts";
+export { lsEntry } from "./ls/ls.ts";
+export { findEntry } from "./find/find.ts";
+export { grepEntry } from "./grep/grep.ts";
+export { writeEntry } from "./write/write.ts";
+export { editEntry } from "./edit/edit.ts";
+export { applyPatchEntry } from "./apply-patch/apply-patch.ts";
+export { execEntry } from "./exec/exec.ts";
+export { processEntry } from "./process/process.ts";
+export { webFetchEntry } from "./web/web-fetch/web-fetch.ts";
+export { webSearchEntry } from "./web/web-search/web-search.ts";
+export { sessionsEntry } from "./sessions/sessions.ts";
+export { subagentsEntry } from "./subagents/subagents.ts";
+export { memoryEntry } from "./memory/memory-tools.ts";
+export { messageEntry } from "./message/message.ts";
+export { cronEntry } from "./cron/cron.ts";
+export { mcpEntry } from "./tool-source.ts";
+export { nodesEntry } from "./nodes/nodes.ts";
+export { browserEntry } from "./browser/browser.ts";
+export { viewImageEntry } from "./view-image/view-image.ts";
+export { pluginsEntry } from "./tool-source.ts";
