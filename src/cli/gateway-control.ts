@@ -10,7 +10,7 @@ import { connectGateway, toCliError, toClientOptions, withGateway } from "./conn
 import type { Invocation } from "./invocation.ts";
 import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
-import { findService, serviceOf } from "./service.ts";
+import { findService, serviceOf, waitUntilReady } from "./service.ts";
 import type { ServiceManager } from "../service/manager.ts";
 import { formatDuration } from "./terminal-text.ts";
 
@@ -87,9 +87,7 @@ export const gatewayRestart: CommandHandler = async (invocation) => {
   if (service !== null) {
     // The new process runs the release that is installed now.
     await service.restart();
-    const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
-    const { version } = client.hello.server;
-    await client.close();
+    const { version } = await waitUntilReady(invocation, service);
     const took = host.now() - started;
     out.result({ ok: true, version, tookMs: took, service: true }, () =>
       out.line(`Restarted the service in ${formatDuration(took)} (version ${version}).`),

@@ -146,10 +146,10 @@ async function stopOther(invocation: Invocation, manager: ServiceManager): Promi
   while (isProcessRunning(owner.pid) && foregroundClock.monotonic() < end) await sleep(foregroundClock, 25);
 }
 
-type Ready = { url: string; pid: number };
+export type ServiceReady = { url: string; pid: number; version: string };
 
 /** Connects until the gateway of the service says that its vital parts work. */
-async function waitUntilReady(invocation: Invocation, manager: ServiceManager): Promise<Ready> {
+export async function waitUntilReady(invocation: Invocation, manager: ServiceManager): Promise<ServiceReady> {
   const end = foregroundClock.monotonic() + LIMITS.serviceReadyMs;
   let last = "it does not answer";
   while (foregroundClock.monotonic() < end) {
@@ -159,8 +159,9 @@ async function waitUntilReady(invocation: Invocation, manager: ServiceManager): 
       try {
         const client = await openClient(await toClientOptions(invocation, target, { scopes: ["operator.read"] }));
         const { ok } = await client.request<{ ok?: boolean }>("health");
+        const { version } = client.hello.server;
         await client.close();
-        if (ok !== false) return { url: target.url, pid: owner.pid };
+        if (ok !== false) return { url: target.url, pid: owner.pid, version };
         last = "its vital parts do not work";
       } catch (err) {
         if (!(err instanceof ClientError)) throw err;

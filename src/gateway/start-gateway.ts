@@ -4,7 +4,7 @@ import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "../core/gateway-process.ts";
 import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
 import { type LoadedConfig } from "../config/load.ts";
-import { checkEnvironment, normalizeEnvironment } from "../config/environment.ts";
+import { checkEnvironment, homeDirectory, normalizeEnvironment } from "../config/environment.ts";
 import { createPaths, findOriginalFiles, type StatePaths } from "../config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
@@ -25,6 +25,8 @@ import { unusableDirError } from "../store/store-errors.ts";
 /** Builds and starts one gateway. When it fails, everything that it began is stopped. */
 async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
   const paths = createPaths({ ...process.env, ...(options.configPath ? { OPENCLAW_CONFIG_PATH: options.configPath } : {}) });
+  // A user without a name, as in many containers, has no home either: programs that the gateway starts need one.
+  process.env["HOME"] ||= homeDirectory(process.env) ?? paths.state;
   makeGatewayDir(paths);
   const loaded = readConfig(paths);
   const log = openGatewayLog(paths, loaded.config, options.verbose);
