@@ -20,6 +20,7 @@ const ENTRIES = {
 
 /** Sources that are loaded by another process or a thread, as files of their own without the gateway's: name in dist/ -> source. */
 const SEPARATE_ENTRIES = {
+  "backup-pack": "src/backup/pack-main.ts",
   "web-worker": "src/tools/web/web-worker.ts",
   "tool-worker": "src/tools/plugins/plugin-worker.ts",
   "browser-driver": "src/tools/browser/driver/main.ts",

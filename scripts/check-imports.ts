@@ -25,6 +25,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   subagents: ["core", "store", "turns"],
   usage: ["core", "config", "store", "agents", "turns"],
   remote: ["core", "config"],
+  backup: ["core", "config", "store"],
+  service: ["core"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   methods: [
@@ -59,6 +61,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "skills",
     "remote",
     "nodes",
+    "backup",
+    "service",
     "tools/group-watcher.ts",
     "channels/registry.ts",
     "tui",
@@ -94,6 +98,9 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   ],
   "node:child_process": [
     "agents/pi/process.ts",
+    "backup/pack-process.ts",
+    "service/run-program.ts",
+    "service/notify.ts",
     "tools/command.ts",
     "tools/group-watcher.ts",
     "tools/browser/driver-process.ts",

@@ -24,6 +24,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   agents: "Agents",
   approval: "Questions about commands",
   audit: "What agents did",
+  backup: "Backups",
   browser: "The browser of agents",
   budgets: "Usage and budgets",
   channels: "Channels and pairing",

@@ -37,6 +37,8 @@ export async function callCli(state: string, words: readonly string[], options: 
 /** A value for each argument and each required flag of every command, so that a test can call them all. */
 export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "gateway call": ["health"],
+  "backup verify": ["latest"],
+  "backup restore": ["latest", "--target", "restored"],
   chat: ["hello"],
   agent: ["--message", "hello"],
   "message send": ["--channel", "irc", "--to", "#team", "--message", "hello"],

@@ -3,6 +3,7 @@ import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
 import { approvalsCommands } from "./approvals-commands.ts";
 import { auditCommands } from "./audit-commands.ts";
+import { backupCommands } from "./backup-commands.ts";
 import { browserCommands } from "./browser-commands.ts";
 import { channelsCommands } from "./channels-commands.ts";
 import { chatCommands } from "./chat-commands.ts";
@@ -15,7 +16,7 @@ import { devicesCommands } from "./devices-commands.ts";
 import { doctorCommands } from "./doctor-commands.ts";
 import { execPolicyCommands } from "./exec-policy-commands.ts";
 import { sandboxCommands } from "./sandbox-commands.ts";
-import { gatewayCommands } from "./gateway-commands.ts";
+import { daemonCommands, gatewayCommands } from "./gateway-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
 import { memoryCommands } from "./memory-commands.ts";
 import { mcpCommands } from "./mcp-commands.ts";
@@ -27,8 +28,10 @@ import { pairingCommands } from "./pairing-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
 import { remoteCommands } from "./remote-commands.ts";
 import { routeCommands } from "./route-commands.ts";
+import { securityCommands } from "./security-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
+import { stateCommands } from "./state-commands.ts";
 import { statusCommands } from "./status-commands.ts";
 import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
@@ -40,6 +43,8 @@ import { tuiCommands } from "./tui-commands.ts";
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
   gatewayCommands,
+  daemonCommands,
+  backupCommands,
   dashboardCommands,
   remoteCommands,
   chatCommands,
@@ -48,6 +53,7 @@ const FAMILIES: readonly CommandFamily[] = [
   messageCommands,
   statusCommands,
   doctorCommands,
+  stateCommands,
   logsCommands,
   routeCommands,
   toolsCommands,
@@ -72,6 +78,7 @@ const FAMILIES: readonly CommandFamily[] = [
   sandboxCommands,
   pairingCommands,
   devicesCommands,
+  securityCommands,
   nodesCommands,
   nodeCommands,
   tokensCommands,

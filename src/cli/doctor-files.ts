@@ -34,6 +34,7 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
         issue.severity === "error"
           ? `the value is ignored; ${appliedText(config, issue.path)} applies.`
           : "it is valid, but has no effect or a different one than expected.",
+      place: { path, line: issue.line, column: issue.column, ocPath: issue.path },
       fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> shows the possible values.",
     }));
   if (findings.length === 0) findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults apply"));
@@ -141,6 +142,7 @@ export function checkFiles(invocation: Invocation): DoctorFinding[] {
     [`${paths.config}.bak`, 0o600],
     [paths.lastGood, 0o600],
     [tokenPath(paths), 0o600],
+    [join(paths.state, "service.env"), 0o600],
   ];
   const findings = files.filter(([path]) => existsSync(path)).map(([path, mode]) => checkMode(path, mode));
   return [...findings, ...checkStore(invocation), ...checkDamagedCopies(paths.gateway)];

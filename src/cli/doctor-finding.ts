@@ -9,6 +9,8 @@ export type BadFinding = DoctorCheck & {
   readonly severity: "problem" | "warning";
   readonly why: string;
   readonly fix: string;
+  /** Where in the configuration file; `path` is that of the file, `ocPath` that of the key. */
+  readonly place?: { readonly path: string; readonly line: number; readonly column: number; readonly ocPath: string };
   /** What --fix would do; it changes nothing but what the plan says. */
   readonly repair?: { readonly plan: string; readonly run: () => void | Promise<void> };
 };

@@ -18,6 +18,8 @@ const RUN_FLAGS: readonly CliFlag[] = [
   { name: "force", help: "Take over from a running gateway of this state directory." },
 ];
 
+const SYSTEM: CliFlag = { name: "system", help: "The service of the whole machine (systemd), not that of the user." };
+
 export const gatewayCommands: CommandFamily = {
   summary: "Run, inspect, stop and restart the gateway; call its methods.",
   commands: [
@@ -39,8 +41,9 @@ export const gatewayCommands: CommandFamily = {
     {
       path: ["gateway", "status"],
       summary: "Show whether the gateway is running, its address and uptime, and the scopes that you get.",
+      flags: [{ name: "deep", help: "Also what the system says of the service, and other gateways of this machine." }, SYSTEM],
       usesGateway: true,
-      examples: ["openclaw gateway status"],
+      examples: ["openclaw gateway status", "openclaw gateway status --deep"],
       load: async () => (await import("./gateway.ts")).gatewayStatus,
     },
     {
@@ -79,6 +82,14 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./gateway.ts")).gatewayCall,
     },
     {
+      path: ["gateway", "diagnostics", "export"],
+      summary: "Write what a report of a problem needs into one archive, without credentials, messages and ids of people.",
+      flags: [{ name: "output", short: "o", value: "file", help: "Archive to write (default: openclaw-diagnostics-<time>.zip here)." }],
+      usesGateway: true,
+      examples: ["openclaw gateway diagnostics export"],
+      load: async () => (await import("./diagnostics.ts")).diagnosticsExport,
+    },
+    {
       path: ["gateway", "usage-cost"],
       summary: "Show the tokens and the cost of each day.",
       flags: [{ name: "days", value: "n", range: [1, 400], help: "Number of days up to today (default: 30)." }],
@@ -88,17 +99,63 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./usage.ts")).usageCost,
     },
     {
+      path: ["gateway", "install"],
+      summary: "Install the gateway as a service of this system, start it, and wait until it is ready.",
+      flags: [
+        { name: "port", short: "p", value: "port", range: [1, 65_535], help: "TCP port (default: gateway.port)." },
+        SYSTEM,
+        { name: "wrapper", value: "file", help: "Program to run instead of this installation; it gets the arguments `gateway run`." },
+        { name: "no-start", help: "Install only." },
+        { name: "force", help: "Stop a gateway that runs in a terminal." },
+      ],
+      notes: ["systemd (user or machine), launchd and Windows tasks: docs/services.md."],
+      examples: ["openclaw gateway install", "sudo openclaw gateway install --system"],
+      load: async () => (await import("./service.ts")).serviceInstall,
+    },
+    {
+      path: ["gateway", "start"],
+      summary: "Start the installed service, and wait until the gateway is ready.",
+      flags: [SYSTEM],
+      examples: ["openclaw gateway start"],
+      load: async () => (await import("./service.ts")).serviceStart,
+    },
+    {
+      path: ["gateway", "uninstall"],
+      summary: "Stop the service and remove it; conversations and settings stay.",
+      flags: [SYSTEM],
+      examples: ["openclaw gateway uninstall"],
+      load: async () => (await import("./service.ts")).serviceUninstall,
+    },
+    {
       path: ["gateway", "stop"],
       summary: "Stop this machine's gateway.",
-      examples: ["openclaw gateway stop"],
+      flags: [{ name: "disable", help: "The service does not start by itself any more, until openclaw gateway start." }, SYSTEM],
+      examples: ["openclaw gateway stop", "openclaw gateway stop --disable"],
       load: async () => (await import("./gateway-control.ts")).gatewayStop,
     },
     {
       path: ["gateway", "restart"],
       summary: "Restart the gateway; unfinished replies resume.",
+      flags: [SYSTEM],
       usesGateway: true,
       examples: ["openclaw gateway restart"],
       load: async () => (await import("./gateway-control.ts")).gatewayRestart,
     },
   ],
+};
+
+const SERVICE_VERBS = new Set(["install", "start", "stop", "restart", "status", "uninstall"]);
+
+/** The older name of the commands for the service. */
+export const daemonCommands: CommandFamily = {
+  summary: "The service commands of openclaw gateway under their older name.",
+  commands: gatewayCommands.commands
+    .filter(({ path }) => SERVICE_VERBS.has(path[1] ?? ""))
+    .map((command, index) => ({
+      ...command,
+      ...(index === 0 && { group: "Run" }),
+      path: ["daemon", command.path[1]!],
+      summary: `The same as openclaw gateway ${command.path[1]}.`,
+      examples: [`openclaw daemon ${command.path[1]}`],
+    })),
 };

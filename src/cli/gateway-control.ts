@@ -10,6 +10,8 @@ import { connectGateway, toCliError, toClientOptions, withGateway } from "./conn
 import type { Invocation } from "./invocation.ts";
 import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
 import { pathsOf, resolveTarget } from "./gateway-target.ts";
+import { findService, serviceOf, waitUntilReady } from "./service.ts";
+import type { ServiceManager } from "../service/manager.ts";
 import { formatDuration } from "./terminal-text.ts";
 
 /** `openclaw gateway stop` */
@@ -18,10 +20,24 @@ export const gatewayStop: CommandHandler = async (invocation) => {
   const paths = pathsOf(invocation);
   const owner = findRunningGateway(paths.gateway);
   if (!owner || !isGateway(owner.pid)) {
+    // It starts by itself at the next start of the machine otherwise.
+    if (invocation.has("disable")) await (await findService(invocation))?.manager.stop({ disable: true });
     out.result({ ok: true, stopped: false }, () => out.line(`No gateway is running for ${paths.state}.`));
     return EXIT.ok;
   }
   const started = host.now();
+  const service = await serviceOf(invocation, owner.pid);
+  const disable = invocation.has("disable");
+  if (service !== null) {
+    await service.stop({ disable });
+    const took = host.now() - started;
+    out.result({ ok: true, stopped: true, pid: owner.pid, tookMs: took, service: true, disabled: disable }, () =>
+      out.line(
+        `Stopped the service (${formatDuration(took)}); ${disable ? "it does not start by itself any more" : "it starts again with the machine"}.`,
+      ),
+    );
+    return EXIT.ok;
+  }
   try {
     process.kill(owner.pid, "SIGTERM");
   } catch (err) {
@@ -66,6 +82,18 @@ function isGateway(pid: number): boolean {
 export const gatewayRestart: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const started = host.now();
+  const owner = resolveTarget(invocation).isLocal ? findRunningGateway(pathsOf(invocation).gateway) : null;
+  const service = owner === null ? await stoppedService(invocation) : await serviceOf(invocation, owner.pid);
+  if (service !== null) {
+    // The new process runs the release that is installed now.
+    await service.restart();
+    const { version } = await waitUntilReady(invocation, service);
+    const took = host.now() - started;
+    out.result({ ok: true, version, tookMs: took, service: true }, () =>
+      out.line(`Restarted the service in ${formatDuration(took)} (version ${version}).`),
+    );
+    return;
+  }
   const before = await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client }) => {
     await client.request("gateway.restart.request", { reason: "openclaw gateway restart" });
     return client.hello.server.bootId;
@@ -76,6 +104,13 @@ export const gatewayRestart: CommandHandler = async (invocation) => {
   const took = host.now() - started;
   out.result({ ok: true, version, tookMs: took }, () => out.line(`Restarted in ${formatDuration(took)} (version ${version}).`));
 };
+
+/** The service of this machine's gateway, when that is meant and does not run. */
+async function stoppedService(invocation: Invocation): Promise<ServiceManager | null> {
+  if (!resolveTarget(invocation).isLocal) return null;
+  const found = await findService(invocation);
+  return found !== null && found.state.pid === null ? found.manager : null;
+}
 
 /** Connects until a gateway with another boot id answers. */
 async function waitForReplacement(invocation: Invocation, before: string | undefined, started: number): Promise<ProtocolClient> {

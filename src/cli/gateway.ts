@@ -12,6 +12,7 @@ import { formatDuration } from "./terminal-text.ts";
 /** `openclaw gateway status` */
 export const gatewayStatus: CommandHandler = async (invocation) => {
   const { out } = invocation;
+  if (invocation.has("deep")) return await gatewayDeepStatus(invocation);
   const target = resolveTarget(invocation);
   const owner = target.isLocal ? findRunningGateway(pathsOf(invocation).gateway) : null;
   const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
@@ -49,6 +50,38 @@ export const gatewayStatus: CommandHandler = async (invocation) => {
   });
   return EXIT.ok;
 };
+
+/** With what the system says of the service, also while the gateway does not answer. */
+async function gatewayDeepStatus(invocation: Invocation): Promise<number> {
+  const { out } = invocation;
+  const { deepStatus, showDeepStatus } = await import("./service.ts");
+  const { service, others, warnings } = await deepStatus(invocation);
+  const target = resolveTarget(invocation);
+  const owner = target.isLocal ? findRunningGateway(pathsOf(invocation).gateway) : null;
+  let failure: unknown;
+  let rpc: { ok: boolean; version?: string; degraded?: string[]; error?: string } = { ok: false };
+  try {
+    const { client } = await connectGateway(invocation, { scopes: ["operator.read"] });
+    const { ok = true, degraded = [] } = await client.request<{ ok?: boolean; degraded?: string[] }>("health");
+    rpc = { ok, version: client.hello.server.version, degraded };
+    await client.close();
+  } catch (err) {
+    failure = err;
+    rpc = { ok: false, error: err instanceof Error ? err.message : String(err) };
+  }
+  const facts = { service, others, warnings, gateway: { url: target.url, urlFrom: target.urlFrom, pid: owner?.pid ?? null }, rpc };
+  out.result(facts, () => {
+    showDeepStatus({ service, others, warnings }, invocation);
+    const degraded = rpc.degraded ?? [];
+    out.line(
+      rpc.error === undefined
+        ? `${out.paint("green", "●")} The gateway answers at ${target.url} (version ${rpc.version})${degraded.length > 0 ? `; with problems: ${degraded.join(", ")}` : ""}`
+        : `${out.paint("red", "●")} The gateway does not answer: ${rpc.error}`,
+    );
+  });
+  if (failure === undefined) return rpc.ok ? EXIT.ok : EXIT.failure;
+  return failure instanceof CliError ? failure.exit : EXIT.failure;
+}
 
 type Step = { step: string; ok: boolean; ms: number; detail: string };
 

@@ -14,7 +14,16 @@ import { COMMANDS } from "./command-table.ts";
  * They run, stop or restart the gateway of this test. `mcp serve` ends with its client (test/wire/mcp-serve.test.ts), `node run` waits for
  * its gateway (test/wire/nodes.test.ts), and `tui` needs a terminal (test/wire/tui.test.ts).
  */
-const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop", "mcp serve", "node run", "tui"]);
+const NOT_HERE = new Set([
+  ...["install", "start", "stop", "restart", "uninstall"].flatMap((verb) => [`gateway ${verb}`, `daemon ${verb}`]),
+  "gateway",
+  "gateway run",
+  "gateway restart",
+  "gateway stop",
+  "mcp serve",
+  "node run",
+  "tui",
+]);
 const TRIED = COMMANDS.filter((command) => !NOT_HERE.has(commandName(command)));
 
 /** What the sample arguments name. */
@@ -67,7 +76,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(logs|backup|security|state|gateway diagnostics|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);

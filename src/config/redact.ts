@@ -1,7 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Secret } from "../core/secret.ts";
-import { Json5Error, memberOf, parseWithComments, type ScalarTree, type SourceSpan, type Tree } from "./json5.ts";
+import { Json5Error, memberOf, parseTree, parseWithComments, valueOf, type ScalarTree, type SourceSpan, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 import { CONFIG } from "./schema.ts";
 import type { Node } from "../core/config-schema.ts";
@@ -79,6 +79,32 @@ export function redactText(raw: string): string | null {
     throw err;
   }
 }
+
+/**
+ * The text without its secrets, for a copy that leaves the machine: keys that hold one are left out, references stay, comments are gone.
+ * Null for a text that is not JSON5.
+ */
+export function configWithoutSecrets(raw: string): string | null {
+  try {
+    return `${JSON.stringify(withoutRedacted(redactValue(valueOf(parseTree(raw)))), null, 2)}\n`;
+  } catch (err) {
+    if (err instanceof Json5Error) return null;
+    throw err;
+  }
+}
+
+function withoutRedacted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => !isRedacted(item)).map(withoutRedacted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => !isRedacted(item))
+      .map(([key, item]) => [key, withoutRedacted(item)]),
+  );
+}
+
+/** Also a URL that holds a credential, which is of no use without it. */
+const isRedacted = (value: unknown): boolean => typeof value === "string" && value.includes(REDACTED);
 
 function redactions(raw: string): readonly TextEdit[] {
   const { root, comments } = parseWithComments(raw);

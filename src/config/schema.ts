@@ -1,4 +1,5 @@
 import { agents, models, tools } from "./schema/agents.ts";
+import { backup } from "./schema/backup.ts";
 import { browser } from "./schema/browser.ts";
 import { budgets } from "./schema/budgets.ts";
 import { channels } from "./schema/channels.ts";
@@ -8,6 +9,7 @@ import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
+import { security } from "./schema/security.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
@@ -82,7 +84,6 @@ const UNSERVED_KEYS = [
   "nodeHost",
   "worktreeRoot",
   "worktreeAcceleration",
-  "security",
   "attachments",
   "tts",
   "approvals",
@@ -119,9 +120,11 @@ export const CONFIG = object(
     plugins,
     cron,
     budgets,
+    backup,
     discovery,
     logging,
     diagnostics,
+    security,
     env,
     secrets: object(
       "Where secrets come from.",

@@ -444,9 +444,16 @@ export const LIMITS = {
   clientTopics: 1_024,
   /** Time that `stop` waits for clients to read their last frames. */
   stopMs: 500,
+  /** Under a service manager: so many starts within the window that ended without a stop keep channels and jobs down. */
+  crashLoopBoots: 3,
+  crashLoopWindowMs: 300_000,
+  /** How long starts are remembered. */
+  crashLoopKeepMs: 86_400_000,
   /** `openclaw gateway stop` and `restart`: how long the command waits before it reports a failure. */
   cliStopMs: 10_000,
   cliRestartMs: 20_000,
+  /** `openclaw gateway install` and `start`: how long they wait until the gateway of the service is ready; then they fail. */
+  serviceReadyMs: 60_000,
   /** `openclaw agent`: default time for the whole turn. */
   cliTurnMs: 600_000,
   /** Characters of one platform id in a session key; a longer one is truncated and made unique by a hash. */

@@ -18,6 +18,8 @@ import type { Readiness } from "../core/health.ts";
 import { createAgentRuntime, createBrowsers, createTools } from "./agent-runtime.ts";
 import { createAgentSkills } from "./agent-skills.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
+import { GatewayBackups } from "./backups.ts";
+import { CrashLoop } from "./crash-loop.ts";
 import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
 import { ConfigApplier } from "./config-applier.ts";
@@ -130,6 +132,8 @@ export function composeGateway(input: ComposeInput) {
   const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
   toolNodes.bind(() => nodes.get());
   const answers = new AnswerCache(base.metrics);
+  const backups = new GatewayBackups({ ...base, ...storage, running });
+  const crashLoop = new CrashLoop({ ...base, ...storage }, process.env);
   const shared = {
     ...base,
     ...storage,
@@ -153,6 +157,8 @@ export function composeGateway(input: ComposeInput) {
     nodes,
     answers,
     remote,
+    backups,
+    crashLoop,
   };
   const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
@@ -312,6 +318,7 @@ type Shared = GatewayBase &
     nodes: GatewayNodes;
     answers: AnswerCache;
     remote: RemoteAccess;
+    backups: GatewayBackups;
   };
 
 /** What the gateway says about itself: health, presence, events. */
@@ -360,6 +367,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     schedule,
     telemetry,
     remote,
+    backups,
   } = deps;
   return new ConfigApplier({
     running,
@@ -383,6 +391,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       answers.clear();
       schedule.configure();
       remote.configure();
+      backups.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,

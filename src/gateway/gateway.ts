@@ -95,6 +95,7 @@ export class Gateway {
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
     endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
+    parts.crashLoop.begin();
     // Before anything is recovered, so that its stages are seen.
     await parts.telemetry.configure();
     // Recovery splits what an earlier process left, for which the channels have to be loaded.
@@ -113,7 +114,7 @@ export class Gateway {
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, applier, approvals, schedule, nodes } = parts;
+    const { log, clock, store, messaging, directory, approvals, schedule, nodes } = parts;
     if (this.#abort.signal.aborted) return;
     try {
       await approvals.recover();
@@ -156,6 +157,23 @@ export class Gateway {
     });
     startMessageIndexing({ store, clock, log: log.child({ subsystem: "store" }), isStopping: () => messaging.turns.lanes.isStopping });
     messaging.delivery.start();
+    await this.#startOutside();
+  }
+
+  /** What acts without a client: channels, tasks, jobs, nodes. Stays down for a while when the gateway keeps ending without a stop. */
+  async #startOutside(): Promise<void> {
+    const { parts } = this;
+    const { log, clock, applier, schedule, nodes, crashLoop } = parts;
+    if (this.#abort.signal.aborted) return;
+    const holdMs = crashLoop.holdMs();
+    if (holdMs > 0) {
+      const retry = contain(
+        (failure) => log.error("channels and jobs could not be started", { error: failure }),
+        () => this.#startOutside(),
+      );
+      clock.after(holdMs, retry);
+      return;
+    }
     await applier.startAccounts();
     await parts.subagents
       .start()
@@ -187,6 +205,7 @@ export class Gateway {
       // Clients come first. The first turn does not wait for it.
       clock.after(LIMITS.agentWarmUpMs, () => runtime.start()),
     ];
+    parts.backups.configure();
     void turnReadiness.check();
     saveLastGood(running.loaded, paths.lastGood).catch(warn("the last good configuration could not be kept"));
     const { agents } = running;
@@ -264,6 +283,7 @@ export class Gateway {
       step("the agents", () => runtime.stop()),
       remoteStopped,
     ]);
+    await step("the backup", () => parts.backups.stop());
     await step("telemetry", () => parts.telemetry.stop());
     for (const end of this.#background) end();
     await step("sign-in", () => auth.close());
@@ -271,6 +291,7 @@ export class Gateway {
     await step("the notes", () => parts.memory.stop());
     await step("the loop probe", () => loop.stop());
     await step("owner.json", () => removeOwnerFile(parts));
+    await step("the note about this start", () => parts.crashLoop.end());
     await step("the store", () => store.close());
     await log.close();
   }

@@ -16,6 +16,7 @@ import type { StatusDeps } from "../methods/status.ts";
 import type { Hub } from "../protocol/hub.ts";
 import { queueSettings } from "../routing/queue-mode.ts";
 import type { MediaStore } from "../store/media.ts";
+import type { GatewayBackups } from "./backups.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import type { ConfigApplier } from "./config-applier.ts";
@@ -76,6 +77,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   presenceChanged(): void;
   restart(reason: string): void;
   schedule: Schedule;
+  backups: GatewayBackups;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
   nodes: GatewayNodes;

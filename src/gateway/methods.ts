@@ -11,6 +11,7 @@ import { agentsMethods } from "../methods/agents.ts";
 import { browserMethods } from "../methods/browser.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
 import { auditMethods } from "../methods/audit.ts";
+import { backupMethods } from "../methods/backup.ts";
 import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
@@ -300,6 +301,7 @@ function operationMethods(deps: MethodsDeps) {
     }),
     ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),
+    ...backupMethods({ backups: deps.backups }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
     ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),

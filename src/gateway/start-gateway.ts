@@ -4,7 +4,7 @@ import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "../core/gateway-process.ts";
 import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
 import { type LoadedConfig } from "../config/load.ts";
-import { checkEnvironment, normalizeEnvironment } from "../config/environment.ts";
+import { checkEnvironment, homeDirectory, normalizeEnvironment } from "../config/environment.ts";
 import { createPaths, findOriginalFiles, type StatePaths } from "../config/paths.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
@@ -16,6 +16,7 @@ import { type RootLog } from "../observe/log.ts";
 import { logIssues } from "./config-log.ts";
 import { failOwner } from "../channels/containment.ts";
 import { createBase, type GatewayBase } from "./base.ts";
+import type { GatewayParts } from "./compose.ts";
 import { Gateway } from "./gateway.ts";
 import { openGatewayLog, readConfig } from "./settings.ts";
 import { openStorage, type Storage } from "./storage.ts";
@@ -24,6 +25,8 @@ import { unusableDirError } from "../store/store-errors.ts";
 /** Builds and starts one gateway. When it fails, everything that it began is stopped. */
 async function launch(options: GatewayOptions, restart: (reason: string) => void, repair = false): Promise<Gateway> {
   const paths = createPaths({ ...process.env, ...(options.configPath ? { OPENCLAW_CONFIG_PATH: options.configPath } : {}) });
+  // A user without a name, as in many containers, has no home either: programs that the gateway starts need one.
+  process.env["HOME"] ||= homeDirectory(process.env) ?? paths.state;
   makeGatewayDir(paths);
   const loaded = readConfig(paths);
   const log = openGatewayLog(paths, loaded.config, options.verbose);
@@ -193,14 +196,17 @@ async function linkLines(gateway: Gateway): Promise<string[]> {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   keepYoungGenerationSmall();
   const ended = Promise.withResolvers<number>();
+  const service = await takeService();
   let current: Gateway;
   let restarting = false;
   const restart = (reason: string): void => {
     if (restarting) return;
     restarting = true;
     void (async () => {
+      await service.restarting();
       await current.stop(reason, RESTART_EXPECTED_MS);
       current = await launch(options, restart);
+      await service.serving(current.parts);
       restarting = false;
     })().catch((err: unknown) => {
       process.stderr.write(`the gateway could not be restarted: ${reasonOf(err)}\n`);
@@ -208,6 +214,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
   };
   current = await launch(options, restart);
+  await service.serving(current.parts);
   process.on("uncaughtException", (err, origin) => {
     if (failOwner(err)) return;
     exitWithCause(current, err, origin);
@@ -217,7 +224,34 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     port: current.parts.endpoint.port,
     banner: await bannerOf(current),
     ended: ended.promise,
-    stop: (reason) => current.stop(reason),
+    stop: async (reason) => {
+      await Promise.all([service.stopping(reason), current.stop(reason)]);
+    },
+  };
+}
+
+type ServiceReports = {
+  serving(parts: GatewayParts): Promise<void>;
+  restarting(): Promise<void>;
+  stopping(reason: string): Promise<void>;
+};
+
+const NO_SERVICE: ServiceReports = { serving: async () => {}, restarting: async () => {}, stopping: async () => {} };
+
+/** What the service manager is notified of; nothing is loaded where none listens. Before anything is started that would inherit its variables. */
+async function takeService(): Promise<ServiceReports> {
+  if (process.env["NOTIFY_SOCKET"] === undefined) return NO_SERVICE;
+  const [{ takeServiceSocket }, { watchService }] = await Promise.all([import("../service/notify.ts"), import("./supervision.ts")]);
+  const socket = takeServiceSocket(process.env, process.pid, process.ppid);
+  if (socket === null) return NO_SERVICE;
+  let watch: ReturnType<typeof watchService> | null = null;
+  return {
+    serving: async (parts) => void (watch = watchService(parts, socket)),
+    restarting: async () => {
+      watch?.pause();
+      await socket.send(["RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1_000n}`, "STATUS=restarting"]);
+    },
+    stopping: async (reason) => await watch?.stop(reason),
   };
 }
 

@@ -51,6 +51,14 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     limit: { type: "integer", minimum: 1, maximum: 500 },
     cursor: boundedString(32),
   }),
+  "backup.create": objectSchema({
+    output: boundedString(4_096),
+    includeWorkspace: { type: "boolean" },
+    secrets: { type: "boolean" },
+    onlyConfig: { type: "boolean" },
+    verify: { type: "boolean" },
+  }),
+  "backup.status": NO_PARAMS,
   "browser.explain": objectSchema({ deep: { type: "boolean" } }),
   "browser.profiles": objectSchema({ agentId: boundedString(128) }),
   "browser.profiles.reset": objectSchema({ profile: boundedString(64), agentId: boundedString(128), allAgents: { type: "boolean" } }),
@@ -356,6 +364,8 @@ export const ADDED_PROPERTIES: Readonly<Record<string, Readonly<Record<string, J
 /** Scopes of served methods that the published table does not list. */
 export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "audit.details": "operator.admin",
+  "backup.create": "operator.admin",
+  "backup.status": "operator.read",
   "browser.explain": "operator.read",
   "browser.profiles": "operator.read",
   "browser.profiles.reset": "operator.admin",

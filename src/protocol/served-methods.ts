@@ -16,6 +16,8 @@ export const SERVED_METHODS = [
   "audit.activity.list",
   "audit.details",
   "audit.list",
+  "backup.create",
+  "backup.status",
   "browser.explain",
   "browser.profiles",
   "browser.profiles.reset",

@@ -557,6 +557,8 @@ const ADMINISTRATION = {
   "audit.activity.list": { served: AUDIT_FILTERS },
   "audit.details": { served: AUDIT_FILTERS },
   "audit.list": { served: AUDIT_FILTERS },
+  "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
+  "backup.status": { served: [] },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "set-heartbeats": { served: ["enabled"] },
   "tools.catalog": { served: ["agentId", "includePlugins"] },

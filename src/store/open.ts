@@ -204,6 +204,9 @@ function migrations(): { version: number; name: string }[] {
     .map((name) => ({ version: Number(name.slice(0, 4)), name }));
 }
 
+/** Number of the last migration that this release knows: the format of its store. */
+export const latestFormat = (): number => migrations().at(-1)!.version;
+
 function migrate(db: DatabaseSync): void {
   const { user_version: at } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   const steps = migrations();

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -214,6 +214,15 @@ export class Store {
     } finally {
       this.#rollback();
     }
+  }
+
+  /**
+   * Copies the store into a new file while it is used, `pages` at a time: a write waits for one step at most. What is written meanwhile
+   * is in the copy. `onStep` may throw to end it.
+   */
+  async copyTo(path: string, pages: number, onStep: (copiedPages: number) => void): Promise<void> {
+    this.#commit();
+    await backup(this.#db, path, { rate: pages, progress: ({ totalPages, remainingPages }) => onStep(totalPages - remainingPages) });
   }
 
   close(): void {

@@ -32,6 +32,17 @@ type System = {
   diskTotalBytes?: number;
   diskAvailableBytes?: number;
 };
+/** As `backup.status` answers. */
+export type Backups = {
+  enabled: boolean;
+  at: string;
+  dir: string;
+  isRunning: boolean;
+  last: { at: number; ok: boolean; error: string | null } | null;
+  lastGoodAt: number | null;
+  nextAt: number | null;
+  backups: readonly { file: string; kind: string; createdAt: number; bytes: number }[];
+};
 export type HealthReport = {
   ok: boolean;
   eventLoop: LoopReading;
@@ -40,6 +51,8 @@ export type HealthReport = {
   system: System;
   clients: number;
   queue: Overview["queue"];
+  /** Null: they cannot be read, and the rest is shown nevertheless. */
+  backups: Backups | null;
 };
 /** One reading, for the charts, which have one axis of time. */
 export type Reading = { at: number; delayMs: number; cpu: number; waiting: number };
@@ -55,15 +68,19 @@ export async function loadHealth(): Promise<void> {
   if (!store.isOnline.value) return;
   const client = requireClient();
   try {
-    const [health, status, system, presence, overview] = await Promise.all([
+    const [health, status, system, presence, overview, backups] = await Promise.all([
       client.request<Pick<HealthReport, "ok" | "eventLoop" | "parts">>("health", {}),
       client.request<Status>("status", {}),
       client.request<System>("system.info", {}),
       client.request<readonly { mode?: string }[]>("system-presence", {}),
       client.request<Overview>("gateway.overview", {}),
+      client.request<Backups>("backup.status", {}).catch((error: unknown) => {
+        if (isConnectionLost(error)) throw error;
+        return null;
+      }),
     ]);
     const clients = presence.filter(({ mode }) => mode !== "gateway").length;
-    report.value = { ...health, status, system, clients, queue: overview.queue };
+    report.value = { ...health, status, system, clients, queue: overview.queue, backups };
     const { delayP99Ms, cpuCoreRatio } = health.eventLoop;
     const reading = { at: Date.now(), delayMs: delayP99Ms, cpu: cpuCoreRatio, waiting: overview.queue.waiting };
     readings.value = [...readings.value, reading].slice(-KEPT);

@@ -7,13 +7,13 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ViewFrame } from "./view-frame.tsx";
-import type { AgentHost, HealthReport, Reading } from "../health-report.ts";
+import type { AgentHost, Backups, HealthReport, Reading } from "../health-report.ts";
 import "../styles/lists.css";
 
 /** Between two readings, while the page is visible. */
 const READ_MS = 10_000;
 
-/** How the gateway itself is: its parts, its event loop, its processes, the machine. */
+/** How the gateway itself is: its parts, its event loop, its processes, its backups, the machine. */
 export function HealthView(): JSX.Element {
   const online = store.isOnline.value;
   useEffect(() => {
@@ -34,6 +34,7 @@ export function HealthView(): JSX.Element {
           <Parts report={report} />
           <Charts report={report} />
           <Hosts report={report} />
+          {report.backups !== null && <BackupPanel backups={report.backups} />}
           <Machine report={report} />
         </>
       )}
@@ -182,6 +183,40 @@ function Host({ host }: { host: AgentHost }): JSX.Element {
         </p>
       </div>
     </li>
+  );
+}
+
+/** When the last backup was made, how it ended, and when the next one is. */
+function BackupPanel({ backups }: { backups: Backups }): JSX.Element {
+  const [newest] = backups.backups;
+  const { last } = backups;
+  const facts: readonly (readonly [string, string])[] = [
+    ["Newest", newest === undefined ? "none" : `${agoText(newest.createdAt)}, ${health.formatBytes(newest.bytes)}, ${newest.kind}`],
+    ["Next", backups.nextAt === null ? "no daily backup" : new Date(backups.nextAt).toLocaleString()],
+    ["Kept in", `${backups.dir} (${backups.backups.length.toLocaleString()})`],
+  ];
+  return (
+    <section class="panel" aria-labelledby="backups-title">
+      <div class="panel-head">
+        <h2 id="backups-title">Backups</h2>
+        {backups.isRunning && <span class="hint">one is being made</span>}
+      </div>
+      {last !== null && !last.ok && (
+        <p class="warn" dir="auto">
+          The last one failed {agoText(last.at)}: {last.error}
+        </p>
+      )}
+      <dl class="log-fields">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd dir="auto">{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {newest === undefined && <CommandLine text="openclaw backup create --verify" />}
+      {newest !== undefined && backups.nextAt === null && <CommandLine text="openclaw backup schedule --at 03:30" />}
+    </section>
   );
 }
 
