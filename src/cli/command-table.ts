@@ -16,6 +16,7 @@ import { doctorCommands } from "./doctor-commands.ts";
 import { execPolicyCommands } from "./exec-policy-commands.ts";
 import { sandboxCommands } from "./sandbox-commands.ts";
 import { gatewayCommands } from "./gateway-commands.ts";
+import { hooksCommands } from "./hooks-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
 import { memoryCommands } from "./memory-commands.ts";
 import { mcpCommands } from "./mcp-commands.ts";
@@ -30,6 +31,7 @@ import { routeCommands } from "./route-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
 import { statusCommands } from "./status-commands.ts";
+import { systemCommands } from "./system-commands.ts";
 import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
@@ -54,6 +56,8 @@ const FAMILIES: readonly CommandFamily[] = [
   memoryCommands,
   browserCommands,
   cronCommands,
+  systemCommands,
+  hooksCommands,
   tasksCommands,
   usageCommands,
   auditCommands,

@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
+import { checkAutomation } from "./doctor-automation.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
@@ -44,7 +45,7 @@ export const doctor: CommandHandler = async (invocation) => {
 };
 
 async function runChecks(invocation: Invocation): Promise<DoctorFinding[]> {
-  const findings = [...checkConfig(invocation), ...checkVariables(invocation)];
+  const findings = [...checkConfig(invocation), ...checkAutomation(invocation), ...checkVariables(invocation)];
   if (!invocation.has("lint")) {
     findings.push(
       ...checkMachine(invocation),

@@ -6,6 +6,7 @@ import { cron } from "./schema/cron.ts";
 import { diagnostics } from "./schema/diagnostics.ts";
 import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
+import { hooks } from "./schema/hooks.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
 import { skills } from "./schema/skills.ts";
@@ -87,7 +88,6 @@ const UNSERVED_KEYS = [
   "tts",
   "approvals",
   "transcripts",
-  "hooks",
   "talk",
   "cloudWorkers",
   "desktop",
@@ -118,6 +118,7 @@ export const CONFIG = object(
     skills,
     plugins,
     cron,
+    hooks,
     budgets,
     discovery,
     logging,
