@@ -22,6 +22,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   mcp: ["core", "config", "store", "tools"],
   turns: ["core", "config", "routing", "store", "agents", "channels", "observe", "approvals"],
   schedule: ["core", "config", "store", "turns"],
+  // skills: how the header of a HOOK.md is read.
+  hooks: ["core", "config", "store", "turns", "skills/front-matter.ts", "skills/header-values.ts"],
   subagents: ["core", "store", "turns"],
   usage: ["core", "config", "store", "agents", "turns"],
   remote: ["core", "config"],

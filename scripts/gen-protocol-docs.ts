@@ -37,6 +37,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
   exec: "Questions about commands",
   gateway: "The process",
   health: "State",
+  heartbeat: "State",
+  hooks: "Hooks",
   "last-heartbeat": "State",
   logs: "State",
   memory: "Memory",

@@ -90,6 +90,11 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     originPolicy: () => ({ allowedOrigins: [], publicOrigin: null, hostNames: [], ...options.surface }),
     phase: () => phase.value,
     methods: () => methods,
+    hooks: {
+      path: "/hooks",
+      screen: () => Promise.resolve({ status: 404, body: "Not Found" }),
+      receive: () => Promise.resolve({ status: 404, body: "Not Found" }),
+    },
     events: ["tick", "health"],
     capabilities: [],
     snapshot: () => ({ presence: [], health: HEALTH, stateVersion: { presence: 0, health: 0 }, uptimeMs: 0 }),

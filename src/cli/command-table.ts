@@ -17,6 +17,7 @@ import { doctorCommands } from "./doctor-commands.ts";
 import { execPolicyCommands } from "./exec-policy-commands.ts";
 import { sandboxCommands } from "./sandbox-commands.ts";
 import { daemonCommands, gatewayCommands } from "./gateway-commands.ts";
+import { hooksCommands } from "./hooks-commands.ts";
 import { logsCommands } from "./logs-commands.ts";
 import { memoryCommands } from "./memory-commands.ts";
 import { mcpCommands } from "./mcp-commands.ts";
@@ -33,6 +34,7 @@ import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
 import { stateCommands } from "./state-commands.ts";
 import { statusCommands } from "./status-commands.ts";
+import { systemCommands } from "./system-commands.ts";
 import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
@@ -60,6 +62,8 @@ const FAMILIES: readonly CommandFamily[] = [
   memoryCommands,
   browserCommands,
   cronCommands,
+  systemCommands,
+  hooksCommands,
   tasksCommands,
   usageCommands,
   auditCommands,

@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
+import { checkAutomation } from "./doctor-automation.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
@@ -68,6 +69,11 @@ type DoctorGroup = {
 const GROUPS: readonly DoctorGroup[] = [
   { ids: ["config", "config-source", "auth-none", "auth-exposed"], isLint: true, run: checkConfig },
   { ids: ["environment", "time-zone"], isLint: true, run: checkVariables },
+  {
+    ids: ["heartbeat", "heartbeat-cost", "heartbeats", "hooks", "hooks-token", "hooks-trust", "hooks-bind"],
+    isLint: true,
+    run: checkAutomation,
+  },
   { ids: ["node", "disk", "state-writable"], run: checkMachine },
   {
     ids: [

@@ -1,6 +1,7 @@
 import { channelSchemas } from "../channels/registry.ts";
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
 import { agentIds } from "./agents.ts";
+import { heartbeatInterval } from "./heartbeat.ts";
 import type { IssueCollector } from "./issue.ts";
 import { memberOf, type Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
@@ -25,6 +26,71 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
   checkChannels(config, warn);
   checkProviders(config, warn);
   checkBudgets(config, warn);
+  checkHeartbeats(config, warn);
+  checkHooks(config, warn);
+}
+
+/** Hooks that take nothing, or that the token of the gateway would open. */
+function checkHooks({ hooks, gateway }: Config, warn: WarnFunction): void {
+  if (!hooks.enabled) return;
+  const unsigned =
+    hooks.mappings.some(({ signature }) => signature === undefined) ||
+    hooks.presets.some((preset) => !Object.hasOwn(hooks.signatures, preset));
+  if (hooks.token === undefined)
+    warn(
+      ["hooks", "token"],
+      `is not set: ${unsigned || Object.keys(hooks.signatures).length === 0 ? "hooks without a signature take nothing" : "/hooks/wake and /hooks/agent take nothing"}`,
+      "set it: openclaw config set hooks.token <a long random text>",
+    );
+  else if (hooks.token.reveal().length < 16) warn(["hooks", "token"], "is short enough to be guessed", "use at least 16 random characters");
+  const own = [gateway.auth.token, gateway.auth.password].some(
+    (secret) => secret !== undefined && secret.reveal() === hooks.token?.reveal(),
+  );
+  if (own) warn(["hooks", "token"], "is the credential of the gateway: anyone who may call a hook is an operator", "use another one");
+  if (hooks.allowRequestSessionKey && hooks.allowedSessionKeyPrefixes.length === 0)
+    warn(["hooks", "allowRequestSessionKey"], "has no effect without hooks.allowedSessionKeyPrefixes", 'set it, for example to ["hook:"]');
+  for (const [index, { signature, transform, match }] of hooks.mappings.entries()) {
+    const at = ["hooks", "mappings", index];
+    if (match?.path === undefined) warn(at, "has no match.path: it takes nothing", "set match.path");
+    if (transform !== undefined)
+      warn([...at, "transform"], "is code that changes requests, which is not run here: the hook takes nothing", "use messageTemplate");
+    if (signature !== undefined && !Object.hasOwn(hooks.signatures, signature))
+      warn(
+        [...at, "signature"],
+        `names "${signature}", which is not in hooks.signatures: the hook takes nothing`,
+        "add it to hooks.signatures",
+      );
+  }
+}
+
+/** Heartbeats that are off although an interval is written down, or whose answers have no place. */
+function checkHeartbeats({ agents }: Config, warn: WarnFunction): void {
+  const { defaults } = agents;
+  const own = Object.entries(agents.entries).map(([id, entry]) => [["agents", "entries", id, "heartbeat"], entry.heartbeat] as const);
+  for (const [path, heartbeat] of [[["agents", "defaults", "heartbeat"], defaults.heartbeat] as const, ...own]) {
+    if (heartbeat === undefined) continue;
+    const { every, target, to, activeHours } = heartbeat;
+    if (every !== undefined && heartbeatInterval(every) === null && !/^\s*0/.test(every))
+      warn([...path, "every"], `is ${JSON.stringify(every)}, which is less than a minute: heartbeats are off`, "set at least 1m");
+    const isChannel = target !== undefined && !["last", "owner", "none"].includes(target);
+    if (isChannel && to === undefined)
+      warn(
+        [...path, "target"],
+        `is the channel ${target}, but ${formatPath([...path, "to"])} is not set: answers stay in the session`,
+        "set to",
+      );
+    if (!isChannel && to !== undefined)
+      warn([...path, "to"], "has an effect only beside a channel in target", "name the channel in target");
+    if (activeHours !== undefined && activeHours.start === activeHours.end)
+      warn([...path, "activeHours"], "begins when it ends, so heartbeats are due all day", "delete it, or set another end");
+  }
+  const id = defaults.heartbeat?.agentId;
+  if (id !== undefined && Object.keys(agents.entries).length > 0 && !Object.hasOwn(agents.entries, id.toLowerCase()))
+    warn(
+      ["agents", "defaults", "heartbeat", "agentId"],
+      `names the agent "${id}", which does not exist: heartbeats are off`,
+      "name another one",
+    );
 }
 
 /** Budgets that limit nothing, or something else than what was meant. */

@@ -59,9 +59,9 @@ const DAMAGED: readonly Damage[] = [
   },
   {
     name: "a key of OpenClaw that is not served",
-    content: "{ hooks: { enabled: true } }",
+    content: "{ talk: { enabled: true } }",
     source: "file",
-    issue: /hooks belongs to OpenClaw/,
+    issue: /talk belongs to OpenClaw/,
     line: 1,
   },
   {

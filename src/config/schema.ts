@@ -7,6 +7,7 @@ import { cron } from "./schema/cron.ts";
 import { diagnostics } from "./schema/diagnostics.ts";
 import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
+import { hooks } from "./schema/hooks.ts";
 import { mcp } from "./schema/mcp.ts";
 import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
@@ -88,7 +89,6 @@ const UNSERVED_KEYS = [
   "tts",
   "approvals",
   "transcripts",
-  "hooks",
   "talk",
   "cloudWorkers",
   "desktop",
@@ -119,6 +119,7 @@ export const CONFIG = object(
     skills,
     plugins,
     cron,
+    hooks,
     budgets,
     backup,
     discovery,

@@ -494,6 +494,8 @@ export const LIMITS = {
   channelBackoffLastMs: 300_000,
   /** Body of a webhook request from a chat platform; a larger one is refused. */
   hookBodyBytes: 1_048_576,
+  /** Request to a hook of `hooks.path`; a larger one is answered 413. */
+  hookRequestBytes: 262_144,
   /** Time to connect to a platform's HTTP API; after it nothing was sent. */
   channelConnectMs: 10_000,
   /** One request to a platform's HTTP API; after it the outcome is unknown. */

@@ -25,6 +25,8 @@ import { ChannelDirectory } from "./channel-directory.ts";
 import { ConfigApplier } from "./config-applier.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
+import { GatewayHooks } from "./hooks.ts";
+import { GatewayInternalHooks } from "./internal-hooks.ts";
 import { guideFacts } from "./guide-facts.ts";
 import { RuntimeImageModels } from "./image-models.ts";
 import { LiveAccounts } from "./live-accounts.ts";
@@ -126,8 +128,10 @@ export function composeGateway(input: ComposeInput) {
     spending,
   });
   subagents.bind(messaging);
-  const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
+  const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt, spending });
   toolSchedule.bind(() => schedule.get());
+  const hooks = new GatewayHooks({ ...base, ...storage, running, messaging, schedule });
+  const internalHooks = new GatewayInternalHooks({ ...base, ...storage, running });
   const remote = new RemoteAccess({ ...base, running, auth, endpoint, options: input.options });
   const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
   toolNodes.bind(() => nodes.get());
@@ -152,6 +156,8 @@ export function composeGateway(input: ComposeInput) {
     telemetry,
     messaging,
     schedule,
+    hooks,
+    internalHooks,
     spending,
     prompt,
     nodes,
@@ -312,6 +318,8 @@ type Shared = GatewayBase &
     telemetry: GatewayTelemetry;
     messaging: Messaging;
     schedule: Schedule;
+    hooks: GatewayHooks;
+    internalHooks: GatewayInternalHooks;
     subagents: LazySubagents;
     spending: Spending;
     prompt: PromptContext;
@@ -341,6 +349,10 @@ function composeReports(deps: Shared) {
     agents: () => running.agents.list(),
     plugins: () => deps.plugins.report(),
     storePath: store.path,
+    heartbeatOf: (agentId) => {
+      const { waitingForRoute: _waiting, ...facts } = deps.schedule.heartbeats.facts(agentId);
+      return facts;
+    },
     configErrors: () => running.errors(),
   });
   const presence = new Presence({ now: clock.now, hub, startedAt, instanceId });
@@ -390,6 +402,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     onApplied: ({ hash }) => {
       answers.clear();
       schedule.configure();
+      deps.internalHooks.configure();
       remote.configure();
       backups.configure();
       announcements.configChanged(paths.config, hash);
@@ -407,6 +420,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       chat,
       healthSnapshot: healthReport.snapshot,
       phase: () => phase.value,
+      hooks: deps.hooks.backend,
       hostNames: () => deps.remote.hostNames,
       methods: () => methods,
     }),
@@ -427,8 +441,8 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
   bus.on("credential.revoked", () => void server.closeRevoked());
   bus.on("channel.changed", () => announcements.healthChanged());
   bus.on("owner.alert", ({ text }) => {
-    enqueueSystemEvent({ keyValue, now: clock.now, write: (change) => store.write(change) }, text, null).catch((err: unknown) =>
-      log.warn("an owner alert could not be stored", { cause: reasonOf(err) }),
+    enqueueSystemEvent({ keyValue, now: clock.now, write: (change) => store.write(change) }, text, { session: null }).catch(
+      (err: unknown) => log.warn("an owner alert could not be stored", { cause: reasonOf(err) }),
     );
     announcements.publishHealth();
   });

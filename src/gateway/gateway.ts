@@ -23,8 +23,9 @@ import { prepareWorkspace } from "./method-deps.ts";
 import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
-import { startCronEvents } from "../methods/cron.ts";
+import { startCronEvents, startHeartbeatEvents } from "../methods/cron.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
+import { HOOK_LIMITS } from "../hooks/limits.ts";
 import { NODE_LIMITS } from "../nodes/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startTaskEvents } from "../methods/tasks.ts";
@@ -76,6 +77,7 @@ export class Gateway {
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
     startApprovalEvents({ bus, hub });
     startCronEvents({ bus, hub, rows: schedule.rows, schedule: () => schedule.get() });
+    startHeartbeatEvents({ bus, hub });
     startTaskEvents({ bus, hub, rows: parts.subagents.rows });
     startApprovalNotices(parts);
     startEventStream({ bus, hub, clock, session: sessions.get, wireRow: (row) => wireRow(chat, row) });
@@ -104,6 +106,7 @@ export class Gateway {
     health.report("server", "ready");
     phase.value = "serving";
     parts.plugins.configure();
+    parts.internalHooks.start();
     remote.start(server);
     this.#startBackground();
   }
@@ -151,6 +154,7 @@ export class Gateway {
         },
         { prune: parts.subagents.rows.prune, retentionMs: SUBAGENT_LIMITS.keepMs },
         { ...nodes.rows, retentionMs: NODE_LIMITS.keptMs },
+        { prune: parts.hooks.rows.prune, retentionMs: HOOK_LIMITS.keptMs },
       ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,

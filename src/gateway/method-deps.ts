@@ -7,7 +7,7 @@ import type { Auth } from "../auth/open.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
 import { asId, type AgentId } from "../core/ids.ts";
 import type { AnswerCache } from "../methods/answer-cache.ts";
-import { operatorSubmission, resolveKey, type ChatDeps } from "../methods/chat-context.ts";
+import { resolveKey, type ChatDeps } from "../methods/chat-context.ts";
 import type { ConfigDeps } from "../methods/config-edit.ts";
 import type { healthMethods } from "../methods/health.ts";
 import type { ModelsDeps } from "../methods/models.ts";
@@ -21,6 +21,7 @@ import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import type { ConfigApplier } from "./config-applier.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
+import type { GatewayHooks } from "./hooks.ts";
 import type { Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -78,6 +79,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   restart(reason: string): void;
   schedule: Schedule;
   backups: GatewayBackups;
+  hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
   nodes: GatewayNodes;
@@ -171,19 +173,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
     keyValue,
     write: (change) => store.write(change),
     sessionFor: (sessionKey, agentId) => resolveKey(chat, sessionKey ?? "main", agentId).key,
-    submit: (session, text, caller) =>
-      messaging.turns.admission.submit(
-        operatorSubmission(chat, {
-          source: "rpc",
-          key: session,
-          agentId: resolveKey(chat, session).agentId,
-          text,
-          images: [],
-          idempotencyKey: randomUUID(),
-          caller,
-          literal: true,
-        }),
-      ),
+    heartbeats: deps.schedule.control,
   };
 }
 

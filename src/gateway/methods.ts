@@ -17,6 +17,7 @@ import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
 import { cronMethods } from "../methods/cron.ts";
+import { hooksMethods } from "../methods/hooks.ts";
 import { taskMethods } from "../methods/tasks.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
 import { devicesMethods } from "../methods/devices.ts";
@@ -47,6 +48,7 @@ import { guardedFetch } from "../tools/web/guarded-fetch.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
 import { isServedCommand } from "../turns/commands.ts";
 import { accountConfig, candidateConfig } from "./channel-account-config.ts";
+import { internalHookStatus } from "./internal-hooks.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { readConfig } from "./settings.ts";
@@ -70,6 +72,11 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...mcpMethods(mcpDeps(deps)),
     ...pluginsMethods(deps),
     ...cronMethods({ schedule: () => deps.schedule.get() }),
+    ...hooksMethods({
+      deliveries: (query) => deps.hooks.deliveries(query),
+      status: (agentId) => internalHookStatus(deps, agentId),
+      test: (request) => deps.hooks.test(request),
+    }),
     ...taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
     ...usageMethods({
       reports: () => deps.spending.reports(),

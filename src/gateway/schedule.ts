@@ -3,17 +3,21 @@ import type { ReplyTarget } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
+import { heartbeatJobId } from "../schedule/heartbeat-id.ts";
 import type { ScheduleSettings } from "../schedule/scheduler.ts";
-import type { RunLookups } from "../schedule/run-plan.ts";
+import type { RunLookups } from "../schedule/run-types.ts";
 import type { ScheduleService } from "../schedule/service.ts";
 import { createCronRows } from "../store/cron.ts";
 import type { JobDefinition, JobRows, JobState, RunRecord } from "../schedule/job.ts";
 import { isKnownModel } from "./agent-models.ts";
+import type { HeartbeatControl } from "../methods/status.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
+import { agentOfSession, GatewayHeartbeats, wakePlace } from "./heartbeats.ts";
 import type { Messaging } from "./messaging.ts";
 import type { PromptContext } from "./prompt-context.ts";
 import type { RunningConfig } from "./running-config.ts";
+import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
 
 export type ScheduleInput = GatewayBase &
@@ -22,11 +26,13 @@ export type ScheduleInput = GatewayBase &
     directory: ChannelDirectory;
     messaging: Messaging;
     prompt: PromptContext;
+    spending: Spending;
   };
 
 /** The schedule, which is loaded with the first job or the first request for it. */
 export class Schedule {
   readonly rows: JobRows;
+  readonly heartbeats: GatewayHeartbeats;
   readonly #input: ScheduleInput;
   #service: Promise<ScheduleService> | null = null;
   #isStarted = false;
@@ -35,6 +41,8 @@ export class Schedule {
   constructor(input: ScheduleInput) {
     this.#input = input;
     this.rows = createCronRows<JobDefinition, JobState, RunRecord>(input.store);
+    this.heartbeats = new GatewayHeartbeats({ ...input, cronRuns: this.rows.runs });
+    this.#watchHeartbeats();
     input.metrics.sample("gateway_schedule_jobs", () => this.rows.countJobs());
   }
 
@@ -42,7 +50,10 @@ export class Schedule {
   get(): Promise<ScheduleService> {
     this.#service ??= import("../schedule/service.ts").then(async ({ ScheduleService: Service }) => {
       const service = new Service(this.#deps());
-      if (this.#isStarted && !this.#isStopped) await service.scheduler.start();
+      if (this.#isStarted && !this.#isStopped) {
+        await service.syncHeartbeats(this.heartbeats.configured());
+        await service.scheduler.start();
+      }
       return service;
     });
     return this.#service;
@@ -51,13 +62,67 @@ export class Schedule {
   /** Takes up what an earlier process left; loads nothing without a job. */
   async start(): Promise<void> {
     this.#isStarted = true;
-    if (this.#service !== null) await (await this.#service).scheduler.start();
-    else if (this.rows.countJobs() > 0 || this.rows.openRuns().length > 0) await this.get();
+    if (this.#service !== null) {
+      const service = await this.#service;
+      await service.syncHeartbeats(this.heartbeats.configured());
+      await service.scheduler.start();
+    } else if (this.#isNeeded()) await this.get();
+  }
+
+  #isNeeded(): boolean {
+    return this.rows.countJobs() > 0 || this.rows.openRuns().length > 0 || this.heartbeats.configured().length > 0;
+  }
+
+  /** What runs are made of, as things are now. */
+  lookups(): RunLookups {
+    return runLookups(this.#input);
+  }
+
+  /** How heartbeats are asked for, switched and shown. */
+  readonly control: HeartbeatControl = {
+    wake: (session) => this.#wakeHeartbeat(session),
+    last: () => this.heartbeats.last(),
+    facts: (agentId) => this.heartbeats.facts(agentId),
+    status: () => this.heartbeats.status((id) => this.rows.job(id), runLookups(this.#input)),
+    setEnabled: async (enabled) => {
+      await this.heartbeats.setSwitch(enabled);
+      if (!this.#isNeeded()) return;
+      const service = await this.get();
+      await service.syncHeartbeats(this.heartbeats.configured());
+      if (enabled) await service.resumeHeartbeats();
+    },
+  };
+
+  /** Null, or why no heartbeat starts for a session. */
+  async #wakeHeartbeat(session: SessionKey): Promise<string | null> {
+    const agentId = agentOfSession(session);
+    const heartbeat = agentId === null ? null : this.heartbeats.of(agentId);
+    if (heartbeat === null) return `heartbeats of ${agentId ?? "this session"} are off: it waits for the next turn`;
+    if (!this.#input.running.config.cron.enabled) return "cron.enabled is false: it waits for the next turn";
+    const service = await this.get();
+    const place = wakePlace(heartbeat, session, runLookups(this.#input));
+    const isStarted = await service.scheduler.wakeJob(heartbeatJobId(heartbeat.agentId), place);
+    return isStarted ? null : "the heartbeat is disabled: it waits for the next turn";
+  }
+
+  /** A pause is reported once: in the log, and as a line for the main session and the clients. */
+  #watchHeartbeats(): void {
+    const { bus, log, metrics } = this.#input;
+    bus.on("heartbeat.ended", ({ status, reason }) => metrics.count("gateway_heartbeats_total", { status, reason: reason ?? "" }));
+    bus.on("heartbeat.paused", ({ agentId, runs }) => {
+      const text = `The heartbeats of ${agentId} pause: ${runs} in a row did nothing. openclaw system heartbeat enable starts them again.`;
+      log.warn(text);
+      bus.emit("owner.alert", { text });
+    });
   }
 
   /** The configuration is another one. */
   configure(): void {
-    void this.#service?.then(({ scheduler }) => scheduler.wake());
+    if (!this.#isStarted || this.#isStopped || (this.#service === null && !this.#isNeeded())) return;
+    const { log } = this.#input;
+    this.get()
+      .then((service) => service.syncHeartbeats(this.heartbeats.configured()))
+      .catch((err: unknown) => log.error("the heartbeats of the configuration could not be taken over", { error: err }));
   }
 
   async stop(): Promise<void> {
@@ -74,7 +139,8 @@ export class Schedule {
       settings: () => scheduleSettings(running),
       prepare: (submission) => messaging.turns.admission.prepare(submission),
       addNote: (sessionKey, text) => notes.add(sessionKey, text, clock.now()),
-      lookups: runLookups(this.#input),
+      lookups: { ...runLookups(this.#input), ...this.heartbeats.lookups() },
+      heartbeats: this.heartbeats.rules(),
       newId: randomUUID,
       zone: () => prompt.timeZone(),
       storePath: store.path,

@@ -17,6 +17,7 @@ import { SERVER_CAPABILITIES } from "../protocol/served-methods.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
 import type { OriginPolicy, Phase, ServerDeps } from "../server/deps.ts";
 import type { ClientHub } from "../server/hub.ts";
+import type { HookBackend } from "../server/hooks.ts";
 import type { ToolAnswer, ToolInvoker } from "../server/tools-invoke.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
@@ -42,6 +43,7 @@ export type ServerPartsDeps = GatewayBase & {
   phase: () => Phase;
   /** Asked when the server begins to listen: the methods are built after the server. */
   methods: () => MethodTable;
+  hooks: HookBackend;
   /** Names of this machine in networks that it is served in. */
   hostNames: () => readonly string[];
 };

@@ -73,7 +73,7 @@ export class ToolSchedule implements AgentJobs {
       provenance,
       target: payload?.target ?? this.#deps.sessions.lastTarget<NonNullable<AgentGrant["target"]>>(sessionKey),
     };
-    return { grant, isScheduled: row?.channel === "cron" };
+    return { grant, isScheduled: row !== undefined && ["cron", "heartbeat", "hook"].includes(row.channel) };
   }
 
   #requireVisible(service: ScheduleService, jobId: string | undefined, isVisible: (job: Job) => boolean): Job {

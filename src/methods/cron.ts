@@ -97,3 +97,7 @@ export function startCronEvents({
     );
   });
 }
+
+/** Tells clients what became of each heartbeat. Returns the function that stops it. */
+export const startHeartbeatEvents = ({ bus, hub }: { bus: Bus<ScheduleEvents>; hub: Hub }): (() => void) =>
+  bus.on("heartbeat.ended", (record) => hub.publish("heartbeat", record, { scope: "operator.read" }));

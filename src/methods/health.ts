@@ -6,6 +6,7 @@ import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import type { PluginReport } from "../tools/plugins/plugin-report.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import type { HeartbeatFacts } from "./status.ts";
 import { groupByChannel, toAccountRow, toChannelRow } from "./channel-rows.ts";
 
 export type HealthDeps = {
@@ -24,6 +25,8 @@ export type HealthDeps = {
   storePath: string;
   /** The plugins of the configuration. */
   plugins: () => readonly Pick<PluginReport, "id" | "state">[];
+  /** What clients show of the heartbeat of an agent. */
+  heartbeatOf: (agentId: string) => Omit<HeartbeatFacts, "waitingForRoute">;
   /** Errors of the configuration in use, in words. */
   configErrors: () => readonly string[];
 };
@@ -90,13 +93,13 @@ function summarise(deps: HealthDeps, now: number, eventLoop: LoopReading): Healt
     ),
     channelOrder: [...groups.keys()],
     channelLabels: Object.fromEntries([...groups.keys()].map((id) => [id, deps.labelOf(id) ?? id])),
-    heartbeatSeconds: 0,
+    heartbeatSeconds: Math.round((deps.heartbeatOf(agents.find((agent) => agent.isDefault)!.id).everyMs ?? 0) / 1_000),
     defaultAgentId: agents.find((agent) => agent.isDefault)!.id,
     agents: agents.map((agent) => ({
       agentId: agent.id,
       name: agent.name,
       isDefault: agent.isDefault,
-      heartbeat: { ...NO_HEARTBEAT, prompt: "", target: "none", ackMaxChars: 0 },
+      heartbeat: deps.heartbeatOf(agent.id),
       sessions: recentSessions(deps, now, counts.get(agent.id) ?? 0, agent.id),
     })),
     sessions: recentSessions(deps, now, deps.sessions.count()),
@@ -108,9 +111,6 @@ function summarise(deps: HealthDeps, now: number, eventLoop: LoopReading): Healt
   summary["durationMs"] = Math.round(performance.now() - started);
   return summary;
 }
-
-/** This gateway runs no heartbeats; the keys are those that clients read. */
-export const NO_HEARTBEAT = { enabled: false, every: "disabled", everyMs: null } as const;
 
 function recentSessions(deps: HealthDeps, now: number, count: number, agentId?: string): Record<string, unknown> {
   const { sessions, storePath } = deps;

@@ -76,10 +76,17 @@ async function rig() {
   const key = asId<SessionKey>("agent:main:main");
   const agentId = asId<AgentId>("main");
   await store.write(() => sessions.ensure(key, { sessionId: "s1", agentId, chatKind: "direct", channel: "webchat", now: 1_000 }));
-  const state = { now: 2_000, slotWaits: { sessions: 0, longestMs: 0 }, pendingApprovals: 0, accounts: [ACCOUNT] as AccountStatus[] };
+  const state = {
+    now: 2_000,
+    slotWaits: { sessions: 0, longestMs: 0 },
+    pendingApprovals: 0,
+    wakeRefusal: null as string | null,
+    accounts: [ACCOUNT] as AccountStatus[],
+  };
   const health = createHealth();
   const loop = createLoopProbe();
-  const submitted: [string, string][] = [];
+  const woken: string[] = [];
+  const switched: boolean[] = [];
   let changes = 0;
   const facts = createKeyValueStore(store);
   const { snapshot, invalidate, methods } = healthMethods({
@@ -95,6 +102,7 @@ async function rig() {
     agents,
     sessions,
     storePath: store.path,
+    heartbeatOf: () => ({ enabled: true, every: "30m", everyMs: 1_800_000, prompt: "", target: "last", ackMaxChars: 300 }),
     configErrors: () => [],
   });
   const status = statusMethods({
@@ -116,16 +124,30 @@ async function rig() {
     keyValue: facts,
     write: (change) => store.write(change),
     sessionFor: (sessionKey) => asId<SessionKey>(sessionKey ?? key),
-    submit: async (session, text) => {
-      submitted.push([session, text]);
-      return { runId: "r1" };
+    heartbeats: {
+      wake: async (session) => {
+        woken.push(session);
+        return state.wakeRefusal;
+      },
+      last: () => null,
+      setEnabled: async (enabled) => void switched.push(enabled),
+      status: async () => ({ enabled: true, agents: [] }),
+      facts: () => ({
+        enabled: true,
+        every: "30m",
+        everyMs: 1_800_000,
+        prompt: "",
+        target: "last",
+        ackMaxChars: 300,
+        waitingForRoute: false,
+      }),
     },
   });
   const close = (): void => {
     loop.stop();
     store.close();
   };
-  return { store, state, health, snapshot, invalidate, methods, status, facts, submitted, presenceChanges: () => changes, close };
+  return { store, state, health, snapshot, invalidate, methods, status, facts, woken, switched, presenceChanges: () => changes, close };
 }
 
 test("health names what works and what does not, and is computed once a second at most", async () => {
@@ -241,7 +263,7 @@ test("system events wait in the store for the session that they are for", async 
   const say = (text: string) => r.status["system-event"].run({ text });
   assert.deepEqual(await say("  the printer is on fire "), { ok: true });
   await say("the printer is on fire");
-  await r.status["wake"].run({ mode: "next-heartbeat", text: "look outside", sessionKey: "agent:main:other" }, caller());
+  await r.status["wake"].run({ mode: "next-heartbeat", text: "look outside", sessionKey: "agent:main:other" });
   assert.deepEqual(
     listSystemEvents(r.facts).map((event) => [event.text, event.session]),
     [
@@ -268,12 +290,19 @@ test("system events wait in the store for the session that they are for", async 
   r.close();
 });
 
-test("a wake-up now is a turn; heartbeats can be switched and none has happened", async () => {
+test("a wake-up now leaves its text and asks for a heartbeat, or says why none starts", async () => {
   const r = await rig();
-  assert.deepEqual(await r.status["wake"].run({ mode: "now", text: "wake up" }, caller()), { ok: true, runId: "r1" });
-  assert.deepEqual(r.submitted, [["agent:main:main", "wake up"]]);
+  assert.deepEqual(await r.status["wake"].run({ mode: "now", text: "wake up" }), { ok: true, started: true });
+  assert.deepEqual(r.woken, ["agent:main:main"]);
+  assert.deepEqual(
+    listSystemEvents(r.facts).map(({ text }) => text),
+    ["wake up"],
+  );
+  r.state.wakeRefusal = "heartbeats are off";
+  assert.deepEqual(await r.status["wake"].run({ mode: "now", text: "again" }), { ok: true, started: false, reason: "heartbeats are off" });
+  assert.deepEqual(await r.status["wake"].run({ mode: "next-heartbeat", text: "later" }), { ok: true });
   assert.deepEqual(await r.status["set-heartbeats"].run({ enabled: false }), { ok: true, enabled: false });
-  assert.deepEqual(r.facts.get("heartbeats"), { enabled: false });
+  assert.deepEqual(r.switched, [false]);
   assert.equal(r.status["last-heartbeat"].run(), null);
   r.close();
 });

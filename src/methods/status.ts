@@ -3,11 +3,10 @@ import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
-import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import type { TelemetryReport } from "../observe/otel/telemetry.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { NO_HEARTBEAT } from "./health.ts";
 import type { Beacon, Presence } from "./presence.ts";
 
 export type StatusDeps = {
@@ -44,18 +43,36 @@ export type StatusDeps = {
   write: <T>(change: () => T) => Promise<T>;
   /** The session that a wake-up without a session means; throws for a key that cannot be one. */
   sessionFor: (sessionKey: string | undefined, agentId: string | undefined) => SessionKey;
-  /** Admits a turn in that session as the operator `caller`; resolves when it is on disk. */
-  submit: (session: SessionKey, text: string, caller: Caller) => Promise<{ runId: string }>;
+  heartbeats: HeartbeatControl;
   /** After a system event was stored. */
   onSystemEvent?: (text: string) => void;
 };
 
-/** One fact that the main session should know with its next turn. */
-export type SystemEvent = { text: string; at: number; session: string | null };
+/** One fact that the main session should know with its next turn. `source`: from where it came, where that is outside, such as a hook. */
+export type SystemEvent = { text: string; at: number; session: string | null; source?: string };
+
+/** How heartbeats are asked for, switched and shown. */
+export type HeartbeatControl = {
+  /** Starts one soon for what waits in the session; null, or why none starts. */
+  wake: (session: SessionKey) => Promise<string | null>;
+  last: () => unknown;
+  setEnabled: (enabled: boolean) => Promise<void>;
+  status: () => Promise<Record<string, unknown>>;
+  /** What clients show of the heartbeat of an agent. */
+  facts: (agentId: string) => HeartbeatFacts;
+};
+
+export type HeartbeatFacts = {
+  enabled: boolean;
+  every: string;
+  everyMs: number | null;
+  prompt: string;
+  target: string;
+  ackMaxChars: number;
+  waitingForRoute: boolean;
+};
 
 const EVENTS = "system-events";
-const HEARTBEATS = "heartbeats";
-const LAST_HEARTBEAT = "last-heartbeat";
 const RECENT = 10;
 
 /** status, presence, and the facts that clients leave for the main session. */
@@ -66,52 +83,63 @@ export function statusMethods(deps: StatusDeps) {
     "system-event": {
       scope: "operator.admin",
       run: async (beacon: Beacon) => {
-        await enqueueSystemEvent(deps, beacon.text, null);
+        await enqueueSystemEvent(deps, beacon.text, { session: null });
         if (deps.presence.record(beacon)) deps.presenceChanged();
         return { ok: true };
       },
     },
-    wake: { scope: "operator.write", run: (params, caller) => wake(deps, params, caller) },
-    "last-heartbeat": { scope: "operator.read", run: () => deps.keyValue.get(LAST_HEARTBEAT) },
+    wake: { scope: "operator.write", run: (params) => wake(deps, params) },
+    "last-heartbeat": { scope: "operator.read", run: () => deps.heartbeats.last() },
+    "heartbeat.status": { scope: "operator.read", run: () => deps.heartbeats.status() },
     "set-heartbeats": {
       scope: "operator.admin",
       run: async ({ enabled }) => {
-        await deps.write(() => deps.keyValue.set(HEARTBEATS, { enabled }, deps.now()));
+        await deps.heartbeats.setEnabled(enabled);
         return { ok: true, enabled };
       },
     },
   } satisfies MethodTable;
 }
 
-/** `now` runs a turn at once; `next-heartbeat` leaves the text for the next turn of the session. */
-async function wake(deps: StatusDeps, params: MethodParams<"wake">, caller: Caller): Promise<Record<string, unknown>> {
+/**
+ * Leaves the text for the next turn of the session, as data. `now` asks for a heartbeat that takes it; where heartbeats are off, nothing
+ * starts and no model is asked.
+ */
+async function wake(deps: StatusDeps, params: MethodParams<"wake">): Promise<Record<string, unknown>> {
   const session = deps.sessionFor(params.sessionKey, params.agentId);
-  if (params.mode === "now") {
-    const { runId } = await deps.submit(session, params.text, caller);
-    return { ok: true, runId };
-  }
-  await enqueueSystemEvent(deps, params.text, session);
-  return { ok: true };
+  await enqueueSystemEvent(deps, params.text, { session });
+  if (params.mode !== "now") return { ok: true };
+  const reason = await deps.heartbeats.wake(session);
+  return { ok: true, started: reason === null, ...(reason !== null && { reason }) };
 }
 
 /** Writes a line down for the next turn of a session; null is the main one. Throws INVALID_REQUEST for what cannot be one. */
 export async function enqueueSystemEvent(
   deps: Pick<StatusDeps, "write" | "keyValue" | "now" | "onSystemEvent">,
   text: string,
-  session: string | null,
+  { session, source }: Pick<SystemEvent, "session" | "source">,
 ): Promise<void> {
+  const line = checkEventText(text);
+  await deps.write(() => addSystemEvent(deps.keyValue, { text: line, at: deps.now(), session, ...(source !== undefined && { source }) }));
+  deps.onSystemEvent?.(line);
+}
+
+/** The text of an event as it is kept. Throws INVALID_REQUEST for what cannot be one. */
+export function checkEventText(text: string): string {
   const line = text.trim();
   if (line === "") throw new GatewayError("INVALID_REQUEST", "the text is empty");
   if (line.length > LIMITS.systemEventChars)
     throw new GatewayError("INVALID_REQUEST", `a system event has at most ${LIMITS.systemEventChars} characters`);
-  await deps.write(() => {
-    const queue = listSystemEvents(deps.keyValue);
-    // A client that says the same twice in a row, e.g. after a reconnect, has said it once.
-    if (queue.at(-1)?.text === line && queue.at(-1)?.session === session) return;
-    queue.push({ text: line, at: deps.now(), session });
-    deps.keyValue.set(EVENTS, queue.slice(-LIMITS.systemEvents), deps.now());
-  });
-  deps.onSystemEvent?.(line);
+  return line;
+}
+
+/** Adds an event; inside a `store.write`. */
+export function addSystemEvent(facts: KeyValueStore, event: SystemEvent): void {
+  const queue = listSystemEvents(facts);
+  const last = queue.at(-1);
+  // A client that says the same twice in a row, e.g. after a reconnect, has said it once.
+  if (last?.text === event.text && last.session === event.session && last.source === event.source) return;
+  facts.set(EVENTS, [...queue, event].slice(-LIMITS.systemEvents), event.at);
 }
 
 /** What waits for the main session, oldest first. */
@@ -150,7 +178,10 @@ function summarise(
     uptimeMs: deps.uptimeMs(),
     heartbeat: {
       defaultAgentId: agents.find((agent) => agent.isDefault)!.id,
-      agents: agents.map((agent) => ({ agentId: agent.id, ...NO_HEARTBEAT, waitingForRoute: false })),
+      agents: agents.map((agent) => {
+        const { enabled, every, everyMs, waitingForRoute } = deps.heartbeats.facts(agent.id);
+        return { agentId: agent.id, enabled, every, everyMs, waitingForRoute };
+      }),
     },
     channelSummary: includeChannelSummary ? deps.channelLines() : [],
     queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),

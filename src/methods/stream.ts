@@ -7,6 +7,7 @@ import type { Hub } from "../protocol/hub.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { SessionRow } from "../store/sessions.ts";
+import { isHeartbeatRun } from "../schedule/heartbeat-id.ts";
 import type { RunRef, TurnEvents } from "../turns/events.ts";
 import { ToolEvents } from "./tool-events.ts";
 import { changedFields, splitModel, toMessageRow } from "./wire-rows.ts";
@@ -41,6 +42,7 @@ export const SERVED_EVENTS = [
   "plugin.approval.requested",
   "plugin.approval.resolved",
   "health",
+  "heartbeat",
   "node.invoke.cancel",
   "node.invoke.request",
   "node.pair.requested",
@@ -53,6 +55,11 @@ export const SERVED_EVENTS = [
   "shutdown",
   "tick",
 ] as const;
+
+const toAgentEvent = (
+  { runId, sessionKey, agentId }: RunRef,
+  { seq, stream, ts, data }: { seq: number; stream: string; ts: number; data: Wire },
+): Wire => ({ runId, seq, stream, ts, data, sessionKey, agentId, isHeartbeat: isHeartbeatRun(runId) });
 
 /** Turns what happens in the lanes into the events that clients know. Streams go only to clients that watch the session. */
 export function startEventStream(deps: StreamDeps): () => void {
@@ -74,11 +81,11 @@ export function startEventStream(deps: StreamDeps): () => void {
       { scope: READ, topics: topicsOf(ref.sessionKey), droppable },
     );
   const agent = (ref: RunRef, seq: number, stream: string, data: Wire, options: { cap?: string; droppable?: boolean } = {}): void =>
-    hub.publish(
-      "agent",
-      { runId: ref.runId, seq, stream, ts: clock.now(), data, sessionKey: ref.sessionKey, agentId: ref.agentId, isHeartbeat: false },
-      { scope: READ, topics: topicsOf(ref.sessionKey), ...options },
-    );
+    hub.publish("agent", toAgentEvent(ref, { seq, stream, data, ts: clock.now() }), {
+      scope: READ,
+      topics: topicsOf(ref.sessionKey),
+      ...options,
+    });
 
   const stops = [
     bus.on("turn.started", (event) => {

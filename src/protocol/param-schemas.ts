@@ -116,6 +116,9 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "gateway.restart.request": objectSchema({ reason: boundedString(500), delayMs: { type: "integer", minimum: 0, maximum: 3_600_000 } }),
   health: objectSchema({ probe: { type: "boolean" }, includeSensitive: { type: "boolean" } }),
   "last-heartbeat": NO_PARAMS,
+  "heartbeat.status": NO_PARAMS,
+  "hooks.deliveries": objectSchema({ limit: { type: "integer", minimum: 1, maximum: 200 }, hook: boundedString(128) }),
+  "hooks.test": objectSchema({ hook: boundedString(128), payload: { type: "object" }, headers: { type: "object" } }, ["hook"]),
   "memory.index": objectSchema({ agentId: boundedString(128), force: { type: "boolean" } }),
   "memory.search": objectSchema(
     {
@@ -374,6 +377,9 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "browser.request": "operator.admin",
   "budgets.lift": "operator.admin",
   "budgets.status": "operator.read",
+  "heartbeat.status": "operator.read",
+  "hooks.deliveries": "operator.read",
+  "hooks.test": "operator.admin",
   "channels.catalog": "operator.read",
   "channels.verify": "operator.admin",
   "chat.media": "operator.read",

@@ -1,9 +1,16 @@
 import { dueTimes } from "./due-times.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
-import { isRepeating, type Job, type JobState, type MissedPolicy } from "./job.ts";
+import { isRepeating, type Job, type JobState, type JobWake, type MissedPolicy } from "./job.ts";
 
 /** A due time that is to run. `missed`: it is made up for, because the gateway was not running then. */
-export type Claim = { slot: string; dueMs: number; cause: "schedule" | "missed" | "retry"; attempt?: number };
+export type Claim = {
+  slot: string;
+  dueMs: number;
+  cause: "schedule" | "missed" | "retry" | "wake";
+  attempt?: number;
+  /** Of a wake-up: the session, where it is not the job's own. */
+  sessionKey?: string;
+};
 
 /** Due times that do not run, and why. */
 export type Skip = { slot: string; firstMs: number; lastMs: number; count: number; reason: string };
@@ -16,7 +23,31 @@ const retrySlot = (dueMs: number, attempt: number): string => `${slotOf(dueMs)}+
 type MissedSettings = { policy: MissedPolicy; windowMs: number };
 
 /** What becomes of everything of a job that is due at a moment: each due time is either claimed or skipped for a reason. Pure. */
-export function decideDue({ id, definition, state }: Job, now: number, defaultPolicy: MissedPolicy): DueDecision {
+export function decideDue(job: Job, now: number, defaultPolicy: MissedPolicy): DueDecision {
+  const { wakes = [], ...state } = job.state;
+  const decision = decideDueTimes({ ...job, state }, now, defaultPolicy);
+  if (wakes.length === 0) return decision;
+  // A clock that was set back must not keep a wake-up waiting.
+  const isDue = ({ atMs }: JobWake): boolean => atMs <= now || atMs > now + 2 * SCHEDULE_LIMITS.wakeSpacingMs;
+  const due = wakes.filter(isDue);
+  const later = wakes.filter((wake) => !isDue(wake));
+  // The run of a due time is what was asked for.
+  const own = due.filter(({ sessionKey }) => sessionKey !== null || decision.claims.length === 0);
+  return {
+    ...decision,
+    claims: [...decision.claims, ...own.map(toWakeClaim)],
+    state: later.length === 0 ? decision.state : { ...decision.state, wakes: later },
+  };
+}
+
+const toWakeClaim = ({ atMs, sessionKey }: JobWake): Claim => ({
+  slot: `wake:${atMs}${sessionKey === null ? "" : `:${sessionKey}`}`,
+  dueMs: atMs,
+  cause: "wake",
+  ...(sessionKey !== null && { sessionKey }),
+});
+
+function decideDueTimes({ id, definition, state }: Job, now: number, defaultPolicy: MissedPolicy): DueDecision {
   const { nextDueMs, retry } = state;
   if (nextDueMs === null || nextDueMs > now) {
     if (!retry || retry.atMs > now) return { claims: [], skips: [], state };
@@ -71,7 +102,9 @@ function toSkips({ left, first, extra, isCounted, reason }: Left): Skip[] {
   if (left.length === 0) return [];
   const firstMs = extra > 0 || !isCounted ? first : left[0]!;
   const more = isCounted ? "" : `; at least ${left.length} due times`;
-  return [{ slot: `skip:${firstMs}`, firstMs, lastMs: left.at(-1)!, count: left.length + extra, reason: `${reason}${more}` }];
+  const lastMs = left.at(-1)!;
+  // After the clock was set back, the first of them may have been skipped alone before: the others are recorded nevertheless.
+  return [{ slot: `skip:${firstMs}-${lastMs}`, firstMs, lastMs, count: left.length + extra, reason: `${reason}${more}` }];
 }
 
 const describeWindow = (ms: number): string => {

@@ -1,3 +1,4 @@
+import type { ActiveHours } from "../config/heartbeat.ts";
 import type { JobSchedule } from "./job.ts";
 
 const UNITS: readonly (readonly [ms: number, one: string, many: string])[] = [
@@ -12,12 +13,17 @@ const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Frida
 /** A schedule in words, such as "every weekday at 09:00 Europe/Berlin". Pure. */
 export function describeSchedule(schedule: JobSchedule): string {
   if (schedule.kind === "at") return `once at ${schedule.at}`;
-  if (schedule.kind === "every") return describeInterval(schedule.everyMs);
+  if (schedule.kind === "every")
+    return `${describeInterval(schedule.everyMs)}${schedule.activeHours ? ` ${describeHours(schedule.activeHours)}` : ""}`;
   const { expr, tz, staggerMs } = schedule;
   const words = describeExpression(expr);
   const shifted = staggerMs === undefined ? "" : `, shifted by up to ${describeInterval(staggerMs).replace(/^every /, "")}`;
   return `${words ?? `cron ${expr}`} ${tz}${shifted}`;
 }
+
+const describeHours = ({ start, end, tz }: ActiveHours): string => `from ${clockOf(start)} to ${clockOf(end)} ${tz}`;
+const clockOf = (minutes: number): string =>
+  `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 
 function describeInterval(ms: number): string {
   const [unit, one, many] = UNITS.find(([each]) => ms % each === 0) ?? [1, "ms", "ms"];

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { Cron } from "croner";
 import { reasonOf } from "../core/errors.ts";
+import { isActive, nextStart } from "./active-hours.ts";
 import type { JobSchedule } from "./job.ts";
+import { SCHEDULE_LIMITS } from "./limits.ts";
 
 /** Parsed expressions; parsing one costs as much as a hundred due times. */
 const parsed = new Map<string, Cron>();
@@ -28,6 +30,24 @@ export function staggerOf(schedule: JobSchedule, jobId: string): number {
   return Math.floor((hash / 2 ** 32) * windowMs);
 }
 
+type Interval = Extract<JobSchedule, { kind: "every" }>;
+
+function nextInterval({ everyMs, anchorMs }: Interval, after: number): number {
+  if (after < anchorMs) return anchorMs;
+  return anchorMs + (Math.floor((after - anchorMs) / everyMs) + 1) * everyMs;
+}
+
+/** What would be due outside of the active hours is due once, when they begin. Pure. */
+function nextActive(schedule: Interval, hours: NonNullable<Interval["activeHours"]>, after: number): number {
+  const next = nextInterval(schedule, after);
+  const moved = isActive(hours, next) ? next : nextStart(hours, next);
+  if (isActive(hours, after)) return moved;
+  const start = nextStart(hours, after);
+  const last = next - schedule.everyMs;
+  const isOwed = last >= schedule.anchorMs && last <= after && !isActive(hours, last) && nextStart(hours, last) === start;
+  return isOwed ? Math.min(start, moved) : moved;
+}
+
 /**
  * The first due time after a moment; null: there is none. In a zone that sets its clock forward, a time that does not exist is due at the
  * moment of the change; a time that exists twice is due once, the first time. Expressions for every hour or every few minutes follow the
@@ -38,11 +58,8 @@ export function nextDue(schedule: JobSchedule, after: number, jobId = ""): numbe
     const at = Date.parse(schedule.at);
     return at > after ? at : null;
   }
-  if (schedule.kind === "every") {
-    const { everyMs, anchorMs } = schedule;
-    if (after < anchorMs) return anchorMs;
-    return anchorMs + (Math.floor((after - anchorMs) / everyMs) + 1) * everyMs;
-  }
+  if (schedule.kind === "every")
+    return schedule.activeHours ? nextActive(schedule, schedule.activeHours, after) : nextInterval(schedule, after);
   const shift = staggerOf(schedule, jobId);
   const next = parse(schedule.expr, schedule.tz).nextRun(new Date(after - shift));
   return next === null ? null : next.getTime() + shift;
@@ -58,6 +75,18 @@ export type DueTimes = {
   next: number | null;
 };
 
+/** Of too many intervals with active hours only those are listed that are on time. Pure. */
+function tooMany(schedule: Interval, { until, limit, jobId }: { until: number; limit: number; jobId: string }): DueTimes {
+  const recent: number[] = [];
+  for (
+    let at = nextDue(schedule, until - SCHEDULE_LIMITS.graceMs - 1, jobId);
+    at !== null && at <= until;
+    at = nextDue(schedule, at, jobId)
+  )
+    recent.push(at);
+  return { times: recent, count: limit, isCounted: false, next: nextDue(schedule, until, jobId) };
+}
+
 /** All due times from one that is known until a moment. Pure. */
 export function dueTimes(
   schedule: JobSchedule,
@@ -65,7 +94,7 @@ export function dueTimes(
   { until, limit, jobId }: { until: number; limit: number; jobId: string },
 ): DueTimes {
   if (schedule.kind === "at") return { times: [first], count: 1, isCounted: true, next: null };
-  if (schedule.kind === "every") {
+  if (schedule.kind === "every" && !schedule.activeHours) {
     const last = nextDue(schedule, until)! - schedule.everyMs;
     const count = Math.max(1, Math.floor((last - first) / schedule.everyMs) + 1);
     const kept = Math.min(count, limit);
@@ -77,6 +106,7 @@ export function dueTimes(
   for (let at = nextDue(schedule, first, jobId); at !== null && at <= until; at = nextDue(schedule, at, jobId)) {
     times.push(at);
     if (times.length <= limit) continue;
+    if (schedule.kind === "every") return tooMany(schedule, { until, limit, jobId });
     // Too many to be listed: the newest are what may still be run.
     const shift = staggerOf(schedule, jobId);
     const newest = parse(schedule.expr, schedule.tz)

@@ -1,3 +1,4 @@
+import type { ActiveHours } from "../config/heartbeat.ts";
 import type { CronJobRow, CronRows, CronRunRow } from "../store/cron.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Submission } from "../turns/submission.ts";
@@ -5,10 +6,12 @@ import type { Submission } from "../turns/submission.ts";
 /** When a job is due. `tz` is stored even where the default was meant: a job keeps the zone that it was made in. */
 export type JobSchedule =
   | { kind: "at"; at: string }
-  | { kind: "every"; everyMs: number; anchorMs: number }
+  | { kind: "every"; everyMs: number; anchorMs: number; activeHours?: ActiveHours }
   | { kind: "cron"; expr: string; tz: string; staggerMs?: number };
 
 export type JobPayload =
+  /** A heartbeat: what it is follows from the configuration when it runs. */
+  | { kind: "heartbeat" }
   | { kind: "systemEvent"; text: string }
   | { kind: "agentTurn"; message: string; model?: string; thinking?: string; timeoutSeconds?: number; toolsAllow?: readonly string[] };
 
@@ -71,7 +74,14 @@ export type JobState = {
   consecutiveErrors: number;
   consecutiveSkipped: number;
   autoDisabled?: { reason: "consecutive-failures"; atMs: number; consecutiveErrors: number };
+  /** Runs that were asked for between the due times, each in a session; null: the job's own. */
+  wakes?: readonly JobWake[];
+  /** Of a heartbeat: runs in a row that did nothing, and since when it pauses because of them. */
+  emptyRuns?: number;
+  pausedAtMs?: number;
 };
+
+export type JobWake = { atMs: number; sessionKey: string | null };
 
 /** What the log keeps of a run. */
 export type RunRecord = {
@@ -85,6 +95,10 @@ export type RunRecord = {
   sessionId?: string;
   model?: string;
   usage?: unknown;
+  /** Why it was skipped, in a word for programs. */
+  reason?: string;
+  /** In which session it was asked for; absent: the job's own. */
+  wakeSession?: string;
   /** A target was found; whether the answer arrived is in the outbox until it is settled. */
   delivery?: "none" | "route" | "no-route";
   deliveryError?: string;
@@ -95,9 +109,9 @@ export type Job = CronJobRow<JobDefinition, JobState>;
 export type JobRun = CronRunRow<RunRecord>;
 export type JobRows = CronRows<JobDefinition, JobState, RunRecord>;
 
-/** When something of a job is due: its due time, or a retry before it. */
-export const nextAtOf = ({ nextDueMs, retry }: JobState): number | null => {
-  const times = [nextDueMs, retry?.atMs ?? null].filter((at) => at !== null);
+/** When something of a job is due: its due time, or a retry or a wake-up before it. */
+export const nextAtOf = ({ nextDueMs, retry, wakes = [] }: JobState): number | null => {
+  const times = [nextDueMs, retry?.atMs ?? null, ...wakes.map(({ atMs }) => atMs)].filter((at) => at !== null);
   return times.length === 0 ? null : Math.min(...times);
 };
 

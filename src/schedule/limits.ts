@@ -20,6 +20,12 @@ export const SCHEDULE_LIMITS = {
   missedWindowMs: 24 * 3_600_000,
   /** Claimed runs of one job that wait for an earlier one; a further one is skipped. */
   waitingRuns: 24,
+  /** Time between the last start of a heartbeat and one that is asked for; what is asked for before waits until then. */
+  wakeSpacingMs: 30_000,
+  /** Sessions in which one heartbeat is asked for at a time; further ones wait for the next due time. */
+  wakesWaiting: 8,
+  /** Characters of HEARTBEAT.md that a heartbeat reads; the rest is left out, and it says so. */
+  heartbeatFileChars: 20_000,
   /** Jobs of one transaction; the others follow in the next. */
   jobsPerStep: 20,
   /** Waits before the retries of a failed run; the last one is used for all further ones. */

@@ -1,29 +1,8 @@
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
 import type { Submission } from "../turns/submission.ts";
-import type { Job, JobDelivery, JobGrant, JobRun } from "./job.ts";
-
-/** What a run is made of; looked up when it starts, because agents, models and channels may have changed since the job was made. */
-export type RunLookups = {
-  hasAgent: (agentId: AgentId) => boolean;
-  defaultAgent: () => AgentId;
-  /** Tools that operators, or people on channels, have with the agent now. */
-  operatorTools: (agentId: AgentId) => Submission["tools"];
-  channelTools: (agentId: AgentId, room: Submission["roomTools"]) => Submission["tools"];
-  /** Whether the model is one that the agent can use. */
-  hasModel: (agentId: AgentId, model: string) => boolean;
-  /** The one form of a session key; null for what cannot be one. */
-  sessionKey: (key: string, agentId: AgentId) => SessionKey | null;
-  /** Where the answer goes. Throws GatewayError when there is no such place. */
-  target: (delivery: JobDelivery & { mode: "announce" }, sessions: readonly SessionKey[]) => Submission["target"];
-  chatKind: (sessionKey: SessionKey) => Submission["chatKind"];
-  isSendDenied: (sessionKey: SessionKey) => boolean;
-};
-
-/** `note`: the text waits for the next turn of the session. `refused`: there can be no run, for this reason. */
-export type RunPlan =
-  | { kind: "turn"; submission: Submission; delivery: "none" | "route" | "no-route"; deliveryError?: string }
-  | { kind: "note"; sessionKey: SessionKey; text: string }
-  | { kind: "refused"; reason: string };
+import { planHeartbeat, type HeartbeatLookups } from "./heartbeat-plan.ts";
+import type { Job, JobGrant, JobRun } from "./job.ts";
+import type { RunLookups, RunPlan } from "./run-types.ts";
 
 const refused = (reason: string): RunPlan => ({ kind: "refused", reason });
 
@@ -41,14 +20,15 @@ export function sessionOf(job: Pick<Job, "id" | "definition">, lookups: RunLooku
 }
 
 /** What a run of a job is now. */
-export function planRun(job: Job, run: JobRun, lookups: RunLookups): RunPlan {
+export function planRun(job: Job, run: JobRun, lookups: RunLookups & HeartbeatLookups): RunPlan {
   const { definition } = job;
   const agentId = agentOf(job, lookups);
   if (!lookups.hasAgent(agentId)) return refused(`there is no agent ${agentId}; openclaw cron edit ${job.id} --agent <id> names another`);
+  const { payload } = definition;
+  if (payload.kind === "heartbeat") return planHeartbeat(job, run, agentId, lookups);
   const sessionKey = sessionOf(job, lookups);
   if (sessionKey === null) return refused(`${definition.sessionTarget} is not a session of the agent ${agentId}`);
   if (lookups.isSendDenied(sessionKey)) return refused(`the session ${sessionKey} takes no messages (sendPolicy "deny")`);
-  const { payload } = definition;
   if (payload.kind === "systemEvent" && definition.wakeMode === "next-heartbeat") return { kind: "note", sessionKey, text: payload.text };
   const model = payload.kind === "agentTurn" ? payload.model : undefined;
   if (model !== undefined && !lookups.hasModel(agentId, model))

@@ -1,75 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bus } from "../core/bus.ts";
-import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
-import { silentLog } from "../core/log.ts";
-import { silentMetrics } from "../core/metrics.ts";
-import { createCronRows } from "../store/cron.ts";
-import type { TurnEvents } from "../turns/events.ts";
-import { FakeClock } from "../../test/fakes/fake-clock.ts";
-import { openTurnBench } from "../../test/fakes/turn-bench.ts";
+import { asId, type RunId, type SessionKey } from "../core/ids.ts";
+import { HOUR, MINUTE, openScheduleBench as openBench } from "../../test/fakes/schedule-bench.ts";
 import { until } from "../../test/until.ts";
-import type { ScheduleEvents } from "./events.ts";
-import type { JobDefinition, JobState, RunRecord } from "./job.ts";
-import type { RunLookups } from "./run-plan.ts";
-import { ScheduleService, type ScheduleDeps } from "./service.ts";
-import type { ScheduleSettings } from "./scheduler.ts";
 
-const MINUTE = 60_000;
-const HOUR = 3_600_000;
-const NOW = Date.parse("2026-06-01T12:00:00Z");
 type Wire = Record<string, unknown>;
-
-const LOOKUPS: RunLookups = {
-  hasAgent: (agentId) => agentId === "main",
-  defaultAgent: () => asId<AgentId>("main"),
-  operatorTools: () => ["read", "write"],
-  channelTools: () => ["read"],
-  hasModel: (_agentId, model) => model === "fake/model",
-  sessionKey: (key) => asId<SessionKey>(key.startsWith("agent:") ? key : `agent:main:${key}`),
-  target: () => {
-    throw new Error("no session has talked on a channel");
-  },
-  chatKind: () => "direct",
-  isSendDenied: () => false,
-};
-
-/** The schedule over a real store and the real turns, with a clock of the test. `dir`: the store of an earlier one. */
-function openBench({ settings = {}, dir, at = NOW }: { settings?: Partial<ScheduleSettings>; dir?: string; at?: number } = {}) {
-  const clock = new FakeClock(at);
-  const bench = openTurnBench({ clock, timeoutMs: 24 * HOUR, ...(dir !== undefined && { dir }) });
-  const bus = bench.bus as unknown as Bus<TurnEvents & ScheduleEvents>;
-  const notes: string[] = [];
-  let ids = 0;
-  const deps: ScheduleDeps = {
-    ...bench,
-    bus,
-    rows: createCronRows<JobDefinition, JobState, RunRecord>(bench.store),
-    log: silentLog,
-    metrics: silentMetrics,
-    settings: () => ({ enabled: true, maxConcurrentRuns: 8, missed: "once", maxRetries: 3, ...settings }),
-    prepare: (submission) => bench.turns.admission.prepare(submission),
-    addNote: (_session, text) => void notes.push(text),
-    lookups: LOOKUPS,
-    newId: () => `job-${++ids}`,
-    zone: () => "UTC",
-    storePath: "store",
-  };
-  const service = new ScheduleService(deps);
-  const runs = (query: object = {}): Wire[] => service.runs({ sortDir: "asc", ...query })["entries"] as Wire[];
-  const prompts = (): string[] => bench.runtime.prompts.map(({ text }) => text);
-  const ended = (count: number): Promise<unknown> => until(`${count} ended runs`, () => runs().length >= count);
-  /** Lets time pass, and what is due meanwhile come to its end. */
-  const pass = async (ms: number): Promise<void> => {
-    clock.advance(ms);
-    await service.scheduler.wake();
-  };
-  const close = (): void => {
-    service.scheduler.stop();
-    bench.close();
-  };
-  return { bench, clock, service, notes, runs, prompts, ended, pass, close, deps };
-}
 
 const every = (everyMs: number, more: object = {}) => ({
   name: "job",

@@ -13,9 +13,10 @@ import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../
 import { afterRun, decideDue, type Claim, type Skip } from "./decide.ts";
 import { nextDue } from "./due-times.ts";
 import type { ScheduleEvents } from "./events.ts";
+import { afterHeartbeat, didNothing, toHeartbeatRecord, type HeartbeatRecord } from "./heartbeat-end.ts";
 import { isRepeating, nextAtOf, type Job, type JobRows, type JobRun, type JobState, type MissedPolicy, type RunRecord } from "./job.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
-import type { RunPlan } from "./run-plan.ts";
+import type { RunPlan } from "./run-types.ts";
 
 export type ScheduleSettings = { enabled: boolean; maxConcurrentRuns: number; missed: MissedPolicy; maxRetries: number };
 
@@ -34,6 +35,17 @@ export type JobSchedulerDeps = {
   prepare: (submission: Submission) => UnitOfWork<SubmitResult>;
   /** Leaves a line for the next turn of a session; inside a `store.write`. */
   addNote: (sessionKey: SessionKey, text: string) => void;
+  heartbeats: HeartbeatRules;
+};
+
+/** What the scheduler asks about heartbeats. */
+export type HeartbeatRules = {
+  /** Reads what those need that may start now; before the step that starts them. */
+  prepare: () => Promise<void>;
+  /** The agent of a job, and what its configuration says now. */
+  settings: (job: Job) => { agentId: string; ackMaxChars: number; pauseAfterRuns: number };
+  /** Keeps the last one; inside a `store.write`. */
+  save: (record: HeartbeatRecord) => void;
 };
 
 export type ManualRun =
@@ -54,6 +66,8 @@ export class JobScheduler {
   #isAgain = false;
   #isStopped = false;
   #seen: { wall: number; monotonic: number };
+  /** What is reported when the step is on disk. */
+  #told: (() => void)[] = [];
   readonly #unsubscribe: () => void;
 
   constructor(deps: JobSchedulerDeps) {
@@ -94,6 +108,7 @@ export class JobScheduler {
       this.#isAgain = false;
       try {
         await this.#noticeClock();
+        await this.#deps.heartbeats.prepare();
         await commitWork(this.#deps.store as Store, this.#planStep());
       } catch (err) {
         hasFailed = true;
@@ -153,6 +168,7 @@ export class JobScheduler {
     let events: ScheduleEvents["cron.changed"][] = [];
     const work = planInTransaction(() => {
       events = [];
+      this.#told = [];
       const emit = (event: ScheduleEvents["cron.changed"]): void => void events.push(event);
       this.#endRuns(emit);
       const { enabled } = this.#deps.settings();
@@ -167,6 +183,7 @@ export class JobScheduler {
           this.#deps.rows.openRuns().flatMap(({ state, runId }) => (state === "running" && runId !== null ? [runId] : [])),
         );
         for (const event of events) this.#report(event);
+        for (const tell of this.#told.splice(0)) tell();
       },
     };
   }
@@ -183,11 +200,56 @@ export class JobScheduler {
     const { rows, inbox, clock } = this.#deps;
     for (const run of rows.openRuns()) {
       if (run.state !== "running" || run.runId === null) continue;
-      const row = inbox.byRun<{ text: string }>(run.runId);
+      const row = inbox.byRun<{ text: string; context: string | null }>(run.runId);
       const outcome = endOfRun(row, clock.now());
       if (outcome === null) continue;
-      this.#endRun(run, { outcome, toolsStarted: row?.toolsStarted ?? true, sessionId: row?.sessionId }, emit);
+      const ended = { outcome, toolsStarted: row?.toolsStarted ?? true, sessionId: row?.sessionId };
+      if (this.#isInterrupted(run, outcome)) this.#endInterrupted(run, { ...ended, context: row?.payload?.context ?? null }, emit);
+      else this.#endRun(run, ended, emit);
     }
+  }
+
+  /** A heartbeat that gave way to a message. */
+  #isInterrupted = (run: JobRun, { status }: RunOutcome): boolean =>
+    status === "aborted" && this.#deps.rows.job(run.jobId)?.definition.payload.kind === "heartbeat";
+
+  #endInterrupted(
+    run: JobRun,
+    { outcome, context }: EndedRun & { context: string | null },
+    emit: (event: ScheduleEvents["cron.changed"]) => void,
+  ): void {
+    const { rows, addNote } = this.#deps;
+    const { sessionKey } = run.record;
+    const reason = "a message came, and messages come first";
+    const record: RunRecord = {
+      ...run.record,
+      error: reason,
+      reason: "requests-in-flight",
+      ...(outcome.usage !== undefined && { usage: outcome.usage }),
+    };
+    if (!rows.endRun(run.seq, "skipped", outcome.endedAt, record)) return;
+    // The next turn has the events that it had taken.
+    if (sessionKey !== undefined) for (const line of eventsIn(context)) addNote(asId<SessionKey>(sessionKey), line);
+    emit({ jobId: run.jobId, action: "finished", run: { runId: run.runId, status: "skipped", count: 1 } });
+    const job = rows.job(run.jobId);
+    if (!job) return;
+    this.#save(job, { state: toSkippedState(job.state, reason, 1) });
+    this.#tellHeartbeat(job, run, outcome);
+  }
+
+  /** Stores and tells what became of a heartbeat. */
+  #tellHeartbeat(job: Job, run: JobRun, outcome: RunOutcome): HeartbeatRecord {
+    const { heartbeats } = this.#deps;
+    const { agentId, ackMaxChars } = heartbeats.settings(job);
+    const record = toHeartbeatRecord({ record: run.record, startedAt: run.startedAt ?? outcome.endedAt, outcome, ackMaxChars }, agentId);
+    this.#keepHeartbeat(record);
+    return record;
+  }
+
+  #keepHeartbeat(record: HeartbeatRecord): void {
+    const { bus, heartbeats } = this.#deps;
+    heartbeats.save(record);
+    this.#told.push(() => bus.emit("heartbeat.ended", record));
   }
 
   #endRun(run: JobRun, { outcome, toolsStarted, sessionId }: EndedRun, emit: (event: ScheduleEvents["cron.changed"]) => void): void {
@@ -222,7 +284,7 @@ export class JobScheduler {
       // A person has stopped it: nothing is repeated.
       errorKind: outcome.status === "aborted" ? "aborted" : outcome.error?.kind,
     } as const;
-    const next = afterRun(job, end, settings().maxRetries);
+    const next = this.#afterHeartbeat(job, { ...run, record }, { outcome, toolsStarted }, afterRun(job, end, settings().maxRetries));
     if (next.isRemoved) {
       rows.removeJob(job.id);
       emit({ jobId: job.id, action: "removed" });
@@ -234,6 +296,21 @@ export class JobScheduler {
         failures: next.state.consecutiveErrors,
         cause: error,
       });
+  }
+
+  #afterHeartbeat(
+    job: Job,
+    run: JobRun,
+    { outcome, toolsStarted }: EndedRun,
+    next: ReturnType<typeof afterRun>,
+  ): ReturnType<typeof afterRun> {
+    if (job.definition.payload.kind !== "heartbeat") return next;
+    const { bus, clock, heartbeats } = this.#deps;
+    const { agentId, pauseAfterRuns } = heartbeats.settings(job);
+    const isEmpty = didNothing(this.#tellHeartbeat(job, run, outcome), toolsStarted);
+    const { state, isPaused } = afterHeartbeat(job, next.state, { isEmpty, pauseAfterRuns, now: clock.now() });
+    if (isPaused) this.#told.push(() => bus.emit("heartbeat.paused", { agentId, runs: state.emptyRuns ?? 0 }));
+    return { ...next, state };
   }
 
   /** Every due time becomes a row, and each job moves on to its next one. */
@@ -256,18 +333,18 @@ export class JobScheduler {
   #claim(job: Job, claim: Claim, now: number, emit: (event: ScheduleEvents["cron.changed"]) => void): Job {
     const { rows } = this.#deps;
     const open = rows.openRuns().filter(({ jobId }) => jobId === job.id);
-    const { slot, dueMs, cause, attempt } = claim;
+    const { slot, dueMs, cause, attempt, sessionKey } = claim;
     // The clock was set back, and it was decided when this time came before.
     if (cause !== "retry" && rows.isSkipped(job.id, dueMs)) return job;
-    const mayWait = cause === "missed" || job.definition.overlap === "queue";
+    const mayWait = cause === "missed" || cause === "wake" || job.definition.overlap === "queue";
     const skip = (reason: string): Job => this.#skip(job, { slot, firstMs: dueMs, lastMs: dueMs, count: 1, reason }, { now, cause }, emit);
     if (open.length > 0 && !mayWait) return skip("an earlier run of the job was not over");
     if (open.length > SCHEDULE_LIMITS.waitingRuns) return skip(`${SCHEDULE_LIMITS.waitingRuns} runs of the job are waiting already`);
-    this.#addClaim(job, { slot, cause, dueMs, runId: runIdOf(job.id, slot), now, attempt });
+    this.#addClaim(job, { slot, cause, dueMs, runId: runIdOf(job.id, slot), now, attempt, wakeSession: sessionKey });
     return job;
   }
 
-  #addClaim(job: Job, { slot, cause, dueMs, runId, now, attempt }: NewClaim): boolean {
+  #addClaim(job: Job, { slot, cause, dueMs, runId, now, attempt, wakeSession }: NewClaim): boolean {
     return this.#deps.rows.addRun({
       jobId: job.id,
       slot,
@@ -279,7 +356,11 @@ export class JobScheduler {
       runId,
       claimedAt: now,
       endedAt: null,
-      record: { jobName: job.definition.name, ...(attempt !== undefined && { attempt }) },
+      record: {
+        jobName: job.definition.name,
+        ...(attempt !== undefined && { attempt }),
+        ...(wakeSession !== undefined && { wakeSession }),
+      },
     });
   }
 
@@ -336,7 +417,7 @@ export class JobScheduler {
     if (!job) return this.#endUnstarted(run, null, "the job was removed", emit);
     if (!job.enabled && run.cause !== "manual") return this.#endUnstarted(run, job, "the job was disabled", emit);
     const planned = plan(job, run);
-    if (planned.kind === "refused") return this.#endUnstarted(run, job, planned.reason, emit);
+    if (planned.kind === "refused") return this.#endUnstarted(run, job, planned.reason, emit, planned.code);
     const started = { jobId: job.id, action: "started", run: { runId: run.runId, lagMs: now - run.dueAt } } as const;
     if (planned.kind === "note") {
       this.#deps.addNote(planned.sessionKey, planned.text);
@@ -370,10 +451,16 @@ export class JobScheduler {
   }
 
   /** A claimed run that cannot start. */
-  #endUnstarted(run: JobRun, job: Job | null, reason: string, emit: (event: ScheduleEvents["cron.changed"]) => void): null {
-    const { rows, clock } = this.#deps;
-    if (!rows.endRun(run.seq, "skipped", clock.now(), { ...run.record, error: reason })) return null;
+  #endUnstarted(run: JobRun, job: Job | null, reason: string, emit: (event: ScheduleEvents["cron.changed"]) => void, code?: string): null {
+    const { rows, clock, heartbeats } = this.#deps;
+    const record = { ...run.record, error: reason, ...(code !== undefined && { reason: code }) };
+    if (!rows.endRun(run.seq, "skipped", clock.now(), record)) return null;
     emit({ jobId: run.jobId, action: "finished", run: { runId: run.runId, status: "skipped", count: 1 } });
+    if (job?.definition.payload.kind === "heartbeat") {
+      const { agentId } = heartbeats.settings(job);
+      const base = { ts: clock.now(), agentId, durationMs: 0, hasMedia: false } as const;
+      this.#keepHeartbeat({ ...base, status: "skipped", reason: code ?? "not-started", message: reason });
+    }
     if (job) {
       const isOver = !isRepeating(job.definition) && nextAtOf(job.state) === null;
       this.#save(job, { state: toSkippedState(job.state, reason, 1), ...(isOver && { enabled: false }) });
@@ -384,6 +471,29 @@ export class JobScheduler {
   #save(job: Job, change: { state?: JobState; enabled?: boolean }): void {
     const next = { ...job, ...change };
     this.#deps.rows.saveJob({ ...next, nextAt: nextAtOf(next.state) });
+  }
+
+  /**
+   * Asks for a run of a heartbeat soon, in its session or another one. Several wishes for one session are one run. False: the job does not
+   * run at all.
+   */
+  async wakeJob(id: string, sessionKey: string | null): Promise<boolean> {
+    const { rows, store, clock, settings } = this.#deps;
+    if (!settings().enabled) return false;
+    const isAsked = await store.write((): boolean => {
+      const job = rows.job(id);
+      if (!job?.enabled) return false;
+      const { wakes = [], lastRunAtMs = 0 } = job.state;
+      const isKnown = wakes.some((wake) => wake.sessionKey === sessionKey);
+      if (isKnown || wakes.length >= SCHEDULE_LIMITS.wakesWaiting) return true;
+      const starts = rows.openRuns().flatMap(({ jobId, startedAt }) => (jobId === id && startedAt !== null ? [startedAt] : []));
+      const last = Math.min(Math.max(lastRunAtMs, ...starts), clock.now());
+      const atMs = Math.max(clock.now(), last + SCHEDULE_LIMITS.wakeSpacingMs);
+      this.#save(job, { state: { ...job.state, wakes: [...wakes, { atMs, sessionKey }] } });
+      return true;
+    });
+    if (isAsked) await this.wake();
+    return isAsked;
   }
 
   /** A run that a person asks for. `due`: only what is due. */
@@ -412,7 +522,22 @@ export class JobScheduler {
 }
 
 type EndedRun = { outcome: RunOutcome; toolsStarted: boolean; sessionId?: string | undefined };
-type NewClaim = { slot: string; cause: CronRunCause; dueMs: number; runId: RunId; now: number; attempt?: number | undefined };
+type NewClaim = {
+  slot: string;
+  cause: CronRunCause;
+  dueMs: number;
+  runId: RunId;
+  now: number;
+  attempt?: number | undefined;
+  wakeSession?: string | undefined;
+};
+
+/** The events in the context of a message: each begins with a hyphen, and its further lines are quotations. Pure. */
+const eventsIn = (context: string | null): string[] =>
+  (context ?? "")
+    .split("\n- ")
+    .slice(1)
+    .map((event) => event.split("\n\n")[0]!.replaceAll("\n> ", "\n"));
 
 /** The same for every attempt to start the run of a slot, so that the inbox refuses a second one. */
 const runIdOf = (jobId: string, slot: string): RunId => asId<RunId>(`cron:${jobId}:${slot.replace(/^due:/, "")}`);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { detailError, GatewayError } from "../core/errors.ts";
+import type { ResolvedHeartbeat } from "../config/heartbeat.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { SessionKey } from "../core/ids.ts";
 import type { Outbox } from "../store/outbox.ts";
@@ -7,7 +8,10 @@ import { nextDue } from "./due-times.ts";
 import { invalidField, shortestInterval, toDefinition } from "./edit.ts";
 import { nextAtOf, type Job, type JobDefinition, type JobGrant, type JobRun, type JobState } from "./job.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
-import { agentOf, findTarget, planRun, sessionOf, type RunLookups } from "./run-plan.ts";
+import type { HeartbeatLookups } from "./heartbeat-plan.ts";
+import { resumeHeartbeats, syncHeartbeats } from "./heartbeats.ts";
+import { agentOf, findTarget, planRun, sessionOf } from "./run-plan.ts";
+import type { RunLookups } from "./run-types.ts";
 import { noSuchJob, JobScheduler, type ManualRun, type JobSchedulerDeps } from "./scheduler.ts";
 import { deliveryOf, revisionOf, toJobRow, toRunRow, type DeliveryStatus } from "./wire.ts";
 
@@ -15,7 +19,7 @@ type Wire = Record<string, unknown>;
 
 export type ScheduleDeps = Omit<JobSchedulerDeps, "plan"> & {
   outbox: Pick<Outbox, "byIntent">;
-  lookups: RunLookups;
+  lookups: RunLookups & HeartbeatLookups;
   newId: () => string;
   /** The zone of schedules that name none. */
   zone: () => string;
@@ -147,8 +151,10 @@ export class ScheduleService {
 
   /** Why the job cannot run, or its answer cannot be delivered, as things are now. */
   problemOf(job: Job): string | null {
+    const { pausedAtMs, emptyRuns } = job.state;
+    if (pausedAtMs !== undefined) return `paused after ${emptyRuns ?? 0} runs that did nothing; openclaw system heartbeat enable goes on`;
     const plan = planRun(job, sampleRun(job), this.#deps.lookups);
-    if (plan.kind === "refused") return plan.reason;
+    if (plan.kind === "refused") return plan.code !== undefined && PASSING.has(plan.code) ? null : plan.reason;
     return plan.kind === "turn" && plan.deliveryError !== undefined ? `answers are not delivered: ${plan.deliveryError}` : null;
   }
 
@@ -210,17 +216,23 @@ export class ScheduleService {
   async update(id: string, patch: JsonObject, { expected, guard, grant }: UpdateOptions = {}): Promise<Wire> {
     const { rows, store, clock, zone } = this.#deps;
     const known = this.require(id);
+    refuseHeartbeat(
+      known,
+      Object.keys(patch).some((name) => name !== "enabled"),
+    );
     await store.write(() => {
       const job = rows.job(known.id);
       if (!job) throw noSuchJob(id);
       if (expected !== undefined && revisionOf(job) !== expected)
         throw detailError("CRON_JOB_CHANGED", "the job was changed since it was read", { fix: "Read it again, then repeat the change." });
       const now = clock.now();
-      const definition = toDefinition(patch, { ...job.definition, ...(grant && { grant }) }, { now, zone: zone() });
+      const isHeartbeat = job.definition.payload.kind === "heartbeat";
+      const base = { ...job.definition, ...(grant && { grant }) };
+      const definition = isHeartbeat ? base : toDefinition(patch, base, { now, zone: zone() });
       if (guard) checkAgentJob(definition, now, guard);
       const enabled = typeof patch["enabled"] === "boolean" ? patch["enabled"] : job.enabled;
       const next = this.#toUpdated(job, { definition, enabled, now });
-      const isActivated = enabled && (!job.enabled || patch["schedule"] !== undefined);
+      const isActivated = !isHeartbeat && enabled && (!job.enabled || patch["schedule"] !== undefined);
       if (isActivated || "agentId" in patch || "payload" in patch || "sessionTarget" in patch) this.#checkRunnable(next);
       rows.saveJob(next);
     });
@@ -232,7 +244,7 @@ export class ScheduleService {
     const isNewSchedule = JSON.stringify(definition.schedule) !== JSON.stringify(job.definition.schedule);
     const isEnabledAgain = enabled && !job.enabled;
     if (!isNewSchedule && !isEnabledAgain && enabled) return { ...job, definition, enabled, nextAt: nextAtOf(job.state), updatedAt: now };
-    const { retry: _retry, autoDisabled: _autoDisabled, ...kept } = job.state;
+    const { retry: _retry, autoDisabled: _autoDisabled, emptyRuns: _empty, pausedAtMs: _paused, wakes: _wakes, ...kept } = job.state;
     const state: JobState = {
       ...kept,
       nextDueMs: nextDue(definition.schedule, now, job.id),
@@ -243,10 +255,23 @@ export class ScheduleService {
 
   async remove(id: string): Promise<Wire> {
     const { rows, store } = this.#deps;
-    const { id: known } = this.require(id);
+    const job = this.require(id);
+    refuseHeartbeat(job, true);
+    const { id: known } = job;
     const removed = await store.write(() => rows.removeJob(known));
     this.#changed(known, "removed");
     return { ok: true, removed };
+  }
+
+  /** Makes the jobs of heartbeats those of the configuration. */
+  async syncHeartbeats(wanted: readonly ResolvedHeartbeat[]): Promise<void> {
+    await syncHeartbeats(this.#deps, wanted);
+    await this.scheduler.wake();
+  }
+
+  async resumeHeartbeats(): Promise<void> {
+    await resumeHeartbeats(this.#deps);
+    await this.scheduler.wake();
   }
 
   runNow(id: string, mode: "due" | "force" | "if-enabled"): Promise<ManualRun> {
@@ -310,6 +335,17 @@ const snapshotRevision = (jobs: readonly Job[]): string =>
   createHash("sha256")
     .update(JSON.stringify(jobs.map(({ id, updatedAt }) => [id, updatedAt]).toSorted()))
     .digest("base64url");
+
+/** What keeps a heartbeat from running now and not the next time. */
+const PASSING: ReadonlySet<string> = new Set(["requests-in-flight", "empty-heartbeat-file"]);
+
+/** Heartbeats are made and changed by the configuration; they are only switched here. */
+function refuseHeartbeat({ definition }: Job, isMore: boolean): void {
+  if (definition.payload.kind !== "heartbeat" || !isMore) return;
+  throw new GatewayError("INVALID_REQUEST", "a heartbeat is changed in the configuration, not as a job", {
+    fix: "Set agents.defaults.heartbeat.every, 0m for off. openclaw cron disable switches it off until it is enabled again.",
+  });
+}
 
 /** Whose jobs an agent may make: its own, for the conversation in which it is asked. */
 export type AgentGuard = { agentId: string; sessionKey: SessionKey };

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { OutboxPart } from "../store/outbox.ts";
 import { describeSchedule } from "./describe.ts";
 import { upcoming } from "./due-times.ts";
-import { nextAtOf, type Job, type JobRun } from "./job.ts";
+import { nextAtOf, type Job, type JobDefinition, type JobRun } from "./job.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
 
 type Wire = Record<string, unknown>;
@@ -18,7 +18,8 @@ export type JobFacts = { runningAtMs: number | null; lastRun: JobRun | undefined
 /** A job as protocol v4 shows it. `preview`, `missed`, `overlap` and `maxRetries` are this gateway's own. */
 export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFacts): Wire {
   const { id, definition, state, enabled, updatedAt } = job;
-  const { grant, missed, overlap, maxRetries, createdAtMs, ...shown } = definition;
+  const { grant, missed, overlap, maxRetries, createdAtMs, schedule, description, ...shown } = definition;
+  const isHeartbeat = definition.payload.kind === "heartbeat";
   const nextRunAtMs = enabled ? nextAtOf(state) : null;
   const last = {
     ...(state.lastRunAtMs !== undefined && { lastRunAtMs: state.lastRunAtMs }),
@@ -27,6 +28,8 @@ export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFa
   return {
     id,
     ...shown,
+    schedule: toSchedule(schedule),
+    ...(isHeartbeat ? { declarationKey: id } : description !== undefined && { description }),
     enabled,
     createdAtMs,
     updatedAtMs: updatedAt,
@@ -57,10 +60,17 @@ export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFa
     preview: {
       description: describeSchedule(definition.schedule),
       nextRunsAtMs: enabled ? upcoming(definition.schedule, now, SCHEDULE_LIMITS.previewTimes, id) : [],
-      timeZone: definition.schedule.kind === "cron" ? definition.schedule.tz : null,
+      timeZone: schedule.kind === "cron" ? schedule.tz : schedule.kind === "every" ? (schedule.activeHours?.tz ?? null) : null,
     },
   };
 }
+
+/** Active hours are this gateway's own: the preview has them. */
+const toSchedule = (schedule: JobDefinition["schedule"]): Wire => {
+  if (schedule.kind !== "every") return schedule;
+  const { activeHours: _hours, ...published } = schedule;
+  return published;
+};
 
 export type DeliveryStatus = "delivered" | "not-delivered" | "unknown" | "not-requested";
 
@@ -107,6 +117,7 @@ export function toRunRow(run: JobRun, delivery: { status: DeliveryStatus; error?
     dueAtMs: dueAt,
     ...(dueCount > 1 && { lastDueAtMs: lastDueAt, dueCount }),
     ...(record.attempt !== undefined && { attempt: record.attempt }),
+    ...(record.reason !== undefined && { reason: record.reason }),
   };
 }
 

@@ -40,6 +40,8 @@ export class Exchange {
   readonly signal: AbortSignal;
   /** Where the bytes of the body are counted while they are held. Set before a route runs. */
   budgetShare: BudgetShare | null = null;
+  /** The address that the limits of peers are about. Set before a route runs. */
+  peer = "";
   /** The caller has shown a good credential. */
   authenticated = false;
   readonly #disconnected = new AbortController();

@@ -3,7 +3,7 @@ import type { Exchange } from "./exchange.ts";
 
 /**
  * Who may use a route. `public` and `static` need no credential. `signed`: a chat platform, whose signature over the body is checked by
- * the channel before anything is done with it.
+ * the channel before anything is done with it, or a sender of a hook, whose token or signature the hook checks.
  */
 export type RouteAuth = "public" | "static" | "signed" | "operator.read" | "operator.write";
 

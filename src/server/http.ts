@@ -12,6 +12,7 @@ import { Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { OpenAiRoutes } from "./openai.ts";
 import { webhookRoutes } from "./channel-webhooks.ts";
+import { hookRoutes } from "./hooks.ts";
 import { isHostAllowed, isOriginAllowed } from "./origin.ts";
 import type { ServerDeps } from "./deps.ts";
 import { sessionHistoryRoute } from "./session-history.ts";
@@ -66,6 +67,7 @@ export class HttpRouter {
       toolsInvokeRoute(deps.invokeTool),
       ...new OpenAiRoutes(deps).routes,
       ...webhookRoutes(deps),
+      ...hookRoutes(deps.hooks),
     ];
     for (const route of this.routes) {
       if (route.path.endsWith("/*")) this.#prefixes.push(route);
@@ -154,6 +156,7 @@ export class HttpRouter {
     const route = this.#findRoute(exchange);
     if (!route) return;
     let caller: Verified | null = null;
+    exchange.peer = screened.peer;
     exchange.budgetShare = new BudgetShare(this.#preAuthBodies, screened.peer);
     if (route.auth !== "public" && route.auth !== "static" && route.auth !== "signed") {
       const found = this.#authorize(exchange, screened.facts, route.auth);

@@ -3,8 +3,11 @@ import { readLargeFrame } from "../protocol/scan.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The body as a JSON object, read in pieces so that a large one blocks no one. Rejects with GatewayError. */
-export async function readJsonBody(exchange: Exchange, limitBytes: number): Promise<Record<string, unknown>> {
-  const bytes = await exchange.body(limitBytes);
+export const readJsonBody = async (exchange: Exchange, limitBytes: number): Promise<Record<string, unknown>> =>
+  parseJsonBody(await exchange.body(limitBytes));
+
+/** The same for a body that was read. */
+export async function parseJsonBody(bytes: Buffer): Promise<Record<string, unknown>> {
   let value: unknown;
   try {
     value = await readLargeFrame(bytes, () => new Promise((resolve) => setImmediate(resolve)));

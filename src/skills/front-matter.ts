@@ -52,6 +52,14 @@ export function parseHeader(text: string, directory: string): ParsedHeader {
   };
 }
 
+/** The fields at the beginning of a file, and of its `metadata` what only OpenClaw knows; or why they cannot be read. Pure. */
+export function parseFrontMatter(text: string): { fields: JsonObject; metadata: JsonObject } | { problem: string } {
+  const fields = readFields(text);
+  if (typeof fields === "string") return { problem: fields };
+  const metadata = metadataOf(fields);
+  return metadata === null ? { problem: "its metadata is not an object" } : { fields, metadata };
+}
+
 /** The fields, or why they cannot be read. */
 function readFields(text: string): JsonObject | string {
   const yaml = text.startsWith("---") || text.startsWith("\uFEFF---") ? FRONT_MATTER.exec(text)?.[1] : undefined;

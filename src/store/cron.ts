@@ -16,7 +16,7 @@ export type CronJobRow<D = unknown, S = unknown> = {
 
 /** `waiting`: claimed, not started. `running`: in the inbox. The others are the end. */
 export type CronRunState = "waiting" | "running" | "ok" | "error" | "skipped";
-export type CronRunCause = "schedule" | "missed" | "retry" | "manual";
+export type CronRunCause = "schedule" | "missed" | "retry" | "manual" | "wake";
 
 /** One due time of a job and what became of it: the ledger, and at the same time the log of runs. */
 export type CronRunRow<R = unknown> = {

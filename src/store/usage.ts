@@ -80,6 +80,9 @@ export type UsedSession = { sessionKey: string; sessionId: string };
 export type UsageCallRow = UsageCall & { seq: number };
 
 export const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
+/** Whole days of a range from which they are read instead of their hours. */
+const LEAST_DAYS = 2;
 /** A sum stays at this value; a larger one could not be read back exactly. */
 const MOST = Number.MAX_SAFE_INTEGER;
 const AMOUNTS = ["input", "output", "cache_read", "cache_write", "input_cost", "output_cost", "cache_read_cost", "cache_write_cost"];
@@ -92,7 +95,8 @@ const DIMENSION_COLUMNS: Readonly<Record<UsageDimension, string>> = {
   model: "model",
 };
 
-const DAY = "min((hour + ?) / 24, ?)";
+/** Whole days: parameters are not whole numbers for SQLite, so that the division is none either. */
+const DAY = "CAST(min((hour + ?) / 24, ?) AS INTEGER)";
 const toCamel = (column: string): string => column.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 /** Sums of columns, each at most what can be read back. */
 const sumsOf = (columns: readonly string[]): string =>
@@ -117,16 +121,9 @@ const CALL_COLUMNS = [
 ];
 const ADD_CALL = `INSERT INTO usage_calls (${CALL_COLUMNS.join(", ")}) VALUES (${CALL_COLUMNS.map(() => "?").join(", ")})`;
 const HOUR_KEYS = "hour agent_id channel sender cause provider model".split(" ");
-const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, [
-  "calls",
-  "errors",
-  "unpriced",
-  ...SESSION_COUNTS,
-  "duration_ms",
-  "first_token_ms",
-  "first_tokens",
-  ...AMOUNTS,
-]);
+const HOUR_SUMS = ["calls", "errors", "unpriced", ...SESSION_COUNTS, "duration_ms", "first_token_ms", "first_tokens", ...AMOUNTS];
+const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, HOUR_SUMS);
+const ADD_DAY = upsert("usage_days", ["day", ...HOUR_KEYS.slice(1)], HOUR_SUMS);
 const ADD_SESSION = upsert(
   "usage_sessions",
   ["hour", "session_key", "session_id", "provider", "model"],
@@ -178,7 +175,9 @@ function usageWrites(store: Store) {
     store.run(ADD_CALL, at, ...who, provider, model, status, durationMs, firstTokenMs, ...amounts, unpriced);
     const first = [firstTokenMs ?? 0, firstTokenMs === null ? 0 : 1];
     const counts = [1, errors, unpriced, messages.user, messages.assistant, messages.tools.length, messages.toolResults, durationMs];
-    store.run(ADD_HOUR, hour, agentId, channel, sender, cause, provider, model, ...counts, ...first, ...amounts);
+    const sums = [agentId, channel, sender, cause, provider, model, ...counts, ...first, ...amounts];
+    store.run(ADD_HOUR, hour, ...sums);
+    store.run(ADD_DAY, Math.floor(hour / DAY_HOURS), ...sums);
     const seen = [at - durationMs, at];
     store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
   };
@@ -193,7 +192,8 @@ function usageWrites(store: Store) {
 
     /** Removes at most `limit` rows of each table from before. True: more are left. */
     prune(before: number, limit: number): boolean {
-      const hour = Math.floor(before / HOUR_MS);
+      // Whole days, so that the sums of hours and of days agree.
+      const hour = Math.floor(before / HOUR_MS / DAY_HOURS) * DAY_HOURS;
       // Sums are removed with the last of their rows, so that what is left of both agrees.
       const removed = [
         store.run(
@@ -205,6 +205,7 @@ function usageWrites(store: Store) {
           "DELETE FROM usage_hours WHERE hour IN (SELECT DISTINCT hour FROM usage_hours WHERE hour < ? ORDER BY hour LIMIT 24)",
           hour,
         ),
+        store.run("DELETE FROM usage_days WHERE day < ?", hour / DAY_HOURS),
         store.run(
           "DELETE FROM usage_sessions WHERE hour IN (SELECT DISTINCT hour FROM usage_sessions WHERE hour < ? ORDER BY hour LIMIT 24)",
           hour,
@@ -219,10 +220,26 @@ function usageWrites(store: Store) {
   };
 }
 
-function conditionsOf({ from, to }: HourRange, filter: UsageFilter): { where: string; params: (string | number)[] } {
+type Source = { table: string; params: (string | number)[] };
+
+const SOURCE_COLUMNS = [...HOUR_KEYS.slice(1), ...HOUR_SUMS].join(", ");
+
+/**
+ * The rows of a range: whole days of UTC from their sums, the hours before and after them from theirs. `isByUtcDay`: nothing asks for
+ * the parts of such a day.
+ */
+function sourceOf({ from, to }: HourRange, filter: UsageFilter, isByUtcDay: boolean): Source {
   const given = USAGE_DIMENSIONS.filter((name) => filter[name] !== undefined);
-  const where = ["hour >= ?", "hour < ?", ...given.map((name) => `${DIMENSION_COLUMNS[name]} = ?`)].join(" AND ");
-  return { where, params: [from, to, ...given.map((name) => filter[name]!)] };
+  const values = given.map((name) => filter[name]!);
+  const conditions = given.map((name) => ` AND ${DIMENSION_COLUMNS[name]} = ?`).join("");
+  const hours = `SELECT hour, ${SOURCE_COLUMNS} FROM usage_hours WHERE hour >= ? AND hour < ?${conditions}`;
+  const [firstDay, endDay] = [Math.ceil(from / DAY_HOURS), Math.floor(to / DAY_HOURS)];
+  if (!isByUtcDay || endDay - firstDay < LEAST_DAYS) return { table: `(${hours})`, params: [from, to, ...values] };
+  const days = `SELECT day * ${DAY_HOURS} AS hour, ${SOURCE_COLUMNS} FROM usage_days WHERE day >= ? AND day < ?${conditions}`;
+  return {
+    table: `(${hours} UNION ALL ${days} UNION ALL ${hours})`,
+    params: [from, firstDay * DAY_HOURS, ...values, firstDay, endDay, ...values, endDay * DAY_HOURS, to, ...values],
+  };
 }
 
 function usageSums(store: Store) {
@@ -230,12 +247,12 @@ function usageSums(store: Store) {
   return {
     /** Sums by the named dimensions, and with a rule by day too. */
     sums(range: HourRange, by: readonly UsageDimension[], filter: UsageFilter = {}, days?: DayRule): UsageGroup[] {
-      const { where, params } = conditionsOf(range, filter);
+      const { table, params } = sourceOf(range, filter, days === undefined || days.offset % DAY_HOURS === 0);
       const names = by.map((name) => `${DIMENSION_COLUMNS[name]} AS "${name}"`);
       const day = days === undefined ? [] : [`${DAY} AS day`];
       const groups = [...by.map((name) => DIMENSION_COLUMNS[name]), ...(days === undefined ? [] : ["day"])];
       return store.all<UsageGroup>(
-        `SELECT ${[...day, ...names, sumColumns].join(", ")} FROM usage_hours WHERE ${where}${groups.length > 0 ? ` GROUP BY ${groups.join(", ")}` : ""}`,
+        `SELECT ${[...day, ...names, sumColumns].join(", ")} FROM ${table}${groups.length > 0 ? ` GROUP BY ${groups.join(", ")}` : ""}`,
         ...(days === undefined ? [] : [days.offset, days.lastDay]),
         ...params,
       );
@@ -320,7 +337,7 @@ function usageRows(store: Store) {
     /** Whether the sums are those of the rows: null, or what differs. */
     difference(): string | null {
       const rows = store.get<Record<string, number>>(totalsOf("usage_calls", "count(*)"))!;
-      for (const table of ["usage_hours", "usage_sessions"]) {
+      for (const table of ["usage_hours", "usage_days", "usage_sessions"]) {
         const sums = store.get<Record<string, number>>(totalsOf(table, "coalesce(sum(calls), 0)"))!;
         const name = Object.keys(rows).find((column) => rows[column] !== sums[column]);
         if (name !== undefined) return `${table}.${name} is ${sums[name]}, and the rows add up to ${rows[name]}`;

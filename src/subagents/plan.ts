@@ -82,7 +82,7 @@ export function toTaskGrant(
   tools: Submission["tools"],
   channel: string,
 ): TaskGrant {
-  const allowed = channel === "cron" ? tools.filter((tool) => tool !== "cron") : tools;
+  const allowed = ["cron", "heartbeat", "hook"].includes(channel) ? tools.filter((tool) => tool !== "cron") : tools;
   return { tools: allowed, provenance, target, ...(roomTools && { roomTools }) };
 }
 

@@ -47,7 +47,7 @@ export type MessageAdmissionDeps = {
   expired: (session: SessionRow, now: number) => boolean;
   prompt: {
     /** What the session should know with its next message (queued system events); taken in the transaction that admits it. */
-    takeSystemEvents(sessionKey: SessionKey, now: number): string | null;
+    takeSystemEvents(sessionKey: SessionKey, now: number, also?: SessionKey): string | null;
   };
   /** How long it must have been quiet before collected messages of this channel are taken, in milliseconds. */
   quietMs: (channel: string) => number;
@@ -122,7 +122,7 @@ export class MessageAdmission {
         isRestart = isRestarted;
         entry = deadLetter ? undefined : lanes.enter(queued, session);
         const startsAtOnce = entry?.startsAtOnce === true;
-        const noted = command ? null : prompt.takeSystemEvents(sessionKey, now);
+        const noted = command ? null : prompt.takeSystemEvents(sessionKey, now, submission.eventsOf);
         stored = {
           ...toInboxIdentity(submission, runId, session),
           payload: noted ? { ...payload, context: [noted, payload.context ?? ADDRESSED_MARKER].join("\n\n") } : payload,
@@ -228,15 +228,18 @@ export class MessageAdmission {
   /** The session of a message. `isRestarted`: its conversation was over, and another one begins. */
   #ensureSession(submission: Submission, now: number): { session: SessionRow; isRestarted: boolean } {
     const { expired, lanes, newId, sessions } = this.#deps;
-    const { sessionKey: key, agentId, chatKind, target, newConversation = false } = submission;
+    const { sessionKey: key, agentId, chatKind, target, newConversation = false, heartbeat } = submission;
     const changes = {
-      updated_at: now,
-      ...(target ? { target: JSON.stringify(target), channel: target.channel } : {}),
+      ...(heartbeat ? {} : { updated_at: now }),
+      ...(target && !heartbeat ? { target: JSON.stringify(target), channel: target.channel } : {}),
     };
     const found = sessions.get(key);
     if (!found) {
       const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
-      return { session: sessions.insert({ ...identity, ...changes, title: sessionTitle(submission) }), isRestarted: false };
+      return {
+        session: sessions.insert({ ...identity, updated_at: now, ...changes, title: sessionTitle(submission) }),
+        isRestarted: false,
+      };
     }
     // A turn that runs or waits belongs to the old conversation, which therefore continues.
     const isRestarted = lanes.isIdle(key) && (newConversation || expired(found, now));

@@ -13,6 +13,7 @@ const collected = (id: string, quietUntil: number): QueuedMessage => ({
   debounceUntil: quietUntil,
   grant: NO_GRANT,
   slotNeed,
+  givesWay: false,
 });
 const lane = (...waiting: QueuedMessage[]): Lane => ({ key: asId("agent:main:main"), queue: waiting, active: null });
 
@@ -24,7 +25,15 @@ test("collected messages wait until the newest of them is old enough, and are ta
 });
 
 test("what comes behind the collected messages does not keep them waiting", () => {
-  const followup: QueuedMessage = { runId: asId("c"), mode: "followup", kind: "message", debounceUntil: 0, grant: NO_GRANT, slotNeed };
+  const followup: QueuedMessage = {
+    runId: asId("c"),
+    mode: "followup",
+    kind: "message",
+    debounceUntil: 0,
+    grant: NO_GRANT,
+    slotNeed,
+    givesWay: false,
+  };
   const step = nextAction(lane(collected("a", 100), followup, collected("d", 900)), 100);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);
 });

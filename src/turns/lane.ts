@@ -17,6 +17,8 @@ export type QueuedMessage = {
   /** What the message may cause; messages with different grants never share a turn. */
   grant: Grant;
   slotNeed: SlotNeed;
+  /** It gives way to every other message of its session. */
+  givesWay: boolean;
 };
 
 /** The turn that runs in a lane. */
@@ -36,6 +38,8 @@ export type ActiveTurn = {
   isPrompting: boolean;
   /** A steer that the runtime has not answered yet; the next one waits for it, to keep the order. */
   isSteering: boolean;
+  /** It ends as soon as another message waits. */
+  givesWay: boolean;
   ended: Promise<void>;
 };
 
@@ -60,6 +64,7 @@ export function nextAction(lane: Lane, now: number): LaneAction {
     // A sender who never pauses gets an answer nevertheless.
     return untilMs > now && take.length < LIMITS.laneBatchMessages ? { do: "wait", untilMs } : { do: "start", take };
   }
+  if (lane.active.givesWay && !head.givesWay) return lane.active.abort.signal.aborted ? { do: "nothing" } : { do: "interrupt" };
   if (head.kind === "command") return { do: "nothing" };
   if (head.mode === "interrupt" && canInterrupt(head, lane.active)) return { do: "interrupt" };
   if (head.mode === "steer" && canSteer(head, lane.active)) return { do: "steer", message: head };
@@ -96,6 +101,7 @@ export const toQueuedMessage = (
   debounceUntil: 0,
   grant: grantOf(payload),
   slotNeed: slotNeedOf(payload),
+  givesWay: payload?.heartbeat !== undefined,
 });
 
 export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
@@ -107,6 +113,7 @@ export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
   grants: take.map((each) => each.grant),
   isPrompting: false,
   isSteering: false,
+  givesWay: take.length > 0 && take.every(({ givesWay }) => givesWay),
   ended: Promise.resolve(),
 });
 

@@ -382,6 +382,8 @@ export class SessionLanes {
 function push(lane: Lane, message: QueuedMessage): QueuedMessage {
   const alone = !lane.active && lane.queue.length === 0;
   const queued = alone ? { ...message, debounceUntil: 0 } : message;
-  lane.queue.push(queued);
+  const behind = queued.givesWay ? -1 : lane.queue.findIndex(({ givesWay }) => givesWay);
+  if (behind === -1) lane.queue.push(queued);
+  else lane.queue.splice(behind, 0, queued);
   return queued;
 }

@@ -39,6 +39,8 @@ export type TurnSummary = {
   tools: number;
   stopReason: string;
   model: string | null;
+  /** No one waits for an answer. */
+  maySayNothing?: boolean;
 };
 
 /** The end of a turn as it is shown to people. */
@@ -56,7 +58,7 @@ export function presentEnd(end: End, facts: TurnSummary): PresentedEnd {
   if (end.error) return presentFailure(end, end.error, facts);
   if (end.reason !== "stop") return { end };
   const shown = takeReplyTag(facts.text).text.trim();
-  if (shown === "") return presentEmptyTurn(end, facts);
+  if (shown === "") return facts.maySayNothing === true ? { end } : presentEmptyTurn(end, facts);
   const reason = STOP_NOTICES[facts.stopReason];
   if (reason === undefined) return { end };
   if (isSilentReply(shown)) return { end };

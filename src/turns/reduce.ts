@@ -196,8 +196,8 @@ export const toWireUsage = (usage: TokenUsage): Record<string, unknown> => ({
 
 export type TurnEnd = { state: TurnState; outcome: RunOutcome; presented: PresentedEnd };
 
-/** The last event: what is stored and what clients receive. A draft that was cut off is kept as a message of its own. */
-export function finishTurn(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number): TurnEnd {
+/** The last event: what is stored and what clients receive. A draft that was cut off is kept as a message of its own. `maySayNothing`: no one waits for an answer. */
+export function finishTurn(before: TurnState, raw: Extract<AgentEvent, { type: "end" }>, now: number, maySayNothing = false): TurnEnd {
   const state = settleDraft(before);
   const { model, stopReason: stoppedFor, toolCalls } = state;
   const facts = {
@@ -206,6 +206,7 @@ export function finishTurn(before: TurnState, raw: Extract<AgentEvent, { type: "
     tools: toolCalls,
     stopReason: stoppedFor,
     model,
+    maySayNothing,
   };
   const presented = presentEnd(raw, facts);
   const { end, notice } = presented;

@@ -62,7 +62,7 @@ export class TurnRunner {
         inbox.end(runId, "failed", outcome);
         auditLostRun(audit, row, now);
         if (session) transcript.addReply({ runId, session, text, now, origin: "notice" });
-        if (target) outbound.add({ id: runId, sessionKey, target, text, at: now });
+        if (target && !row.payload?.heartbeat) outbound.add({ id: runId, sessionKey, target, text, at: now });
       });
     } catch (err) {
       log.error("a failed turn could not be reported in its conversation", { runId, error: err });

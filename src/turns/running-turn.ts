@@ -30,6 +30,7 @@ import type { ChannelLookup } from "./channel-lookup.ts";
 import { answerCommand, parseCommand, type CommandAnswer, type CommandChoice, type CommandContext } from "./commands.ts";
 import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
+import { toHeartbeatReply } from "./heartbeat-reply.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
 import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
@@ -223,7 +224,7 @@ export class RunningTurn {
       if (session) message = transcript.addReply({ runId, session, text, now, origin });
       this.#endRuns(ended, now);
       if (this.#context.row.payload?.kind !== "command") this.#audit.addEnd(ended, session?.session_id ?? null, now);
-      const target = this.#findTarget(session);
+      const target = this.#isHeartbeat ? null : this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, text, at: now, buttons: this.#buttonsFor(choices, target, now) });
     });
     if (message) this.#deps.transcript.emitAdded(message, "command");
@@ -277,10 +278,14 @@ export class RunningTurn {
     const { live, outbound } = this.#deps;
     const { runId, agentId, payload } = this.#context.row;
     const { target } = payload;
-    if (!target || !live || isSendDenied(session)) return;
+    if (!target || !live || this.#isHeartbeat || isSendDenied(session)) return;
     const intent = { id: runId, sessionKey: this.#ref.sessionKey, target, at: 0, batched: this.#isBatched };
     const render = (text: string): { text: string; target: ReplyTarget } | null => outbound.preview({ ...intent, text });
     this.#stream.indicators = live.begin({ runId, agentId, target, addressed: payload.addressed === true, render });
+  }
+
+  get #isHeartbeat(): boolean {
+    return this.#context.row.payload?.heartbeat !== undefined;
   }
 
   get #isBatched(): boolean {
@@ -449,7 +454,7 @@ export class RunningTurn {
     this.#stream.emitNote({ kind: "retry", text });
     const target = this.#target;
     const long = Math.max(event.forMs, event.untilMs ?? 0) >= LIMITS.waitNoticeAfterMs;
-    if (!target || !long || this.#waitNoticeSent || this.#inflight.text !== "") return;
+    if (!target || !long || this.#isHeartbeat || this.#waitNoticeSent || this.#inflight.text !== "") return;
     this.#waitNoticeSent = true;
     store
       .write(() => outbound.add({ id: `${runId}:waiting`, sessionKey: null, target, text, at: clock.now() }))
@@ -476,7 +481,7 @@ export class RunningTurn {
     await this.#journal.settled();
     const now = clock.now();
     const end = this.#withOwnReason(raw);
-    const { state, outcome, presented } = finishTurn(this.#stream.state, end, now);
+    const { state, outcome, presented } = finishTurn(this.#stream.state, end, now, this.#isHeartbeat);
     // The runtime's own context has all of a message that was stopped for its length, and would be summarized with the next turn.
     const checkpoint = state.tooLong ? REBUILD_CHECKPOINT : end.checkpoint;
     this.#logEnd(outcome, state, presented);
@@ -490,8 +495,10 @@ export class RunningTurn {
       this.#endRuns(outcome, now);
       this.#audit.addEnd(outcome, session?.session_id ?? null, now);
       this.#usage.add(session?.session_id ?? "", { rows: state.rows, userMessages: 1 + this.#mergedRuns().length });
-      if (session) sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint }));
-      const target = this.#findTarget(session);
+      const isHeartbeat = this.#isHeartbeat;
+      if (session)
+        sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint, isHeartbeat }));
+      const target = isHeartbeat && reply.text === "" ? null : this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });
     });
     crashPoint("stored");
@@ -532,7 +539,11 @@ export class RunningTurn {
   async #toReply(outcome: RunOutcome): Promise<OutboundMedia> {
     const { media, log, running } = this.#deps;
     const { payload, agentId } = this.#context.row;
-    const text = outcome.status === "error" ? withFailureNotice(outcome) : outcome.text;
+    const text = payload.heartbeat
+      ? heartbeatText(outcome, payload.heartbeat.ackMaxChars)
+      : outcome.status === "error"
+        ? withFailureNotice(outcome)
+        : outcome.text;
     if (!payload.target) return { text, media: [] };
     const workspace = payload.tools.includes("read") ? running.agents.settings(agentId).workspace : null;
     return collectOutboundMedia(text, { workspace, media, log });
@@ -572,18 +583,25 @@ export class RunningTurn {
   }
 }
 
-type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null };
+type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null; isHeartbeat: boolean };
+
+/** A heartbeat that failed says nothing to people: its log and the last heartbeat do. */
+const heartbeatText = ({ status, text }: RunOutcome, ackMaxChars: number): string =>
+  status === "ok" ? toHeartbeatReply(text, ackMaxChars).text : "";
 
 /** What the end of a turn changes in its session. Pure. */
-const toSessionPatch = (session: SessionRow, { run, state, outcome, now, checkpoint }: TurnResult): SessionPatch => ({
+const toSessionPatch = (session: SessionRow, { run, state, outcome, now, checkpoint, isHeartbeat }: TurnResult): SessionPatch => ({
   checkpoint: checkpoint ?? session.checkpoint,
   status: outcome.status === "ok" ? "done" : outcome.status === "error" ? "error" : "killed",
   last_run_id: run.runId,
   started_at: run.startedAt,
   ended_at: now,
-  updated_at: now,
-  last_message_at: now,
-  preview: clip(outcome.text || outcome.error?.message || "", 160),
+  // A heartbeat does not keep a conversation from its reset, and is not what people look for in a list.
+  ...(!isHeartbeat && {
+    updated_at: now,
+    last_message_at: now,
+    preview: clip(outcome.text || outcome.error?.message || "", 160),
+  }),
   context_window: state.contextWindow || session.context_window,
   context_tokens: state.contextTokens || session.context_tokens,
   input_tokens: Math.min(session.input_tokens + state.usage.input, Number.MAX_SAFE_INTEGER),

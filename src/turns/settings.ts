@@ -39,9 +39,10 @@ export function resolveThinking(settings: AgentSettings, session: Pick<SessionRo
 /** What decides about the slot of a message, besides its session. */
 export type SlotNeed = { model: string | null; kind: SlotRequest["kind"] };
 
-export function slotNeedOf(payload: Pick<Payload, "model" | "target" | "provenance"> | null): SlotNeed {
+export function slotNeedOf(payload: Pick<Payload, "model" | "target" | "provenance" | "heartbeat"> | null): SlotNeed {
   const room = payload?.target && payload.target.chat.kind !== "direct";
-  const kind = room ? "room" : payload?.provenance.client?.mode === "backend" ? "background" : "direct";
+  const isByItself = payload?.heartbeat !== undefined || payload?.provenance.channel === "hook";
+  const kind = isByItself ? "background" : room ? "room" : payload?.provenance.client?.mode === "backend" ? "background" : "direct";
   return { model: payload?.model ?? null, kind };
 }
 

@@ -15,7 +15,11 @@ type AdmittedRow = Pick<InboxRow<Payload>, "runId" | "agentId" | "sessionId" | "
 const channelOf = (payload: Payload | null): string => payload?.target?.channel ?? payload?.provenance.channel ?? "unknown";
 const isOwnSource = (channel: string): boolean => ["rpc", "http", "cron", "subagent"].includes(channel);
 const sourceOf = (channel: string): string => (isOwnSource(channel) ? channel : "channel");
-const triggerOf = (payload: Payload): string => (payload.provenance.client?.mode === "schedule" ? "cron" : "user");
+function triggerOf({ heartbeat, provenance }: Payload): string {
+  if (heartbeat) return "heartbeat";
+  if (provenance.channel === "hook") return "hook";
+  return provenance.client?.mode === "schedule" ? "cron" : "user";
+}
 
 /** Something that began at the monotonic moment `began` ends now. */
 const endNow = (clock: StageDeps["clock"], began: number): StageTime => {

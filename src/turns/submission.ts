@@ -52,6 +52,8 @@ export type Payload = {
   sentAt?: number;
   /** Why it is answered, and by this agent; absent for messages that name their session. */
   route?: RouteReason;
+  /** It is a heartbeat: it gives way to every other message, and its answer is sent only when it has something to say. */
+  heartbeat?: { ackMaxChars: number };
 };
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
@@ -96,6 +98,8 @@ export type Submission = Omit<Payload, "kind"> & {
   newConversation?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
   deadLetter?: boolean;
+  /** The session whose waiting system events it takes besides those of its own. */
+  eventsOf?: SessionKey;
 };
 
 export type SubmitResult = {
@@ -111,7 +115,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route, heartbeat } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -125,6 +129,7 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(traceparent ? { traceparent } : {}),
     ...(sentAt === undefined ? {} : { sentAt }),
     ...(route ? { route } : {}),
+    ...(heartbeat ? { heartbeat } : {}),
   };
 }
 

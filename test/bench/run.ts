@@ -10,6 +10,7 @@ import { broadcast } from "./parts/broadcast.ts";
 import { channels } from "./parts/channels.ts";
 import { cli } from "./parts/cli.ts";
 import { growth } from "./parts/growth.ts";
+import { hooks } from "./parts/hooks.ts";
 import { idle } from "./parts/idle.ts";
 import { memory } from "./parts/memory.ts";
 import { parallel } from "./parts/parallel.ts";
@@ -23,14 +24,30 @@ import { turn } from "./parts/turn.ts";
 import { toText, writeTables, type PartResult } from "./report.ts";
 import { cacheDir, Subject, type Part } from "./subject.ts";
 
-const PARTS: readonly Part[] = [start, turn, tools, parallel, resume, stream, rpc, broadcast, idle, cli, channels, memory, growth, soak];
+const PARTS: readonly Part[] = [
+  start,
+  turn,
+  tools,
+  parallel,
+  resume,
+  stream,
+  rpc,
+  broadcast,
+  idle,
+  cli,
+  channels,
+  memory,
+  growth,
+  soak,
+  hooks,
+];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
 
 const HELP = `npm run bench -- [options]
 
-  --only A,B        these parts; soak runs only when it is named
+  --only A,B        these parts; soak and hooks run only when they are named
   --runs N          runs of each part (default 5)
   --main FILE       dist/main.js of the measured build (default: this checkout)
   --compare FILE    dist/main.js of a second build; the runs alternate

@@ -42,7 +42,8 @@ export const failed = signal<string | null>(null);
 /** The job that is being changed or started. */
 export const busy = signal<string | null>(null);
 
-export const jobs = computed(() => answer.value?.jobs ?? null);
+/** Heartbeats have a place of their own. */
+export const jobs = computed(() => answer.value?.jobs.filter(({ id }) => !id.startsWith("heartbeat:")) ?? null);
 export const runs = computed(() => answer.value?.runs ?? []);
 export const isOff = computed(() => answer.value?.enabled === false);
 

@@ -63,7 +63,7 @@ export function onEvent(frame: EventFrame): void {
   else if (frame.event === "session.message") onMessage(payload as MessageEvent);
   else if (frame.event === "sessions.changed") onSessions(payload as SessionChange);
   else if (frame.event === "health") store.activity.value += 1;
-  else if (frame.event === "cron") store.jobChanges.value += 1;
+  else if (frame.event === "cron" || frame.event === "heartbeat") store.jobChanges.value += 1;
   else if (frame.event === "presence" || frame.event.startsWith("node.pair.")) store.nodeChanges.value += 1;
   else if (frame.event === "shutdown") store.restarting.value = true;
 }

@@ -15,6 +15,7 @@ import { THINKING_CHOICES } from "../../core/thinking.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
+import { heartbeat, ownHeartbeat } from "./heartbeat.ts";
 import { sandbox } from "./sandbox.ts";
 import { skillNames, skillsLimits } from "./skills.ts";
 import { ownSubagents, subagents } from "./subagents.ts";
@@ -124,6 +125,7 @@ const entryFields = {
   skillsLimits,
   sandbox,
   subagents: ownSubagents,
+  heartbeat: ownHeartbeat,
   tools: toolPolicy(
     "Tools of this agent.",
     ["byProvider", "toolsBySender", "codeMode", "swarm", "elevated", "github", "loopDetection", "sandbox"],
@@ -151,7 +153,6 @@ const ENTRY_UNSERVED = [
   "typingMode",
   "tts",
   "contextLimits",
-  "heartbeat",
 ] as const;
 
 const AGENT_ID = { regex: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", description: "letters, digits, - and _, at most 64" } as const;
@@ -177,6 +178,7 @@ const defaults = object(
     skills: skillNames("Names of the skills that agents may use; empty: none."),
     sandbox,
     subagents,
+    heartbeat,
     skipBootstrap: boolean("Do not put template files into a new workspace.", { default: false }),
     typingMode: typingMode(
       'When "is typing" is shown: `never`, `instant` with the turn, `thinking` when the model begins to think, `message` with the first text. When it is not set, `instant` where the agent was addressed, else `message`.',
@@ -240,7 +242,6 @@ const defaults = object(
       "blockStreamingChunk",
       "blockStreamingCoalesce",
       "humanDelay",
-      "heartbeat",
     ],
   },
 );

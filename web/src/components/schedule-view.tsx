@@ -1,17 +1,22 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import * as automation from "../automation.ts";
 import * as list from "../job-list.ts";
 import type { JobRow, JobRunRow } from "../job-list.ts";
 import * as store from "../state.ts";
 import { agoText, SessionLink } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
+import { Heartbeats, Hooks } from "./automation-panels.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 
 /** Jobs, when they are due, and what became of their runs. */
 export function ScheduleView(): JSX.Element {
   const online = store.isOnline.value;
   const changes = store.jobChanges.value;
-  useEffect(() => void list.loadJobs(), [online, changes]);
+  useEffect(() => {
+    void list.loadJobs();
+    void automation.loadAutomation();
+  }, [online, changes]);
   const { value: failed } = list.failed;
   return (
     <ViewFrame view="schedule">
@@ -26,6 +31,8 @@ export function ScheduleView(): JSX.Element {
         </p>
       )}
       <Jobs />
+      <Heartbeats />
+      <Hooks />
       <Runs />
     </ViewFrame>
   );
