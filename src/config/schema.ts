@@ -1,3 +1,4 @@
+import { acp } from "./schema/acp.ts";
 import { agents, models, tools } from "./schema/agents.ts";
 import { browser } from "./schema/browser.ts";
 import { budgets } from "./schema/budgets.ts";
@@ -78,7 +79,6 @@ const UNSERVED_KEYS = [
   "telemetry",
   "ui",
   "auth",
-  "acp",
   "nodeHost",
   "worktreeRoot",
   "worktreeAcceleration",
@@ -114,6 +114,7 @@ export const CONFIG = object(
     channels,
     tools,
     browser,
+    acp,
     mcp,
     skills,
     plugins,
@@ -157,6 +158,7 @@ export type CommandsConfig = Config["commands"];
 export type AccessGroup = Config["accessGroups"][string];
 export type IrcConfig = NonNullable<ServedChannels["irc"]>;
 export type ToolPolicy = NonNullable<Config["tools"]>;
+export type AcpConfig = Config["acp"];
 export type McpConfig = Config["mcp"];
 export type PluginsConfig = Config["plugins"];
 export type PluginEntry = PluginsConfig["entries"][string];

@@ -1,3 +1,4 @@
+import { ACP_MUTANTS } from "./acp-mutants.ts";
 import { BROWSER_MUTANTS } from "./browser-mutants.ts";
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
@@ -46,6 +47,7 @@ const TOOLS = "src/tools/policy.test.ts";
  * `scripts/mutate-guards.ts` tries them in a copy of the sources.
  */
 export const MUTANTS: readonly Mutant[] = [
+  ...ACP_MUTANTS,
   ...BROWSER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...EXEC_MUTANTS,
