@@ -1,4 +1,5 @@
 import type { CliCommand, CommandFamily } from "./command.ts";
+import { acpCommands } from "./acp-commands.ts";
 import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
 import { approvalsCommands } from "./approvals-commands.ts";
@@ -64,6 +65,7 @@ const FAMILIES: readonly CommandFamily[] = [
   modelsCommands,
   skillsCommands,
   channelsCommands,
+  acpCommands,
   mcpCommands,
   pluginsCommands,
   configCommands,

@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
+import { checkAcpAgents } from "./doctor-acp.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
@@ -52,6 +53,7 @@ async function runChecks(invocation: Invocation): Promise<DoctorFinding[]> {
       ...checkFiles(invocation),
       ...(await checkWorkspaces(invocation)),
       ...(await checkSkills(invocation)),
+      ...checkAcpAgents(invocation),
       ...(await checkTls(invocation)),
       ...(await checkGateway(invocation)),
     );
