@@ -12,7 +12,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   config: ["core", "channels/registry.ts", "channels/schema-fields.ts", "channels/unserved-channels.ts"],
   store: ["core"],
   channels: ["core"],
-  agents: ["core", "tools/tool.ts"],
+  // command, group-watcher, process-groups: programs of other vendors as agents (ACP).
+  agents: ["core", "tools/tool.ts", "tools/command.ts", "tools/group-watcher.ts", "tools/process-groups.ts"],
   routing: ["core", "config", "channels/registry.ts"],
   observe: ["core", "config"],
   auth: ["core", "config", "store"],
@@ -118,6 +119,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   marked: ["core/markdown"],
   "@modelcontextprotocol/client": ["mcp"],
   "@modelcontextprotocol/server": ["cli/mcp-serve-protocol.ts"],
+  "@agentclientprotocol/sdk": ["agents/acp/connection.ts", "cli/acp-protocol.ts"],
   croner: ["schedule/due-times.ts"],
   "@earendil-works/pi-tui": ["tui/toolkit.ts"],
   uqr: ["core/qr.ts"],

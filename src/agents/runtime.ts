@@ -58,6 +58,11 @@ export type Turn = {
     name: string;
     args: unknown;
   }) => Promise<{ allow: true; permit: ToolPermit } | { allow: false; reason: string }>;
+  /**
+   * Asked before an agent with tools of its own gets the prompt, by its name. The caller stores it first: what such an agent does is never
+   * repeated after a crash. `permit`: for whom it acts. Absent: no such agent may run.
+   */
+  beforeAgent?: (name: string) => Promise<{ allow: true; permit: ToolPermit } | { allow: false; reason: string }>;
 };
 
 /** No context of the runtime matches this checkpoint: the next turn rebuilds it from `history()`. */
@@ -175,6 +180,28 @@ export type RuntimeStatus = {
   restarts: number;
   /** The processes that serve several sessions each. */
   hosts?: readonly HostStatus[];
+  /** Agents that are programs of others, one process for each conversation. */
+  agents?: readonly AgentProcessStatus[];
+};
+
+/** One process of an agent that is a program of another vendor. */
+export type AgentProcessStatus = {
+  /** By which people call it. */
+  name: string;
+  sessionKey: SessionKey;
+  pid: number | null;
+  state: "starting" | "ready" | "busy";
+  /** What it says of itself; empty until it is ready. */
+  version: string;
+  /** The id of its own session; null until it has one. */
+  agentSessionId: string | null;
+  mode: string | null;
+  model: string | null;
+  /** What it can be set to. */
+  modes: readonly string[];
+  models: readonly string[];
+  /** Its session survives the end of its process. */
+  canReopen: boolean;
 };
 
 /** One process that serves several sessions. */

@@ -1,4 +1,5 @@
 import type { CliCommand, CommandFamily } from "./command.ts";
+import { acpCommands } from "./acp-commands.ts";
 import { agentCommands } from "./agent-commands.ts";
 import { agentsCommands } from "./agents-commands.ts";
 import { approvalsCommands } from "./approvals-commands.ts";
@@ -74,6 +75,7 @@ const FAMILIES: readonly CommandFamily[] = [
   modelsCommands,
   skillsCommands,
   channelsCommands,
+  acpCommands,
   mcpCommands,
   pluginsCommands,
   configCommands,

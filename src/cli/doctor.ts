@@ -1,6 +1,7 @@
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
+import { checkAcpAgents } from "./doctor-acp.ts";
 import { checkAutomation } from "./doctor-automation.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
@@ -96,6 +97,7 @@ const GROUPS: readonly DoctorGroup[] = [
   { ids: ["service", "duplicate-supervisor", "systemd-linger", "crash-loop"], run: checkService },
   { ids: ["workspace"], run: checkWorkspaces },
   { ids: ["skills"], run: checkSkills },
+  { ids: ["acp"], run: checkAcpAgents },
   { ids: ["tls-certificate"], run: checkTls },
   { ids: ["reachable"], run: checkNetwork },
   {

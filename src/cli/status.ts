@@ -289,7 +289,7 @@ function formatEventLoop(loop: unknown): string {
 }
 
 /** `1 of 2 busy; pid 4711: 12 sessions, 3 running, 96 MiB; 2 restarts`. */
-function formatRuntime({ state, canRun, processes, busy, restarts, hosts = [], cause }: RuntimeStatus): string {
+function formatRuntime({ state, canRun, processes, busy, restarts, hosts = [], agents = [], cause }: RuntimeStatus): string {
   const shown = hosts.map(({ pid, sessions, running, residentBytes }) => {
     const memory = residentBytes === undefined ? "" : `, ${Math.round(residentBytes / 1_048_576)} MiB`;
     return `pid ${pid}: ${plural(sessions, "session")}, ${running} running${memory}`;
@@ -298,6 +298,9 @@ function formatRuntime({ state, canRun, processes, busy, restarts, hosts = [], c
   return [
     count,
     ...shown,
+    ...agents.map(({ name, pid, state, sessionKey }) =>
+      sanitizeLine(`${name} ${pid === null ? "" : `pid ${pid} `}${state} for ${sessionKey}`),
+    ),
     ...(restarts > 0 ? [plural(restarts, "restart")] : []),
     ...(cause && (processes > 0 || state === "degraded") ? [cause] : []),
   ].join("; ");

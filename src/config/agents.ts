@@ -23,6 +23,8 @@ export type ResolvedAgent = {
   readonly bootstrapMaxChars: number;
   readonly bootstrapTotalMaxChars: number;
   readonly pi: { readonly host: "shared" | "process"; readonly isolation: "none" | "agent" };
+  /** The agent of another vendor that runs its turns; null: Pi does. */
+  readonly acp: { readonly agent: string; readonly mode: "persistent" | "oneshot"; readonly cwd: string | undefined } | null;
 };
 
 const MAIN_AGENT = asId<AgentId>("main");
@@ -75,7 +77,15 @@ export function resolveAgent(config: Config, id: string, stateDir: string = crea
     bootstrapMaxChars: entry.bootstrapMaxChars ?? defaults.bootstrapMaxChars,
     bootstrapTotalMaxChars: entry.bootstrapTotalMaxChars ?? defaults.bootstrapTotalMaxChars,
     pi: { host: entry.pi?.host ?? defaults.pi.host, isolation: entry.pi?.isolation ?? defaults.pi.isolation },
+    acp: acpOf(entry, agentId),
   };
+}
+
+/** The agent of another vendor that runs the turns of an agent; null: Pi does. */
+export function acpOf({ runtime }: Partial<AgentEntry>, id: AgentId): ResolvedAgent["acp"] {
+  if (runtime?.type !== "acp") return null;
+  const { agent = id, mode = "persistent", cwd } = runtime.acp ?? {};
+  return { agent, mode, cwd };
 }
 
 /** With a default workspace configured, the other agents live in directories inside of it, named by their ids. */

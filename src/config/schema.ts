@@ -1,3 +1,4 @@
+import { acp } from "./schema/acp.ts";
 import { agents, models, tools } from "./schema/agents.ts";
 import { backup } from "./schema/backup.ts";
 import { browser } from "./schema/browser.ts";
@@ -81,7 +82,6 @@ const UNSERVED_KEYS = [
   "telemetry",
   "ui",
   "auth",
-  "acp",
   "nodeHost",
   "worktreeRoot",
   "worktreeAcceleration",
@@ -115,6 +115,7 @@ export const CONFIG = object(
     channels,
     tools,
     browser,
+    acp,
     mcp,
     skills,
     plugins,
@@ -161,6 +162,7 @@ export type CommandsConfig = Config["commands"];
 export type AccessGroup = Config["accessGroups"][string];
 export type IrcConfig = NonNullable<ServedChannels["irc"]>;
 export type ToolPolicy = NonNullable<Config["tools"]>;
+export type AcpConfig = Config["acp"];
 export type McpConfig = Config["mcp"];
 export type PluginsConfig = Config["plugins"];
 export type PluginEntry = PluginsConfig["entries"][string];

@@ -14,6 +14,8 @@ export type ChatCommand = {
   effect: CommandEffect;
   /** Answered at once, even while turns run or wait in the session; other commands wait in the lane. */
   immediate: boolean;
+  /** Only owners may use it. */
+  ownersOnly?: true;
   args: readonly { name: string; description: string; required: boolean; choices?: readonly string[] }[];
 };
 
@@ -23,7 +25,7 @@ export type ChatCommand = {
  */
 export const UNSERVED_COMMANDS: ReadonlySet<string> = new Set(
   (
-    "acp agents allowlist bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
+    "agents allowlist bash btw clear codex compact config context dashboard debug diagnostics dock elev elevated exec export " +
     "export-session export-trajectory fast focus fork goal id kill learn login loop mcp models name pair plugin plugins reason reasoning " +
     "redirect restart rewind send session sessions side steer subagents tasks tell tools trace trajectory tts unfocus update " +
     "voice whoami"
@@ -138,6 +140,19 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     effect: "settings",
     immediate: false,
     args: [{ name: "mode", description: "mode, or default", required: false, choices: [...QUEUE_MODES, "default"] }],
+  },
+  {
+    name: "acp",
+    aliases: [],
+    description: "Let an agent of another vendor answer here, show it, or end it.",
+    category: "session",
+    effect: "settings",
+    immediate: false,
+    ownersOnly: true,
+    args: [
+      { name: "action", description: "what to do", required: false, choices: ["spawn", "status", "cancel", "close", "sessions"] },
+      { name: "agent", description: "name of the agent, with spawn", required: false },
+    ],
   },
   {
     name: "skill",

@@ -367,6 +367,10 @@ export const LIMITS = {
   mcpServeMessageBytes: 10_485_760,
   /** How long a call waits for the connection to the gateway; then it is an error. */
   mcpServeConnectMs: 5_000,
+  /** `openclaw acp`: one message of the editor; a longer one ends the command. */
+  acpServeMessageBytes: 33_554_432,
+  /** Messages of a conversation that it shows an editor which opens it again; older ones are left out. */
+  acpServeHistory: 1_000,
   /** Bytes of one object key of a request; a longer one is refused before it is parsed. */
   jsonKeyBytes: 1_024,
   /** Bytes of a request without its attachments, which are parsed at once; more are refused. */

@@ -7,7 +7,9 @@ import {
   type ModelSelection,
   type ProviderTable,
 } from "../agents/models.ts";
+import { ACP_PROVIDER } from "../agents/acp/agent-spec.ts";
 import { modelName } from "../agents/runtime.ts";
+import { acpAgentNames } from "../config/acp-agents.ts";
 import { agentIds, defaultAgentId, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import type { Config, ToolPolicy } from "../config/schema.ts";
 import { asId, type AgentId } from "../core/ids.ts";
@@ -75,6 +77,11 @@ export class AgentCatalog {
   promptLimits(agentId: string): { fileChars: number; totalChars: number } {
     const agent = this.#resolve(agentId);
     return { fileChars: agent.bootstrapMaxChars, totalChars: agent.bootstrapTotalMaxChars };
+  }
+
+  /** The agent of another vendor that runs the turns of an agent; null: Pi does. */
+  acpOf(agentId: string): ResolvedAgent["acp"] {
+    return this.#resolve(agentId).acp;
   }
 
   /** Where the sessions of an agent run. */
@@ -193,7 +200,7 @@ export class AgentCatalog {
 
   #derive(agentId: string, agent: ResolvedAgent): Derived {
     const inputs = this.modelInputs(agentId);
-    const modelSelection = selectModels(inputs);
+    const modelSelection = agent.acp === null ? selectModels(inputs) : acpSelection(agent.acp.agent);
     const seconds = this.#config.agents.defaults.timeoutSeconds;
     const settings: AgentSettings = {
       models: [modelSelection.primary, ...modelSelection.fallbacks],
@@ -201,6 +208,24 @@ export class AgentCatalog {
       workspace: agent.workspace,
       timeoutMs: seconds > 0 ? Math.min(seconds * 1000, NO_TIMEOUT_MS) : NO_TIMEOUT_MS,
     };
-    return { modelSelection, models: buildModelCatalog(inputs), settings };
+    return { modelSelection, models: [...buildModelCatalog(inputs), ...acpAgentNames(this.#config).map(acpEntry)], settings };
   }
 }
+
+const acpSelection = (id: string): ModelSelection => ({
+  primary: { provider: ACP_PROVIDER, id },
+  fallbacks: [],
+  source: "config",
+  note: `The ACP agent ${id} answers, as configured.`,
+});
+
+/** An agent of another vendor, as one of the models that a conversation may have. */
+const acpEntry = (id: string): CatalogEntry => ({
+  id,
+  name: `${id} (ACP agent)`,
+  provider: ACP_PROVIDER,
+  contextWindow: 0,
+  reasoning: false,
+  input: ["text", "image"],
+  available: true,
+});

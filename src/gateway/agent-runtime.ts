@@ -4,6 +4,7 @@ import { toProviderTable, type ProviderTable } from "../agents/models.ts";
 import type { GuideFacts } from "../agents/pi/guide.ts";
 import { createPiRuntime } from "../agents/pi/runtime.ts";
 import { commandMarker, piDirs } from "../agents/pi/files.ts";
+import { RoutedRuntime } from "../agents/routed-runtime.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { BROWSER_DEFAULTS } from "../config/schema/browser.ts";
 import { toCommandEnv } from "../core/command-env.ts";
@@ -29,13 +30,13 @@ import { createConversations } from "./tool-conversations.ts";
 /** Asked once: the system reads the limits of the control group for each answer. */
 const CORES = availableParallelism();
 
-/** The runtime of all agents: Pi, outside of this process. */
+/** The runtime of all agents, outside of this process: Pi, and `loadAcp` for agents of other vendors. */
 export function createAgentRuntime(
   { paths, log, metrics, clock }: GatewayBase,
   running: RunningConfig,
-  { tools, guideFacts }: { tools: ToolExecutor; guideFacts: () => GuideFacts },
+  { tools, guideFacts, loadAcp }: { tools: ToolExecutor; guideFacts: () => GuideFacts; loadAcp: () => Promise<AgentRuntime> },
 ): AgentRuntime {
-  return createPiRuntime({
+  const pi = createPiRuntime({
     stateDir: paths.state,
     models: providerTables(running),
     env: process.env,
@@ -52,6 +53,7 @@ export function createAgentRuntime(
     metrics,
     clock,
   });
+  return new RoutedRuntime(pi, loadAcp);
 }
 
 /** The providers of the configuration and of the local servers that were found, as one table for each of their versions. */

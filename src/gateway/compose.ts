@@ -17,6 +17,8 @@ import { createServer } from "../server/server.ts";
 import type { Readiness } from "../core/health.ts";
 import { createAgentRuntime, createBrowsers, createTools } from "./agent-runtime.ts";
 import { createAgentSkills } from "./agent-skills.ts";
+import { loadAcpRuntime } from "./acp-agents.ts";
+import { acpWorkbench } from "./acp-workbench.ts";
 import { Announcements, type StateVersion } from "./announcements.ts";
 import { GatewayBackups } from "./backups.ts";
 import { CrashLoop } from "./crash-loop.ts";
@@ -108,6 +110,8 @@ export function composeGateway(input: ComposeInput) {
   const runtime = createAgentRuntime(base, running, {
     tools,
     guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
+    loadAcp: () =>
+      loadAcpRuntime({ ...base, running, ...approving, workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }) }),
   });
   images.bind(runtime);
   traceLogLines(base);
@@ -222,7 +226,7 @@ function composeTools(
       sources,
     }),
   );
-  return { sandbox, memory, toolMessages, toolSchedule, toolNodes, subagents, mcp, browsers, images, plugins, tools };
+  return { sandbox, gate, memory, toolMessages, toolSchedule, toolNodes, subagents, mcp, browsers, images, plugins, tools };
 }
 
 /** The configuration in use, and what is known about channels and local models. */

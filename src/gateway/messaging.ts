@@ -4,6 +4,7 @@ import { pairingMessage } from "../channels/pairing-code.ts";
 import type { AccountStatus } from "../channels/account-types.ts";
 import type { LinkTable } from "../channels/link-table.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../channels/supervisor.ts";
+import { acpAgentNames } from "../config/acp-agents.ts";
 import { modelAliases } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
@@ -138,6 +139,11 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
       modelAliases: (agentId) => modelAliases(running.config, agentId),
       resetTriggers: () => running.config.session.resetTriggers,
       currentModel: (session) => running.agents.currentModel(session),
+      acp: {
+        names: () => acpAgentNames(running.config),
+        defaultName: () => running.config.acp.defaultAgent ?? null,
+        processes: () => deps.runtime.status().agents ?? [],
+      },
     },
   });
   return turns;

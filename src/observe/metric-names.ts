@@ -5,6 +5,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   ...Object.fromEntries(Object.entries(ORIGINAL_METRICS).map(([name, { help }]) => [name, help])),
   gateway_agents_process_crashes_total: "Agent processes that ended unexpectedly.",
   gateway_agents_process_starts_total: "Agent processes started.",
+  gateway_agents_acp_processes: "Processes of ACP agents, busy or not.",
+  gateway_agents_acp_start_failures_total: "Starts of ACP agents that failed.",
   gateway_agents_can_run: "1 while turns can run, 0 while agent processes keep failing.",
   gateway_agents_busy_processes: "Agent processes that run a turn.",
   gateway_agents_processes: "Agent processes, busy or not.",

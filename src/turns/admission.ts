@@ -10,7 +10,7 @@ import type { Message } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionRow, type Sessions } from "../store/sessions.ts";
 import { ADDRESSED_MARKER, isRoom } from "./agent-text.ts";
-import { answerCommand, parseCommand, refuseInRoom, type CommandContext } from "./commands.ts";
+import { answerCommand, isForOwnersOnly, parseCommand, refuseInRoom, type CommandContext } from "./commands.ts";
 import { saveImages } from "./images.ts";
 import { isForGateway } from "./skill-requests.ts";
 import { toQueuedMessage } from "./lane.ts";
@@ -96,7 +96,7 @@ export class MessageAdmission {
     const parsed = submission.command === undefined ? this.parseCommand(submission.text) : submission.command;
     const command = isForGateway(parsed) ? parsed : null;
     const runId = submission.runId ?? asId<RunId>(newId());
-    const refusal = command && submission.commandScope === "own" && isRoom(submission.target) ? refuseInRoom(command) : null;
+    const refusal = command && refuseCommand(command, submission);
     const skill = parsed?.toAgent ? parsed.arg : undefined;
     const admitted = { submission: skill ? { ...submission, skill } : submission, runId, isNew, began, now: this.#deps.clock.now() };
     return command && (command.immediate || refusal !== null)
@@ -249,6 +249,13 @@ export class MessageAdmission {
     sessions.patch(key, { ...restart, ...changes, archived: 0, title });
     return { session: { ...session, title }, isRestarted };
   }
+}
+
+/** Why the sender may not use a command; null: they may. */
+function refuseCommand(command: ParsedCommand, { commandScope, target, provenance }: Submission): string | null {
+  const inRoom = commandScope === "own" && isRoom(target) ? refuseInRoom(command) : null;
+  const isRefused = isForOwnersOnly(command) && !provenance.senderIsOwner;
+  return inRoom ?? (isRefused ? `Only an owner may use /${command.name} (commands.ownerAllowFrom).` : null);
 }
 
 type AdmittedMessage = { submission: Submission; runId: RunId; isNew: boolean; now: number; began: number };

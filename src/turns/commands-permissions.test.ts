@@ -37,6 +37,7 @@ const CHANGES: Readonly<Record<string, string>> = {
   queue: "/queue interrupt",
   activation: "/activation always",
   verbose: "/verbose full",
+  acp: "/acp spawn codex",
 };
 
 test("every command says what it changes, and the tests know all of those that change something", () => {

@@ -3,6 +3,7 @@ import { CHAT_COMMANDS, UNSERVED_COMMANDS, type ChatCommand, type CommandEffect,
 import type { SessionPatch, SessionRow } from "../store/sessions.ts";
 import { QUEUE_MODES, toQueueMode } from "../core/queue-modes.ts";
 import { THINKING_CHOICES, toThinkingLevel } from "../core/thinking.ts";
+import { answerAcp, type AcpCommandContext } from "./acp-command.ts";
 import { parseModelRef } from "./settings.ts";
 
 /** True for a text that calls for this gateway in a room. A command of the same form may be meant for another bot there. */
@@ -22,12 +23,20 @@ export type CommandContext = {
   resetTriggers: () => readonly string[];
   /** The model that would answer now. */
   currentModel: (session: SessionRow) => string;
+  /** Agents of other vendors. */
+  acp: AcpCommandContext;
 };
 
 /** Something that can be chosen by a button: `value` is the command that it stands for. */
 export type CommandChoice = { text: string; value: string };
 
-export type CommandAnswer = { text: string; changes: SessionPatch; newSession?: boolean; choices?: readonly CommandChoice[] };
+export type CommandAnswer = {
+  text: string;
+  changes: SessionPatch;
+  newSession?: boolean;
+  /** The runtime forgets what it has of the conversation. */ forgets?: boolean;
+  choices?: readonly CommandChoice[];
+};
 
 const byName = new Map<string, ChatCommand>(
   CHAT_COMMANDS.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
@@ -43,6 +52,7 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
   const command = byName.get(name);
   const arg = match?.[2]!.trim() ?? "";
   if (UNSERVED_COMMANDS.has(name)) return { name, immediate: true, arg, unserved: true };
+  if (command?.name === "acp") return parseAcpCommand(arg);
   if (command?.name === "skill" && arg !== "") return { name: "skill", immediate: false, arg, toAgent: true };
   // "/new idea: ..." is a sentence; a command without arguments stands alone.
   if (command && (command.args.length > 0 || arg === "")) return { name: command.name, immediate: command.immediate, arg };
@@ -50,6 +60,18 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
   const isTrigger = whole !== "" && resetTriggers.some((trigger) => trigger.trim().toLowerCase() === whole);
   return isTrigger ? { name: "new", immediate: false, arg: "" } : null;
 }
+
+/** What changes the conversation waits for its turn in the lane; `cancel` is `/stop`. */
+function parseAcpCommand(arg: string): ParsedCommand {
+  const action = acpAction(arg);
+  if (action === "cancel") return { name: "stop", immediate: true, arg: "" };
+  return { name: "acp", immediate: action !== "spawn" && action !== "close", arg };
+}
+
+const acpAction = (arg: string): string => arg.split(/\s+/, 1)[0]!.toLowerCase();
+
+/** Whether only owners may use a command. Pure. */
+export const isForOwnersOnly = ({ name }: ParsedCommand): boolean => byName.get(name)?.ownersOnly === true;
 
 /** What a command changes as it was written. Pure. */
 export function commandEffect({ name, arg }: ParsedCommand): CommandEffect {
@@ -89,6 +111,8 @@ export function answerCommand(command: ParsedCommand, session: SessionRow, conte
       return answerVerbose(command.arg, session);
     case "queue":
       return answerQueue(command.arg, session);
+    case "acp":
+      return answerAcp(command.arg, session, context.acp);
     case "activation":
       return answerActivation(command.arg, session);
     default:

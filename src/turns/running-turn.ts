@@ -141,6 +141,7 @@ export class RunningTurn {
         tools,
         skills,
         beforeTool: (call) => this.#beforeTool(call),
+        beforeAgent: (name) => this.#beforeAgent(name),
         isPrivate: this.#isPrivate(session),
         ...this.#trace(),
       });
@@ -184,7 +185,7 @@ export class RunningTurn {
     const command = parseCommand(this.#context.row.payload.text, commands.resetTriggers());
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", clock.now()));
     const answer = command.name === "skill" ? await this.#listSkills(session) : answerCommand(command, session, commands);
-    if (answer.newSession) await runtime.forget(session.agent_id, session.session_id);
+    if (answer.newSession || answer.forgets) await runtime.forget(session.agent_id, session.session_id);
     const change = (): (keyof SessionRow)[] => {
       const changes = answer.newSession ? { ...answer.changes, ...toNewConversation(session, newId()) } : answer.changes;
       sessions.patch(session.key, changes);
@@ -327,6 +328,25 @@ export class RunningTurn {
     const refusal = await this.#reserveNext();
     if (refusal !== null) return { allow: false, reason: refusal };
     await this.#storeToolCall(call);
+    const permit = await this.#deps.permitFor(this.#toolCaller());
+    if (!isGranted()) return refused;
+    if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
+    return { allow: true, permit };
+  }
+
+  /**
+   * An agent of another vendor has tools of its own, and reaches what a program of the gateway's user reaches: only who may run programs
+   * here may ask it. Its start is on disk before its prompt: a crash from here on closes the turn instead of repeating what it did.
+   */
+  async #beforeAgent(name: string): ReturnType<NonNullable<Turn["beforeAgent"]>> {
+    const refused = {
+      allow: false as const,
+      reason: `The agent ${name} runs programs, and this conversation may not: the tool exec is not granted here.`,
+    };
+    const isGranted = (): boolean => isCallable("exec", this.#grantedTools(this.#session()));
+    if (!isGranted()) return refused;
+    await this.#storeToolCall({ id: this.#audit.agentCallId, name: `acp/${name}`, args: {} });
+    this.#audit.beginAgent(`acp/${name}`);
     const permit = await this.#deps.permitFor(this.#toolCaller());
     if (!isGranted()) return refused;
     if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };

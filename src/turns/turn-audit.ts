@@ -17,6 +17,8 @@ export class TurnAudit {
   /** Calls that were refused before they ran. */
   readonly #refused = new Set<string>();
   #hasCalls = false;
+  /** The agent of another vendor that runs the turn. */
+  #agent: string | null = null;
 
   constructor(audit: Audit, row: RunRow) {
     this.#audit = audit;
@@ -26,6 +28,16 @@ export class TurnAudit {
   /** The row at the end of this call says that it was refused. */
   markRefused(callId: string): void {
     this.#refused.add(callId);
+  }
+
+  /** The id of the row about an agent of another vendor, which runs for the whole turn. */
+  get agentCallId(): string {
+    return `agent-${this.#row.runId}`;
+  }
+
+  /** Its row ends with the turn. */
+  beginAgent(name: string): void {
+    this.#agent = name;
   }
 
   addCall({ id, name, args }: ToolCall, sessionId: string | null, at: number): void {
@@ -43,6 +55,8 @@ export class TurnAudit {
   /** Calls without a result end as the run does. */
   addEnd(outcome: Pick<RunOutcome, "status" | "error">, sessionId: string | null, at: number): void {
     const status = statusOf(outcome);
+    if (this.#agent !== null)
+      this.#audit.add({ ...this.#common(at), sessionId, ...this.#callFields(this.agentCallId, this.#agent), authority: null, status });
     if (this.#hasCalls) this.#audit.endCalls(this.#row.runId, status === "succeeded" ? "unknown" : status, at);
     this.#audit.add({ ...this.#common(at), kind: "run", sessionId, status });
   }

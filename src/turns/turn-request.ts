@@ -26,7 +26,7 @@ export async function buildTurn(
   deps: TurnRequestDeps,
   { row, collected, active, queuedRuns }: TurnContext,
   session: SessionRow,
-  { skills, ...rights }: Pick<Turn, "tools" | "beforeTool" | "isPrivate" | "trace"> & { skills: TurnSkills },
+  { skills, ...rights }: Pick<Turn, "tools" | "beforeTool" | "beforeAgent" | "isPrivate" | "trace"> & { skills: TurnSkills },
 ): Promise<Turn> {
   const { attachments, media, prompt, running, transcript } = deps;
   const settings = running.agents.settings(row.agentId);

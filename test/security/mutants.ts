@@ -1,4 +1,5 @@
 import { AUTOMATION_MUTANTS } from "./automation-mutants.ts";
+import { ACP_MUTANTS } from "./acp-mutants.ts";
 import { BROWSER_MUTANTS } from "./browser-mutants.ts";
 import { COMMAND_MUTANTS } from "./command-mutants.ts";
 import { EXEC_MUTANTS } from "./exec-mutants.ts";
@@ -49,6 +50,7 @@ const TOOLS = "src/tools/policy.test.ts";
  */
 export const MUTANTS: readonly Mutant[] = [
   ...AUTOMATION_MUTANTS,
+  ...ACP_MUTANTS,
   ...BROWSER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...EXEC_MUTANTS,

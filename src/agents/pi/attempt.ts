@@ -15,7 +15,7 @@ import {
   type MessageOutcome,
   type TurnError,
 } from "./event-mapping.ts";
-import type { EventSink } from "./event-queue.ts";
+import type { EventSink } from "../event-queue.ts";
 import type { PiSlot, SlotListener } from "./slot.ts";
 import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
 import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";

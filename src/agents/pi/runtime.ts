@@ -22,7 +22,7 @@ import {
 import { createWorkspaceDir, loadSystemPrompt, type UnreadFile } from "../system-prompt.ts";
 import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
-import { EventQueue, type EventSink } from "./event-queue.ts";
+import { EventQueue, type EventSink } from "../event-queue.ts";
 import { piDirs, type CompactionSettings } from "./files.ts";
 import { GUIDE_PROVIDER } from "../../core/guide-model.ts";
 import { toCallCost, toContextWindow, toModelPrice, toUsage } from "./fields.ts";

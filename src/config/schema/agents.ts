@@ -12,6 +12,7 @@ import {
   integer,
 } from "../../core/config-schema.ts";
 import { THINKING_CHOICES } from "../../core/thinking.ts";
+import { runtime } from "./acp.ts";
 import { toolPolicy } from "../../core/tool-policy-schema.ts";
 import { typingMode } from "./session.ts";
 import { webTools } from "./web-tools.ts";
@@ -109,6 +110,7 @@ const entryFields = {
     { host: enumOf(HOST_TEXT, PI_HOSTS), isolation: enumOf(ISOLATION_TEXT, PI_ISOLATION) },
     { optional: true },
   ),
+  runtime,
   identity,
   groupChat: object(
     "How the agent behaves in groups.",
@@ -147,7 +149,6 @@ const ENTRY_UNSERVED = [
   "experimental",
   "embeddedAgent",
   "params",
-  "runtime",
   "memory",
   "humanDelay",
   "typingMode",

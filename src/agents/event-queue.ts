@@ -1,4 +1,4 @@
-import type { AgentEvent } from "../runtime.ts";
+import type { AgentEvent } from "./runtime.ts";
 
 /** Where the events of a turn go. */
 export type EventSink = Pick<EventQueue<AgentEvent>, "push" | "drained">;

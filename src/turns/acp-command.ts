@@ -1,0 +1,89 @@
+import { ACP_PROVIDER } from "../agents/acp/agent-spec.ts";
+import type { AgentProcessStatus } from "../agents/runtime.ts";
+import type { SessionPatch, SessionRow } from "../store/sessions.ts";
+
+/** What `/acp` may know. */
+export type AcpCommandContext = {
+  /** Names of the agents that may be used. */
+  names: () => readonly string[];
+  /** The one that is meant without a name; null: none is configured. */
+  defaultName: () => string | null;
+  processes: () => readonly AgentProcessStatus[];
+};
+
+/** `forgets`: the runtime forgets what it has of the conversation. */
+type AcpAnswer = { text: string; changes: SessionPatch; forgets?: boolean };
+
+const USAGE =
+  "/acp spawn <agent> lets an agent of another vendor answer here; /acp status shows it, /acp cancel stops its answer, /acp close ends it, /acp sessions lists all.";
+
+const only = (text: string): AcpAnswer => ({ text, changes: {} });
+const isAgentOf = (session: SessionRow): boolean => session.model?.startsWith(`${ACP_PROVIDER}/`) === true;
+
+/** What `/acp` says and changes. Pure, but for what `context` reads. */
+export function answerAcp(arg: string, session: SessionRow, context: AcpCommandContext): AcpAnswer {
+  const [action = "", name, ...more] = arg.split(/\s+/).filter(Boolean);
+  if (more.length > 0) return only(`/acp ${action} takes one name. ${USAGE}`);
+  switch (action.toLowerCase()) {
+    case "":
+    case "help":
+      return only(`${USAGE} ${listNames(context)}`);
+    case "spawn":
+      return spawn(name ?? context.defaultName(), session, context);
+    case "close":
+      return close(session);
+    case "status":
+      return only(statusText(session, context.processes()));
+    case "sessions":
+      return only(sessionsText(context.processes()));
+    default:
+      return only(`/acp ${action.slice(0, 40)} is not served here. ${USAGE}`);
+  }
+}
+
+const listNames = ({ names }: AcpCommandContext): string =>
+  names().length === 0 ? "No agent is configured (acp.agents)." : `Agents: ${names().join(", ")}.`;
+
+function spawn(name: string | null, session: SessionRow, context: AcpCommandContext): AcpAnswer {
+  if (name === null) return only(`Name an agent: /acp spawn <agent>. ${listNames(context)}`);
+  const agent = name.split("/", 1)[0]!;
+  if (!context.names().includes(agent)) return only(`There is no agent ${JSON.stringify(agent.slice(0, 64))} here. ${listNames(context)}`);
+  const model = `${ACP_PROVIDER}/${name}`;
+  if (session.model === model) return only(`${agent} answers here already. /acp close ends that.`);
+  return {
+    text: `${agent} answers here from the next message on. It acts with its own tools and does not know the earlier messages. /acp close ends that.`,
+    changes: { model },
+  };
+}
+
+function close(session: SessionRow): AcpAnswer {
+  if (!isAgentOf(session)) return only("No agent was spawned here.");
+  return {
+    text: "Its process has ended. The agent of this conversation answers again.",
+    changes: { model: null, checkpoint: null },
+    forgets: true,
+  };
+}
+
+function statusText(session: SessionRow, processes: readonly AgentProcessStatus[]): string {
+  const found = processes.find(({ sessionKey }) => sessionKey === session.key);
+  if (found) return describe(found);
+  return isAgentOf(session)
+    ? `${session.model} answers here. It does not run now; the next message starts it.`
+    : "No agent of another vendor answers here.";
+}
+
+function sessionsText(processes: readonly AgentProcessStatus[]): string {
+  if (processes.length === 0) return "No agent of another vendor runs.";
+  return processes.map((each) => `${each.sessionKey}: ${describe(each)}`).join("\n");
+}
+
+function describe({ name, version, pid, state, agentSessionId, mode, model, modes, models, canReopen }: AgentProcessStatus): string {
+  const parts = [
+    `${name}${version === "" ? "" : ` (${version})`}, ${state}, pid ${pid ?? "unknown"}`,
+    ...(agentSessionId === null ? [] : [`its session ${agentSessionId}${canReopen ? "" : ", which ends with its process"}`]),
+    ...(mode === null ? [] : [`mode ${mode}${modes.length > 1 ? ` of ${modes.join(", ")}` : ""}`]),
+    ...(model === null ? [] : [`model ${model}${models.length > 1 ? ` of ${models.slice(0, 20).join(", ")}` : ""}`]),
+  ];
+  return `${parts.join("; ")}.`;
+}

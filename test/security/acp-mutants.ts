@@ -1,0 +1,62 @@
+import type { Mutant } from "./mutant.ts";
+
+const PERMISSION = "src/agents/acp/permission.test.ts";
+const COMMAND = "src/turns/acp-command.test.ts";
+
+/** Guards of agents of other vendors, each broken in one way. */
+export const ACP_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 6,
+    breaks: "an option of an unknown kind is never chosen",
+    file: "src/agents/acp/permission.ts",
+    text: 'if (typeof kind !== "string" || !KINDS.has(kind)) continue;',
+    broken:
+      'if (typeof kind !== "string") continue;\n    if (kind.toLowerCase().startsWith("allow")) options.allow_once ??= { id: id as string, name };',
+    tests: [PERMISSION],
+    title: "unknown kinds",
+  },
+  {
+    invariant: 6,
+    breaks: "an option is chosen by its kind, not by its place",
+    file: "src/agents/acp/permission.ts",
+    text: "options[kind as OptionKind] ??= { id: id as string, name };",
+    broken: "options[kind as OptionKind] ??= { id: read[0]!.id as string, name };",
+    tests: [PERMISSION],
+    title: "always first",
+  },
+  {
+    invariant: 6,
+    breaks: "an id that stands for two answers counts for none",
+    file: "src/agents/acp/permission.ts",
+    text: "if (read.some((other) => other.id === id && other.kind !== kind)) continue;",
+    broken: "",
+    tests: [PERMISSION],
+    title: "one id for both answers",
+  },
+  {
+    invariant: 6,
+    breaks: "no answer is not an agreement",
+    file: "src/agents/acp/permission.ts",
+    text: ": undefined;\n  return chosen",
+    broken: ": options.allow_once;\n  return chosen",
+    tests: [PERMISSION],
+  },
+  {
+    invariant: 6,
+    breaks: "a command that cannot be shown in full is not asked about",
+    file: "src/agents/acp/permission.ts",
+    text: 'if (isCut && kind === "execute") return null;',
+    broken: "",
+    tests: [PERMISSION],
+    title: "too long to be shown",
+  },
+  {
+    invariant: 11,
+    breaks: "only owners let an agent of another vendor answer",
+    file: "src/turns/commands.ts",
+    text: "byName.get(name)?.ownersOnly === true;",
+    broken: "byName.get(name)?.ownersOnly === null;",
+    tests: [COMMAND],
+    title: "what only shows overtakes",
+  },
+];
