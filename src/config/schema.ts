@@ -7,6 +7,7 @@ import { diagnostics } from "./schema/diagnostics.ts";
 import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { mcp } from "./schema/mcp.ts";
+import { peers } from "./schema/peers.ts";
 import { plugins } from "./schema/plugins.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
@@ -120,6 +121,7 @@ export const CONFIG = object(
     cron,
     budgets,
     discovery,
+    peers,
     logging,
     diagnostics,
     env,

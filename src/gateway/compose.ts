@@ -32,6 +32,7 @@ import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { GatewayNodes } from "./nodes.ts";
+import { GatewayPeers } from "./peers.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RemoteAccess } from "./remote-access.ts";
 import { RunningConfig } from "./running-config.ts";
@@ -88,7 +89,8 @@ export function composeGateway(input: ComposeInput) {
   const { base, storage } = input;
   const { running, local, directory } = composeSettings(input);
   const hub = new ClientHub(base.metrics);
-  const auth = composeAuth(input, running, hub);
+  const peers = new GatewayPeers({ ...base, ...storage, running, hub });
+  const auth = composeAuth(input, { running, hub, peers });
   const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
@@ -101,10 +103,12 @@ export function composeGateway(input: ComposeInput) {
   const toolParts = composeTools(input, { running, spending, ...approving });
   const { tools, images, subagents, toolSchedule, toolNodes } = toolParts;
   const skills = createAgentSkills(base, running);
-  const runtime = createAgentRuntime(base, running, {
-    tools,
-    guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
-  });
+  const runtime = peers.withRemoteAgents(
+    createAgentRuntime(base, running, {
+      tools,
+      guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
+    }),
+  );
   images.bind(runtime);
   traceLogLines(base);
   const telemetry = new GatewayTelemetry({ ...base, ...storage, running });
@@ -124,6 +128,7 @@ export function composeGateway(input: ComposeInput) {
     spending,
   });
   subagents.bind(messaging);
+  peers.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt });
   toolSchedule.bind(() => schedule.get());
   const remote = new RemoteAccess({ ...base, running, auth, endpoint, options: input.options });
@@ -151,6 +156,7 @@ export function composeGateway(input: ComposeInput) {
     spending,
     prompt,
     nodes,
+    peers,
     answers,
     remote,
   };
@@ -261,7 +267,9 @@ function composeGate(
   });
 }
 
-function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hub: ClientHub): Auth {
+type AuthInput = { running: RunningConfig; hub: ClientHub; peers: GatewayPeers };
+
+function composeAuth({ base, storage }: ComposeInput, { running, hub, peers }: AuthInput): Auth {
   const { clock, log, bus } = base;
   const audience = { scope: "operator.pairing" };
   return openAuth({
@@ -272,6 +280,7 @@ function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hu
     requested: (request) => hub.publish("device.pair.requested", toDeviceRequestRow(request), audience),
     resolved: (answer) => hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, audience),
     onRevoked: (revoked) => bus.emit("credential.revoked", revoked),
+    peers,
   });
 }
 
@@ -304,6 +313,7 @@ type Shared = GatewayBase &
     spending: Spending;
     prompt: PromptContext;
     nodes: GatewayNodes;
+    peers: GatewayPeers;
     answers: AnswerCache;
     remote: RemoteAccess;
   };
@@ -354,6 +364,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     schedule,
     telemetry,
     remote,
+    peers,
   } = deps;
   return new ConfigApplier({
     running,
@@ -377,6 +388,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       answers.clear();
       schedule.configure();
       remote.configure();
+      peers.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,
