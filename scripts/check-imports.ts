@@ -32,6 +32,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   service: ["core"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
+  peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
   methods: [
     "core",
     "config",
@@ -51,6 +52,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "subagents",
     "usage",
     "nodes",
+    "peers",
   ],
   server: ["core", "protocol", "auth", "observe"],
   client: ["core", "protocol"],

@@ -46,6 +46,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
   message: "Sending",
   models: "Models",
   node: "Nodes",
+  peer: "Links, for the gateway at the other end",
+  peers: "Links to other gateways",
   openclaw: "Questions about commands",
   plugin: "Questions about commands",
   plugins: "Plugins",

@@ -1,4 +1,5 @@
 import { runCli } from "./cli/run.ts";
+import { selectProfile } from "./config/profile.ts";
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -20,6 +21,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   streams: process,
   stdin: process.stdin,
   env: process.env,
+  useProfile: (name) => selectProfile(process.env, name),
   cwd: process.cwd(),
   now: Date.now,
   signal: stop.signal,

@@ -2,6 +2,7 @@
 import { Readable } from "node:stream";
 import { runCli } from "../src/cli/run.ts";
 import type { CliHost } from "../src/cli/invocation.ts";
+import { selectProfile } from "../src/config/profile.ts";
 
 export type CliCall = { code: number; out: string; err: string };
 export type CliCallOptions = {
@@ -16,6 +17,7 @@ export type CliCallOptions = {
 /** One command with `state` as its state directory. */
 export async function callCli(state: string, words: readonly string[], options: CliCallOptions = {}): Promise<CliCall> {
   const call: CliCall = { code: -1, out: "", err: "" };
+  const env: Record<string, string | undefined> = { HOME: state, OPENCLAW_STATE_DIR: state, NO_COLOR: "1", ...options.env };
   const terminal = options.columns === undefined ? {} : { isTTY: true, columns: options.columns };
   call.code = await runCli(words, {
     streams: {
@@ -23,7 +25,8 @@ export async function callCli(state: string, words: readonly string[], options: 
       stderr: { write: (text: string) => (call.err += text) },
     },
     stdin: Readable.from(options.input === undefined ? [] : [options.input]),
-    env: { HOME: state, OPENCLAW_STATE_DIR: state, NO_COLOR: "1", ...options.env },
+    env,
+    useProfile: (name) => selectProfile(env, name),
     cwd: state,
     now: Date.now,
     signal: options.signal ?? new AbortController().signal,
@@ -57,6 +60,11 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "hooks info": ["note"],
   "hooks enable": ["note", "--yes"],
   "hooks disable": ["note"],
+  "peers test": ["office"],
+  "peers add": ["office", "--send", "main"],
+  "peers pair": ["office"],
+  "peers approve": ["office", "1a2b-3c4d-5e6f-7081-92a3-b4c5-d6e7-f809"],
+  "peers remove": ["office"],
   "tasks show": ["3f2a"],
   "tasks cancel": ["3f2a"],
   "tasks retry": ["3f2a"],

@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import type { AuthSettings } from "../src/auth/credentials.ts";
 import { devicePayload } from "../src/auth/device.ts";
 import { openAuth, type Auth } from "../src/auth/open.ts";
+import type { PeerGate } from "../src/auth/peer-gate.ts";
 import { systemClock, type Clock } from "../src/core/clock.ts";
 import { silentLog, type Log } from "../src/core/log.ts";
 import { silentMetrics } from "../src/core/metrics.ts";
@@ -53,6 +54,8 @@ export type ServerBenchOptions = {
   dir?: string;
   clock?: Clock;
   log?: Log;
+  /** Decides about other gateways. */
+  peers?: PeerGate;
 };
 
 const running = new Set<() => Promise<void>>();
@@ -74,6 +77,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     requested: () => {},
     resolved: () => {},
     onRevoked: () => void server?.closeRevoked(),
+    ...(options.peers && { peers: options.peers }),
   });
   const methods: MethodTable = {
     health: { scope: "operator.read", run: () => HEALTH },

@@ -159,6 +159,8 @@ export type AgentEvent =
   | { type: "retry"; attempt: number; maxAttempts: number; delayMs: number; reason: string; kind?: ErrorKind }
   /** The turn waits for something that takes long; `untilMs` where the end of the wait is known (milliseconds from now). */
   | { type: "waiting"; for: "model" | "provider" | "process"; forMs: number; untilMs?: number }
+  /** The link to the gateway `name` is down; the message is kept for `untilMs`. */
+  | { type: "waiting"; for: "peer"; forMs: number; untilMs: number; name: string }
   | { type: "compaction"; phase: "start" | "end"; reason: string }
   /** A steered message has entered the context of the running turn. */
   | { type: "steered"; runId: RunId }

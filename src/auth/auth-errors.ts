@@ -1,5 +1,6 @@
 import { ERROR_DETAILS, type DetailCode, type ErrorCode } from "../core/error-codes.ts";
 import type { DeviceFault } from "./device.ts";
+import type { PeerGateRefusal } from "./peer-gate.ts";
 
 /** A refused sign-in: what the answer says, and the reason with which the socket closes. */
 export type AuthFailure = {
@@ -101,6 +102,19 @@ export const AUTH_ERRORS = {
   identityMissing: () =>
     unauthorized("the proxy named no user", "AUTH_IDENTITY_HEADER_REQUIRED", "identity_header_missing", "review_auth_configuration"),
   userNotAllowed: () => unauthorized("this user may not sign in", "AUTH_UNAUTHORIZED", "user_not_allowed", "review_auth_configuration"),
+  /** Another gateway. Each of the three says what its operator has to do. */
+  peer: (refusal: PeerGateRefusal) => {
+    if (refusal.kind === "code")
+      return failure("PEER_CODE_INVALID", "the pairing code was used, has ended or is unknown", {
+        fix: "Make a new one on the other gateway: openclaw peers pair <name>",
+      });
+    if (refusal.kind === "other-key")
+      return failure("PEER_KEY_CHANGED", "this gateway has another key than the pinned one", { publicKey: refusal.publicKey });
+    return failure("PEER_NOT_LINKED", "this gateway has no link with this key", {
+      fingerprint: refusal.fingerprint,
+      fix: "Pair the two gateways: openclaw peers pair <name>",
+    });
+  },
   rateLimited: (retryAfterMs: number) => ({
     ...unauthorized("too many failed attempts, try later", "AUTH_RATE_LIMITED", "rate_limited", "wait_then_retry"),
     retryAfterMs,

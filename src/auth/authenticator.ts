@@ -12,6 +12,7 @@ import { verifyDevice, type DeviceProof } from "./device.ts";
 import type { DeviceInfo, Devices, GrantRow, Role } from "./devices.ts";
 import type { CredentialKind, SignInLimiter } from "./limiter.ts";
 import { AUTH_ERRORS, type AuthFailure } from "./auth-errors.ts";
+import type { PeerGate } from "./peer-gate.ts";
 import { covers, intersectScopes, OPERATOR_SCOPES } from "./scopes.ts";
 import type { ServiceTokenRow, ServiceTokens } from "./tokens.ts";
 
@@ -48,13 +49,14 @@ export type SignInMethod =
   | "service-token"
   | "none"
   | "trusted-proxy"
-  | "tailscale";
+  | "tailscale"
+  | "peer-key";
 
 const KEY = Symbol("verified");
 
 /** A peer whose credential was verified. Only this module creates one, and a `Caller` can only be built from it. */
 export class Verified {
-  readonly role: Role;
+  readonly role: Role | "peer";
   readonly scopes: ReadonlySet<string>;
   readonly method: SignInMethod;
   /** Id of the credential: `shared`, a token id, a device id, `none` or `user:<name>`. */
@@ -96,6 +98,8 @@ export type AuthenticatorOptions = {
   clock: Clock;
   log: Log;
   verifyTailnetUser: TailnetUserVerifier;
+  /** Decides about other gateways that connect. Absent: none may. */
+  peers?: PeerGate;
 };
 
 /** Whether Tailscale says that the address belongs to this login. */
@@ -113,6 +117,7 @@ export class Authenticator {
   /** Checks a `connect`. `nonce` is the one of this connection's challenge. Never throws for a bad credential. */
   async authenticateConnect(claims: ConnectClaims, peer: PeerFacts, nonce: string): Promise<Verified | AuthFailure> {
     const role = claims.role ?? "operator";
+    if (role === "peer") return this.#authenticatePeer(claims, peer, nonce);
     if (role !== "operator" && role !== "node") return AUTH_ERRORS.invalidRole();
     if (peer.origin !== null && !peer.originAllowed) return AUTH_ERRORS.origin(peer.origin);
     const browser = BROWSER_CLIENTS.has(claims.client.id) || claims.client.mode === "webchat";
@@ -126,6 +131,36 @@ export class Authenticator {
     const proof = tailnet ?? this.#identifyCredential(claims.auth ?? {}, peer, device, role);
     if ("refused" in proof) return proof;
     return this.#admit(proof, claims, role, device, peer);
+  }
+
+  /**
+   * Another gateway: it is recognized by its key alone and holds no scope. No credential of an operator makes one, and what lets it in is of
+   * no use in another role.
+   */
+  async #authenticatePeer(claims: ConnectClaims, peer: PeerFacts, nonce: string): Promise<Verified | AuthFailure> {
+    const { limiter, peers } = this.#options;
+    if (peer.origin !== null) return AUTH_ERRORS.origin(peer.origin);
+    const device = this.#verifyDevice(claims, "peer", nonce);
+    if (device === null || peers === undefined) return device === null ? AUTH_ERRORS.deviceRequired() : AUTH_ERRORS.invalidRole();
+    if (typeof device !== "string") {
+      limiter.recordFailure(peer.address, "signature");
+      return AUTH_ERRORS.device(device);
+    }
+    const { publicKey } = claims.device!;
+    const admitted = await peers.admit({ keyId: device, publicKey, token: claims.auth?.token ?? "", address: peer.address });
+    if ("refused" in admitted) {
+      limiter.recordFailure(peer.address, "signature");
+      return AUTH_ERRORS.peer(admitted.refused);
+    }
+    return new Verified(KEY, {
+      role: "peer",
+      scopes: [],
+      method: "peer-key",
+      credential: `peer:${admitted.name}`,
+      device,
+      issuedDeviceToken: null,
+      basis: { proof: { kind: "peer", name: admitted.name, keyId: device }, settings: this.#options.settings(), device: null },
+    });
   }
 
   /** Checks the `Authorization` header of an HTTP request. */
@@ -159,7 +194,7 @@ export class Authenticator {
     };
   }
 
-  #verifyDevice(claims: ConnectClaims, role: Role, nonce: string): ReturnType<typeof verifyDevice> | null {
+  #verifyDevice(claims: ConnectClaims, role: Role | "peer", nonce: string): ReturnType<typeof verifyDevice> | null {
     if (!claims.device) return null;
     const { token, deviceToken, bootstrapToken } = claims.auth ?? {};
     const fields = {

@@ -1,5 +1,6 @@
 import type { AuthSettings } from "./credentials.ts";
 import type { Devices, Role } from "./devices.ts";
+import type { PeerGate } from "./peer-gate.ts";
 import type { Secret } from "../core/secret.ts";
 import { secureEquals } from "../core/secure-compare.ts";
 import type { ServiceTokens } from "./tokens.ts";
@@ -9,7 +10,8 @@ export type Basis = {
   readonly proof:
     | { readonly kind: "shared" | "none" | "device" | "tailnet" }
     | { readonly kind: "user"; readonly name: string }
-    | { readonly kind: "service"; readonly id: string; readonly expiresAt: number | null };
+    | { readonly kind: "service"; readonly id: string; readonly expiresAt: number | null }
+    | { readonly kind: "peer"; readonly name: string; readonly keyId: string };
   /** The settings at the time of the check. */
   readonly settings: AuthSettings;
   /** The device that signed in, and the number of its revocations at that time. */
@@ -25,7 +27,12 @@ export const sharedSecret = (settings: AuthSettings): Secret | null => {
 /** Whether the credential of a sign-in would still be accepted. The only decision about closing connections and requests. */
 export function isStillValid(
   basis: Basis,
-  now: { settings: AuthSettings; devices: Pick<Devices, "grant" | "revision">; tokens: Pick<ServiceTokens, "isLive"> },
+  now: {
+    settings: AuthSettings;
+    devices: Pick<Devices, "grant" | "revision">;
+    tokens: Pick<ServiceTokens, "isLive">;
+    peers?: Pick<PeerGate, "isLinked">;
+  },
 ): boolean {
   const { proof, device } = basis;
   if (device && now.devices.revision(device.id, device.role) !== device.revision) return false;
@@ -38,6 +45,8 @@ export function isStillValid(
       return now.settings.mode === "none";
     case "shared":
       return basis.settings === now.settings || isSameSecret(basis.settings, now.settings);
+    case "peer":
+      return now.peers?.isLinked(proof.name, proof.keyId) === true;
     case "tailnet":
       return now.settings.allowTailscale === true;
     case "user":

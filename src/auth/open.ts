@@ -8,6 +8,7 @@ import { isStillValid, type Basis } from "./basis.ts";
 import type { AuthSettings } from "./credentials.ts";
 import { Devices, type DeviceEvents, type Role } from "./devices.ts";
 import { SignInLimiter } from "./limiter.ts";
+import type { PeerGate } from "./peer-gate.ts";
 import { TrustedProxies, type Listener, type RequestHeaders, type PeerAttribution } from "./trusted-proxy.ts";
 import { SharedSecretWatch } from "./secret-watch.ts";
 import { ServiceTokens } from "./tokens.ts";
@@ -25,6 +26,8 @@ export type AuthOptions = {
   resolved: DeviceEvents["resolved"];
   /** Credentials were revoked: closes their connections and aborts their requests at once (close code 4001). */
   onRevoked: (ended: RevokedCredential) => void;
+  /** Decides about other gateways that connect. */
+  peers?: PeerGate;
 };
 
 /** Authentication and authorization of all peers. */
@@ -66,6 +69,7 @@ export function openAuth(options: AuthOptions): Auth {
     clock,
     log,
     verifyTailnetUser: (address, login) => auth.verifyTailnetUser?.(address, login) ?? Promise.resolve(false),
+    ...(options.peers && { peers: options.peers }),
   });
   const auth: Auth = {
     get settings() {
@@ -77,7 +81,7 @@ export function openAuth(options: AuthOptions): Auth {
     authenticator: admission,
     attributePeer: (headers, remote, listener) => rules.attributePeer(headers, remote, listener),
     verifyTailnetUser: null,
-    isStillValid: (basis) => isStillValid(basis, { settings, devices, tokens }),
+    isStillValid: (basis) => isStillValid(basis, { settings, devices, tokens, ...(options.peers && { peers: options.peers }) }),
     configure(next) {
       settings = next;
       rules = new TrustedProxies(next);

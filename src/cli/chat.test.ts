@@ -20,6 +20,7 @@ async function chat(words: readonly string[], input: string): Promise<{ code: nu
     cwd: gateway.home,
     now: Date.now,
     signal: new AbortController().signal,
+    useProfile: () => {},
     startGateway: () => Promise.reject(new Error("not here")),
     verifyChannel: () => Promise.reject(new Error("not here")),
   });

@@ -27,6 +27,7 @@ import { modelsCommands } from "./models-commands.ts";
 import { nodeCommands } from "./node-commands.ts";
 import { nodesCommands } from "./nodes-commands.ts";
 import { pairingCommands } from "./pairing-commands.ts";
+import { peersCommands } from "./peers-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
 import { remoteCommands } from "./remote-commands.ts";
 import { routeCommands } from "./route-commands.ts";
@@ -50,6 +51,7 @@ const FAMILIES: readonly CommandFamily[] = [
   backupCommands,
   dashboardCommands,
   remoteCommands,
+  peersCommands,
   chatCommands,
   tuiCommands,
   agentCommands,

@@ -75,6 +75,8 @@ export type CommandFamily = {
 export const COMMON_FLAGS: readonly CliFlag[] = [
   { name: "json", help: "Print one JSON value." },
   { name: "no-color", help: "Disable color (same as NO_COLOR; output to a pipe never has color)." },
+  { name: "profile", value: "name", help: "Use the gateway of this profile, with a state directory and a port of its own." },
+  { name: "dev", help: "Use the profile dev." },
   { name: "help", short: "h", help: "Show this help." },
 ];
 

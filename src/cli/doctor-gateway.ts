@@ -11,6 +11,7 @@ import { checkBudgets } from "./doctor-budgets.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { JobView } from "./cron.ts";
+import { checkLinks } from "./doctor-peers.ts";
 import type { Invocation } from "./invocation.ts";
 import { withheldText, type McpServerRow } from "./mcp.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
@@ -60,6 +61,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkJobs(client),
       checkBudgets(client),
       checkNodes(client, invocation.host.now()),
+      checkLinks(client, invocation.host.now()),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),

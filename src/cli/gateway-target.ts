@@ -7,6 +7,7 @@ import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
+import { defaultPort, profileOf } from "../config/profile.ts";
 import type { Config } from "../config/schema.ts";
 import { formatSshTarget, type SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";
@@ -107,7 +108,8 @@ export function resolveTarget(invocation: Invocation, passwordFlag?: string): Ga
       headers: null,
       ...credentials,
     };
-  const urlFrom = config.gateway.port === 18_789 ? "the default port" : `gateway.port in ${paths.config}`;
+  const urlFrom =
+    config.gateway.port === defaultPort(profileOf(invocation.host.env)) ? "the default port" : `gateway.port in ${paths.config}`;
   // Without a credential there is nothing to protect: a gateway of another state directory may answer without one.
   const needsProof = credentials.credentialFrom !== null;
   return {

@@ -11,6 +11,8 @@ export type CliHost = {
   readonly streams: Streams;
   readonly stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   readonly env: Env;
+  /** Selects a profile: from now on `env` is that of the profile. */
+  readonly useProfile: (name: string) => void;
   readonly cwd: string;
   readonly now: () => number;
   /** Aborts at the first SIGINT or SIGTERM that the command does not take for itself. */

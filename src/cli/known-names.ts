@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { channelAccounts } from "../config/channel-accounts.ts";
-import { agentIds } from "../config/agents.ts";
+import { agentIds, isLinkedAgent } from "../config/agents.ts";
 import { walkSchema } from "../config/json-schema.ts";
 import type { Config } from "../config/schema.ts";
 import { suggest } from "../config/suggest.ts";
@@ -72,8 +72,9 @@ export function requireKnownAccount(invocation: Invocation, channel: string, acc
 /** An agent as it was given. Throws CliError (exit 2) for one that this machine's gateway does not have. */
 export function requireKnownAgent(invocation: Invocation, id: string | undefined): string | undefined {
   if (id === undefined || !resolveTarget(invocation).isLocal) return id;
-  const known: readonly string[] = agentIds(configOf(invocation).config);
-  if (known.includes(id.toLowerCase())) return id;
+  const { config } = configOf(invocation);
+  const known: readonly string[] = agentIds(config);
+  if (known.includes(id.toLowerCase()) || isLinkedAgent(config, id)) return id;
   throw unknownAgentError(id, known);
 }
 

@@ -102,6 +102,7 @@ async function cli(
     cwd: home,
     now: Date.now,
     signal: new AbortController().signal,
+    useProfile: () => {},
     startGateway: async (gateway) => {
       result.started.push(gateway);
       return { url: "ws://127.0.0.1:1", port: 1, banner: ["listens"], ended: Promise.resolve(0), stop: async () => {} };

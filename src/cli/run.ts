@@ -1,3 +1,4 @@
+import { DEV_PROFILE } from "../config/profile.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { CancelledError } from "./cancelled-error.ts";
@@ -27,6 +28,8 @@ async function runParsed(parsed: ParsedArgv, out: Output, host: CliHost): Promis
     const { showHelp } = await import("./help.ts");
     return showHelp(parsed.words, out);
   }
+  const profile = parsed.flags.has("dev") ? DEV_PROFILE : parsed.flags.get("profile")?.at(-1);
+  if (profile !== undefined) host.useProfile(profile);
   out.jsonLines = parsed.command.jsonLines === true;
   const run = await parsed.command.load();
   return (await run(new Invocation(parsed.args, parsed.flags, out, host))) ?? EXIT.ok;

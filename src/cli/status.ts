@@ -10,6 +10,7 @@ import { connectGateway, isUnreachable, toCliError, type GatewayLink } from "./c
 import type { Invocation } from "./invocation.ts";
 import { readModelStatus } from "./models.ts";
 import { formatTelemetry, type TelemetryRow } from "./telemetry.ts";
+import { formatLink, type LinksAnswer, type LinkView } from "./peers.ts";
 import { pluginProblem, type PluginRow } from "./plugins.ts";
 import { configOf, pathsOf, resolveTarget, type GatewayTarget } from "./gateway-target.ts";
 import { sanitizeLine, formatAge, formatDuration, plural } from "./terminal-text.ts";
@@ -103,6 +104,8 @@ type StatusReport = {
   telemetry: TelemetryRow | null;
   channels: readonly { name: string; state: string }[];
   accounts: readonly AccountRow[];
+  /** Links to other gateways. */
+  links: readonly LinkView[];
   problems: readonly string[];
   parts?: HealthPartRow[];
   eventLoop?: Record<string, unknown>;
@@ -148,13 +151,14 @@ function readLocalStatus(invocation: Invocation, target: GatewayTarget): Pick<St
 }
 
 async function fromGateway(invocation: Invocation, { client, target }: GatewayLink): Promise<StatusReport> {
-  const [answer, well, channels, agents, models, { plugins }] = await Promise.all([
+  const [answer, well, channels, agents, models, { plugins }, { links }] = await Promise.all([
     client.request<Status>("status"),
     client.request<Health>("health"),
     client.request<ChannelsStatus>("channels.status", invocation.has("deep") ? { probe: true } : {}),
     client.request<{ defaultId: string; agents: { id: string }[] }>("agents.list"),
     readModelStatus(client),
     readPlugins(client),
+    readLinks(client),
   ]);
   const degraded = (well.parts ?? []).filter((part) => part.state !== "ready" && !part.name.startsWith("channel:"));
   return {
@@ -178,7 +182,9 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     telemetry: answer.telemetry ?? null,
     accounts: accountRows(channels),
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
+    links,
     problems: [
+      ...links.flatMap((link) => (link.state === "down" || link.state === "key-changed" ? [`the link ${formatLink(link)}`] : [])),
       ...models.checks.flatMap(({ model, problem }) =>
         problem ? [`${model} cannot answer: ${problem}; openclaw models status shows the fix`] : [],
       ),
@@ -198,6 +204,9 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
 /** The plugins of the gateway; none of one that does not serve them. */
 const readPlugins = (client: ProtocolClient): Promise<{ plugins: PluginRow[] }> =>
   client.serves("plugins.status") ? client.request("plugins.status") : Promise.resolve({ plugins: [] });
+
+const readLinks = (client: ProtocolClient): Promise<Pick<LinksAnswer, "links">> =>
+  client.serves("peers.list") ? client.request("peers.list") : Promise.resolve({ links: [] });
 
 function fromFiles(invocation: Invocation, err: CliError): StatusReport {
   const target = resolveTarget(invocation);
@@ -226,6 +235,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     telemetry: null,
     channels: [],
     accounts: [],
+    links: [],
     problems: [],
   };
 }
@@ -313,6 +323,7 @@ function showAll(facts: StatusReport, { out, host }: Invocation): void {
   out.pairs([
     ...(facts.agentRuntime ? [["agent processes", formatRuntime(facts.agentRuntime)] as [string, string]] : []),
     ...(facts.telemetry ? [["telemetry", sanitizeLine(formatTelemetry(facts.telemetry, host.now()))] as [string, string]] : []),
+    ...facts.links.map((link): [string, string] => ["link", formatLink(link)]),
     ["found by", facts.gateway.urlFrom],
     ...(facts.state === null ? [] : [["state", `${facts.state}${existsSync(facts.state) ? "" : " (does not exist yet)"}`] as const]),
     ...(facts.config === null ? [] : [["config from", facts.config.source] as const]),

@@ -36,7 +36,7 @@ export type ProtocolClientOptions = {
   headers?: Readonly<Record<string, Secret>>;
   /** How the gateway's lists show this client. */
   client?: { id?: string; mode?: string; displayName?: string; instanceId?: string; platform?: string; deviceFamily?: string };
-  role?: "operator" | "node";
+  role?: "operator" | "node" | "peer";
   scopes?: readonly string[];
   caps?: readonly string[];
   /** What a node offers. */

@@ -76,7 +76,8 @@ export class ClientError extends Error {
 export function kindOfConnectError(response: ResponseError): ClientErrorKind {
   const reason = typeof response.details?.code === "string" ? response.details.code : "";
   if (reason === "PAIRING_REQUIRED") return "pairing";
-  if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || response.code === "UNAUTHORIZED") return "auth";
+  if (reason.startsWith("AUTH_") || reason.startsWith("DEVICE_") || reason.startsWith("PEER_") || response.code === "UNAUTHORIZED")
+    return "auth";
   if (response.code === "NOT_PAIRED") return "pairing";
   if (response.code === "UNAVAILABLE") return "starting";
   return "handshake";

@@ -1,6 +1,7 @@
 import type { AgentId } from "../core/ids.ts";
-import { toAgentId } from "../core/agent-id.ts";
+import { toAgentAddress, toAgentId } from "../core/agent-id.ts";
 import { asId } from "../core/ids.ts";
+import { parseRemoteAgent } from "../core/peer-address.ts";
 import { createPaths, defaultWorkspace } from "./paths.ts";
 import type { AgentEntry, Config } from "./schema.ts";
 
@@ -54,12 +55,20 @@ export function hasAgent(config: Config, id: string): boolean {
   return agentIds(config).includes(asId<AgentId>(id.toLowerCase()));
 }
 
+type Links = { readonly peers?: Readonly<Record<string, unknown>> | undefined };
+
+/** Whether the id is one of an agent of another gateway to which the configuration has a link. */
+export function isLinkedAgent(config: Links, id: string): boolean {
+  const remote = parseRemoteAgent(id.toLowerCase());
+  return remote !== null && Object.hasOwn(config.peers ?? {}, remote.peer);
+}
+
 /**
  * Everything about one agent. An id that is not configured gets the defaults, so that a conversation of a deleted agent can
  * still be read. `stateDir` is where workspaces without a path of their own live; by default that of the environment.
  */
 export function resolveAgent(config: Config, id: string, stateDir: string = createPaths(process.env).state): ResolvedAgent {
-  const agentId = toAgentId(id);
+  const agentId = toAgentAddress(id);
   const entry: Partial<AgentEntry> = config.agents.entries[agentId] ?? {};
   const { defaults } = config.agents;
   const isDefault = agentId === defaultAgentId(config);

@@ -1,6 +1,6 @@
 import { channelSchemas } from "../channels/registry.ts";
 import { KEY_VARIABLES } from "../core/provider-keys.ts";
-import { agentIds } from "./agents.ts";
+import { agentIds, isLinkedAgent } from "./agents.ts";
 import { heartbeatInterval } from "./heartbeat.ts";
 import type { IssueCollector } from "./issue.ts";
 import { memberOf, type Tree } from "./json5.ts";
@@ -179,7 +179,7 @@ function checkAgents(config: Config, tree: Tree, warn: WarnFunction, findings: I
   for (const [index, binding] of bindings?.kind === "array" ? bindings.items.entries() : []) {
     const value = memberOf(binding, "agentId")?.value;
     const agentId = value?.kind === "scalar" && typeof value.value === "string" ? value.value : "";
-    if (agentId === "" || agentId.includes("${") || ids.includes(agentId.toLowerCase())) continue;
+    if (agentId === "" || agentId.includes("${") || ids.includes(agentId.toLowerCase()) || isLinkedAgent(config, agentId)) continue;
     const near = findings.suggest(agentId, ids);
     const hint = near ? `; did you mean "${near}"?` : "";
     warn(

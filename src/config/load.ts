@@ -12,6 +12,7 @@ import { homeDirectory } from "./environment.ts";
 import { IssueCollector, type ConfigIssue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
+import { defaultPort, profileOf } from "./profile.ts";
 import { CONFIG, type Config } from "./schema.ts";
 import { createSecretResolver, type SecretProvider } from "./secret-refs.ts";
 import { typeName } from "./scalar.ts";
@@ -122,9 +123,10 @@ export function checkConfigText(text: string, options: Omit<LoadOptions, "lastGo
   const context = createContext(tree ?? EMPTY, findings, options);
   if (tree === null) {
     const silent = { ...context, findings: new IssueCollector("") };
-    return { config: normalizeAgents(validate(CONFIG, EMPTY, [], silent), silent), issues: findings.list(), isReadable: false };
+    const config = withProfilePort(normalizeAgents(validate(CONFIG, EMPTY, [], silent), silent), EMPTY, options.env);
+    return { config, issues: findings.list(), isReadable: false };
   }
-  const config = normalizeAgents(validate(CONFIG, tree, [], context), context);
+  const config = withProfilePort(normalizeAgents(validate(CONFIG, tree, [], context), context), tree, options.env);
   checkConsistency(config, tree, findings);
   return { config, issues: findings.list(), isReadable: true };
 }
@@ -178,6 +180,13 @@ function createContext(tree: ObjectTree, findings: IssueCollector, options: Omit
   const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, SecretProvider>;
   const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
   return { findings, secrets: createSecretResolver(variables, providers), toPath };
+}
+
+/** Without a port in the file, a profile has its own. */
+function withProfilePort(config: Config, tree: ObjectTree, env: Env): Config {
+  const profile = profileOf(env);
+  if (profile === null || memberOf(memberOf(tree, "gateway")?.value, "port")) return config;
+  return Object.freeze({ ...config, gateway: Object.freeze({ ...config.gateway, port: defaultPort(profile) }) });
 }
 
 /** Turns the older list of agents into entries, and leaves out the bindings of a kind that is not served. */

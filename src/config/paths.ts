@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
 import { homeDirectory } from "./environment.ts";
+import { profileOf, stateDirName } from "./profile.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -24,8 +25,9 @@ export function expandPath(path: string, home: string, base: string): string {
   return trimmed.startsWith("~/") ? join(home, trimmed.slice(2)) : resolve(base, trimmed);
 }
 
-/** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH` and `HOME`. Touches no file. Throws CliError when they name no directory. */
+/** Paths from `OPENCLAW_STATE_DIR`, `OPENCLAW_CONFIG_PATH`, `OPENCLAW_PROFILE` and `HOME`. Touches no file. Throws CliError when they name no directory. */
 export function createPaths(env: Env, cwd: string = process.cwd()): StatePaths {
+  const profile = profileOf(env);
   const stateDir = env["OPENCLAW_STATE_DIR"]?.trim();
   const configPath = env["OPENCLAW_CONFIG_PATH"]?.trim();
   // Without a home directory, `~` is the state directory where that is named.
@@ -37,7 +39,7 @@ export function createPaths(env: Env, cwd: string = process.cwd()): StatePaths {
       exit: EXIT.config,
     });
   }
-  const state = stateDir ? expandPath(stateDir, home, cwd) : join(home, ".openclaw");
+  const state = stateDir ? expandPath(stateDir, home, cwd) : join(home, stateDirName(profile));
   const gateway = join(state, "gateway");
   return {
     state,

@@ -10,6 +10,7 @@ import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { hooks } from "./schema/hooks.ts";
 import { mcp } from "./schema/mcp.ts";
+import { peers } from "./schema/peers.ts";
 import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
 import { skills } from "./schema/skills.ts";
@@ -124,6 +125,7 @@ export const CONFIG = object(
     budgets,
     backup,
     discovery,
+    peers,
     logging,
     diagnostics,
     security,

@@ -1,4 +1,5 @@
 import { asId, type AgentId } from "./ids.ts";
+import { parseRemoteAgent } from "./peer-address.ts";
 
 const AGENT_ID_CHARS = 64;
 
@@ -11,4 +12,10 @@ export function toAgentId(text: string): AgentId {
     .replaceAll(/^-+|-+$/g, "")
     .slice(0, AGENT_ID_CHARS);
   return asId<AgentId>(id || "main");
+}
+
+/** The canonical form of an agent that answers: one of this gateway, or `agent@peer`. */
+export function toAgentAddress(text: string): AgentId {
+  const address = text.trim().toLowerCase();
+  return parseRemoteAgent(address) ? asId<AgentId>(address) : toAgentId(text);
 }

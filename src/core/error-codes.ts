@@ -76,6 +76,12 @@ export const ERROR_DETAILS = {
   },
   NODE_APPROVAL_DENIED: { code: "FORBIDDEN", text: "A person refused the command, or did not answer in time." },
   NOT_CONNECTED: { code: "UNAVAILABLE", text: "The node is not connected; `lastSeenAtMs` says since when." },
+  // Links to other gateways
+  PEER_CODE_INVALID: { code: "FORBIDDEN", text: "The pairing code was used, has ended or is unknown." },
+  PEER_KEY_CHANGED: { code: "FORBIDDEN", text: "The other gateway has another key than the pinned one; `publicKey` is it." },
+  PEER_NOT_LINKED: { code: "NOT_FOUND", text: "The gateway has no link of this name or with this key, or it is not in use." },
+  PEER_QUEUE_FULL: { code: "UNAVAILABLE", text: "Too many messages wait for the link." },
+  PEER_REFUSED: { code: "FORBIDDEN", text: "The link does not allow this message." },
   QUEUED_UNTIL_FOREGROUND: { code: "UNAVAILABLE", retryable: false, text: "The command waits until the node's app is in the foreground." },
   // Agents, sessions and messages
   AGENT_SELECTION_REQUIRED: { code: "NOT_FOUND", text: "No agent can be selected; `agents` lists the configured ones." },

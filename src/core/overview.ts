@@ -27,6 +27,17 @@ export type OverviewActivity = {
   text: string;
 };
 
+/** A link to another gateway. */
+export type OverviewLink = {
+  name: string;
+  state: "up" | "down" | "off" | "unpaired" | "key-changed";
+  cause: string | null;
+  /** Messages that the other gateway does not have yet, and requests that it has not answered. */
+  queued: number;
+  unanswered: number;
+  oldestAt: number | null;
+};
+
 export type Overview = {
   ts: number;
   /** Where the oldest hour begins. */
@@ -47,4 +58,6 @@ export type Overview = {
   /** Errors of the configuration in use. */
   configErrors: string[];
   agents: { id: string; name: string }[];
+  /** Absent where there is none. */
+  links?: OverviewLink[];
 };

@@ -10,9 +10,10 @@ import {
 import { ACP_PROVIDER } from "../agents/acp/agent-spec.ts";
 import { modelName } from "../agents/runtime.ts";
 import { acpAgentNames } from "../config/acp-agents.ts";
-import { agentIds, defaultAgentId, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
+import { agentIds, defaultAgentId, isLinkedAgent, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import type { Config, ToolPolicy } from "../config/schema.ts";
 import { asId, type AgentId } from "../core/ids.ts";
+import { parseRemoteAgent, PEER_PROVIDER } from "../core/peer-address.ts";
 import { LIMITS } from "../core/limits.ts";
 import { THINKING_LEVELS_OF_MODEL, toThinkingLevel } from "../core/thinking.ts";
 import type { RoomTools } from "../routing/account-policy.ts";
@@ -61,6 +62,11 @@ export class AgentCatalog {
 
   ids(): readonly AgentId[] {
     return agentIds(this.#config);
+  }
+
+  /** Whether messages may name this agent: one of this gateway, or one of another gateway to which there is a link. */
+  canAnswer(agentId: AgentId): boolean {
+    return this.ids().includes(agentId) || isLinkedAgent(this.#config, agentId);
   }
 
   /** Every agent as clients list it. */
@@ -146,6 +152,7 @@ export class AgentCatalog {
 
   /** The tools that senders of a channel have with this agent, restricted by the policy of the chat room. */
   channelTools(agentId: AgentId, room: RoomTools | null): readonly ToolName[] {
+    if (parseRemoteAgent(agentId)) return [];
     return grantedTools(decideTools("channel", this.policyLayers(agentId, room)));
   }
 
@@ -171,7 +178,10 @@ export class AgentCatalog {
     if (known) return known;
     const record = {
       agent: resolveAgent(this.#config, agentId, this.#deps.stateDir),
-      operatorTools: grantedTools(decideTools("operator", this.policyLayers(asId<AgentId>(agentId), null))),
+      // The tools of an agent of another gateway are that gateway's.
+      operatorTools: parseRemoteAgent(agentId)
+        ? []
+        : grantedTools(decideTools("operator", this.policyLayers(asId<AgentId>(agentId), null))),
       derived: null,
     };
     if (this.#records.size >= LIMITS.agentSettingsCached) this.#records.clear();
@@ -202,11 +212,13 @@ export class AgentCatalog {
     const inputs = this.modelInputs(agentId);
     const modelSelection = agent.acp === null ? selectModels(inputs) : acpSelection(agent.acp.agent);
     const seconds = this.#config.agents.defaults.timeoutSeconds;
+    // Its link says how long a message may take.
+    const isRemote = parseRemoteAgent(agentId) !== null;
     const settings: AgentSettings = {
-      models: [modelSelection.primary, ...modelSelection.fallbacks],
+      models: isRemote ? [{ provider: PEER_PROVIDER, id: agentId }] : [modelSelection.primary, ...modelSelection.fallbacks],
       thinking: toThinkingLevel(agent.thinking ?? "off")!,
       workspace: agent.workspace,
-      timeoutMs: seconds > 0 ? Math.min(seconds * 1000, NO_TIMEOUT_MS) : NO_TIMEOUT_MS,
+      timeoutMs: seconds > 0 && !isRemote ? Math.min(seconds * 1000, NO_TIMEOUT_MS) : NO_TIMEOUT_MS,
     };
     return { modelSelection, models: [...buildModelCatalog(inputs), ...acpAgentNames(this.#config).map(acpEntry)], settings };
   }

@@ -38,6 +38,7 @@ import { createMessaging, type Messaging } from "./messaging.ts";
 import { chatDeps, type MethodsDeps } from "./method-deps.ts";
 import { createMethods, sendDeps } from "./methods.ts";
 import { GatewayNodes } from "./nodes.ts";
+import { GatewayPeers } from "./peers.ts";
 import { PromptContext } from "./prompt-context.ts";
 import { RemoteAccess } from "./remote-access.ts";
 import { RunningConfig } from "./running-config.ts";
@@ -94,7 +95,8 @@ export function composeGateway(input: ComposeInput) {
   const { base, storage } = input;
   const { running, local, directory } = composeSettings(input);
   const hub = new ClientHub(base.metrics);
-  const auth = composeAuth(input, running, hub);
+  const peers = new GatewayPeers({ ...base, ...storage, running, hub });
+  const auth = composeAuth(input, { running, hub, peers });
   const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
@@ -107,12 +109,14 @@ export function composeGateway(input: ComposeInput) {
   const toolParts = composeTools(input, { running, spending, ...approving });
   const { tools, images, subagents, toolSchedule, toolNodes } = toolParts;
   const skills = createAgentSkills(base, running);
-  const runtime = createAgentRuntime(base, running, {
-    tools,
-    guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
-    loadAcp: () =>
-      loadAcpRuntime({ ...base, running, ...approving, workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }) }),
-  });
+  const runtime = peers.withRemoteAgents(
+    createAgentRuntime(base, running, {
+      tools,
+      guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
+      loadAcp: () =>
+        loadAcpRuntime({ ...base, running, ...approving, workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }) }),
+    }),
+  );
   images.bind(runtime);
   traceLogLines(base);
   const telemetry = new GatewayTelemetry({ ...base, ...storage, running });
@@ -132,6 +136,7 @@ export function composeGateway(input: ComposeInput) {
     spending,
   });
   subagents.bind(messaging);
+  peers.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt, spending });
   toolSchedule.bind(() => schedule.get());
   const hooks = new GatewayHooks({ ...base, ...storage, running, messaging, schedule });
@@ -165,6 +170,7 @@ export function composeGateway(input: ComposeInput) {
     spending,
     prompt,
     nodes,
+    peers,
     answers,
     remote,
     backups,
@@ -283,7 +289,9 @@ function composeGate(
   });
 }
 
-function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hub: ClientHub): Auth {
+type AuthInput = { running: RunningConfig; hub: ClientHub; peers: GatewayPeers };
+
+function composeAuth({ base, storage }: ComposeInput, { running, hub, peers }: AuthInput): Auth {
   const { clock, log, bus } = base;
   const audience = { scope: "operator.pairing" };
   return openAuth({
@@ -294,6 +302,7 @@ function composeAuth({ base, storage }: ComposeInput, running: RunningConfig, hu
     requested: (request) => hub.publish("device.pair.requested", toDeviceRequestRow(request), audience),
     resolved: (answer) => hub.publish("device.pair.resolved", { ...answer, ts: clock.now() }, audience),
     onRevoked: (revoked) => bus.emit("credential.revoked", revoked),
+    peers,
   });
 }
 
@@ -328,6 +337,7 @@ type Shared = GatewayBase &
     spending: Spending;
     prompt: PromptContext;
     nodes: GatewayNodes;
+    peers: GatewayPeers;
     answers: AnswerCache;
     remote: RemoteAccess;
     backups: GatewayBackups;
@@ -384,6 +394,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     telemetry,
     remote,
     backups,
+    peers,
   } = deps;
   return new ConfigApplier({
     running,
@@ -409,6 +420,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
       deps.internalHooks.configure();
       remote.configure();
       backups.configure();
+      peers.configure();
       announcements.configChanged(paths.config, hash);
     },
     onChecked: healthReport.invalidate,

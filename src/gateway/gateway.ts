@@ -27,6 +27,7 @@ import { startCronEvents, startHeartbeatEvents } from "../methods/cron.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
 import { HOOK_LIMITS } from "../hooks/limits.ts";
 import { NODE_LIMITS } from "../nodes/limits.ts";
+import { PEER_LIMITS } from "../peers/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
 import { startTaskEvents } from "../methods/tasks.ts";
 import { SUBAGENT_LIMITS } from "../subagents/limits.ts";
@@ -155,6 +156,7 @@ export class Gateway {
         { prune: parts.subagents.rows.prune, retentionMs: SUBAGENT_LIMITS.keepMs },
         { ...nodes.rows, retentionMs: NODE_LIMITS.keptMs },
         { prune: parts.hooks.rows.prune, retentionMs: HOOK_LIMITS.keptMs },
+        { prune: parts.peers.rows.prune, retentionMs: PEER_LIMITS.keptMs },
       ],
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
@@ -184,6 +186,7 @@ export class Gateway {
       .catch((err: unknown) => log.error("tasks of sub-agents that an earlier process left are not taken up", { error: err }));
     // A schedule that does not load stops nothing else.
     await schedule.start().catch((err: unknown) => log.error("no job runs: the schedule did not start", { error: err }));
+    await parts.peers.start().catch((err: unknown) => log.error("the links to other gateways did not start", { error: err }));
     await nodes
       .start()
       .catch((err: unknown) => log.error("commands of nodes that a restart interrupted were not taken up", { error: err }));
@@ -276,6 +279,7 @@ export class Gateway {
     const remoteStopped = step("remote access", () => parts.remote.stop());
     await parts.schedule.stop();
     await parts.subagents.stop();
+    parts.peers.stop();
     this.#abort.abort();
     log.info("stopping", { reason });
     await step("announcements", () => announcements.stop());

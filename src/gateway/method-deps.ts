@@ -24,6 +24,7 @@ import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { GatewayHooks } from "./hooks.ts";
 import type { Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
+import type { GatewayPeers } from "./peers.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
@@ -83,6 +84,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
   nodes: GatewayNodes;
+  peers: GatewayPeers;
   /** Where clients reach the gateway, and which setting says so. */
   address(): { url: string; source: string };
   deviceAddress(): { url: string; source: string };
@@ -101,6 +103,7 @@ export function chatDeps({ running, directory, messaging, approvals, spending, .
     addSummary: (call, session) => spending.addSummary(call, session),
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),
+    canAnswer: (agentId) => running.agents.canAnswer(agentId),
     mainKey: () => undefined,
     operatorTools: (agentId) => running.agents.operatorTools(agentId),
     queueMode: (channel) => queueSettings(running.config.messages.queue, channel).mode,

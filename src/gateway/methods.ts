@@ -27,6 +27,7 @@ import { pluginsMethods } from "../methods/plugins.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
 import { nodesMethods } from "../methods/nodes.ts";
+import { peersMethods } from "../methods/peers.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
@@ -90,6 +91,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
       askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
       newId: randomUUID,
     }),
+    ...peersMethods({ ...configDeps(deps), peers: () => deps.peers.get(), isInUse: deps.peers.isInUse }),
     ...skillsMethods({
       ...configDeps(deps),
       skills: deps.skills,
@@ -305,6 +307,7 @@ function operationMethods(deps: MethodsDeps) {
       readiness: () => deps.health.readiness(),
       configErrors: () => deps.running.errors(),
       agents: () => deps.running.agents.list(),
+      links: () => deps.peers.reports(),
     }),
     ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),

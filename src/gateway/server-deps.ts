@@ -22,6 +22,7 @@ import type { ToolAnswer, ToolInvoker } from "../server/tools-invoke.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
+import type { GatewayPeers } from "./peers.ts";
 import type { StateVersion } from "./announcements.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Readiness } from "../core/health.ts";
@@ -37,6 +38,7 @@ export type ServerPartsDeps = GatewayBase & {
   chat: ChatDeps;
   presence: Presence;
   nodes: GatewayNodes;
+  peers: GatewayPeers;
   stateVersion: StateVersion;
   healthSnapshot: () => Record<string, unknown>;
   readiness: () => Readiness;
@@ -66,10 +68,12 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     stateVersion: () => stateVersion,
     clientConnected: (peer) => {
       deps.nodes.connected(peer);
+      deps.peers.connected(peer);
       return countPresence(stateVersion, isVisible(peer));
     },
     clientDisconnected: (peer) => {
       deps.nodes.disconnected(peer);
+      deps.peers.disconnected(peer);
       return countPresence(stateVersion, isVisible(peer));
     },
     metricsText: () => metrics.render(),

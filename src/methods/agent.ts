@@ -3,7 +3,7 @@ import type { ReplyTarget } from "../channels/channel.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
-import { toAgentId } from "../core/agent-id.ts";
+import { toAgentAddress } from "../core/agent-id.ts";
 import type { RunOutcome } from "../store/inbox.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SubmitResult } from "../turns/submission.ts";
@@ -102,7 +102,7 @@ function sessionOf(deps: ChatDeps, params: AgentParams): ReturnType<typeof resol
     const known = deps.sessions.bySessionId(params.sessionId);
     return known ? { key: known.key, agentId: known.agent_id } : resolveKey(deps, `explicit:${params.sessionId}`, params.agentId);
   }
-  if (params.agentId !== undefined) return resolveKey(deps, `agent:${toAgentId(params.agentId)}:main`, params.agentId);
+  if (params.agentId !== undefined) return resolveKey(deps, `agent:${toAgentAddress(params.agentId)}:main`, params.agentId);
   return resolveKey(deps, params.to ? `explicit:${params.to}` : "main");
 }
 

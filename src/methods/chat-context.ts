@@ -9,7 +9,7 @@ import { asId } from "../core/ids.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import { toQueueMode, type QueueMode } from "../core/queue-modes.ts";
-import { toAgentId } from "../core/agent-id.ts";
+import { toAgentAddress } from "../core/agent-id.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
 import type { ApprovalRow } from "../store/approvals.ts";
 import type { MediaStore, StoredImage } from "../store/media.ts";
@@ -59,6 +59,8 @@ export type ChatDeps = {
   newId: () => string;
   defaultAgent: () => AgentId;
   agentIds: () => readonly string[];
+  /** Whether messages may name this agent; also `agent@peer` where there is a link. */
+  canAnswer: (agentId: AgentId) => boolean;
   mainKey: () => string | undefined;
   /** Adds what a summary took; inside a `store.write`. */
   addSummary: (call: ModelCall, session: SessionRow) => void;
@@ -74,7 +76,7 @@ export type ChatDeps = {
 
 /** The session that a client means. Throws INVALID_REQUEST for a key that cannot be one. */
 export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { key: SessionKey; agentId: AgentId } {
-  const agent = agentId === undefined ? deps.defaultAgent() : toAgentId(agentId);
+  const agent = agentId === undefined ? deps.defaultAgent() : toAgentAddress(agentId);
   const key = canonicalSessionKey(input, agent, deps.mainKey());
   const parsed = key && parseSessionKey(key);
   if (!key || !parsed)
@@ -83,7 +85,7 @@ export function resolveKey(deps: ChatDeps, input: string, agentId?: string): { k
     });
   if (agentId !== undefined && parsed.agentId !== agent)
     throw new GatewayError("INVALID_REQUEST", `session ${key} does not belong to agent ${agent}`);
-  if (!deps.agentIds().includes(parsed.agentId)) {
+  if (!deps.canAnswer(parsed.agentId)) {
     throw detailError("UNKNOWN_AGENT_ID", `unknown agent id "${parsed.agentId}"`, {
       details: { agentId: parsed.agentId },
       fix: "`openclaw agents list` shows the agents.",

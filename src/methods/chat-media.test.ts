@@ -13,6 +13,7 @@ const content = [
 const deps = {
   defaultAgent: () => "main",
   agentIds: () => ["main"],
+  canAnswer: (agentId: string) => agentId === "main",
   mainKey: () => undefined,
   messages: {
     byId: (id: string) => (id === "m1" ? { sessionKey: "agent:main:web-1", body: { role: "user", content } } : undefined),

@@ -16,6 +16,7 @@ function depsOf(bench: TurnBench): CompletionDeps {
     newId: () => `fresh-${++ids}`,
     defaultAgent: () => main,
     agentIds: () => [main],
+    canAnswer: (agentId) => agentId === main,
     mainKey: () => undefined,
     operatorTools: () => [],
     queueMode: () => "followup",

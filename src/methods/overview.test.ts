@@ -112,6 +112,7 @@ function openOverview(inbox: ReturnType<typeof inboxOf>) {
     }),
     configErrors: () => ["openclaw.json:3 unknown key"],
     agents: () => [{ id: "main", name: "Main" }],
+    links: () => Promise.resolve([]),
   };
   const method = overviewMethods(deps)["gateway.overview"];
   const answer = async (): Promise<Overview> => JSON.parse(String(await method.run())) as Overview;

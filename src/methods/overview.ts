@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Readiness } from "../core/health.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Overview, OverviewActivity } from "../core/overview.ts";
+import type { Overview, OverviewActivity, OverviewLink } from "../core/overview.ts";
 import { clip } from "../core/text.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
@@ -19,6 +19,8 @@ export type OverviewDeps = {
   readiness: () => Readiness;
   configErrors: () => readonly string[];
   agents: () => readonly { id: string; name: string }[];
+  /** The links to other gateways. */
+  links: () => Promise<readonly OverviewLink[]>;
 };
 
 /**
@@ -43,7 +45,7 @@ export function overviewMethods(deps: OverviewDeps) {
 async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<Overview> {
   const { clock, inbox, outbox, lanes, readiness, configErrors, agents } = deps;
   const now = clock.now();
-  const traffic = await window.read(now);
+  const [traffic, links] = await Promise.all([window.read(now), deps.links()]);
   const inboxCounts = toCounts(inbox.counts());
   const outboxCounts = toCounts(outbox.counts());
   const { running, waiting } = lanes.load();
@@ -64,8 +66,18 @@ async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<
       .map(({ name, state, cause, since, vital }) => ({ part: name, cause: cause ?? state, since, vital })),
     configErrors: configErrors().slice(0, LIMITS.overviewRecent).map(String),
     agents: agents().map(({ id, name }) => ({ id, name })),
+    ...(links.length > 0 && { links: links.map(toLink) }),
   };
 }
+
+const toLink = ({ name, state, cause, queued, unanswered, oldestAt }: OverviewLink): OverviewLink => ({
+  name,
+  state,
+  cause,
+  queued,
+  unanswered,
+  oldestAt,
+});
 
 const toCounts = (rows: readonly { state: string; n: number }[]): ReadonlyMap<string, number> =>
   new Map(rows.map(({ state, n }) => [state, n]));

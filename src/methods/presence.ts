@@ -36,7 +36,7 @@ type BeaconRow = Beacon & { ts: number };
 const HIDDEN_MODES: ReadonlySet<string> = new Set(["cli", "backend", "probe", "test"]);
 
 /** Whether a connection appears in the presence list. */
-export const isVisible = ({ client }: Pick<Peer, "client">): boolean => !HIDDEN_MODES.has(client.mode);
+export const isVisible = ({ client, role }: Pick<Peer, "client" | "role">): boolean => role !== "peer" && !HIDDEN_MODES.has(client.mode);
 
 /** Who is there: this gateway, its connected clients and nodes, and devices that announce themselves with `system-event`. */
 export class Presence {

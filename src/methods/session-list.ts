@@ -2,7 +2,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { EncodedJson, encodeTail } from "../protocol/frames.ts";
 import type { MethodParams } from "../protocol/method.ts";
-import { toAgentId } from "../core/agent-id.ts";
+import { toAgentAddress } from "../core/agent-id.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { textOf, type MessageHit } from "../store/messages.ts";
 import type { SessionQuery, SessionRow } from "../store/sessions.ts";
@@ -75,7 +75,7 @@ function toQuery(deps: ChatDeps, params: Omit<ListParams, "limit" | "offset">): 
     ...(busy === undefined ? {} : { keys: busy }),
     ...(params.configuredAgentsOnly ? { agents: deps.agentIds() } : {}),
     ...(params.requireLastInteraction ? { withMessages: true } : {}),
-    ...(params.agentId === undefined ? {} : { agentId: toAgentId(params.agentId) }),
+    ...(params.agentId === undefined ? {} : { agentId: toAgentAddress(params.agentId) }),
     ...(params.search === undefined ? {} : { search: params.search }),
     ...(params.label === undefined ? {} : { label: params.label }),
     ...(params.group === undefined ? {} : { category: params.group }),
@@ -112,7 +112,7 @@ export function searchSessions(deps: ChatDeps, params: MethodParams<"sessions.se
   const words = params.query.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
   const inScope = scope === undefined ? undefined : scopeOf(deps, scope as ListParams);
   const keys = sessionKeys && new Set<string>(sessionKeys.map((key) => resolveKey(deps, key, agentId).key));
-  const agent = agentId === undefined ? undefined : toAgentId(agentId);
+  const agent = agentId === undefined ? undefined : toAgentAddress(agentId);
   const isMeant = (key: string): boolean => {
     if (inScope) return inScope.keys.has(key);
     return (!keys || keys.has(key)) && (agent === undefined || parseSessionKey(key)?.agentId === agent);
@@ -198,9 +198,9 @@ function findSessions(deps: ChatDeps, params: MethodParams<"sessions.resolve">):
   if (sessionId !== undefined) rows.push(deps.sessions.bySessionId(sessionId));
   if (label !== undefined)
     rows.push(
-      deps.sessions.list({ label, archived: "all", limit: 1, offset: 0, ...(agentId ? { agentId: toAgentId(agentId) } : {}) }).rows[0],
+      deps.sessions.list({ label, archived: "all", limit: 1, offset: 0, ...(agentId ? { agentId: toAgentAddress(agentId) } : {}) }).rows[0],
     );
-  return rows.filter((row) => row !== undefined && (agentId === undefined || row.agent_id === toAgentId(agentId))) as SessionRow[];
+  return rows.filter((row) => row !== undefined && (agentId === undefined || row.agent_id === toAgentAddress(agentId))) as SessionRow[];
 }
 
 const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
@@ -209,7 +209,7 @@ const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 function byShortId(deps: ChatDeps, shortId: string, slugHint: string | undefined, agentId: string | undefined): SessionRow[] {
   if (!/^[0-9a-f]{8,32}$/i.test(shortId))
     throw new GatewayError("INVALID_REQUEST", "a short id is 8 to 32 hexadecimal digits of the session's uuid");
-  const agent = agentId === undefined ? undefined : toAgentId(agentId);
+  const agent = agentId === undefined ? undefined : toAgentAddress(agentId);
   const found = deps.sessions.byUuidPrefix(agent, shortId.toLowerCase(), 11).filter((row) => UUID.test(row.key));
   if (found.length < 2 || slugHint === undefined) return found;
   const hinted = found.filter((row) => slugOf(nameOf(row)) === slugOf(slugHint));
@@ -219,7 +219,7 @@ function byShortId(deps: ChatDeps, shortId: string, slugHint: string | undefined
 /** The exact key wins; then the name of a session that has a uuid. */
 function byReference(deps: ChatDeps, reference: { key: string; slug?: string }, agentId: string | undefined): SessionRow[] {
   const parsed = parseSessionKey(reference.key);
-  const isOther = agentId !== undefined && parsed !== null && parsed.agentId !== toAgentId(agentId);
+  const isOther = agentId !== undefined && parsed !== null && parsed.agentId !== toAgentAddress(agentId);
   const exact = isOther ? undefined : deps.sessions.get(resolveKey(deps, reference.key, parsed ? undefined : agentId).key);
   if (exact) return [exact];
   const slug = slugOf(reference.slug ?? "");
@@ -228,7 +228,7 @@ function byReference(deps: ChatDeps, reference: { key: string; slug?: string }, 
     archived: "all",
     limit: LIST_LIMIT,
     offset: 0,
-    ...(agentId === undefined ? {} : { agentId: toAgentId(agentId) }),
+    ...(agentId === undefined ? {} : { agentId: toAgentAddress(agentId) }),
   });
   return rows.filter((row) => UUID.test(row.key) && slugOf(nameOf(row)) === slug);
 }

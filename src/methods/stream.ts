@@ -47,6 +47,7 @@ export const SERVED_EVENTS = [
   "node.invoke.request",
   "node.pair.requested",
   "node.pair.resolved",
+  "peer.push",
   "presence",
   "session.approval",
   "session.message",

@@ -36,7 +36,7 @@ export type Hub = {
 
 export type Peer = {
   conn: ConnId;
-  role: "operator" | "node";
+  role: "operator" | "node" | "peer";
   scopes: ReadonlySet<string>;
   client: {
     id: string;

@@ -18,7 +18,7 @@ export type OperatorScope =
 /** Who calls. Built by the handshake from verified credentials only. */
 export type Caller = {
   conn: ConnId;
-  role: "operator" | "node";
+  role: "operator" | "node" | "peer";
   scopes: ReadonlySet<string>;
   client: { id: string; mode: string; version: string; displayName?: string; platform?: string; instanceId?: string };
   caps: ReadonlySet<string>;
@@ -37,7 +37,7 @@ export type Caller = {
  * hold; `"dynamic"` methods decide in `run` and throw `missingScope`.
  */
 export type Method<Params> = {
-  scope: OperatorScope | "dynamic" | "node";
+  scope: OperatorScope | "dynamic" | "node" | "peer";
   /** Bytes of the request frame; default LIMITS.requestBytes. */
   maxBytes?: number;
   /** It waits for a run or for a person: it holds none of the places in which requests of a connection run side by side. */

@@ -28,6 +28,9 @@ const NO_PARAMS = objectSchema({});
 const sessionKey = boundedString(512);
 const JOB_ID = { id: boundedString(128), jobId: boundedString(128) };
 
+/** What goes over a link to another gateway. */
+const PACKET = objectSchema({ body: boundedString(4_000_000), signature: boundedString(256) }, ["body", "signature"]);
+
 /** The days of a report. */
 const DAYS: Readonly<Record<string, JsonSchema>> = {
   days: { type: "integer", minimum: 1, maximum: 400 },
@@ -147,6 +150,24 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "sessions.get": objectSchema({ key: sessionKey, agentId: boundedString(128), limit: { type: "integer", minimum: 1 } }, ["key"]),
   "sessions.timeline": objectSchema({ id: boundedString(256), key: sessionKey, agentId: boundedString(128) }),
   "openclaw.approval.list": NO_PARAMS,
+  "peer.ack": objectSchema({ id: boundedString(128), packet: PACKET }, ["id", "packet"]),
+  "peer.hello": objectSchema({ nonce: boundedString(128) }, ["nonce"]),
+  "peer.push": objectSchema({ packet: PACKET }, ["packet"]),
+  "peers.add": objectSchema(
+    {
+      name: boundedString(32),
+      url: boundedString(2_048),
+      tlsFingerprint: boundedString(128),
+      accept: { type: "array", maxItems: 256, items: boundedString(320) },
+      send: { type: "array", maxItems: 256, items: boundedString(320) },
+    },
+    ["name"],
+  ),
+  "peers.approve": objectSchema({ name: boundedString(32), fingerprint: boundedString(64) }, ["name", "fingerprint"]),
+  "peers.list": NO_PARAMS,
+  "peers.pair": objectSchema({ name: boundedString(32), code: boundedString(256) }, ["name"]),
+  "peers.remove": objectSchema({ name: boundedString(32) }, ["name"]),
+  "peers.test": objectSchema({ name: boundedString(32) }, ["name"]),
   "plugin.approval.list": NO_PARAMS,
   "plugin.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "plugins.status": objectSchema({ id: boundedString(128) }),
@@ -401,6 +422,15 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "sessions.get": "operator.read",
   "sessions.timeline": "operator.read",
   "models.set": "operator.admin",
+  "peer.ack": "peer",
+  "peer.hello": "peer",
+  "peer.push": "peer",
+  "peers.add": "operator.admin",
+  "peers.approve": "operator.admin",
+  "peers.list": "operator.read",
+  "peers.pair": "operator.admin",
+  "peers.remove": "operator.admin",
+  "peers.test": "operator.write",
   "plugins.status": "operator.read",
   "route.explain": "operator.read",
   "sandbox.explain": "operator.read",

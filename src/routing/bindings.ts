@@ -1,7 +1,7 @@
 import { detailError } from "../core/errors.ts";
 import type { AccountId, AgentId, ChannelId } from "../core/ids.ts";
-import { toAgentId } from "../core/agent-id.ts";
-import { agentIds, defaultAgentId } from "../config/agents.ts";
+import { toAgentAddress } from "../core/agent-id.ts";
+import { agentIds, defaultAgentId, isLinkedAgent } from "../config/agents.ts";
 import { ownProperty, type RoutingBinding, type RoutedMessage, type RoutingConfig } from "./types.ts";
 
 export type BindingInput = {
@@ -132,7 +132,8 @@ function matchPeer(peer: NonNullable<RoutingBinding["match"]["peer"]>, input: Bi
 }
 
 function knownAgent(binding: RoutingBinding, index: number, config: RoutingConfig): AgentId {
-  const id = toAgentId(String(binding.agentId));
+  const id = toAgentAddress(String(binding.agentId));
+  if (isLinkedAgent(config, id)) return id;
   const known = agentIds(config);
   if (Object.keys(config.agents?.entries ?? {}).length === 0 || known.includes(id) || id === "main") return id;
   throw detailError("AGENT_SELECTION_REQUIRED", `bindings[${index}] names the agent "${id}", which does not exist`, {

@@ -1,7 +1,7 @@
 import { sessionKeyTraits } from "../channels/registry.ts";
 import { LIMITS } from "../core/limits.ts";
 import { createHash } from "node:crypto";
-import { toAgentId } from "../core/agent-id.ts";
+import { toAgentAddress, toAgentId } from "../core/agent-id.ts";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { ownProperty, type DmScope, type GroupScope, type RoutedMessage, type SessionScopes } from "./types.ts";
 
@@ -129,11 +129,11 @@ export type ParsedSessionKey = {
 
 /** Takes a canonical key apart. Null when it is not an agent's key. */
 export function parseSessionKey(key: string): ParsedSessionKey | null {
-  const found = /^agent:([a-z0-9][a-z0-9_-]{0,63}):(.+)$/is.exec(key);
+  const found = /^agent:([a-z0-9][a-z0-9_-]{0,63}(?:@[a-z0-9][a-z0-9_-]{0,31}){0,8}):(.+)$/is.exec(key);
   if (!found || key.length > KEY_CHARS) return null;
   const rest = found[2]!;
   const route = parseRoute(rest);
-  return { agentId: toAgentId(found[1]!), rest, ...(route && { route }) };
+  return { agentId: toAgentAddress(found[1]!), rest, ...(route && { route }) };
 }
 
 const isDirectKind = (word: string): boolean => word === "direct" || word === "dm";

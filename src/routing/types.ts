@@ -13,6 +13,7 @@ export type RoutingConfig = Parts<Pick<Config, "agents" | "session" | "accessGro
   readonly bindings?: readonly RoutingBinding[] | undefined;
   /** Read key by key in `account-policy.ts`: a channel plugin has no schema. */
   readonly channels?: Readonly<Record<string, unknown>> | undefined;
+  readonly peers?: Readonly<Record<string, unknown>> | undefined;
 };
 
 export type RoutingAgent = Parts<Config["agents"]["entries"][string]>;

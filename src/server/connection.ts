@@ -244,7 +244,7 @@ export class ClientConnection implements RequestQueue {
       credential: verified.method,
       remote: this.#remote,
     });
-    hub.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
+    if (peer.role !== "peer") hub.publishTo(peer.conn, "health", deps.health(), deps.stateVersion());
   }
 
   #send(text: string): void {

@@ -117,9 +117,10 @@ export class Dispatcher {
 
   #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder, waits: () => void, timing: Timing): unknown {
     const { scope, run, waits: isWait }: Method<MethodParams<M>> = this.#options.methods[method]!;
-    const role = scope === "node" ? "node" : "operator";
+    // A role has the methods of its own only: another gateway has none of an operator, and an operator none of those.
+    const role = scope === "node" || scope === "peer" ? scope : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);
-    if (scope !== "node" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);
+    if (scope !== "node" && scope !== "peer" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);
     const accept = (payload: unknown): void => {
       timing.answered ??= performance.now();
       asker.send(encodeResult(request.id, payload));

@@ -98,14 +98,19 @@ const toClaims = ({ params: { caps, commands, permissions, pathEnv, client }, ve
   hasCode: verified.method === "bootstrap-token",
 });
 
+const PEER_FEATURES = { methods: ["peer.ack", "peer.hello", "peer.push"], events: ["peer.push", "tick"], capabilities: [] };
+const PEER_SNAPSHOT = { presence: [], health: {}, stateVersion: { presence: 0, health: 0 }, uptimeMs: 0 };
+
 /** Payload of a successful `connect`. */
 export function helloOk(deps: ServerDeps, peer: Peer, verified: Verified, methods: readonly string[]): Record<string, unknown> {
+  // Another gateway learns of this one what its link needs.
+  const isPeer = peer.role === "peer";
   return {
     type: "hello-ok",
     protocol: PROTOCOL_VERSION,
     server: { version: deps.version, bootId: deps.bootId, connId: peer.conn },
-    features: { methods, events: deps.events, capabilities: deps.capabilities },
-    snapshot: deps.snapshot(peer),
+    features: isPeer ? PEER_FEATURES : { methods, events: deps.events, capabilities: deps.capabilities },
+    snapshot: isPeer ? PEER_SNAPSHOT : deps.snapshot(peer),
     auth: {
       method: verified.method,
       role: verified.role,

@@ -86,7 +86,7 @@ export class ClientHub implements Hub {
     let delivered = 0;
     let dropped = 0;
     for (const member of this.#candidates(audience.topics)) {
-      if (member.peer.conn === audience.except || !this.#isRecipient(member, audience)) continue;
+      if (member.peer.conn === audience.except || !this.#isRecipient(member, event, audience)) continue;
       const waiting = member.socket.waitingBytes;
       if (audience.droppable && waiting > LIMITS.clientBufferBytes / 2) {
         dropped++;
@@ -175,7 +175,9 @@ export class ClientHub implements Hub {
     this.backlog.update(socket);
   }
 
-  #isRecipient(member: HubClient, audience: Audience): boolean {
+  #isRecipient(member: HubClient, event: string, audience: Audience): boolean {
+    // Another gateway learns nothing of what happens here; the tick tells it that the connection lives.
+    if (member.peer.role === "peer" && event !== "tick") return false;
     if (audience.scope !== undefined && !member.hasScope(audience.scope)) return false;
     return audience.cap === undefined || member.caps.has(audience.cap);
   }

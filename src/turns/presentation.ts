@@ -170,6 +170,8 @@ const sanitizeName = (name: string): string => name.replaceAll(/[\p{C}`*_[\]<>]/
 
 /** The text for the sender while a turn is waiting. */
 export function waitingText(event: Extract<AgentEvent, { type: "waiting" }>): string {
+  if (event.for === "peer")
+    return `The link to ${event.name} is down. The message is kept and sent when the link is back, for ${describeDuration(event.untilMs)} at most. /stop withdraws it.`;
   if (event.for === "process") return "The agent is busy with other conversations; this one is next in line.";
   const ends = event.untilMs === undefined ? "" : ` It is asked again in ${describeDuration(event.untilMs)}.`;
   if (event.for === "provider") return `The model's provider asked to wait.${ends}`;

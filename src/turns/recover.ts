@@ -1,5 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Clock } from "../core/clock.ts";
+import { parseRemoteAgent } from "../core/peer-address.ts";
 import type { Log } from "../core/log.ts";
 import type { Audit } from "../store/audit.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
@@ -45,8 +46,10 @@ type Row = InboxRow<Payload>;
 type RecoveryAction = "resume" | "close" | "dead-letter";
 
 /** What happens to a message that an earlier process left open. Pure. */
-export function recoveryActionFor(row: Pick<Row, "state" | "attempts" | "toolsStarted" | "payload">): RecoveryAction {
+export function recoveryActionFor(row: Pick<Row, "state" | "attempts" | "toolsStarted" | "payload" | "agentId">): RecoveryAction {
   if (row.payload === null) return "dead-letter";
+  // What another gateway answers is asked once, however often this one starts; it ends at its own time.
+  if (parseRemoteAgent(row.agentId)) return "resume";
   if (row.state === "running" && row.toolsStarted) return "close";
   return row.attempts >= LIMITS.turnAttempts ? "dead-letter" : "resume";
 }

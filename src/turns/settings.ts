@@ -1,5 +1,6 @@
 import type { ModelRef } from "../agents/runtime.ts";
 import { asId, type AgentId } from "../core/ids.ts";
+import { parseRemoteAgent, PEER_PROVIDER } from "../core/peer-address.ts";
 import { toThinkingLevel, type ThinkingLevel } from "../core/thinking.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SlotRequest } from "./slots.ts";
@@ -55,6 +56,7 @@ export function toSlotRequest(
   need: SlotNeed,
   session: Pick<SessionRow, "agent_id" | "model"> | undefined,
 ): SlotRequest {
+  if (session && parseRemoteAgent(session.agent_id)) return { provider: PEER_PROVIDER, kind: need.kind };
   const [model] = session ? resolveModels(agents.settings(asId<AgentId>(session.agent_id)), session, need.model) : [];
   return { provider: model?.provider ?? "", kind: need.kind };
 }

@@ -1,4 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
+import { PEER_PROVIDER } from "../core/peer-address.ts";
 
 /** What a turn takes a slot for: which provider it asks first, and who waits for it. */
 export type SlotRequest = { provider: string; kind: "direct" | "room" | "background" };
@@ -9,6 +10,8 @@ export type SlotRequest = { provider: string; kind: "direct" | "room" | "backgro
  * - while others wait, a provider holds at most half of the slots, and so does a kind;
  * - a provider or a kind that holds none may start one turn beyond the total, up to LIMITS.reserveSlots: a provider that hangs does
  *   not delay the first turn of another one.
+ *
+ * A turn that another gateway answers takes no slot: it waits for hours where its link is down.
  */
 export class TurnSlots {
   readonly #total: () => number;
@@ -23,7 +26,7 @@ export class TurnSlots {
   }
 
   acquire(key: string, use: SlotRequest): void {
-    this.#held.set(key, use);
+    if (use.provider !== PEER_PROVIDER) this.#held.set(key, use);
   }
 
   release(key: string): void {
@@ -32,6 +35,7 @@ export class TurnSlots {
 
   /** Whether a turn may start now. `others`: what waits besides it; looked at only when it matters. `claimed`: slots that are promised. */
   canStart(use: SlotRequest, others: () => readonly SlotRequest[], claimed = 0): boolean {
+    if (use.provider === PEER_PROVIDER) return true;
     const total = this.#total();
     const held = this.heldCount + claimed;
     const isNew = this.#count("provider", use) === 0 || this.#count("kind", use) === 0;

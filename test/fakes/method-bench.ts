@@ -77,6 +77,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
     defaultAgent: () => asId<AgentId>("main"),
     agentIds: () => ["main", "work"],
+    canAnswer: (agentId) => ["main", "work"].includes(agentId),
     mainKey: () => undefined,
     operatorTools: () => options.tools ?? [],
     queueMode: () => "followup",

@@ -9,6 +9,7 @@ import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { OPERATIONS_MUTANTS } from "./operations-mutants.ts";
+import { PEER_MUTANTS } from "./peer-mutants.ts";
 import { PLUGIN_MUTANTS } from "./plugin-mutants.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { SKILL_MUTANTS } from "./skill-mutants.ts";
@@ -647,6 +648,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MCP_MUTANTS,
   ...NODE_MUTANTS,
   ...OPERATIONS_MUTANTS,
+  ...PEER_MUTANTS,
   ...PLUGIN_MUTANTS,
   ...WEB_MUTANTS,
   ...SANDBOX_MUTANTS,

@@ -44,6 +44,7 @@ function start(...words: string[]) {
     cwd: home,
     now: Date.now,
     signal: new AbortController().signal,
+    useProfile: () => {},
     startGateway: () => Promise.reject(new Error("not here")),
     verifyChannel: () => Promise.reject(new Error("not here")),
   });

@@ -17,15 +17,21 @@ export class ScriptedOverview {
   now = Date.now();
   #isEmpty = false;
   #problems: Overview["problems"] = [];
+  #links: NonNullable<Overview["links"]> = [];
 
   reset(): void {
     this.#isEmpty = false;
+    this.#links = [];
     this.#problems = [];
   }
 
   /** As after the first start. */
   empty(): void {
     this.#isEmpty = true;
+  }
+
+  link(link: NonNullable<Overview["links"]>[number]): void {
+    this.#links = [...this.#links, link];
   }
 
   breakPart(part: string, cause: string): void {
@@ -56,6 +62,7 @@ export class ScriptedOverview {
         ? { running: 0, waiting: 0, outgoing: 0, oldestAt: null }
         : { running: 1, waiting: 2, outgoing: 1, oldestAt: this.now - 4_200 },
       deadLetters: 0,
+      ...(this.#links.length > 0 && { links: this.#links }),
       edges: this.#isEmpty
         ? []
         : [

@@ -47,6 +47,18 @@ describe("the overview", () => {
     await page.getByRole("button", { name: /Which of the three trains/ }).waitFor();
   });
 
+  test("links to other gateways are there with their state and what waits for them", async () => {
+    const { overview } = stage.gateway;
+    overview.link({ name: "office", state: "up", cause: null, queued: 0, unanswered: 0, oldestAt: null });
+    const oldestAt = overview.now - 90_000;
+    overview.link({ name: "home", state: "down", cause: "nothing listens there", queued: 3, unanswered: 1, oldestAt });
+    const { page, errors } = await openOverview();
+    await hasText(page, ".entry", /office\s*connected\s*Nothing waits\./);
+    await hasText(page, ".entry", /home\s*down\s*nothing listens there\. 3 to be sent, 1 without a reply, the oldest for/);
+    await assertAccessible(page);
+    assert.deepEqual(errors, []);
+  });
+
   test("what needs a person is there with what to do about it", async () => {
     stage.gateway.channels.fill();
     stage.gateway.overview.breakPart("store", "the disk is full");

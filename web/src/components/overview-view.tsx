@@ -10,7 +10,7 @@ import * as store from "../state.ts";
 import { agoText, QuestionCard } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ViewFrame } from "./view-frame.tsx";
-import type { Overview, OverviewActivity } from "../../../src/core/overview.ts";
+import type { Overview, OverviewActivity, OverviewLink } from "../../../src/core/overview.ts";
 import type { Attention, Flow, FlowEdge } from "../overview.ts";
 import type { SideView } from "../views.ts";
 import "../styles/overview.css";
@@ -39,6 +39,7 @@ export function OverviewView(): JSX.Element {
       <StandingLine overview={overview} />
       <Tiles overview={overview} />
       <NeedsYou />
+      {overview?.links !== undefined && <Links links={overview.links} now={overview.ts} />}
       {overview !== null && <FlowMap flow={records.toFlow(overview.edges, overview.agents)} />}
       <Recent overview={overview} />
     </ViewFrame>
@@ -215,12 +216,48 @@ function AttentionRow({ item }: { item: Attention }): JSX.Element {
   }
 }
 
+const LINK_STATES: Readonly<Record<OverviewLink["state"], string>> = {
+  up: "connected",
+  down: "down",
+  off: "off",
+  unpaired: "not paired",
+  "key-changed": "another key",
+};
+
+/** The links to other gateways, and what waits for each. */
+function Links({ links, now }: { links: readonly OverviewLink[]; now: number }): JSX.Element {
+  return (
+    <section class="panel" aria-labelledby="links-title">
+      <div class="panel-head">
+        <h2 id="links-title">Links and queues</h2>
+      </div>
+      <ul>
+        {links.map((link) => (
+          <Entry
+            key={link.name}
+            title={link.name}
+            tag={LINK_STATES[link.state]}
+            text={linkText(link, now)}
+            tone={link.state === "up" ? "on" : link.state === "off" ? "unread" : "failed"}
+          />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function linkText({ cause, queued, unanswered, oldestAt }: OverviewLink, now: number): string {
+  const oldest = oldestAt === null ? "" : `, the oldest for ${formatSpan(Math.max(0, now - oldestAt))}`;
+  const waits = queued + unanswered === 0 ? "Nothing waits." : `${queued} to be sent, ${unanswered} without a reply${oldest}.`;
+  return cause === null ? waits : `${cause}. ${waits}`;
+}
+
 type EntryProps = {
   title: string;
   text: string;
   tag?: string;
   since?: number | undefined;
-  tone?: "failed" | "unread";
+  tone?: "failed" | "unread" | "on";
   actions?: JSX.Element | false;
   children?: ComponentChildren;
 };

@@ -1,0 +1,44 @@
+import type { DeviceIdentity } from "../client/device.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import type { PeerKeyRow, PeerOutboxRow, PeerRows } from "../store/peers.ts";
+import type { Store } from "../store/open.ts";
+import type { ReplyEnvelope, ReplyStatus, RequestEnvelope } from "./envelope.ts";
+
+export type PeerSettings = Config["peers"][string];
+
+/** How a request ended. */
+export type PeerOutcome = { status: ReplyStatus; text: string; reason: string | null };
+
+/** An envelope as it is stored: for whom it is, is known when it is sent. */
+export type StoredEnvelope = Omit<RequestEnvelope, "v" | "from" | "to"> | Omit<ReplyEnvelope, "v" | "from" | "to">;
+
+export type LinkRows = PeerRows<StoredEnvelope, PeerOutcome>;
+export type OutgoingRow = PeerOutboxRow<StoredEnvelope, PeerOutcome>;
+
+/** What all parts of the links know. */
+export type PeersContext = {
+  identity: DeviceIdentity;
+  /** The settings of a link that is used; null for all others. */
+  settings: (name: string) => PeerSettings | null;
+  /** The pinned key of a link. */
+  keyOf: (name: string) => PeerKeyRow | null;
+  rows: LinkRows;
+  store: Store;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  crashPoint: (point: string) => void;
+  newId: () => string;
+};
+
+/** A connection to another gateway, after both have shown their keys. */
+export type LinkConnection = {
+  readonly direction: "outbound" | "inbound";
+  readonly since: number;
+  /** Resolves to the acknowledgement; rejects when there was none. */
+  send(packet: unknown): Promise<unknown>;
+  close(): void;
+};

@@ -1,0 +1,442 @@
+import type { PeerGateRefusal } from "../auth/peer-gate.ts";
+import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
+import type { RunId } from "../core/ids.ts";
+import type { PeerKeyRow } from "../store/peers.ts";
+import type { LinkConnection, PeersContext } from "./context.ts";
+import { helloText, signText } from "./envelope.ts";
+import { Incoming, type IncomingDeps } from "./incoming.ts";
+import { fingerprintOf, isPairingToken, keyIdOf, linkToken, PairingCodes, pairingToken, parseCode } from "./keys.ts";
+import { PEER_LIMITS } from "./limits.ts";
+import { dial, InboundConnection, keepLink, type DialTarget } from "./link.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { RemoteRequest, RemoteTurnDeps } from "./remote-turn.ts";
+import { refuseCall } from "./rules.ts";
+
+export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
+  Omit<IncomingDeps, keyof PeersContext | "outgoing"> & {
+    /** Names of all configured links, also of those that are not used. */
+    names: () => readonly string[];
+    /** The channel that the message of a run came from. */
+    channelOf: (runId: RunId) => string;
+    /** Keys of links were removed or replaced: their connections have to end. */
+    onRevoked: (name: string) => void;
+    random: () => number;
+  };
+
+type LinkState = "up" | "down" | "off" | "unpaired" | "key-changed";
+
+/** What is known of one link. */
+export type LinkReport = {
+  name: string;
+  state: LinkState;
+  /** Why it is not up. */
+  cause: string | null;
+  since: number | null;
+  direction: "outbound" | "inbound" | null;
+  url: string | null;
+  fingerprint: string | null;
+  pairedAt: number | null;
+  /** The fingerprint of a key that was shown and is not the pinned one. */
+  shownFingerprint: string | null;
+  queued: number;
+  unanswered: number;
+  oldestAt: number | null;
+};
+
+/** A key that another gateway has shown and that is not pinned. */
+type SeenKey = { publicKey: string; keyId: string; name: string | null; address: string; at: number };
+
+type Dialing = { abort: AbortController; target: string };
+
+/** The links to other gateways. */
+export class PeerService implements RemoteTurnDeps {
+  readonly #deps: PeerServiceDeps;
+  readonly #outgoing: Outgoing;
+  readonly #incoming: Incoming;
+  readonly #codes: PairingCodes;
+  #keys = new Map<string, PeerKeyRow>();
+  readonly #connections = new Map<string, LinkConnection[]>();
+  readonly #inbound = new Map<string, { name: string; connection: InboundConnection }>();
+  readonly #dialing = new Map<string, Dialing>();
+  readonly #faults = new Map<string, { cause: string; at: number }>();
+  #seen: SeenKey[] = [];
+  #isStopped = false;
+
+  constructor(deps: PeerServiceDeps) {
+    this.#deps = deps;
+    const context: PeersContext = { ...deps, keyOf: (name) => this.#keys.get(name) ?? null };
+    this.#outgoing = new Outgoing({
+      ...context,
+      connectionOf: (name) => this.#connections.get(name)?.at(-1) ?? null,
+      onEnded: () => void this.#incoming.wake(),
+      onFault: (name, cause) => this.#failed(name, cause),
+    });
+    this.#incoming = new Incoming({ ...deps, ...context, outgoing: this.#outgoing });
+    this.#codes = new PairingCodes(() => deps.clock.now());
+    this.#loadKeys();
+  }
+
+  /** Takes up what an earlier process left, and uses the links of the configuration. */
+  async start(): Promise<void> {
+    this.configure();
+    await this.#incoming.wake();
+    for (const name of this.#deps.names()) this.#outgoing.wake(name);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#outgoing.stop();
+    this.#incoming.stop();
+    for (const { abort } of this.#dialing.values()) abort.abort();
+    this.#dialing.clear();
+  }
+
+  get fingerprint(): string {
+    return fingerprintOf(this.#deps.identity.id);
+  }
+
+  now(): number {
+    return this.#deps.clock.now();
+  }
+
+  /** The configuration or a key has changed. */
+  configure(): void {
+    if (this.#isStopped) return;
+    const { settings, names } = this.#deps;
+    const wanted = new Map<string, DialTarget & { keyId: string }>();
+    for (const name of names()) {
+      const link = settings(name);
+      const key = this.#keys.get(name);
+      if (link?.url !== undefined && key !== undefined) wanted.set(name, { ...link, keyId: key.keyId });
+    }
+    for (const [name, { abort, target }] of this.#dialing) {
+      const next = wanted.get(name);
+      if (next !== undefined && target === targetText(next)) continue;
+      abort.abort();
+      this.#dialing.delete(name);
+    }
+    for (const [name, target] of wanted) if (!this.#dialing.has(name)) this.#dial(name, target);
+    // A connection of a link that is not used any more is closed by `isLinked`.
+    for (const { name } of this.#inbound.values()) if (settings(name) === null) this.#deps.onRevoked(name);
+  }
+
+  /** Whether a connection of this link with this key may go on. */
+  isLinked(name: string, keyId: string): boolean {
+    return this.#deps.settings(name) !== null && this.#keys.get(name)?.keyId === keyId;
+  }
+
+  /** Whether the turn of a run has ended that a link waits for. */
+  onTurnEnded(runId: string): void {
+    if (this.#incoming.isWatched(runId)) void this.#incoming.wake();
+  }
+
+  // Requests of this gateway
+
+  async ask({ id, peer, agent, runId, conversation, isNew, text }: RemoteRequest): Promise<{ expiresAt: number; isUp: boolean }> {
+    const { settings, clock, store, identity, rows, channelOf } = this.#deps;
+    const known = rows.outgoing(id);
+    if (known !== undefined) {
+      this.#outgoing.wake(peer);
+      return { expiresAt: known.expiresAt, isUp: this.#isUp(peer) };
+    }
+    const link = settings(peer);
+    if (link === null) throw detailError("PEER_NOT_LINKED", `this gateway has no link ${peer} that is in use`);
+    if (!this.#keys.has(peer)) throw detailError("PEER_NOT_LINKED", `the link to ${peer} is not paired`);
+    const channel = channelOf(runId);
+    const refusal = refuseCall(link.send, { method: "agent", agent, channel });
+    if (refusal !== null) throw detailError("PEER_REFUSED", `peers.${peer}.send: ${refusal}`);
+    if (text.length > PEER_LIMITS.textChars)
+      throw detailError("PEER_REFUSED", `the text is longer than ${PEER_LIMITS.textChars} characters`);
+    const sentAt = clock.now();
+    const expiresAt = sentAt + link.expireMinutes * 60_000;
+    const path = [identity.id];
+    const request = { kind: "request" as const, id, sentAt, expiresAt, path, maxHops: link.maxHops, agent, channel };
+    await store.write(() => this.#outgoing.addRequest(peer, { ...request, conversation, isNew, text }));
+    this.#deps.crashPoint("peer-queued");
+    this.#outgoing.wake(peer);
+    return { expiresAt, isUp: this.#isUp(peer) };
+  }
+
+  waitFor = (id: string, signal: AbortSignal): ReturnType<Outgoing["waitFor"]> => this.#outgoing.waitFor(id, signal);
+  cancel = (...args: Parameters<Outgoing["cancel"]>): Promise<void> => this.#outgoing.cancel(...args);
+
+  /** Asks the other gateway whether it is there; resolves to how long that took, and to the agents that it names. */
+  async test(name: string): Promise<{ roundTripMs: number; agents: readonly string[] | null }> {
+    this.#requireName(name);
+    const connection = this.#connections.get(name)?.at(-1);
+    const { cause, state } = this.#reportOf(name, null);
+    if (!connection) throw new GatewayError("UNAVAILABLE", `the link to ${name} is ${state}: ${cause ?? "it was not connected yet"}`);
+    const began = this.#deps.clock.monotonic();
+    const { agents } = await this.#outgoing.exchange(name, connection, { kind: "ping", id: this.#deps.newId() });
+    return { roundTripMs: Math.round(this.#deps.clock.monotonic() - began), agents: agents ?? null };
+  }
+
+  // Connections that other gateways make
+
+  /** Whether a gateway may connect: the link that it is, or why not. A pairing code is used up, and the key is pinned. */
+  async admit(claim: {
+    keyId: string;
+    publicKey: string;
+    token: string;
+    address: string;
+  }): Promise<{ name: string } | { refused: PeerGateRefusal }> {
+    const { identity } = this.#deps;
+    if (isPairingToken(claim.token)) {
+      const name = this.#codes.take(claim.token, claim.keyId, identity.id);
+      if (name === null) return { refused: { kind: "code" } };
+      await this.#pin(name, claim.publicKey);
+      return { name };
+    }
+    if (claim.token !== linkToken(identity.id)) return { refused: { kind: "other-key", publicKey: identity.publicKey } };
+    const key = [...this.#keys.values()].find(({ keyId }) => keyId === claim.keyId);
+    if (key === undefined || this.#deps.settings(key.name) === null) {
+      this.#see({ publicKey: claim.publicKey, name: null, address: claim.address });
+      return { refused: { kind: "unknown", fingerprint: fingerprintOf(claim.keyId) } };
+    }
+    return { name: key.name };
+  }
+
+  connected(conn: string, keyId: string, send: (event: string, payload: unknown) => void, end: () => void): void {
+    const name = this.#nameOf(keyId);
+    if (name === null) return end();
+    const connection = new InboundConnection({ clock: this.#deps.clock, newId: this.#deps.newId, send, end });
+    this.#inbound.set(conn, { name, connection });
+    this.#opened(name, connection);
+  }
+
+  disconnected(conn: string): void {
+    const found = this.#inbound.get(conn);
+    if (!found) return;
+    this.#inbound.delete(conn);
+    found.connection.closed();
+    this.#closed(found.name, found.connection);
+  }
+
+  /** `peer.hello` */
+  hello(nonce: string, keyId: string): { publicKey: string; signature: string } {
+    const { identity } = this.#deps;
+    return { publicKey: identity.publicKey, signature: signText(identity, helloText(nonce, keyId, identity.id)) };
+  }
+
+  /** `peer.push`: a packet over a connection with this key. */
+  receive(keyId: string, packet: unknown): Promise<unknown> {
+    const name = this.#nameOf(keyId);
+    if (name === null) throw new GatewayError("FORBIDDEN", "this link is not in use");
+    return this.#incoming.receive(name, packet);
+  }
+
+  /** `peer.ack` */
+  acknowledge(conn: string, id: string, packet: unknown): void {
+    this.#inbound.get(conn)?.connection.acknowledge(id, packet);
+  }
+
+  // Pairing
+
+  makeCode(name: string): { code: string; expiresAt: number } {
+    this.#requireName(name);
+    const { code, endsAt } = this.#codes.make(name, this.#deps.identity.id);
+    return { code: code.reveal(), expiresAt: endsAt };
+  }
+
+  /** Pairs with the gateway that made the code: each of the two then has the key of the other. */
+  async pairWith(name: string, text: string): Promise<{ fingerprint: string }> {
+    this.#requireName(name);
+    const { settings, identity } = this.#deps;
+    const code = parseCode(text.trim());
+    if (code === null) throw detailError("PEER_CODE_INVALID", "this is not a pairing code of a gateway");
+    if (code.keyId === identity.id) throw detailError("PEER_CODE_INVALID", "this pairing code was made by this gateway itself");
+    const link = settings(name);
+    if (link?.url === undefined)
+      throw new GatewayError("INVALID_REQUEST", `peers.${name} has no url, or is not enabled`, {
+        fix: `openclaw peers add ${name} <address>`,
+      });
+    const abort = new AbortController();
+    try {
+      const { client, publicKey } = await dial(identity, link, {
+        token: pairingToken(code, identity.id),
+        signal: abort.signal,
+        onEvent: () => {},
+      });
+      await client.close();
+      if (keyIdOf(publicKey) !== code.keyId)
+        throw detailError("PEER_CODE_INVALID", "another gateway answered than the one that made the code; nothing was paired");
+      await this.#pin(name, publicKey);
+      return { fingerprint: fingerprintOf(keyIdOf(publicKey)) };
+    } catch (err) {
+      if (err instanceof GatewayError) throw err;
+      throw new GatewayError("UNAVAILABLE", `pairing with ${name} failed: ${reasonOf(err)}`, { cause: err, retryable: false });
+    }
+  }
+
+  /** Pins a key that another gateway has shown, which a person has compared. */
+  async approve(name: string, fingerprint: string): Promise<{ fingerprint: string }> {
+    this.#requireName(name);
+    const found = this.#seen.filter((each) => fingerprintOf(each.keyId) === fingerprint.toLowerCase() && (each.name ?? name) === name);
+    const key = found.at(-1);
+    if (!key)
+      throw new GatewayError("NOT_FOUND", "no gateway has shown a key with this fingerprint since this one started", {
+        fix: "openclaw peers status shows the keys that were shown.",
+      });
+    await this.#pin(name, key.publicKey);
+    this.#seen = this.#seen.filter((each) => each.keyId !== key.keyId);
+    return { fingerprint: fingerprintOf(key.keyId) };
+  }
+
+  /** Ends a link: its key is forgotten, its connections are closed, and what waits for it comes back to its senders. */
+  async revoke(name: string): Promise<{ wasPaired: boolean; bounced: number }> {
+    const { rows, store } = this.#deps;
+    const wasPaired = await store.write(() => rows.removeKey(name));
+    this.#codes.forget(name);
+    this.#loadKeys();
+    this.#dropLink(name);
+    const bounced = await this.#outgoing.bounceAll(name, `the link to ${name} was removed`);
+    return { wasPaired, bounced };
+  }
+
+  reports(): LinkReport[] {
+    const queues = new Map(this.#deps.rows.queues().map((queue) => [queue.peer, queue]));
+    const names = new Set([...this.#deps.names(), ...queues.keys()]);
+    return [...names].toSorted().map((name) => this.#reportOf(name, queues.get(name) ?? null));
+  }
+
+  /** Keys that gateways have shown to this one that it does not know. */
+  unknownKeys(): { fingerprint: string; address: string; at: number }[] {
+    return this.#seen
+      .filter(({ name }) => name === null)
+      .map(({ keyId, address, at }) => ({ fingerprint: fingerprintOf(keyId), address, at }));
+  }
+
+  #reportOf(name: string, queue: { queued: number; unanswered: number; oldestAt: number | null } | null): LinkReport {
+    const link = this.#deps.settings(name);
+    const key = this.#keys.get(name);
+    const connection = this.#connections.get(name)?.at(-1);
+    const fault = this.#faults.get(name);
+    const shown = this.#seen.findLast((each) => each.name === name);
+    const state: LinkState =
+      link === null ? "off" : connection ? "up" : key === undefined ? "unpaired" : shown !== undefined ? "key-changed" : "down";
+    return {
+      name,
+      state,
+      cause: causeOf(state, { fault: fault?.cause ?? null, waits: link?.url === undefined, name }),
+      since: connection?.since ?? fault?.at ?? null,
+      direction: connection?.direction ?? null,
+      url: link?.url ?? null,
+      fingerprint: key ? fingerprintOf(key.keyId) : null,
+      pairedAt: key?.pairedAt ?? null,
+      shownFingerprint: shown ? fingerprintOf(shown.keyId) : null,
+      queued: queue?.queued ?? 0,
+      unanswered: queue?.unanswered ?? 0,
+      oldestAt: queue?.oldestAt ?? null,
+    };
+  }
+
+  #isUp = (name: string): boolean => (this.#connections.get(name)?.length ?? 0) > 0;
+
+  #nameOf(keyId: string): string | null {
+    const name = [...this.#keys.values()].find((key) => key.keyId === keyId)?.name;
+    return name !== undefined && this.isLinked(name, keyId) ? name : null;
+  }
+
+  #requireName(name: string): void {
+    if (this.#deps.names().includes(name)) return;
+    throw detailError("PEER_NOT_LINKED", `the configuration has no link ${JSON.stringify(name.slice(0, 64))}`, {
+      fix: `openclaw peers add ${name.slice(0, 64)}`,
+    });
+  }
+
+  #loadKeys(): void {
+    this.#keys = new Map(this.#deps.rows.keys().map((key) => [key.name, key]));
+  }
+
+  async #pin(name: string, publicKey: string): Promise<void> {
+    const { rows, store, clock, identity } = this.#deps;
+    const keyId = keyIdOf(publicKey);
+    if (keyId === identity.id) throw new GatewayError("INVALID_REQUEST", "this is the key of this gateway itself");
+    const other = [...this.#keys.values()].find((key) => key.keyId === keyId && key.name !== name);
+    if (other) throw new GatewayError("CONFLICT", `this gateway is linked as ${other.name} already`);
+    const isReplaced = this.#keys.has(name) && this.#keys.get(name)!.keyId !== keyId;
+    await store.write(() => rows.saveKey({ name, keyId, publicKey, pairedAt: clock.now() }));
+    this.#loadKeys();
+    this.#faults.delete(name);
+    this.#seen = this.#seen.filter((each) => each.name !== name && each.keyId !== keyId);
+    if (isReplaced) this.#dropLink(name);
+    this.configure();
+  }
+
+  #dropLink(name: string): void {
+    this.#dialing.get(name)?.abort.abort();
+    this.#dialing.delete(name);
+    for (const connection of this.#connections.get(name) ?? []) connection.close();
+    this.#deps.onRevoked(name);
+  }
+
+  #dial(name: string, target: DialTarget & { keyId: string }): void {
+    const abort = new AbortController();
+    this.#dialing.set(name, { abort, target: targetText(target) });
+    const { identity, clock, log, random } = this.#deps;
+    keepLink(
+      {
+        identity,
+        clock,
+        log,
+        random,
+        keyOf: (each) => this.#keys.get(each) ?? null,
+        opened: (each, connection) => this.#opened(each, connection),
+        closed: (each, connection) => this.#closed(each, connection),
+        failed: (each, cause) => this.#failed(each, cause),
+        keyChanged: (each, publicKey) => this.#keyChanged(each, publicKey),
+        receive: (each, packet) => this.#incoming.receive(each, packet),
+      },
+      name,
+      target,
+      abort.signal,
+    ).catch((err: unknown) => log.error("a link is not kept up any more", { peer: name, error: err }));
+  }
+
+  #opened(name: string, connection: LinkConnection): void {
+    this.#connections.set(name, [...(this.#connections.get(name) ?? []), connection]);
+    this.#faults.delete(name);
+    this.#deps.log.info("the link to another gateway is up", { peer: name, direction: connection.direction });
+    this.#outgoing.wake(name);
+  }
+
+  #closed(name: string, connection: LinkConnection): void {
+    const left = (this.#connections.get(name) ?? []).filter((each) => each !== connection);
+    if (left.length > 0) this.#connections.set(name, left);
+    else this.#connections.delete(name);
+    if (left.length === 0 && !this.#isStopped) this.#failed(name, this.#faults.get(name)?.cause ?? "the connection has ended");
+  }
+
+  #failed(name: string, cause: string): void {
+    const known = this.#faults.get(name);
+    if (known?.cause === cause) return;
+    this.#faults.set(name, { cause, at: known?.at ?? this.#deps.clock.now() });
+    if (!this.#isStopped) this.#deps.log.warn("the link to another gateway is down; messages wait", { peer: name, cause });
+  }
+
+  #keyChanged(name: string, publicKey: string): void {
+    this.#see({ publicKey, name, address: "" });
+    this.#failed(name, `it shows another key, with the fingerprint ${fingerprintOf(keyIdOf(publicKey))}`);
+  }
+
+  #see({ publicKey, name, address }: Pick<SeenKey, "publicKey" | "name" | "address">): void {
+    const keyId = keyIdOf(publicKey);
+    const others = this.#seen.filter((each) => each.keyId !== keyId || each.name !== name);
+    this.#seen = [...others, { publicKey, keyId, name, address, at: this.#deps.clock.now() }].slice(-PEER_LIMITS.seenKeys);
+  }
+}
+
+const targetText = ({ url, tlsFingerprint, keyId }: DialTarget & { keyId: string }): string => JSON.stringify([url, tlsFingerprint, keyId]);
+
+function causeOf(state: LinkState, { fault, waits, name }: { fault: string | null; waits: boolean; name: string }): string | null {
+  switch (state) {
+    case "up":
+      return null;
+    case "off":
+      return "it is not enabled, or not in the configuration";
+    case "unpaired":
+      return `it is not paired: openclaw peers pair ${name}`;
+    default:
+      return fault ?? (waits ? "the other gateway has not connected" : "it was not connected yet");
+  }
+}

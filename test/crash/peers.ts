@@ -1,0 +1,26 @@
+// Links two gateways, lets each write to the other, and kills both as often as asked.
+//   node test/crash/peers.ts [--kills N] [--seed N] [--main FILE]
+// --kills: kills of each side; 50 by default. Ends with 1 when a letter was lost, came twice or was not answered.
+import { parseArgs } from "node:util";
+import { PeerCampaign } from "./peer-campaign.ts";
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "50" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    main: { type: "string" },
+  },
+});
+const started = Date.now();
+console.log(`seed ${values.seed}`);
+const { kills, letters, lost, doubled, unanswered } = await new PeerCampaign({
+  kills: Number(values.kills),
+  seed: Number(values.seed),
+  ...(values.main && { main: values.main }),
+  say: (line) => console.log(line),
+}).run();
+console.log(`kills: home ${kills.home}, office ${kills.office}, in ${Math.round((Date.now() - started) / 1_000)} s`);
+console.log(`letters: home ${letters.home}, office ${letters.office}`);
+console.log(`lost ${lost.length}, doubled ${doubled.length}, unanswered ${unanswered.length}`);
+for (const line of [...lost, ...doubled, ...unanswered]) console.log(`  ${line}`);
+if (lost.length + doubled.length + unanswered.length > 0) process.exitCode = 1;

@@ -1,0 +1,140 @@
+// Links between gateways with real processes: pairing, messages in both directions, rights, revocation, and kills of either side.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openClient, type ProtocolClient } from "../../src/client/client.ts";
+import { createDevice } from "../../src/client/device.ts";
+import { ClientError } from "../../src/client/errors.ts";
+import { Secret } from "../../src/core/secret.ts";
+import { PeerCampaign } from "../crash/peer-campaign.ts";
+import { startModelServer, type ModelServer } from "../model-server.ts";
+import { openclaw, openclawJson } from "./cli.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
+
+type Wire = Record<string, unknown>;
+type Link = Wire & { name: string; state: string; queued: number; unanswered: number; cause: string | null };
+
+let model: ModelServer;
+const homes: string[] = [];
+const started: GatewayUnderTest[] = [];
+
+before(async () => {
+  model = await startModelServer();
+});
+
+after(async () => {
+  for (const gateway of started) await gateway.kill("SIGKILL");
+  await model.close();
+  for (const home of homes) dropHome(home);
+});
+
+async function start(options: { home?: string; port?: number; config?: Wire } = {}): Promise<GatewayUnderTest> {
+  const home = options.home ?? newHome();
+  if (!homes.includes(home)) homes.push(home);
+  const config = options.home === undefined ? { config: { ...modelConfig(model.url), ...options.config } } : {};
+  const gateway = await startGateway({ home, ...(options.port !== undefined && { port: options.port }), ...config });
+  started.push(gateway);
+  return gateway;
+}
+
+/** Two gateways; `home` connects to `office`, and each may ask the agent `main` of the other. */
+async function pair(): Promise<{ home: GatewayUnderTest; office: GatewayUnderTest }> {
+  const [home, office] = await Promise.all([start(), start()]);
+  await openclawJson(office.home, "peers", "add", "home", "--accept", "main", "--send", "main");
+  await openclawJson(home.home, "peers", "add", "office", office.url, "--accept", "main", "--send", "main");
+  const { code } = await openclawJson<{ code: string }>(office.home, "peers", "pair", "home");
+  await openclawJson(home.home, "peers", "pair", "office", "--code", code);
+  await untilUp(home, "office");
+  return { home, office };
+}
+
+const linkOf = async (client: ProtocolClient, name: string): Promise<Link | undefined> =>
+  (await client.request<{ links: Link[] }>("peers.list", {})).links.find((link) => link.name === name);
+
+async function untilUp(gateway: GatewayUnderTest, name: string): Promise<void> {
+  const client = await gateway.connect();
+  await until(`the link ${name}`, async () => (await linkOf(client, name))?.state === "up");
+  await client.close();
+}
+
+const ask = (gateway: GatewayUnderTest, agent: string, message: string): ReturnType<typeof openclaw> =>
+  openclaw(gateway.home, "agent", "--agent", agent, "--message", message);
+
+test("two gateways are paired by a code, and the agents of each answer the other", async () => {
+  const { home, office } = await pair();
+  const there = await ask(home, "main@office", "good morning");
+  assert.equal(there.code, 0, there.stderr);
+  assert.match(there.stdout, /You said: good morning/);
+  const back = await ask(office, "main@home", "good evening");
+  assert.equal(back.code, 0, back.stderr);
+  assert.match(back.stdout, /You said: good evening/);
+
+  // The conversation has one key there, and its messages are data from the link.
+  await ask(home, "main@office", "and again");
+  const client = await office.connect();
+  const { sessions } = await client.request<{ sessions: { key: string }[] }>("sessions.list", {});
+  const keys = sessions.map(({ key }) => key).filter((key) => key.includes(":peer:"));
+  assert.equal(keys.length, 1);
+  assert.match(keys[0]!, /^agent:main:peer:home:direct:[0-9a-f]{32}$/);
+  const { messages } = await client.request<{ messages: Wire[] }>("chat.history", { sessionKey: keys[0] });
+  assert.equal(messages.filter(({ role }) => role === "user").length, 2);
+
+  const tested = await openclaw(home.home, "peers", "test", "office");
+  assert.equal(tested.code, 0, tested.stderr);
+  assert.match(tested.stdout, /works: \d+ ms/);
+  await client.close();
+});
+
+test("a link allows what both gateways allow, and nothing of an operator", async () => {
+  const { home, office } = await pair();
+  const unknown = await ask(home, "work@office", "hello");
+  assert.notEqual(unknown.code, 0);
+  assert.match(unknown.stderr, /peers\.office\.send: the agent work is not allowed/);
+  await openclawJson(home.home, "peers", "add", "office", "--send", "main,work");
+  await untilUp(home, "office");
+  const refused = await ask(home, "work@office", "hello");
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /office refused the message: the agent work is not allowed/);
+
+  // A key that no link has gets in neither as a gateway nor as anything else.
+  const device = createDevice();
+  const { fingerprint } = await openclawJson<{ fingerprint: string }>(office.home, "peers", "status");
+  assert.match(fingerprint, /^[0-9a-f]{4}(?:-[0-9a-f]{4}){7}$/);
+  for (const role of ["peer", "operator", "node"] as const)
+    await assert.rejects(
+      openClient({ url: office.url, role, scopes: ["operator.admin"], device, credentials: { token: new Secret("to:another") } }),
+      (err: unknown) => err instanceof ClientError && ["auth", "pairing", "handshake"].includes(err.kind),
+    );
+});
+
+test("a removed link ends at once, and what waits comes back to its sender", async () => {
+  const { home, office } = await pair();
+  await openclawJson(office.home, "peers", "remove", "home");
+  const client = await home.connect();
+  await until("the end of the link", async () => (await linkOf(client, "office"))?.state === "down");
+  const waiting = ask(home, "main@office", "are you there?");
+  await until("the message in the queue", async () => (await linkOf(client, "office"))?.queued === 1);
+  await openclawJson(home.home, "peers", "remove", "office");
+  const answer = await waiting;
+  assert.notEqual(answer.code, 0);
+  assert.match(answer.stderr, /the link to office was removed/);
+  await client.close();
+});
+
+test("messages in both directions arrive once and are answered while both gateways are killed", async () => {
+  const summary = await new PeerCampaign({ kills: 3, seed: 7 }).run();
+  assert.deepEqual(summary.kills, { home: 3, office: 3 });
+  assert.ok(summary.letters.home > 0 && summary.letters.office > 0);
+  assert.deepEqual([summary.lost, summary.doubled, summary.unanswered], [[], [], []]);
+});
+
+test("a gateway without a link loads nothing of it and lets no gateway in", async () => {
+  const alone = await start();
+  const device = createDevice();
+  await assert.rejects(
+    openClient({ url: alone.url, role: "peer", scopes: [], device, credentials: { token: new Secret("to:someone") } }),
+    (err: unknown) => err instanceof ClientError && err.reason === "PEER_NOT_LINKED",
+  );
+  const answer = await ask(alone, "main@office", "hello");
+  assert.notEqual(answer.code, 0);
+  assert.match(answer.stderr, /Unknown agent "main@office"/);
+});
