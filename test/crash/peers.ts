@@ -1,5 +1,5 @@
 // Links two gateways, lets each write to the other, and kills both as often as asked.
-//   node test/crash/peers.ts [--kills N] [--seed N] [--main FILE]
+//   npm run crash:peers -- [--kills N] [--seed N] [--main FILE]
 // --kills: kills of each side; 50 by default. Ends with 1 when a letter was lost, came twice or was not answered.
 import { parseArgs } from "node:util";
 import { PeerCampaign } from "./peer-campaign.ts";

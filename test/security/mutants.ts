@@ -121,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 2,
     breaks: "a method needs its scope",
     file: "src/server/dispatch.ts",
-    text: 'if (scope !== "node" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);',
+    text: 'if (scope !== "node" && scope !== "peer" && scope !== "dynamic" && !asker.hasScope(scope)) throw missingScope(scope);',
     broken: "",
     tests: [REQUESTS],
     title: "a missing scope",

@@ -5,6 +5,7 @@ import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { createDevice } from "../../src/client/device.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
+import { WebhookPeer } from "../channel-kit/webhook-peer.ts";
 import { PeerCampaign } from "../crash/peer-campaign.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { openclaw, openclawJson } from "./cli.ts";
@@ -37,8 +38,8 @@ async function start(options: { home?: string; port?: number; config?: Wire } = 
 }
 
 /** Two gateways; `home` connects to `office`, and each may ask the agent `main` of the other. */
-async function pair(): Promise<{ home: GatewayUnderTest; office: GatewayUnderTest }> {
-  const [home, office] = await Promise.all([start(), start()]);
+async function pair(config: Wire = {}): Promise<{ home: GatewayUnderTest; office: GatewayUnderTest }> {
+  const [home, office] = await Promise.all([start({ config }), start()]);
   await openclawJson(office.home, "peers", "add", "home", "--accept", "main", "--send", "main");
   await openclawJson(home.home, "peers", "add", "office", office.url, "--accept", "main", "--send", "main");
   const { code } = await openclawJson<{ code: string }>(office.home, "peers", "pair", "home");
@@ -118,6 +119,30 @@ test("a removed link ends at once, and what waits comes back to its sender", asy
   assert.notEqual(answer.code, 0);
   assert.match(answer.stderr, /the link to office was removed/);
   await client.close();
+});
+
+test("a binding gives a channel's conversation to the other gateway, and its person reads that the link is down", async () => {
+  const person = await new WebhookPeer().start();
+  try {
+    const webhook = { secret: person.secret, outboundUrl: person.url, dmPolicy: "allowlist", allowFrom: ["customer-17"] };
+    const bindings = [{ match: { channel: "webhook", accountId: "*" }, agentId: "main@office" }];
+    const { home, office } = await pair({ channels: { webhook }, bindings });
+    person.door = `${home.http}/channels/webhook`;
+    const chat = { kind: "direct", id: "customer-17" };
+    const say = (text: string): Promise<void> => person.push({ type: "message", chat, sender: { id: "customer-17", name: "Ann" }, text });
+    const untilSaid = (what: RegExp): Promise<true> =>
+      until(String(what), () => person.messages.some(({ text }) => what.test(text)) || undefined);
+    await say("Where is my parcel?");
+    await untilSaid(/^You said: Where is my parcel\?$/);
+    await office.kill("SIGKILL");
+    await say("And my letter?");
+    await untilSaid(/^The link to office is down\. The message is kept/);
+    await start({ home: office.home, port: office.port });
+    await untilSaid(/^You said: And my letter\?$/);
+    assert.equal(person.messages.filter(({ text }) => text === "You said: And my letter?").length, 1);
+  } finally {
+    await person.close();
+  }
 });
 
 test("messages in both directions arrive once and are answered while both gateways are killed", async () => {
