@@ -33,7 +33,7 @@ export const hooksCommands: CommandFamily = {
         { name: "header", value: "name: value", multiple: true, help: "A header of the request." },
       ],
       usesGateway: true,
-      examples: [`openclaw hooks test github --payload '{"action":"opened"}' --header "X-GitHub-Event: pull_request"`],
+      examples: [`openclaw hooks test github --payload '{"action":"opened"}'`],
       load: async () => (await import("./hooks.ts")).hooksTest,
     },
     {

@@ -97,7 +97,7 @@ export const hooksEnable: CommandHandler = async (invocation) => {
 /** `openclaw hooks disable <name>` */
 export const hooksDisable: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const name = invocation.arg(0);
+  const { name } = await requireHook(invocation);
   await applyConfigEdit(invocation, (edit) => edit.set(["hooks", "internal", "entries", name, "enabled"], false));
   out.result({ name, enabled: false }, () => out.line(sanitizeLine(`Disabled: ${name}.`)));
 };

@@ -7,7 +7,7 @@ import { asObject } from "../core/json.ts";
 import { isConnected } from "../channels/account-types.ts";
 import { listSystemEvents, type HeartbeatFacts } from "../methods/status.ts";
 import { mainSessionKey, parseSessionKey } from "../routing/session-key.ts";
-import { dueTimes } from "../schedule/due-times.ts";
+import { dueTimes, nextDue } from "../schedule/due-times.ts";
 import { heartbeatJobId } from "../schedule/heartbeat-id.ts";
 import { heartbeatSessions, isEmptyChecklist, type HeartbeatLookups } from "../schedule/heartbeat-plan.ts";
 import type { Job, JobRows } from "../schedule/job.ts";
@@ -249,10 +249,10 @@ const toSpent = (sums: UsageSums | undefined): Record<string, unknown> => ({
   requestsOfUnknownCost: sums?.unpriced ?? 0,
 });
 
-/** Due times of a day. */
-function countRuns({ definition, id }: Job, now: number): number {
-  const { times, count } = dueTimes(definition.schedule, now, { until: now + DAY_MS, limit: 1_440, jobId: id });
-  return Math.max(0, Math.max(count, times.length) - 1);
+/** Due times of the day that begins with the next one. */
+function countRuns({ definition: { schedule }, id }: Job, now: number): number {
+  const first = nextDue(schedule, now, id);
+  return first === null ? 0 : dueTimes(schedule, first, { until: first + DAY_MS - 1, limit: 1_440, jobId: id }).count;
 }
 
 /** Where a wake-up of a session belongs: its agent, and the session where it is not that of the heartbeat itself. */
