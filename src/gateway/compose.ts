@@ -21,6 +21,7 @@ import { Announcements, type StateVersion } from "./announcements.ts";
 import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
 import { ConfigApplier } from "./config-applier.ts";
+import { ConfigHistory } from "./config-history.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
 import { guideFacts } from "./guide-facts.ts";
@@ -130,6 +131,7 @@ export function composeGateway(input: ComposeInput) {
   const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
   toolNodes.bind(() => nodes.get());
   const answers = new AnswerCache(base.metrics);
+  const configHistory = new ConfigHistory({ ...base, ...storage, versions: storage.configVersions });
   const shared = {
     ...base,
     ...storage,
@@ -152,6 +154,7 @@ export function composeGateway(input: ComposeInput) {
     prompt,
     nodes,
     answers,
+    configHistory,
     remote,
   };
   const reports = composeReports(shared);
@@ -305,6 +308,7 @@ type Shared = GatewayBase &
     prompt: PromptContext;
     nodes: GatewayNodes;
     answers: AnswerCache;
+    configHistory: ConfigHistory;
     remote: RemoteAccess;
   };
 
@@ -354,6 +358,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     schedule,
     telemetry,
     remote,
+    configHistory,
   } = deps;
   return new ConfigApplier({
     running,
@@ -373,11 +378,12 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     supervisor: messaging.supervisor,
     health,
     log,
-    onApplied: ({ hash }) => {
+    onApplied: (loaded, previous) => {
       answers.clear();
+      configHistory.record(loaded, previous);
       schedule.configure();
       remote.configure();
-      announcements.configChanged(paths.config, hash);
+      announcements.configChanged(paths.config, loaded.hash);
     },
     onChecked: healthReport.invalidate,
   });

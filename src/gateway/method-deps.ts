@@ -19,6 +19,7 @@ import type { MediaStore } from "../store/media.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import type { ConfigApplier } from "./config-applier.ts";
+import type { ConfigHistory } from "./config-history.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
@@ -68,6 +69,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   chat: ChatDeps;
   auth: Auth;
   applier: ConfigApplier;
+  configHistory: ConfigHistory;
   local: LocalModels;
   health: GatewayBase["health"];
   healthReport: ReturnType<typeof healthMethods>;
@@ -111,7 +113,8 @@ export function configDeps({
   running,
   applier,
   answers,
-}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers">): ConfigDeps {
+  configHistory,
+}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory">): ConfigDeps {
   return {
     answers,
     configuration: () => running.agents.version,
@@ -119,6 +122,7 @@ export function configDeps({
     loaded: () => running.loaded,
     reload: () => applier.apply(),
     writeOptions: { env: process.env },
+    noteAuthor: (hash, author) => configHistory.expect(hash, author),
   };
 }
 

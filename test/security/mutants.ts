@@ -6,6 +6,7 @@ import { MEMORY_MUTANTS } from "./memory-mutants.ts";
 import { MCP_MUTANTS } from "./mcp-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
+import { PAGE_MUTANTS } from "./page-mutants.ts";
 import { PLUGIN_MUTANTS } from "./plugin-mutants.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { SKILL_MUTANTS } from "./skill-mutants.ts";
@@ -456,6 +457,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [HTTP],
   },
   ...FILE_MUTANTS,
+  ...PAGE_MUTANTS,
   ...MEMORY_MUTANTS,
   {
     invariant: 9,
