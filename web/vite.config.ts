@@ -23,10 +23,11 @@ function compressed(): Plugin {
 }
 
 /** Files of the views beside the conversation: a view, what it reads, and its styles. */
-const VIEWS = "approvals|audit|browser|channels|health|logs|mcp|nodes|overview|schedule|sessions|skills|tools|trace|usage";
+const VIEWS =
+  "agents|approvals|audit|browser|channels|config|devices|health|logs|mcp|models|nodes|overview|schedule|sessions|skills|tools|trace|usage";
 const RECORDS =
-  "all-sessions|approval-records|health-report|log-tail|audit-records|browser-tabs|connect-channel|job-list|mcp-servers|overview|skill-list|tool-access|trace|timeline|usage-report";
-const ON_DEMAND = new RegExp(`/(?:(?:${VIEWS})-view|${RECORDS})\\.tsx?$|/styles/(?:lists|overview|trace)\\.css$`);
+  "agent-files|all-sessions|approval-records|health-report|log-tail|audit-records|branches|browser-tabs|chat-tools|config-editor|config-form|config-schema|connect-channel|device-list|export-markdown|line-diff|model-providers|job-list|mcp-servers|overview|skill-list|tool-access|trace|timeline|usage-report";
+const ON_DEMAND = new RegExp(`/(?:(?:${VIEWS})-view|${RECORDS})\\.tsx?$|/styles/(?:config|lists|overview|trace)\\.css$`);
 
 export default defineConfig({
   plugins: [compressed()],

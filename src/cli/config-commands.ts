@@ -1,4 +1,5 @@
 import type { CommandFamily } from "./command.ts";
+import { YES } from "./shared-flags.ts";
 
 export const configCommands: CommandFamily = {
   summary: "Read, change and check openclaw.json.",
@@ -48,6 +49,23 @@ export const configCommands: CommandFamily = {
       args: [{ name: "path", required: false, valueKind: "key" }],
       examples: ["openclaw config schema gateway.bind", "openclaw config schema > openclaw.schema.json"],
       load: async () => (await import("./config.ts")).configSchema,
+    },
+    {
+      path: ["config", "history"],
+      summary: "List the versions of the configuration that were in use, or print one; secrets are hidden.",
+      args: [{ name: "version", required: false }],
+      usesGateway: true,
+      examples: ["openclaw config history"],
+      load: async () => (await import("./config-history.ts")).configHistory,
+    },
+    {
+      path: ["config", "rollback"],
+      summary: "Go back to an earlier version; secrets stay as they are now.",
+      args: [{ name: "version", required: true }],
+      flags: [YES],
+      usesGateway: true,
+      examples: ["openclaw config rollback 3"],
+      load: async () => (await import("./config-history.ts")).configRollback,
     },
     {
       path: ["config", "file"],

@@ -34,5 +34,22 @@ export const modelsCommands: CommandFamily = {
       examples: ["openclaw models set anthropic/claude-sonnet-5"],
       load: async () => (await import("./models.ts")).modelsSet,
     },
+    {
+      path: ["models", "key"],
+      summary: "Test the key of a provider and keep it on the gateway; it is read from standard input.",
+      args: [{ name: "provider", required: true }],
+      flags: [{ name: "remove", help: "Remove the key that is kept." }],
+      usesGateway: true,
+      examples: ["openclaw models key anthropic < key.txt"],
+      load: async () => (await import("./model-keys.ts")).modelsKey,
+    },
+    {
+      path: ["models", "test"],
+      summary: "Ask a provider whether its key works; costs nothing.",
+      args: [{ name: "provider", required: true }],
+      usesGateway: true,
+      examples: ["openclaw models test anthropic"],
+      load: async () => (await import("./model-keys.ts")).modelsTest,
+    },
   ],
 };

@@ -76,8 +76,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|backup|security|state|gateway diagnostics|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
-  /^(logs|gateway (discover|list)|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(logs|backup|security|state|gateway (diagnostics|discover|list)|browser create-profile|sessions list|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);
@@ -98,7 +97,7 @@ for (const command of TRIED) {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
       const admin =
-        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout|reload)|sessions delete)/.test(
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout|reload)|sessions delete|config rollback|models (key|test))/.test(
           name,
         );
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);

@@ -29,6 +29,15 @@ export const sessionsCommands: CommandFamily = {
       load: async () => (await import("./sessions.ts")).sessionsShow,
     },
     {
+      path: ["sessions", "branches"],
+      summary: "List the branches of a conversation, or switch to another one.",
+      args: [{ name: "key", required: true, valueKind: "session" }],
+      flags: [{ name: "switch", value: "message", help: "Make the branch active that ends with this message." }],
+      usesGateway: true,
+      examples: ["openclaw sessions branches agent:main:main"],
+      load: async () => (await import("./session-branches.ts")).sessionsBranches,
+    },
+    {
       path: ["sessions", "delete"],
       summary: "Permanently delete a session and its messages.",
       args: [{ name: "key", required: true, valueKind: "session" }],

@@ -155,6 +155,10 @@ export function unredact(nextRaw: string, currentRaw: string | null): string {
   return applyEdits(nextRaw, edits);
 }
 
+/** `unredact`, where a broken file cannot give its secrets back: then a text without placeholders is needed. */
+export const restoreSecrets = (raw: string, current: string): string =>
+  raw.includes(REDACTED) ? unredact(raw, current === "" ? null : current) : raw;
+
 function parse(raw: string): ReturnType<typeof parseWithComments> {
   try {
     return parseWithComments(raw);

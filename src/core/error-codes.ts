@@ -84,6 +84,7 @@ export const ERROR_DETAILS = {
   PEER_REFUSED: { code: "FORBIDDEN", text: "The link does not allow this message." },
   QUEUED_UNTIL_FOREGROUND: { code: "UNAVAILABLE", retryable: false, text: "The command waits until the node's app is in the foreground." },
   // Agents, sessions and messages
+  BRANCH_NOT_FOUND: { code: "NOT_FOUND", text: "No branch of the conversation ends with this message." },
   AGENT_SELECTION_REQUIRED: { code: "NOT_FOUND", text: "No agent can be selected; `agents` lists the configured ones." },
   ATTACHMENT_NOT_USABLE: { code: "INVALID_REQUEST", text: "An attachment is damaged, too large or of an unsupported type." },
   APPROVALS_CHANGED: { code: "CONFLICT", text: "The allowlist of commands was changed since it was read." },
@@ -93,6 +94,9 @@ export const ERROR_DETAILS = {
   CRON_JOB_CHANGED: { code: "CONFLICT", text: "The job was changed since it was read." },
   CRON_JOB_NOT_FOUND: { code: "NOT_FOUND", text: "No job has this id; `jobId` is it." },
   LANE_FULL: { code: "UNAVAILABLE", text: "Too many messages are queued in the session." },
+  MODEL_KEY_MISSING: { code: "INVALID_REQUEST", text: "The provider has no key." },
+  MODEL_KEY_REFUSED: { code: "INVALID_REQUEST", text: "The key was not kept; `status` says how its test ended." },
+  MODEL_PROVIDER_UNKNOWN: { code: "NOT_FOUND", text: "No provider has this name." },
   MODEL_NOT_FOUND: { code: "INVALID_REQUEST", text: "The model is unknown." },
   NOTHING_TO_COMPACT: { code: "UNAVAILABLE", retryable: false, text: "The context is short already." },
   SEND_DENIED: { code: "INVALID_REQUEST", text: "The session's send policy is `deny`." },

@@ -313,6 +313,14 @@ export const LIMITS = {
   storeCheckPauseMs: 20,
   /** `config.get` reuses its answer for this long while the file does not change. */
   configAnswerMs: 10_000,
+  /** Bytes of a file of the system prompt that a client reads or writes. */
+  agentFileBytes: 262_144,
+  /** Time in which a provider has to answer when its key is tested, and bytes of the answer that are read. */
+  modelProbeMs: 10_000,
+  modelProbeBytes: 4_096,
+  /** Versions of the configuration file that are kept, and bytes of all of them; the oldest are removed. */
+  configVersions: 100,
+  configVersionBytes: 8_388_608,
   /** Pause between attempts to write while the store rejects writes. */
   storeProbeMs: 1_000,
   /** After a write, the ledger of the store is updated once within this time; losses in between are counted less exactly. */
@@ -480,6 +488,10 @@ export const LIMITS = {
   searchSnippetChars: 160,
   /** Messages of a conversation that is copied; a longer one is refused. */
   forkMessages: 5_000,
+  /** Messages after the beginning of a branch among which answers to earlier messages are looked for. */
+  branchLateMessages: 200,
+  /** Branches of one conversation; another one is refused. */
+  sessionBranches: 200,
   /** How long a status note is shown unless the request says otherwise, in minutes. */
   statusNoteMinutes: 30,
   /** Characters of a quoted message that are given to the agent; the rest is left out. */

@@ -25,6 +25,7 @@ import { CrashLoop } from "./crash-loop.ts";
 import type { GatewayBase } from "./base.ts";
 import { ChannelDirectory } from "./channel-directory.ts";
 import { ConfigApplier } from "./config-applier.ts";
+import { ConfigHistory } from "./config-history.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
 import { GatewayHooks } from "./hooks.ts";
@@ -147,6 +148,7 @@ export function composeGateway(input: ComposeInput) {
   const answers = new AnswerCache(base.metrics);
   const backups = new GatewayBackups({ ...base, ...storage, running });
   const crashLoop = new CrashLoop({ ...base, ...storage }, process.env);
+  const configHistory = new ConfigHistory({ ...base, ...storage, versions: storage.configVersions });
   const shared = {
     ...base,
     ...storage,
@@ -172,6 +174,7 @@ export function composeGateway(input: ComposeInput) {
     nodes,
     peers,
     answers,
+    configHistory,
     remote,
     backups,
     crashLoop,
@@ -339,6 +342,7 @@ type Shared = GatewayBase &
     nodes: GatewayNodes;
     peers: GatewayPeers;
     answers: AnswerCache;
+    configHistory: ConfigHistory;
     remote: RemoteAccess;
     backups: GatewayBackups;
   };
@@ -395,6 +399,7 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     remote,
     backups,
     peers,
+    configHistory,
   } = deps;
   return new ConfigApplier({
     running,
@@ -414,14 +419,15 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
     supervisor: messaging.supervisor,
     health,
     log,
-    onApplied: ({ hash }) => {
+    onApplied: (loaded, previous) => {
       answers.clear();
+      configHistory.record(loaded, previous);
       schedule.configure();
       deps.internalHooks.configure();
       remote.configure();
       backups.configure();
       peers.configure();
-      announcements.configChanged(paths.config, hash);
+      announcements.configChanged(paths.config, loaded.hash);
     },
     onChecked: healthReport.invalidate,
   });

@@ -23,7 +23,7 @@ export type ConfigApplierDeps = {
   health: Pick<Health, "report" | "forget">;
   log: Log;
   /** The configuration in use, or what is known to be wrong with the file, has changed. */
-  onApplied: (loaded: LoadedConfig) => void;
+  onApplied: (loaded: LoadedConfig, previous: LoadedConfig) => void;
   onChecked: () => void;
 };
 
@@ -76,6 +76,7 @@ export class ConfigApplier {
     const { running, paths, read, log, onChecked } = this.#deps;
     const loaded = read();
     const known = running.issues;
+    const previous = running.loaded;
     if (loaded.hash === running.loaded.hash) {
       this.#accept();
       return onChecked();
@@ -97,7 +98,7 @@ export class ConfigApplier {
     await saveLastGood(loaded, paths.lastGood).catch((err: unknown) =>
       log.warn("the last good configuration could not be kept", { cause: reasonOf(err) }),
     );
-    this.#deps.onApplied(loaded);
+    this.#deps.onApplied(loaded, previous);
   }
 
   /** Builds the new state completely, then makes it the running one. Throws with the previous state in use. */

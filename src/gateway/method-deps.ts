@@ -20,6 +20,7 @@ import type { GatewayBackups } from "./backups.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import type { ConfigApplier } from "./config-applier.ts";
+import type { ConfigHistory } from "./config-history.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { GatewayHooks } from "./hooks.ts";
 import type { Messaging } from "./messaging.ts";
@@ -71,6 +72,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   chat: ChatDeps;
   auth: Auth;
   applier: ConfigApplier;
+  configHistory: ConfigHistory;
   local: LocalModels;
   health: GatewayBase["health"];
   healthReport: ReturnType<typeof healthMethods>;
@@ -118,7 +120,8 @@ export function configDeps({
   running,
   applier,
   answers,
-}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers">): ConfigDeps {
+  configHistory,
+}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory">): ConfigDeps {
   return {
     answers,
     configuration: () => running.agents.version,
@@ -126,6 +129,7 @@ export function configDeps({
     loaded: () => running.loaded,
     reload: () => applier.apply(),
     writeOptions: { env: process.env },
+    noteAuthor: (hash, author) => configHistory.expect(hash, author),
   };
 }
 

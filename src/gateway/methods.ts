@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { verifyAccount } from "../channels/verify.ts";
@@ -7,6 +8,7 @@ import { channelKeys } from "../config/channel-keys.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
+import { agentFileMethods } from "../methods/agent-files.ts";
 import { agentsMethods } from "../methods/agents.ts";
 import { browserMethods } from "../methods/browser.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
@@ -31,6 +33,7 @@ import { peersMethods } from "../methods/peers.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { logsMethods } from "../methods/logs.ts";
 import { memoryMethods } from "../methods/memory.ts";
+import { modelKeyMethods } from "../methods/model-keys.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
 import { resolveKey } from "../methods/chat-context.ts";
@@ -52,6 +55,7 @@ import { accountConfig, candidateConfig } from "./channel-account-config.ts";
 import { internalHookStatus } from "./internal-hooks.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
+import { discoverLocalModels } from "./local-models.ts";
 import { readConfig } from "./settings.ts";
 import { permitWithSkills, turnSkills } from "./agent-skills.ts";
 import { commandSettings, fileAccess } from "./tool-permits.ts";
@@ -203,6 +207,7 @@ function configurationMethods(deps: MethodsDeps) {
       now: clock.now,
       fileStamp: () => fileStamp(paths.config, clock.now()),
       restart: (request) => scheduleRestart(deps, request),
+      versions: deps.configVersions,
     }),
     ...agentsMethods({
       ...config,
@@ -223,6 +228,23 @@ function configurationMethods(deps: MethodsDeps) {
       }),
     }),
     ...modelsMethods(modelsDeps(deps)),
+    ...modelKeyMethods({
+      ...config,
+      now: clock.now,
+      elapsed: () => clock.monotonic(),
+      keysDir: join(paths.gateway, "keys"),
+      env: process.env,
+      log,
+      local: async (refresh) => {
+        if (refresh) await discoverLocalModels(deps, log);
+        return deps.local.servers;
+      },
+    }),
+    ...agentFileMethods({
+      requireAgent: (agentId) => requireAgent(running.config, agentId),
+      workspaceOf: (agentId) => running.agents.settings(asId<AgentId>(agentId)).workspace,
+      ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
+    }),
   } satisfies MethodTable;
 }
 

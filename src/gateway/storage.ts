@@ -7,6 +7,7 @@ import { createGrantRows } from "../store/approval-grants.ts";
 import { createApprovalRows } from "../store/approvals.ts";
 import { createAudit } from "../store/audit.ts";
 import { createButtons } from "../store/buttons.ts";
+import { createConfigVersions } from "../store/config-versions.ts";
 import { createChannelState } from "../store/channel-state.ts";
 import { createInbox } from "../store/inbox.ts";
 import { createKeyValueStore, type KeyValueStore } from "../store/key-value.ts";
@@ -15,6 +16,7 @@ import { createMessages } from "../store/messages.ts";
 import { openStore, type Store } from "../store/open.ts";
 import { createOutbox } from "../store/outbox.ts";
 import { createPairings } from "../store/pairing.ts";
+import { createSessionBranches } from "../store/session-branches.ts";
 import { createSessionNotes } from "../store/session-notes.ts";
 import { createSessions } from "../store/sessions.ts";
 import { createUsage } from "../store/usage.ts";
@@ -33,6 +35,8 @@ export function openStorage(base: GatewayBase, repair: boolean) {
     store,
     keyValue,
     sessions: createSessions(store),
+    branches: createSessionBranches(store),
+    configVersions: createConfigVersions(store),
     messages: createMessages(store),
     inbox: createInbox(store),
     audit: createAudit(store),

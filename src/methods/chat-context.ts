@@ -16,6 +16,7 @@ import type { MediaStore, StoredImage } from "../store/media.ts";
 import type { Provenance } from "../store/messages.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
+import type { SessionBranches } from "../store/session-branches.ts";
 import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { commandEffect } from "../turns/commands.ts";
 import type { Turns } from "../turns/create-turns.ts";
@@ -43,6 +44,7 @@ export type ChatDeps = {
   turns: ChatTurns;
   store: Store;
   sessions: Sessions;
+  branches: SessionBranches;
   messages: Messages;
   media: MediaStore;
   bus: Bus<TurnEvents>;

@@ -51,7 +51,7 @@ export function guardOfSend(deps: ChatDeps, params: SendParams): (session: Sessi
   };
 }
 
-/** The conversation has one branch: each message of it that was shown is on it. Null means that it was shown empty. */
+/** Whether the message is on the active branch. Null means that the conversation was shown empty. */
 function isLeafKnown(deps: ChatDeps, session: SessionRow | undefined, leaf: string | null): boolean {
   if (leaf === null) return !session || deps.messages.lastSeq(session.key, session.session_id) === 0;
   const message = deps.messages.byId(leaf);

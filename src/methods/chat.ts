@@ -169,6 +169,8 @@ function parseCursor(cursor: string): [string, number] | null {
 function delta(deps: ChatDeps, key: SessionKey, sessionId: string, cursor: string, state: Record<string, unknown>): unknown {
   const known = parseCursor(cursor);
   if (!known || known[0] !== sessionId) return { kind: "reset" };
+  // The last message that the client has is on another branch.
+  if (known[1] > 0 && !deps.branches.holds(key, sessionId, known[1])) return { kind: "reset" };
   const { count, bytes } = deps.messages.sizeAfter(key, sessionId, known[1], HISTORY_LIMIT + 1);
   if (count > HISTORY_LIMIT || bytes > LIMITS.historyPageBytes) return { kind: "reset" };
   const rows = deps.messages.after(key, sessionId, known[1], HISTORY_LIMIT);

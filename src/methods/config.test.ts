@@ -3,12 +3,16 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { diffConfig } from "../config/diff.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { REDACTED, redactText } from "../config/redact.ts";
 import { GatewayError } from "../core/errors.ts";
 import { silentMetrics } from "../core/metrics.ts";
-import { decodeAnswer } from "../../test/fakes/method-bench.ts";
+import { callerOf, decodeAnswer } from "../../test/fakes/method-bench.ts";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { agentsMethods } from "./agents.ts";
+import type { MethodParams } from "../protocol/method.ts";
+import type { ConfigVersion } from "../store/config-versions.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { configMethods } from "./config.ts";
 import { mirrorIdentity } from "./identity-file.ts";
@@ -42,11 +46,26 @@ function rig(text: string | null = "{}") {
   const restarts: { reason: string; delayMs: number }[] = [];
   const workspaces: string[] = [];
   const forgotten: string[] = [];
+  const authors = new Map<string, string>();
+  const versions: (ConfigVersion & { text: string })[] = [];
   const deps = {
     now: () => 1_000,
     read: () => (reads++, read()),
     loaded: () => loaded,
-    reload: async () => void (loaded = read()),
+    reload: async () => {
+      const next = read();
+      versions.unshift({
+        id: versions.length + 1,
+        at: 1_000,
+        author: authors.get(next.hash) ?? null,
+        changes: diffConfig(loaded.config, next.config),
+        bytes: 1,
+        text: redactText(next.raw ?? "")!,
+      });
+      loaded = next;
+    },
+    noteAuthor: (hash: string, author: string) => void authors.set(hash, author),
+    versions: { list: () => versions, text: (id: number) => versions.find((each) => each.id === id)?.text },
     writeOptions: { env, home: dir },
     restart: (request: { reason: string; delayMs: number }) => restarts.push(request),
     fileStamp: () => stamp,
@@ -66,13 +85,20 @@ function rig(text: string | null = "{}") {
     thinkingDefault: () => "off",
     models: () => [MODEL, { ...MODEL, provider: "other", id: "big", configured: false, available: false, contextWindow: 0 }],
   };
+  const methods = configMethods(deps);
   return {
     dir,
     path,
     restarts,
     workspaces,
     forgotten,
-    config: configMethods(deps),
+    authors,
+    config: {
+      ...methods,
+      "config.set": { run: (params: MethodParams<"config.set">) => methods["config.set"].run(params, callerOf()) },
+      "config.apply": { run: (params: MethodParams<"config.apply">) => methods["config.apply"].run(params, callerOf()) },
+      "config.patch": { run: (params: MethodParams<"config.patch">) => methods["config.patch"].run(params, callerOf()) },
+    },
     agents: agentsMethods(deps),
     models: modelsMethods(deps),
     file: () => readFileSync(path, "utf8"),
@@ -322,4 +348,87 @@ test("models.set keeps fallbacks and refuses an unknown model", async () => {
   await r.models["models.set"].run({ model: "other/new", agentId: "main" });
   assert.match(r.file(), /"?main"?/);
   await assert.rejects(() => r.models["models.set"].run({ model: "nothing" }), fails("INVALID_REQUEST", /is not a model/));
+});
+
+const SECRETS = ["hunter2", "sk-secret"];
+
+type Plan = {
+  raw: string;
+  parsed: Record<string, unknown> | null;
+  valid: boolean;
+  issues: { severity: string; path: string; message: string; line: number; fix?: string }[];
+  changes: { path: string; effect: string }[];
+  requiresRestart: boolean;
+  restartsChannels: string[];
+  stale: boolean;
+};
+const plan = (r: ReturnType<typeof rig>, params: MethodParams<"config.plan">): Plan => r.config["config.plan"].run(params) as Plan;
+
+test("a plan says what a text would change and what restarts, and writes nothing", () => {
+  const r = rig(FILE);
+  const { raw, hash } = get(r);
+  const next = plan(r, { raw: raw.replace("18789", "18790"), baseHash: hash });
+  assert.deepEqual(next.changes, [{ path: "gateway.port", effect: "restart-gateway" }]);
+  assert.deepEqual([next.valid, next.requiresRestart, next.stale], [true, true, false]);
+  assert.equal(r.file(), FILE);
+  const channel = plan(r, { raw, edits: [{ path: ["channels", "irc"], value: { enabled: true, server: "irc.example.org", nick: "a" } }] });
+  assert.deepEqual(channel.restartsChannels, ["irc"]);
+  for (const secret of SECRETS) assert.ok(!JSON.stringify([next, channel]).includes(secret), secret);
+});
+
+test("the edits of a form are made in the text, which keeps its comments and its placeholders", () => {
+  const r = rig(FILE);
+  const { raw } = get(r);
+  const { raw: text, parsed } = plan(r, {
+    raw,
+    edits: [
+      { path: ["session", "dmScope"], value: "per-peer" },
+      { path: ["gateway", "port"], unset: true },
+    ],
+  });
+  assert.match(text, /the port of the house/);
+  assert.ok(text.includes(REDACTED));
+  assert.doesNotMatch(text, /port: 18789/);
+  assert.equal((parsed as { session: { dmScope: string } }).session.dmScope, "per-peer");
+  assert.throws(() => plan(r, { raw, edits: [{ path: [], value: 1 }] }), fails("INVALID_REQUEST", /an edit is not valid/));
+  assert.throws(() => plan(r, { raw, edits: [{ path: ["a"], value: 1, more: 2 }] }), fails("INVALID_REQUEST", /an edit is not valid/));
+});
+
+test("a plan names what is wrong with a text: its place, a placeholder without a secret, and a file that someone else has changed", async () => {
+  const r = rig(FILE);
+  const { raw, hash } = get(r);
+  const broken = plan(r, { raw: "{ gateway: " });
+  assert.deepEqual([broken.valid, broken.parsed, broken.issues[0]!.line], [false, null, 1]);
+  const wrong = plan(r, { raw: raw.replace("18789", '"many"') });
+  assert.deepEqual([wrong.valid, wrong.issues[0]!.path, wrong.issues[0]!.severity], [false, "gateway.port", "error"]);
+  const lost = plan(r, { raw: `{ gateway: { remote: { token: "${REDACTED}" } } }` });
+  assert.deepEqual([lost.valid, lost.issues[0]!.path], [false, "gateway.remote.token"]);
+  await r.config["config.patch"].run({ raw: '{"messages":{"responsePrefix":"x"}}', baseHash: hash });
+  assert.equal(plan(r, { raw, baseHash: hash }).stale, true);
+});
+
+test("every version has its author and its changes, and the text of an earlier one is applied without a secret in the history", async () => {
+  const r = rig(FILE);
+  await r.config["config.patch"].run({ raw: '{"gateway":{"port":18790}}', baseHash: get(r).hash });
+  await r.config["config.patch"].run({ raw: '{"gateway":{"port":18791}}', baseHash: get(r).hash });
+  const { versions } = r.config["config.history"].run({}) as { versions: (ConfigVersion & { current: boolean })[] };
+  assert.deepEqual(
+    versions.map(({ id, author, current, changes }) => [id, author, current, changes[0]!.path]),
+    [
+      [2, "config.patch, test", true, "gateway.port"],
+      [1, "config.patch, test", false, "gateway.port"],
+    ],
+  );
+  const { version } = r.config["config.history"].run({ id: 1 }) as { version: { text: string } };
+  for (const secret of SECRETS) assert.ok(!version.text.includes(secret), secret);
+  await r.config["config.apply"].run({ raw: version.text, baseHash: get(r).hash });
+  assert.match(r.file(), /18790/);
+  for (const secret of SECRETS) assert.ok(r.file().includes(secret), secret);
+  assert.throws(() => r.config["config.history"].run({ id: 99 }), fails("NOT_FOUND", /no version 99/));
+});
+
+test("a secret that is written into a draft is hidden among its values", () => {
+  const r = rig("{}");
+  const { parsed } = plan(r, { raw: "{}", edits: [{ path: ["gateway", "auth", "token"], value: "fresh-secret-1" }] });
+  assert.ok(!JSON.stringify(parsed).includes("fresh-secret"));
 });

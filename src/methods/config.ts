@@ -3,14 +3,16 @@ import type { ConfigIssue } from "../config/issue.ts";
 import { Json5Error, parseTree, valueOf } from "../config/json5.ts";
 import { formSchema, lookupSchema, schemaHints } from "../config/json-schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { REDACTED, redactText, redactValue, unredact } from "../config/redact.ts";
+import { redactText, redactValue, restoreSecrets } from "../config/redact.ts";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import { EncodedJson } from "../protocol/frames.ts";
-import type { MethodParams, MethodTable } from "../protocol/method.ts";
+import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import type { ConfigVersion } from "../store/config-versions.ts";
 import type { FreshAnswer } from "./answer-cache.ts";
-import { editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts";
+import { authorOf, editConfig, type ConfigDeps, type EditedConfig } from "./config-edit.ts";
+import { planConfig } from "./config-plan.ts";
 
 export type ConfigMethodsDeps = ConfigDeps & {
   now: () => number;
@@ -18,6 +20,8 @@ export type ConfigMethodsDeps = ConfigDeps & {
   fileStamp: () => string | null;
   /** Restarts the gateway after `delayMs`. */
   restart: (request: { reason: string; delayMs: number }) => void;
+  /** The versions of the file that were in use, the newest first; their texts have placeholders in place of secrets. */
+  versions: { list: () => readonly ConfigVersion[]; text: (id: number) => string | undefined };
 };
 
 /** Time for the answer to reach its client before the gateway restarts. */
@@ -28,13 +32,20 @@ export function configMethods(deps: ConfigMethodsDeps) {
   const maxBytes = LIMITS.configFileBytes * 2;
   return {
     "config.get": { scope: "operator.read", run: () => encodedConfig(deps) },
-    "config.set": { scope: "operator.admin", maxBytes, run: (params) => replace(deps, params, "config.set", null) },
+    "config.set": {
+      scope: "operator.admin",
+      maxBytes,
+      run: (params, caller) => replace(deps, params, { mode: "config.set", restartDelayMs: null, caller }),
+    },
     "config.apply": {
       scope: "operator.admin",
       maxBytes,
-      run: (params) => replace(deps, params, "config.apply", params.restartDelayMs ?? RESTART_DELAY_MS),
+      run: (params, caller) =>
+        replace(deps, params, { mode: "config.apply", restartDelayMs: params.restartDelayMs ?? RESTART_DELAY_MS, caller }),
     },
-    "config.patch": { scope: "operator.admin", maxBytes, run: (params) => patch(deps, params) },
+    "config.patch": { scope: "operator.admin", maxBytes, run: (params, caller) => patch(deps, params, caller) },
+    "config.plan": { scope: "operator.admin", maxBytes, run: (params) => toPlanAnswer(planConfig(deps, params)) },
+    "config.history": { scope: "operator.read", run: (params) => history(deps, params) },
     "config.schema": { scope: "operator.read", run: schema },
     "config.schema.lookup": {
       scope: "operator.read",
@@ -113,29 +124,49 @@ function valueInFile(file: LoadedConfig): unknown {
   }
 }
 
-/** `restartDelayMs` null: never restart, whatever has changed. */
+const toPlanAnswer = (plan: ReturnType<typeof planConfig>): Record<string, unknown> => ({
+  ...plan,
+  issues: plan.issues.map((issue) => ({ severity: issue.severity, ...toIssueRow(issue) })),
+});
+
+/** config.history: the versions that were in use; with `id` the text of one of them, which config.apply takes to go back to it. */
+function history({ versions, read }: ConfigMethodsDeps, { id }: MethodParams<"config.history">): Record<string, unknown> {
+  const all = versions.list();
+  const { raw } = read();
+  const current = raw === null ? null : redactText(raw);
+  const isCurrent = (version: ConfigVersion): boolean => current !== null && versions.text(version.id) === current;
+  if (id === undefined) {
+    const first = all.find(isCurrent);
+    return { versions: all.map((version) => ({ ...version, current: version === first })) };
+  }
+  const version = all.find((each) => each.id === id);
+  const text = version && versions.text(id);
+  if (!version || text === undefined)
+    throw new GatewayError("NOT_FOUND", `the configuration has no version ${id}`, {
+      fix: "`openclaw config history` lists the versions; the oldest ones are removed.",
+    });
+  return { version: { ...version, current: isCurrent(version), text } };
+}
+
+/** How a method writes. `restartDelayMs` null: never restart, whatever has changed. */
+type Writing = { mode: string; restartDelayMs: number | null; caller: Caller };
+
 async function replace(
   deps: ConfigMethodsDeps,
   { raw, baseHash }: MethodParams<"config.set">,
-  mode: string,
-  restartDelayMs: number | null,
+  { mode, restartDelayMs, caller }: Writing,
 ): Promise<Record<string, unknown>> {
   if (baseHash === undefined && deps.read().exists) {
     throw new GatewayError("INVALID_REQUEST", "config base hash required; re-run config.get and retry", { details: { reason: "no-base" } });
   }
-  const edited = await editConfig(deps, (current) => restoreSecrets(raw, current), baseHash);
+  const edited = await editConfig(deps, (current) => restoreSecrets(raw, current), { baseHash, author: authorOf(mode, caller) });
   return toAnswer(deps, edited, mode, restartDelayMs);
 }
 
-/** A broken file cannot give its secrets back: then a text without placeholders is needed. */
-function restoreSecrets(raw: string, current: string): string {
-  return raw.includes(REDACTED) ? unredact(raw, current === "" ? null : current) : raw;
-}
-
-async function patch(deps: ConfigMethodsDeps, params: MethodParams<"config.patch">): Promise<Record<string, unknown>> {
+async function patch(deps: ConfigMethodsDeps, params: MethodParams<"config.patch">, caller: Caller): Promise<Record<string, unknown>> {
   const wanted = parsePatch(params.raw);
   const change = (current: string): string => restoreSecrets(mergePatch(current, wanted, params.replacePaths ?? []), current);
-  const edited = await editConfig(deps, change, params.baseHash);
+  const edited = await editConfig(deps, change, { baseHash: params.baseHash, author: authorOf("config.patch", caller) });
   return toAnswer(deps, edited, "config.patch", params.restartDelayMs ?? RESTART_DELAY_MS);
 }
 

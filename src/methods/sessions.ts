@@ -4,7 +4,7 @@ import { LIMITS } from "../core/limits.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
-import { toNewConversation } from "../store/sessions.ts";
+import { contextOf, toNewConversation } from "../store/sessions.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
 import { approvalsTopic } from "./approval-events.ts";
 import { toSnapshot } from "./approval-shapes.ts";
@@ -12,6 +12,7 @@ import { mayApprove } from "./approvals.ts";
 import { storeAttachments } from "./attachments.ts";
 import { operatorSubmission, requireSession, resolveKey, toolsIn, wireRow, type ChatDeps } from "./chat-context.ts";
 import { previewOf, toMessageRow, toPage } from "./wire-rows.ts";
+import { branchMethods } from "./session-branches.ts";
 import { createSession } from "./session-create.ts";
 import { checkExpectations, type Expectations } from "./session-guards.ts";
 import { listSessions, resolveSession, searchSessions, subscribedList } from "./session-list.ts";
@@ -21,7 +22,7 @@ import { topicsOf } from "./stream.ts";
 
 /** sessions.*: the list of conversations and what an operator does with them. */
 export function sessionMethods(deps: ChatDeps) {
-  return { ...readMethods(deps), ...changeMethods(deps) } satisfies MethodTable;
+  return { ...readMethods(deps), ...changeMethods(deps), ...branchMethods(deps) } satisfies MethodTable;
 }
 
 /** The questions of a session that wait, for a client that has just begun to listen. */
@@ -158,6 +159,7 @@ async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Pr
   checkExpectations(before, params);
   await deps.turns.lanes.drain(key);
   await deps.turns.lanes.withSessionLock(key, async () => {
+    const contexts = deps.sessions.contextsOf(before);
     await deps.store.write(() => {
       const session = requireSession(deps, key);
       checkExpectations(session, params);
@@ -168,7 +170,7 @@ async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Pr
         updated_at: deps.clock.now(),
       });
     });
-    await deps.runtime.forget(before.agent_id, before.session_id);
+    for (const context of contexts) await deps.runtime.forget(before.agent_id, context);
   });
   deps.bus.emit("session.changed", {
     sessionKey: key,
@@ -198,11 +200,12 @@ async function remove(deps: ChatDeps, params: MethodParams<"sessions.delete">): 
   await deps.turns.lanes.drain(key);
   // Stopping its turns changes the time of the session, which is therefore compared before; everything else again in the transaction.
   await deps.turns.lanes.withSessionLock(key, async () => {
+    const contexts = deps.sessions.contextsOf(session);
     await deps.store.write(() => {
       checkRemovable(deps, key, guards);
       deps.sessions.remove(key, params.deleteTranscript === false);
     });
-    await deps.runtime.forget(session.agent_id, session.session_id);
+    for (const context of contexts) await deps.runtime.forget(session.agent_id, context);
   });
   deps.bus.emit("session.removed", { sessionKey: key, sessionId: session.session_id });
   return { ok: true, key, deleted: true, archived: [] };
@@ -257,7 +260,7 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction>
   const settings = deps.settings(session.agent_id);
   const context = {
     sessionKey: key,
-    sessionId: session.session_id,
+    sessionId: contextOf(session),
     agentId: session.agent_id,
     models: resolveModels(settings, session, null),
     thinking: resolveThinking(settings, session, null),

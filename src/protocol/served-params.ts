@@ -127,6 +127,10 @@ const CHAT_AND_SESSIONS = {
     },
   },
   "chat.startup": { served: [...HISTORY, "shortId", "slugHint"] },
+  "sessions.branches.list": { served: ["sessionKey", "agentId"] },
+  "sessions.branches.switch": { served: ["sessionKey", "agentId", "leafEntryId"] },
+  "sessions.fork": { served: ["sessionKey", "agentId", "entryId"] },
+  "sessions.rewind": { served: ["sessionKey", "agentId", "entryId"] },
   "sessions.abort": { served: ["key", "runId", "agentId", "clearQueued"] },
   "sessions.compact": { served: ["key", "agentId"] },
   "sessions.create": {
@@ -301,6 +305,9 @@ const AGENTS_AND_SENDING = {
   "agent.wait": { served: ["runId", "timeoutMs"] },
   "agents.create": { served: ["name", "workspace", "model", "emoji", "avatar"] },
   "agents.delete": { served: ["agentId", "deleteFiles"] },
+  "agents.files.get": { served: ["agentId", "name"] },
+  "agents.files.list": { served: ["agentId"] },
+  "agents.files.set": { served: ["agentId", "name", "content"] },
   "agents.list": { served: [] },
   "agents.update": { served: ["agentId", "name", "workspace", "model", "emoji", "avatar"], ignored: { agentRuntime: PI_RUNTIME } },
   "message.action": {
@@ -309,6 +316,13 @@ const AGENTS_AND_SENDING = {
       senderIsOwner: when([true], "every caller of this method is an operator"),
       conversationReadOrigin: any("every caller of this method is an operator"),
     },
+  },
+  "models.authStatus": { served: ["refresh"], ignored: { agentId: any("the keys of providers are the same for every agent") } },
+  "models.key.remove": { served: ["provider"] },
+  "models.key.set": { served: ["provider", "key"] },
+  "models.probe": {
+    served: ["provider", "timeoutMs"],
+    ignored: { agentId: any("the keys of providers are the same for every agent") },
   },
   "models.list": {
     served: ["agentId", "sessionKey", "provider", "refresh", "view"],
@@ -364,10 +378,12 @@ const ADMINISTRATION = {
     ignored: { sessionKey: RESTART_REPORT, deliveryContext: RESTART_REPORT, note: RESTART_REPORT },
   },
   "config.get": { served: [] },
+  "config.history": { served: ["id"] },
   "config.patch": {
     served: ["raw", "baseHash", "restartDelayMs", "replacePaths"],
     ignored: { sessionKey: RESTART_REPORT, deliveryContext: RESTART_REPORT, note: RESTART_REPORT },
   },
+  "config.plan": { served: ["raw", "edits", "baseHash"] },
   "config.schema": { served: [] },
   "config.schema.lookup": { served: ["path"] },
   "config.set": { served: ["raw", "baseHash"] },

@@ -32,6 +32,8 @@ export type SessionRow = {
   activation: string | null;
   /** Position of the runtime's context; see agents/runtime Turn.checkpoint. */
   checkpoint: string | null;
+  /** The runtime's context where it is not called like the conversation: that of a branch. See `contextOf`. */
+  context_id: string | null;
   context_window: number;
   context_tokens: number;
   input_tokens: number;
@@ -74,9 +76,13 @@ export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessio
   session_id: sessionId,
   lifecycle: session.lifecycle + 1,
   checkpoint: null,
+  context_id: null,
   context_tokens: 0,
   title: null,
 });
+
+/** The context in which the runtime answers. */
+export const contextOf = ({ context_id, session_id }: Pick<SessionRow, "context_id" | "session_id">): string => context_id ?? session_id;
 
 export type SessionOrder = "updatedAt" | "lastInteractionAt" | "activity";
 
@@ -181,6 +187,14 @@ function readChildren(store: Store): (key: string) => readonly string[] {
     );
 }
 
+/** Every context of the runtime that belongs to a conversation: of its branches, too. */
+const readContexts =
+  (store: Store) =>
+  ({ key, session_id: id }: Pick<SessionRow, "key" | "session_id">): string[] => {
+    const sql = "SELECT context_id FROM session_branches WHERE session_key = ? AND session_id = ?";
+    return [...new Set([id, ...store.all<{ context_id: string }>(sql, key, id).map((row) => row.context_id)])];
+  };
+
 /** The sessions table. Functions that change rows run inside a `store.write`. */
 export function createSessions(store: Store) {
   const changed = new ChangedRows(store);
@@ -263,7 +277,8 @@ export function createSessions(store: Store) {
 
     /** Removes the session and, unless `keepMessages`, its messages. Its children stay, without a parent. */
     remove(key: string, keepMessages = false): boolean {
-      if (!keepMessages) store.run("DELETE FROM messages WHERE session_key = ?", key);
+      const removed = keepMessages ? [] : ["messages", "session_branches"];
+      for (const table of removed) store.run(`DELETE FROM ${table} WHERE session_key = ?`, key);
       changed.make(childrenOf(key), () => store.run("UPDATE sessions SET parent_key = NULL WHERE parent_key = ?", key));
       return changed.make([key], () => store.run("DELETE FROM sessions WHERE key = ?", key)) > 0;
     },
@@ -279,6 +294,8 @@ export function createSessions(store: Store) {
     },
 
     childrenOf,
+
+    contextsOf: readContexts(store),
 
     /** Sessions of an agent whose key ends with a uuid with this prefix (without dashes). */
     byUuidPrefix: (agentId: string | undefined, prefix: string, limit: number): SessionRow[] =>

@@ -79,6 +79,8 @@ test("a reset, a rewritten message and rows of another conversation are read aga
   const state = loaded([user(1, "k", "hi")]);
   assert.equal(apply(state, "sessions.changed", { reason: "reset" }).reload, true);
   assert.equal(apply(state, "sessions.changed", { reason: "message-changed" }).reload, true);
+  const branch = apply(state, "sessions.changed", { reason: "branch" });
+  assert.deepEqual([branch.reload, branch.state.rows.rows], [true, []]);
   assert.equal(apply(state, "session.message", { sessionId: "s2", message: user(1, "x", "new") }).reload, true);
   const changed = apply(state, "sessions.changed", { reason: "patch", model: "other", modelProvider: "test" });
   assert.deepEqual([changed.reload, changed.state.session?.model], [false, "other"]);

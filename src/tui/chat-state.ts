@@ -65,8 +65,10 @@ function withMessage(state: ChatState, { sessionId, message, session, stale }: M
 
 function withChange(state: ChatState, change: SessionChange): EventEffect {
   const patch = toSessionPatch(change);
-  const isRewritten = change.reason === "message-changed" || change.reason === "reset";
-  return { state: withRow(state, patch), reload: isRewritten || isOtherSession(state, patch.sessionId) };
+  const isRewritten = change.reason === "message-changed" || change.reason === "reset" || change.reason === "branch";
+  // Of another branch nothing that is shown is kept, but what is still running.
+  const base = change.reason === "branch" ? { ...state, rows: NO_ROWS, runs: state.runs.filter(isActive) } : state;
+  return { state: withRow(base, patch), reload: isRewritten || isOtherSession(state, patch.sessionId) };
 }
 
 /** The session was reset: what is shown belongs to the conversation before. */

@@ -185,7 +185,8 @@ export class RunningTurn {
     const command = parseCommand(this.#context.row.payload.text, commands.resetTriggers());
     if (!session || !command) return this.close(errorOutcome("this command can no longer be carried out", clock.now()));
     const answer = command.name === "skill" ? await this.#listSkills(session) : answerCommand(command, session, commands);
-    if (answer.newSession || answer.forgets) await runtime.forget(session.agent_id, session.session_id);
+    if (answer.newSession || answer.forgets)
+      for (const context of sessions.contextsOf(session)) await runtime.forget(session.agent_id, context);
     const change = (): (keyof SessionRow)[] => {
       const changes = answer.newSession ? { ...answer.changes, ...toNewConversation(session, newId()) } : answer.changes;
       sessions.patch(session.key, changes);

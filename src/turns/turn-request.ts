@@ -1,6 +1,6 @@
 import type { Turn } from "../agents/runtime.ts";
 import type { MediaStore } from "../store/media.ts";
-import type { SessionRow } from "../store/sessions.ts";
+import { contextOf, type SessionRow } from "../store/sessions.ts";
 import { isFromOperator, toAgentText } from "./agent-text.ts";
 import { loadImages } from "./images.ts";
 import { resolveModels, resolveThinking, type RunningAgents } from "./settings.ts";
@@ -38,7 +38,7 @@ export async function buildTurn(
   return {
     runId: row.runId,
     sessionKey: row.sessionKey,
-    sessionId: session.session_id,
+    sessionId: contextOf(session),
     agentId: row.agentId,
     text: payloads.map((each) => toAgentText(each, shared, each.skill && skillNote(each.skill, skills))).join("\n\n"),
     images: await loadImages(

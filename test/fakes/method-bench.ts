@@ -13,6 +13,7 @@ import type { Caller, Method, MethodParams, MethodTable } from "../../src/protoc
 import type { ServedMethod } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import type { ToolName } from "../../src/agents/runtime.ts";
+import { createSessionBranches } from "../../src/store/session-branches.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 export type MethodBench = {
@@ -63,6 +64,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
     addSummary: () => {},
     turns: bench.turns,
     sessions: bench.sessions,
+    branches: createSessionBranches(bench.store),
     messages: bench.messages,
     media: bench.media,
     bus: bench.bus,

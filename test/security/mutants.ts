@@ -10,6 +10,7 @@ import type { Mutant } from "./mutant.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { OPERATIONS_MUTANTS } from "./operations-mutants.ts";
 import { PEER_MUTANTS } from "./peer-mutants.ts";
+import { PAGE_MUTANTS } from "./page-mutants.ts";
 import { PLUGIN_MUTANTS } from "./plugin-mutants.ts";
 import { SANDBOX_MUTANTS } from "./sandbox-mutants.ts";
 import { SKILL_MUTANTS } from "./skill-mutants.ts";
@@ -462,6 +463,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [HTTP],
   },
   ...FILE_MUTANTS,
+  ...PAGE_MUTANTS,
   ...MEMORY_MUTANTS,
   {
     invariant: 9,

@@ -169,6 +169,18 @@ function withoutPictures(row: Row): Row {
   return { ...row, content: shown };
 }
 
+function textIn({ content }: Row): string {
+  if (typeof content === "string") return content;
+  return ((content as { text?: string }[] | undefined) ?? []).flatMap(({ text }) => text ?? []).join("\n\n");
+}
+
+const toBranch = (rows: readonly Row[], active: boolean): Record<string, unknown> => ({
+  leafEntryId: rows.at(-1)!.__openclaw.id,
+  headline: textIn(rows.at(-1)!).slice(0, 120),
+  messageCount: rows.length,
+  active,
+});
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Conversations {
@@ -190,8 +202,47 @@ export class Conversations {
     if (this.sessions.get(session.key) === session) this.#emit(event, payload, session.key);
   }
 
+  /** Whether the gateway serves branches. */
+  hasBranches = false;
+  /** What other branches of a session have; the active one is in its rows. */
+  readonly #others = new Map<string, Row[][]>();
+
+  /** Undefined for a method that is none of these. */
+  branches(method: string, key: string, params: Record<string, unknown>): unknown {
+    if (!/^sessions\.(?:branches\.|rewind$|fork$)/.test(method)) return undefined;
+    const session = this.ensure(key);
+    const others = this.#others.get(key) ?? [];
+    if (method === "sessions.branches.list")
+      return { branches: [...others, session.rows].filter((rows) => rows.length > 0).map((rows) => toBranch(rows, rows === session.rows)) };
+    if (method === "sessions.branches.switch") {
+      const wanted = others.find((rows) => rows.at(-1)?.__openclaw.id === params["leafEntryId"]);
+      if (wanted === undefined) return {};
+      this.#others.set(key, [...others.filter((rows) => rows !== wanted), session.rows]);
+      session.rows = wanted;
+      this.changed(session, "branch");
+      return {};
+    }
+    const at = session.rows.findIndex((row) => row.__openclaw.id === params["entryId"]);
+    const entry = session.rows[at]!;
+    const isUser = entry.role === "user";
+    const kept = session.rows.slice(0, isUser ? at : at + 1);
+    const editorText = isUser ? { editorText: textIn(entry) } : {};
+    if (method === "sessions.fork") {
+      const copy = this.ensure(`agent:main:dashboard:${randomUUID()}`, "A fork");
+      copy.rows = [...kept];
+      this.changed(copy, "create");
+      return { sessionKey: copy.key, ...editorText };
+    }
+    this.#others.set(key, [...others, session.rows]);
+    session.rows = kept;
+    this.changed(session, "branch");
+    return editorText;
+  }
+
   /** Forgets every session but an empty main one. */
   clear(): void {
+    this.hasBranches = false;
+    this.#others.clear();
     this.sessions.clear();
     this.ensure("agent:main:main");
     this.wordMs = 12;

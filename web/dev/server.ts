@@ -16,6 +16,11 @@ import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedUsage } from "./usage.ts";
 import { ScriptedNodes } from "./nodes.ts";
+import { ScriptedAgentFiles } from "./agent-files.ts";
+import { ScriptedConfig } from "./config.ts";
+import { ScriptedDevices } from "./devices.ts";
+import { RefusedKey, ScriptedModels } from "./models.ts";
+import { GatewayError } from "../../src/core/errors.ts";
 import { ScriptedSkills } from "./skills.ts";
 import { ScriptedOverview } from "./overviews.ts";
 import { ScriptedOperations } from "./operations.ts";
@@ -35,6 +40,8 @@ const TYPES: Record<string, string> = {
 };
 /** What the page shows only where it is served. */
 const SERVED = ["chat.startup", "chat.send", "gateway.overview", "sessions.timeline"];
+/** Shown in conversations while they have branches. */
+const BRANCHES = ["sessions.branches.list", "sessions.branches.switch", "sessions.fork", "sessions.rewind"];
 const TOKEN = "dev-token-1234567890";
 const CONNECT_KEYS = new Set(
   "minProtocol maxProtocol client caps commands permissions pathEnv role scopes device auth locale userAgent modelCatalog computerUse workerRuns".split(
@@ -111,6 +118,10 @@ const createPages = () => ({
   browsers: new ScriptedBrowsers(),
   jobs: new ScriptedJobs(),
   nodes: new ScriptedNodes(),
+  agentFiles: new ScriptedAgentFiles(),
+  config: new ScriptedConfig(),
+  devices: new ScriptedDevices(),
+  models: new ScriptedModels(),
   usage: new ScriptedUsage(),
   timelines: new Timelines(),
   overview: new ScriptedOverview(),
@@ -203,6 +214,7 @@ export async function startDevGateway(port = 0, basePath = "/"): Promise<DevGate
     up: () => listen(at),
     close: async () => {
       drop();
+      pages.config.close();
       wss.close();
       await shut();
     },
@@ -255,13 +267,22 @@ function accept(socket: WebSocket, house: House): void {
       const payload = peer.ready
         ? (answerParts(house, peer, frame.method, params) ?? answer(house.conversations, peer, frame.method, params))
         : connect(peer, params, house);
-      void Promise.resolve(payload).then((value) => socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload: value })));
+      void Promise.resolve(payload).then(
+        (value) => socket.send(JSON.stringify({ type: "res", id: frame.id, ok: true, payload: value })),
+        (error: unknown) => socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: toWire(error) })),
+      );
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       socket.send(JSON.stringify({ type: "res", id: frame.id, ok: false, error: error.wire }));
       if (!peer.ready) socket.close(error.wire.code === "UNAVAILABLE" ? 1013 : 1008, error.wire.message.slice(0, 120));
     }
   });
+}
+
+/** An error of the gateway's own methods. */
+function toWire(error: unknown): Wire {
+  if (!(error instanceof GatewayError)) throw error;
+  return { code: error.code, message: error.message, details: { ...error.details, ...(error.fix !== undefined && { fix: error.fix }) } };
 }
 
 const invalid = (message: string, code?: string): Refusal =>
@@ -296,7 +317,7 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
     type: "hello-ok",
     protocol: 4,
     server: { version: "0.1.0-dev", connId: randomUUID() },
-    features: { methods: SERVED, events: ["chat", "agent"], capabilities: [] },
+    features: { methods: auth.conversations.hasBranches ? [...SERVED, ...BRANCHES] : SERVED, events: ["chat", "agent"], capabilities: [] },
     snapshot: {
       presence: [],
       health: {},
@@ -337,7 +358,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, nodes, timelines, overview, operations }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, nodes, timelines, overview, operations, ...more }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -350,6 +371,10 @@ function answerParts(
     return (
       traced ??
       overview.answer(method) ??
+      more.models.answer(method, params) ??
+      more.agentFiles.answer(method, params, more.models.agent()) ??
+      more.config.answer(method, params) ??
+      more.devices.answer(method, params) ??
       operations.answer(method, params) ??
       channels.answer(method, params) ??
       approvals.answer(method, params, device) ??
@@ -363,7 +388,7 @@ function answerParts(
       audit.answer(method, params)
     );
   } catch (error) {
-    if (!(error instanceof ChannelRefusal) && !(error instanceof ApprovalRefusal)) throw error;
+    if (!(error instanceof ChannelRefusal) && !(error instanceof ApprovalRefusal) && !(error instanceof RefusedKey)) throw error;
     throw new Refusal({ code: "INVALID_REQUEST", message: error.message, details: error.details });
   }
 }
@@ -391,6 +416,8 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
   }
   if (method === "models.list") return { models: MODELS };
   if (method === "commands.list") return { commands: COMMANDS };
+  const branched = all.branches(method, key, params);
+  if (branched !== undefined) return branched;
   if (method === "chat.startup" || method === "chat.history")
     return all.history(all.ensure(key), Number(params["limit"] ?? 80), Number(params["offset"] ?? 0));
   if (method === "chat.send")

@@ -71,6 +71,10 @@ export type View =
   | "nodes"
   | "schedule"
   | "usage"
+  | "models"
+  | "agents"
+  | "devices"
+  | "config"
   | "audit"
   | "trace";
 /** What the main part of the page shows. */
@@ -108,6 +112,8 @@ export const activity = signal(0);
 export const jobChanges = signal(0);
 /** Counts what was heard of nodes, so that their view reads them again. */
 export const nodeChanges = signal(0);
+/** Counts what was heard of devices, so that their view reads them again. */
+export const deviceChanges = signal(0);
 /** Whether people who ask to be let in are shown here, and can be. */
 export const mayPair = hasScope("operator.pairing");
 export const mayAdminister = hasScope("operator.admin");

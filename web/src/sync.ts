@@ -3,11 +3,12 @@ import { batch } from "@preact/signals";
 import { applyChange, canonicalKey, toSessionPatch, upsertSession } from "../../src/client/conversation/session-row.ts";
 import { removeEntry } from "../../src/client/conversation/outbox.ts";
 import { applyAgent, applyChat, isActive } from "../../src/client/conversation/live-run.ts";
-import { applyOlderPage, applyRow, hasUserRow, isSettled } from "../../src/client/conversation/transcript-rows.ts";
+import { applyOlderPage, applyRow, hasUserRow, isSettled, NO_ROWS } from "../../src/client/conversation/transcript-rows.ts";
 import { withNewestPage, withRunChange } from "../../src/client/conversation/session-transcript.ts";
 import { isConnectionLost } from "./client.ts";
 import * as store from "./state.ts";
 import { contentText } from "../../src/client/conversation/protocol-types.ts";
+import type { ChatState } from "./state.ts";
 import type { GatewayClient } from "./client.ts";
 import type { RunView } from "../../src/client/conversation/live-run.ts";
 import type { SessionChange } from "../../src/client/conversation/session-row.ts";
@@ -65,6 +66,7 @@ export function onEvent(frame: EventFrame): void {
   else if (frame.event === "health") store.activity.value += 1;
   else if (frame.event === "cron" || frame.event === "heartbeat") store.jobChanges.value += 1;
   else if (frame.event === "presence" || frame.event.startsWith("node.pair.")) store.nodeChanges.value += 1;
+  else if (frame.event.startsWith("device.pair.")) store.deviceChanges.value += 1;
   else if (frame.event === "shutdown") store.restarting.value = true;
 }
 
@@ -111,6 +113,7 @@ function onSessions(change: SessionChange): void {
   const patch = toSessionPatch(change);
   // A message was removed, rewritten or moved: no event names it, so everything that is shown is read again.
   if (change.reason === "message-changed") void loadChat(key, store.chats.value.get(key)?.rows.rows.length);
+  else if (change.reason === "branch") void loadChat(key, undefined, true);
   else if (change.reason === "reset" || isOtherSession(key, patch.sessionId)) void loadChat(key);
   if (patch.hasActiveRun === false) setTimeout(() => void resyncSession(key), SETTLE_MS);
 }
@@ -160,8 +163,13 @@ function reconcileOutbox(key: string): void {
   for (const entry of arrived) store.outbox.value = removeEntry(store.outbox.value, entry.idempotencyKey);
 }
 
-/** Reads the newest rows of a session, one page or more, and what is running in it. Never throws: the chat carries the error. */
-export async function loadChat(key: string, rows = PAGE_ROWS): Promise<void> {
+const withoutRows = (chat: ChatState): ChatState => ({ ...chat, rows: NO_ROWS, runs: chat.runs.filter(isActive) });
+
+/**
+ * Reads the newest rows of a session, one page or more, and what is running in it. Never throws: the chat carries the error. Of another branch
+ * nothing that is shown is kept, but what is still running.
+ */
+export async function loadChat(key: string, rows = PAGE_ROWS, isOtherBranch = false): Promise<void> {
   const before = store.chats.value.get(key) ?? store.NEW_CHAT;
   if (before.draft !== null) return;
   store.patchChat(key, (chat) => ({ ...chat, loading: chat.loaded ? chat.loading : "first", error: null }));
@@ -170,7 +178,13 @@ export async function loadChat(key: string, rows = PAGE_ROWS): Promise<void> {
     const limit = Math.min(HISTORY_LIMIT, Math.max(PAGE_ROWS, rows));
     const page = await requireClient().request<HistoryPayload>(method, { sessionKey: key, limit });
     batch(() => {
-      store.patchChat(key, (chat) => ({ ...withNewestPage(chat, page, isSent), loading: null, loaded: true, stale: false, error: null }));
+      store.patchChat(key, (chat) => ({
+        ...withNewestPage(isOtherBranch ? withoutRows(chat) : chat, page, isSent),
+        loading: null,
+        loaded: true,
+        stale: false,
+        error: null,
+      }));
       if (page.sessionInfo !== undefined) store.sessions.value = upsertSession(store.sessions.value, { ...page.sessionInfo, key });
       reconcileOutbox(key);
     });

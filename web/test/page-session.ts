@@ -46,6 +46,10 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.operations.reset();
       gateway.usage.reset();
       gateway.nodes.reset();
+      gateway.agentFiles.reset();
+      gateway.config.reset();
+      gateway.devices.reset();
+      gateway.models.reset();
       gateway.limitScopes(null);
       gateway.calls.length = 0;
     },

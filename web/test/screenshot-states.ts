@@ -1,4 +1,5 @@
 /** The states of the page that have a picture, and how each of them comes about. Everything in them is fixed, times included. */
+import { EXAMPLE } from "../dev/config.ts";
 import type { Page } from "playwright-core";
 import type { DevGateway } from "../dev/server.ts";
 
@@ -96,7 +97,20 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
-type ViewName = "Approvals" | "Channels" | "Tools" | "Skills" | "MCP servers" | "Browser" | "Nodes" | "Schedule" | "Audit";
+type ViewName =
+  | "Configuration"
+  | "Models"
+  | "Devices"
+  | "Agents"
+  | "Approvals"
+  | "Channels"
+  | "Tools"
+  | "Skills"
+  | "MCP servers"
+  | "Browser"
+  | "Nodes"
+  | "Schedule"
+  | "Audit";
 
 async function openView(page: Page, name: ViewName): Promise<void> {
   const menu = page.getByRole("button", { name: "Sessions" });
@@ -394,6 +408,126 @@ export const STATES: readonly ScreenshotState[] = [
       await openView(page, "Nodes");
       await page.getByText("3 commands may run").click();
       await untilVisible(".facts", "camera.snap")(page);
+    },
+  },
+  {
+    name: "config",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.config.fill();
+      gateway.config.freeze(NOW - MIN);
+    },
+    navigate: async (page) => {
+      await openView(page, "Configuration");
+      await page.getByLabel("Port", { exact: true }).fill("18790");
+      await page.keyboard.press("Tab");
+      await untilVisible(".cfg-plan", "The gateway restarts")(page);
+      await page.locator("#view-content").evaluate((box) => (box.scrollTop = 0));
+      await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+    },
+  },
+  {
+    name: "config-plan",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.config.fill();
+      gateway.config.freeze(NOW - 9 * MIN);
+      gateway.config.edit(EXAMPLE.replace("helper", "ann-helper"));
+    },
+    navigate: async (page) => {
+      await openView(page, "Configuration");
+      await page.getByRole("button", { name: "Go back to version 1" }).click();
+      await untilVisible(".cfg-diff", "ann-helper")(page);
+      await page.locator("#view-content").evaluate((box) => (box.scrollTop = box.scrollHeight));
+      await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+    },
+  },
+  {
+    name: "models",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.models.fill();
+    },
+    navigate: async (page) => {
+      await openView(page, "Models");
+      await page.getByRole("button", { name: "Test anthropic" }).click();
+      await untilVisible(".problem", "invalid x-api-key")(page);
+    },
+  },
+  {
+    name: "models-empty",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.models.empty();
+    },
+    navigate: async (page) => {
+      await openView(page, "Models");
+      await untilVisible(".panel-empty", "No AI model is connected")(page);
+    },
+  },
+  {
+    name: "devices",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.devices.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Devices");
+      await page.locator(".entry", { hasText: "Phone" }).last().getByText("Tokens and rights").click();
+    },
+  },
+  {
+    name: "device-code",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.devices.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Devices");
+      await page.getByRole("button", { name: "Make a code" }).click();
+      await page.getByRole("img", { name: "Code to scan with the app" }).scrollIntoViewIfNeeded();
+    },
+  },
+  {
+    name: "agents",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.agentFiles.fill(NOW);
+    },
+    navigate: async (page) => {
+      await openView(page, "Agents");
+      await page.getByRole("button", { name: "Edit SOUL.md" }).click();
+      await page.getByRole("textbox", { name: "SOUL.md" }).waitFor();
+    },
+  },
+  {
+    name: "branches",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      fillSession(gateway, MAIN, [
+        user("Plan the garden"),
+        answer("Beds along the south wall."),
+        user("And the shed?"),
+        answer("North corner."),
+      ]);
+      gateway.conversations.hasBranches = true;
+      gateway.conversations.branches("sessions.rewind", MAIN, { entryId: `${MAIN}2` });
+      fillSession(gateway, MAIN, [
+        user("And the pond?", { __openclaw: { id: "pond", seq: 11 } }),
+        answer("Next to the beds, in half shade.", { __openclaw: { id: "shade", seq: 12 } }),
+      ]);
+    },
+    navigate: async (page) => {
+      await page.getByLabel(/^Branch, 2 in this conversation/).waitFor();
+      await untilVisible(".message.assistant", "half shade")(page);
     },
   },
   {

@@ -85,6 +85,10 @@ async function take(
   gateway.browsers.reset();
   gateway.jobs.reset();
   gateway.nodes.reset();
+  gateway.agentFiles.reset();
+  gateway.config.reset();
+  gateway.devices.reset();
+  gateway.models.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

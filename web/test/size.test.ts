@@ -24,9 +24,10 @@ test("the first load of the page is at most 100 KiB, compressed", () => {
   assert.ok(bytes <= FIRST_LOAD_BYTES, `${bytes} bytes: ${JSON.stringify(files)}`);
 });
 
-const VIEWS = "channels approvals tools skills mcp browser nodes schedule usage audit overview sessions health logs trace"
-  .split(" ")
-  .map((name) => `${name}-view`);
+const VIEWS =
+  "channels approvals tools skills mcp browser nodes schedule usage models agents devices config audit overview sessions health logs trace"
+    .split(" ")
+    .map((name) => `${name}-view`);
 
 test("the views beside the conversation are not in the first load", () => {
   const chunks = readdirSync(join(PAGE, "assets")).filter((name) => name.endsWith(".js"));

@@ -23,6 +23,10 @@ const AuditView = onDemand(() => import("./audit-view.tsx").then((module) => mod
 const ToolsView = onDemand(() => import("./tools-view.tsx").then((module) => module.ToolsView));
 const McpView = onDemand(() => import("./mcp-view.tsx").then((module) => module.McpView));
 const BrowserView = onDemand(() => import("./browser-view.tsx").then((module) => module.BrowserView));
+const ModelsView = onDemand(() => import("./models-view.tsx").then((module) => module.ModelsView));
+const AgentsView = onDemand(() => import("./agents-view.tsx").then((module) => module.AgentsView));
+const DevicesView = onDemand(() => import("./devices-view.tsx").then((module) => module.DevicesView));
+const ConfigView = onDemand(() => import("./config-view.tsx").then((module) => module.ConfigView));
 const UsageView = onDemand(() => import("./usage-view.tsx").then((module) => module.UsageView));
 const NodesView = onDemand(() => import("./nodes-view.tsx").then((module) => module.NodesView));
 const ScheduleView = onDemand(() => import("./schedule-view.tsx").then((module) => module.ScheduleView));
@@ -119,6 +123,10 @@ const VIEWS: Readonly<Record<SideView, ComponentType>> = {
   nodes: NodesView,
   schedule: ScheduleView,
   usage: UsageView,
+  config: ConfigView,
+  devices: DevicesView,
+  agents: AgentsView,
+  models: ModelsView,
   audit: AuditView,
   health: HealthView,
   logs: LogsView,

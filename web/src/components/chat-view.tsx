@@ -11,8 +11,12 @@ import { formatCost } from "../../../src/core/quantities.ts";
 import { MessageView } from "./message.tsx";
 import { Banner } from "./connection-status.tsx";
 import { SessionQuestion } from "./approval-question.tsx";
+import { onDemand } from "./on-demand.tsx";
 import { MenuButton } from "./view-frame.tsx";
 import type { TranscriptItem } from "../../../src/client/conversation/transcript-items.ts";
+
+/** After the conversation, which is what people wait for. */
+const ChatTools = onDemand(() => import("./chat-tools.tsx").then((module) => module.ChatTools));
 
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;
@@ -54,6 +58,7 @@ function ChatHeader(): JSX.Element {
         <SubTitle />
       </div>
       <Usage />
+      <ChatTools />
       <button type="button" class="ghost only-phone" aria-label="New session" onClick={newSession}>
         <Plus size={20} />
       </button>

@@ -46,6 +46,13 @@ export const Globe = path(
 );
 export const Chart = path("M4 20h16M7 17v-5M12 17V6M17 17v-8");
 export const Clock = path("M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18M12 7v5l3.5 2");
+export const Spark = path("M12 3v5M12 16v5M3 12h5M16 12h5M6 6l3 3M15 15l3 3M18 6l-3 3M9 15l-3 3");
+export const Person = path("M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M4.5 20c.8-3.500 3.700-5.500 7.500-5.500s6.700 2 7.500 5.500");
+export const Phone = path("M8 3h8v18H8zM11 18h2");
+export const Sliders = path("M4 7h9M17 7h3M4 12h3M11 12h9M4 17h11M19 17h1M15 5v4M9 10v4M17 15v4");
+export const Download = path("M12 4v11M7 11l5 5 5-5M5 20h14");
+export const Again = path("M5 12a7 7 0 0 1 12-4.900L20 10M20 5v5h-5M19 12a7 7 0 0 1-12 4.900L4 14M4 19v-5h5");
+export const Fork = path("M7 4v5c0 2 1 3 3 3h4c2 0 3 1 3 3v5M7 20v-8M5 6l2-2 2 2");
 export const Plus = path("M12 5v14M5 12h14");
 export const Close = path("M6 6l12 12M18 6L6 18");
 export const Search = path("M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4");

@@ -1,7 +1,8 @@
-import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { discardMessage, openTrace, retry } from "../actions.ts";
 import { waitsInRun } from "../approvals.ts";
+import { isComposing } from "../keyboard.ts";
 import { maskKeys } from "../mask-keys.ts";
 import { isActive } from "../../../src/client/conversation/live-run.ts";
 import { channelName } from "../session-list.ts";
@@ -10,7 +11,7 @@ import * as store from "../state.ts";
 import { toRetryText } from "../turn-failure.ts";
 import { copyText } from "../copy-text.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
-import { Check, Copy, Steps, Warning } from "./icons.tsx";
+import { Again, Check, Copy, Fork, Pencil, Steps, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
 import { PictureView } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
@@ -64,6 +65,9 @@ function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }>
   const pictures = item.blocks.filter((block) => block.type === "image");
   const { outgoing, sender } = item;
   const foreign = sender !== null && !sender.isOwner;
+  const [isOpen, setOpen] = useState(false);
+  const [isEditing, setEditing] = useState(false);
+  if (isEditing) return <MessageEditor item={item} text={plainTextOf(item.blocks)} onDone={() => setEditing(false)} />;
   return (
     <article
       class="message user"
@@ -76,7 +80,8 @@ function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }>
           {foreign ? sender.name : `You · ${channelName(sender.channel)}`}
         </p>
       )}
-      <div class="bubble">
+      {/* Where nothing hovers, a tap shows what can be done with the message. */}
+      <div class="bubble" onClick={() => matchMedia("(hover: none)").matches && setOpen(!isOpen)}>
         {text !== "" && (
           <p class="plain" dir="auto">
             {text}
@@ -90,9 +95,102 @@ function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }>
       {outgoing !== null ? (
         <OutgoingLine waiting={outgoing} />
       ) : (
-        <Meta atMs={item.atMs} text={text} model={null} spent={null} trace={item.traceId} />
+        <Meta atMs={item.atMs} text={text} model={null} spent={null} trace={item.traceId} isShown={isOpen}>
+          {!foreign && mayRewind() && (
+            <button
+              type="button"
+              class="ghost"
+              aria-label="Edit and send again"
+              title="Edit and send again"
+              onClick={() => setEditing(true)}
+            >
+              <Pencil size={14} />
+            </button>
+          )}
+        </Meta>
       )}
     </article>
+  );
+}
+
+/** While an answer is being written the gateway refuses, and says so: a thousand messages do not watch for that. */
+const mayRewind = (): boolean => store.mayAdminister.value && store.isServed("sessions.rewind");
+
+/** In place of a message of the person: its text, to be sent again. */
+function MessageEditor({ item, text, onDone }: { item: TranscriptItem; text: string; onDone: () => void }): JSX.Element {
+  const field = useRef<HTMLTextAreaElement>(null);
+  const [value, setValue] = useState(text);
+  const [isBusy, setBusy] = useState(false);
+  useEffect(() => {
+    field.current?.focus();
+    field.current?.setSelectionRange(text.length, text.length);
+  }, []);
+  const onSend = async (): Promise<void> => {
+    if (value.trim() === "" || isBusy) return;
+    setBusy(true);
+    const { editAndSend } = await import("../branches.ts");
+    if (await editAndSend(item, value)) onDone();
+    else setBusy(false);
+  };
+  return (
+    <article class="message user message-editor" aria-label="Edit the message">
+      <textarea
+        ref={field}
+        aria-label="Message"
+        dir="auto"
+        rows={Math.min(12, Math.max(2, value.split("\n").length))}
+        value={value}
+        onInput={({ currentTarget }) => setValue(currentTarget.value)}
+        onKeyDown={(event) => {
+          if (isComposing(event)) return;
+          if (event.key === "Escape") onDone();
+          if (event.key === "Enter" && !event.shiftKey) {
+            event.preventDefault();
+            void onSend();
+          }
+        }}
+      />
+      <p class="hint">What followed stays as a branch, and you can switch back to it.</p>
+      <div class="dialog-actions">
+        <button type="button" class="quiet" onClick={onDone}>
+          Cancel
+        </button>
+        <button type="button" class="primary small" disabled={isBusy || value.trim() === ""} onClick={() => void onSend()}>
+          Send
+        </button>
+      </div>
+    </article>
+  );
+}
+
+/** Asks for another answer, and begins a new session with the conversation up to here. */
+function AnswerActions({ item }: { item: Extract<TranscriptItem, { kind: "assistant" }> }): JSX.Element {
+  const mayFork = store.canWrite.value && store.isServed("sessions.fork") && item.end === "stop" && item.blocks.length > 0;
+  return (
+    <>
+      {mayRewind() && (
+        <button
+          type="button"
+          class="ghost"
+          aria-label="Answer again"
+          title="Answer again"
+          onClick={() => void import("../branches.ts").then(({ answerAgain }) => answerAgain(item))}
+        >
+          <Again size={14} />
+        </button>
+      )}
+      {mayFork && (
+        <button
+          type="button"
+          class="ghost"
+          aria-label="Fork into a new session"
+          title="Fork into a new session"
+          onClick={() => void import("../branches.ts").then(({ fork }) => fork(item))}
+        >
+          <Fork size={14} />
+        </button>
+      )}
+    </>
   );
 }
 
@@ -133,7 +231,11 @@ function AssistantMessage({ item, last }: { item: Extract<TranscriptItem, { kind
       {item.end === "error" && <FailedTurn item={item} last={last} />}
       {empty && <EmptyReply item={item} last={last} />}
       {item.end === "aborted" && <p class="note-line">Stopped.</p>}
-      {!running && <Meta atMs={item.atMs} text={plainTextOf(item.blocks)} model={item.model} spent={item.usage} trace={item.traceId} />}
+      {!running && (
+        <Meta atMs={item.atMs} text={plainTextOf(item.blocks)} model={item.model} spent={item.usage} trace={item.traceId}>
+          <AnswerActions item={item} />
+        </Meta>
+      )}
     </article>
   );
 }
@@ -191,9 +293,17 @@ const plainTextOf = (blocks: readonly ItemBlock[]): string =>
     .map((block) => block.text)
     .join("\n\n");
 
-type MetaProps = { atMs: number | null; text: string; model: string | null; spent: TurnUsage | null; trace: string | null };
+type MetaProps = {
+  atMs: number | null;
+  text: string;
+  model: string | null;
+  spent: TurnUsage | null;
+  trace: string | null;
+  isShown?: boolean;
+  children?: ComponentChildren;
+};
 
-function Meta({ atMs, text, model, spent, trace }: MetaProps): JSX.Element {
+function Meta({ atMs, text, model, spent, trace, isShown = false, children }: MetaProps): JSX.Element {
   const [copied, setCopied] = useState(false);
   const onCopy = async (): Promise<void> => {
     setCopied(await copyText(text));
@@ -201,7 +311,7 @@ function Meta({ atMs, text, model, spent, trace }: MetaProps): JSX.Element {
   };
   const at = atMs === null ? null : new Date(atMs);
   return (
-    <div class="meta">
+    <div class={isShown ? "meta shown" : "meta"}>
       {at !== null && (
         <time dateTime={at.toISOString()} title={at.toLocaleString()}>
           {at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" })}
@@ -223,6 +333,7 @@ function Meta({ atMs, text, model, spent, trace }: MetaProps): JSX.Element {
           <Steps size={14} />
         </button>
       )}
+      {children}
     </div>
   );
 }

@@ -40,6 +40,10 @@ import {
   Trash,
   Wrench,
   Servers,
+  Spark,
+  Person,
+  Phone,
+  Sliders,
 } from "./icons.tsx";
 import { ConnectionStatusView } from "./connection-status.tsx";
 import type { SessionListRow } from "../../../src/client/conversation/protocol-types.ts";
@@ -88,6 +92,10 @@ export function Sidebar(): JSX.Element {
         <ViewButton view="nodes" icon={<Screen size={16} />} />
         <ViewButton view="schedule" icon={<Clock size={16} />} />
         <ViewButton view="usage" icon={<Chart size={16} />} />
+        <ViewButton view="models" icon={<Spark size={16} />} />
+        <ViewButton view="agents" icon={<Person size={16} />} />
+        <ViewButton view="devices" icon={<Phone size={16} />} />
+        <ViewButton view="config" icon={<Sliders size={16} />} />
         <ViewButton view="audit" icon={<ListIcon size={16} />} />
         <ViewButton view="health" icon={<Heart size={16} />} />
         <ViewButton view="logs" icon={<Lines size={16} />} />

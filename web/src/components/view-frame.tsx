@@ -29,11 +29,13 @@ type ViewFrameProps = {
   view: SideView;
   /** Why the last reading failed. */
   failed?: string | null;
+  /** For what is shown side by side. */
+  isWide?: boolean;
   children: ComponentChildren;
 };
 
 /** A view beside the conversation: its title, and a column that scrolls. */
-export function ViewFrame({ view, failed = null, children }: ViewFrameProps): JSX.Element {
+export function ViewFrame({ view, failed = null, isWide = false, children }: ViewFrameProps): JSX.Element {
   return (
     <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
       <header class="head">
@@ -42,8 +44,9 @@ export function ViewFrame({ view, failed = null, children }: ViewFrameProps): JS
           <h1>{VIEW_TITLES[view]}</h1>
         </div>
       </header>
-      <div class="view" id={VIEW_CONTENT_ID} tabIndex={-1}>
-        <div class="view-column">
+      {/* Who may only read has nothing else here that takes the focus, and scrolls with the keyboard too. */}
+      <div class="view" id={VIEW_CONTENT_ID} tabIndex={store.mayAdminister.value ? -1 : 0}>
+        <div class="view-column" data-wide={isWide || undefined}>
           <Banner />
           {failed !== null && (
             <p class="warn" role="status">
