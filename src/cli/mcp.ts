@@ -35,7 +35,14 @@ export type McpServerRow = {
   signedIn?: boolean | null;
 };
 type Status = { servers: McpServerRow[] };
-type ToolRow = { name: string; id: string; description: string; parameters: object; withheld: WithheldReason | null };
+type ToolRow = {
+  readsOnly?: boolean;
+  name: string;
+  id: string;
+  description: string;
+  parameters: object;
+  withheld: WithheldReason | null;
+};
 type Tools = { server: string; state: string; cause: string | null; tools: ToolRow[]; leftOut: McpServerRow["leftOut"] };
 
 /** Starting a server may take as long as its `connectionTimeoutMs`. */
@@ -164,7 +171,11 @@ export const mcpTools: CommandHandler = async (invocation) => {
   out.result(answer, () => {
     if (answer.state === "failed") out.line(sanitizeLine(`The server does not work: ${answer.cause ?? "no cause is known"}`));
     for (const tool of answer.tools) {
-      out.line(sanitizeLine(`${tool.id}${tool.withheld ? `  (withheld: ${WITHHELD[tool.withheld]})` : ""}`));
+      const notes = [
+        ...(tool.withheld ? [`withheld: ${WITHHELD[tool.withheld]}`] : []),
+        ...(tool.readsOnly === true ? ["only reads"] : []),
+      ];
+      out.line(sanitizeLine(`${tool.id}${notes.map((note) => `  (${note})`).join("")}`));
       out.paragraph(sanitizeLine(`  ${tool.description}`), "  ");
       out.paragraph(sanitizeLine(`  ${toSafeJson(tool.parameters)}`), "  ");
     }

@@ -125,7 +125,7 @@ export class McpServer {
       retryAt: this.#state === "failed" && waitMs > 0 ? Math.round(clock.now() + waitMs) : null,
       transport: this.#connection?.transport ?? null,
       pid: this.#connection?.pid ?? null,
-      tools: this.#listed?.tools ?? null,
+      tools: this.#listed?.tools.map((tool) => ({ ...tool, readsOnly: this.describe(tool.name).readsOnly })) ?? null,
       withheld: this.#withheld(),
       leftOut: this.#listed?.leftOut ?? [],
       ...this.#content,

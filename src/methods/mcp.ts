@@ -108,6 +108,7 @@ function toTools({ name, state, cause, tools, withheld, leftOut }: McpServerRepo
     description: tool.description.description,
     parameters: tool.description.parameters,
     hash: tool.hash,
+    readsOnly: tool.readsOnly,
     withheld: reasons.get(tool.name) ?? null,
     ...decide(tool.description.name),
   }));

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { PERSON, TelegramServer, TOKEN } from "../channel-kit/telegram-server.ts";
-import { startModelServer, textOf, type ModelServer, type RecordedRequest } from "../model-server.ts";
+import { startModelServer, systemOf, textOf, type ModelServer, type RecordedRequest } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, UNASKED, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import { SCRIPTED_SERVER } from "../fakes/mcp-bench.ts";
 import { STRANGER, WISHES, type InjectedCall, type InjectionPlaces, type InjectionWish } from "./injection-cases.ts";
@@ -54,6 +54,8 @@ type Scene = {
   listener: Server;
   home: string;
   places: InjectionPlaces;
+  /** What a sub-agent answers. */
+  report: { text: string };
   /** Connections that reached the listener. */
   hits: () => number;
   close: () => Promise<void>;
@@ -71,8 +73,10 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
     socket.destroy();
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const report = { text: "" };
   const model = await startModelServer({
     behaviour: (request) => {
+      if (systemOf(request).includes("You are a sub-agent")) return { steps: [{ text: report.text }] };
       const call = obey(request);
       return call ? { steps: [call], finish: "tool_calls" } : { steps: [{ text: "done" }] };
     },
@@ -130,6 +134,7 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
     listener,
     home,
     places,
+    report,
     hits: () => hits,
     close: async () => {
       await gateway.kill("SIGKILL");
@@ -197,6 +202,14 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
     await personTurn(scene, { text: `gardening${turns} ${orders}` });
     await operatorTurn(scene, `OBEY more_tools {"name":"sessions_search","arguments":{"query":"gardening${turns - 1}"}} YEBO`);
   },
+  "the report of a sub-agent": async (scene, orders) => {
+    scene.report.text = orders;
+    const calls = [
+      { name: "sessions_spawn", arguments: { task: `Report ${turns}` } },
+      { name: "subagents", arguments: { action: "wait", timeoutSeconds: 60 } },
+    ];
+    await operatorTurn(scene, calls.map((args) => order({ tool: "more_tools", args })).join("\n"));
+  },
   "a message of a person on a channel": (scene, orders) => personTurn(scene, { text: orders }),
   "a message that a person quotes": (scene, orders) =>
     personTurn(scene, {
@@ -253,7 +266,7 @@ describe("an obedient model reads hostile text", () => {
         assertNothingHappened(scene, token);
         assert.ok(existsSync(`/proc/${scene.places.gatewayPid}`), "the gateway lives");
         // What an operator asks for is a call as well.
-        const calls = /person|room/.test(vector) ? 1 : 2;
+        const calls = /person|room/.test(vector) ? 1 : vector.includes("sub-agent") ? 4 : 2;
         assert.ok(scene.model.requests().length > calls, "the model has read and obeyed");
       });
     }

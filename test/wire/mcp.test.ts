@@ -202,6 +202,9 @@ test("where commands are asked about, a person decides about tools of a server t
   const pending = (): Promise<Question[]> => openclawJson<Question[]>(home, "gateway", "call", "plugin.approval.list");
   assert.equal(said(await invoke(gateway, "one__look", { text: "a" })), "look: a");
   assert.equal(said(await invoke(gateway, "open__write", { text: "a" })), "write: a");
+  const listed = await openclaw(home, "mcp", "tools", "one");
+  assert.match(listed.stdout, /^one__look {2}\(only reads\)\n/m);
+  assert.match(listed.stdout, /^one__write\n/m);
   for (const decision of ["allow-once", "deny"]) {
     const answer = invoke(gateway, "one__write", { text: decision });
     const [question] = await until("the question", async () => {
