@@ -52,7 +52,8 @@ type RunView = {
 
 /** Characters of an id that lists show; the gateway finds a job by them. */
 const SHORT_ID = 8;
-export const shortId = (id: string): string => id.slice(0, SHORT_ID);
+/** A heartbeat is named by its agent. */
+export const shortId = (id: string): string => (id.startsWith("heartbeat:") ? id : id.slice(0, SHORT_ID));
 
 /** A time as people read it, with its offset, in the zone of the job or of this terminal. */
 export function formatTime(at: number, timeZone: string | null | undefined): string {

@@ -4,7 +4,7 @@ import { callGateway } from "./connect.ts";
 import { formatTime } from "./cron.ts";
 import type { Invocation } from "./invocation.ts";
 import { requireKnownAgent } from "./known-names.ts";
-import { formatAge, sanitizeLine } from "./terminal-text.ts";
+import { formatAge, plural, sanitizeLine } from "./terminal-text.ts";
 
 type Spent = { requests: number; tokens: number; usd: number; requestsOfUnknownCost: number };
 
@@ -74,7 +74,7 @@ export const heartbeatStatus: CommandHandler = async (invocation) => {
 
 const clock = (minutes: number): string => `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 const usd = (value: number | null): string =>
-  value === null ? "unknown (the price of the model is not known)" : `$${value.toFixed(value < 0.01 ? 6 : 2)}`;
+  value === null ? "unknown (the price of the model is not known)" : `$${value.toFixed(value > 0 && value < 0.01 ? 6 : 2)}`;
 
 function showAgent({ out, host }: Invocation, agent: HeartbeatView): void {
   const {
@@ -112,7 +112,7 @@ function showAgent({ out, host }: Invocation, agent: HeartbeatView): void {
     ["cost of a day", `${usd(estimate.perDayUsd)} for ${runsPerDay} heartbeats, ${basis}`],
     [
       "cost today",
-      `${usd(spent.today.usd)} for ${spent.today.requests} requests${spent.today.requestsOfUnknownCost > 0 ? `, ${spent.today.requestsOfUnknownCost} of unknown cost` : ""}`,
+      `${usd(spent.today.usd)} for ${plural(spent.today.requests, "request")}${spent.today.requestsOfUnknownCost > 0 ? `, ${spent.today.requestsOfUnknownCost} of unknown cost` : ""}`,
     ],
     [
       "last result",

@@ -3,12 +3,14 @@ import type { ReplyTarget } from "../channels/channel.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { SessionKey } from "../core/ids.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
+import { findTarget, sessionOf } from "../schedule/run-plan.ts";
+import { conversationOf } from "../turns/outbound.ts";
 import { heartbeatJobId } from "../schedule/heartbeat-id.ts";
 import type { ScheduleSettings } from "../schedule/scheduler.ts";
 import type { RunLookups } from "../schedule/run-types.ts";
 import type { ScheduleService } from "../schedule/service.ts";
 import { createCronRows } from "../store/cron.ts";
-import type { JobDefinition, JobRows, JobState, RunRecord } from "../schedule/job.ts";
+import type { Job, JobDefinition, JobRows, JobState, RunRecord } from "../schedule/job.ts";
 import { isKnownModel } from "./agent-models.ts";
 import type { HeartbeatControl } from "../methods/status.ts";
 import type { GatewayBase } from "./base.ts";
@@ -130,6 +132,17 @@ export class Schedule {
     (await this.#service)?.scheduler.stop();
   }
 
+  /** A message about a job: to its chat, to an owner, or as a line for the main session. Inside a `store.write`. */
+  #alert(job: Job, id: string, text: string): () => void {
+    const { bus, clock, messaging } = this.#input;
+    const lookups = runLookups(this.#input);
+    const session = sessionOf(job, lookups);
+    const target = (session === null ? null : findTarget(job, session, lookups).target) ?? this.heartbeats.lookups().ownerTarget();
+    if (target === null) return () => bus.emit("owner.alert", { text });
+    messaging.turns.outbound.add({ id, sessionKey: null, target, text, at: clock.now() });
+    return () => messaging.delivery.wake(conversationOf(target));
+  }
+
   #deps(): ConstructorParameters<typeof ScheduleService>[0] {
     const { running, messaging, notes, prompt, clock, log, store } = this.#input;
     return {
@@ -141,6 +154,7 @@ export class Schedule {
       addNote: (sessionKey, text) => notes.add(sessionKey, text, clock.now()),
       lookups: { ...runLookups(this.#input), ...this.heartbeats.lookups() },
       heartbeats: this.heartbeats.rules(),
+      alert: (job, id, text) => this.#alert(job, id, text),
       newId: randomUUID,
       zone: () => prompt.timeZone(),
       storePath: store.path,
@@ -149,8 +163,8 @@ export class Schedule {
 }
 
 function scheduleSettings({ config }: RunningConfig): ScheduleSettings {
-  const { enabled, maxConcurrentRuns, skipMissedJobs, retry } = config.cron;
-  return { enabled, maxConcurrentRuns, missed: skipMissedJobs ? "skip" : "once", maxRetries: retry.maxAttempts };
+  const { enabled, maxConcurrentRuns, skipMissedJobs, retry, failureAlert } = config.cron;
+  return { enabled, maxConcurrentRuns, missed: skipMissedJobs ? "skip" : "once", maxRetries: retry.maxAttempts, failureAlert };
 }
 
 function runLookups({ running, directory, sessions }: ScheduleInput): RunLookups {

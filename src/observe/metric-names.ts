@@ -77,6 +77,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_heartbeats_total: "Heartbeats that ended or did not run, by status and reason.",
   gateway_hooks_requests_total: "Requests to hooks, by hook and outcome: accepted, duplicate or refused.",
   gateway_internal_hooks_total: "Runs of handlers of internal hooks, by hook and status: ok, error or dropped.",
+  gateway_schedule_alerts_total: "Messages to people about jobs, by kind: failing or recovered.",
   gateway_schedule_jobs: "Jobs of the schedule.",
   gateway_schedule_lag_seconds: "Time between the due time of a job and the start of its run.",
   gateway_subagent_tasks_open: "Tasks of sub-agents that have not ended.",

@@ -188,7 +188,7 @@ const DEFINITION_FIELDS = [
 const DEFINITION_REFUSED = {
   pacing: "jobs here are due at fixed times",
   trigger: "a job runs whenever it is due",
-  failureAlert: "failed runs are in openclaw cron runs and in the metrics",
+  failureAlert: "cron.failureAlert of the configuration holds for all jobs",
   state: "the state of a job follows from its runs",
 };
 

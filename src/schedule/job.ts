@@ -76,6 +76,8 @@ export type JobState = {
   autoDisabled?: { reason: "consecutive-failures"; atMs: number; consecutiveErrors: number };
   /** Runs that were asked for between the due times, each in a session; null: the job's own. */
   wakes?: readonly JobWake[];
+  /** Since when people know that the job fails; absent while it does not. */
+  alertedAtMs?: number;
   /** Of a heartbeat: runs in a row that did nothing, and since when it pauses because of them. */
   emptyRuns?: number;
   pausedAtMs?: number;

@@ -80,7 +80,8 @@ function openSchedule(dir: string, clock: FakeClock, zone: string) {
             }) as never,
     },
     outbox: { byIntent: () => [] },
-    settings: () => ({ enabled: true, maxConcurrentRuns: 100, missed: "once", maxRetries: 0 }),
+    settings: () => ({ enabled: true, maxConcurrentRuns: 100, missed: "once", maxRetries: 0, failureAlert: { enabled: true, after: 2 } }),
+    alert: () => () => {},
     prepare: ({ runId }) => ({
       apply: () => keyValue.set(`run:${runId}`, admitted(String(runId)) + 1, clock.now()),
       onCommit: () => ({}) as never,

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { HOUR, MINUTE, openScheduleBench as openBench } from "../../test/fakes/schedule-bench.ts";
+import { textEvents } from "../../test/fakes/fake-runtime.ts";
 import { until } from "../../test/until.ts";
 
 type Wire = Record<string, unknown>;
@@ -220,4 +224,42 @@ test("a change on the base of an older revision is refused", async () => {
   await service.update(String(id), { name: "other" }, { expected: String(configRevision) });
   await assert.rejects(service.update(String(id), { name: "third" }, { expected: String(configRevision) }), /changed since it was read/);
   close();
+});
+
+test("T11.6: a failing job is reported once for each incident and once when it works again, also across restarts", async () => {
+  const first = openBench({ settings: { maxRetries: 0 } });
+  let isBroken = true;
+  const script = async function* (): AsyncGenerator<never, void, void> {
+    if (isBroken) yield { type: "end", reason: "error", checkpoint: null, error: { kind: "auth", message: "the key is wrong" } } as never;
+    else {
+      yield textEvents("done") as never;
+      yield { type: "end", reason: "stop", checkpoint: null } as never;
+    }
+  };
+  first.bench.runtime.script = script;
+  await first.service.add(every(HOUR, { name: "report" }), OPERATOR);
+  for (let count = 1; count <= 2; count++) {
+    await first.pass(HOUR);
+    await first.ended(count);
+  }
+  await first.service.scheduler.wake();
+  assert.equal(first.alerts.length, 1);
+  assert.match(first.alerts[0]!, /^The job "report" fails: the key is wrong\. openclaw cron runs/);
+  const dir = mkdtempSync(join(tmpdir(), "alerts-"));
+  cpSync(first.bench.dir, dir, { recursive: true });
+  const again = openBench({ settings: { maxRetries: 0 }, dir, clock: first.clock });
+  first.close();
+  again.bench.runtime.script = script;
+  await again.service.scheduler.start();
+  await again.pass(HOUR);
+  await again.ended(3);
+  assert.deepEqual(again.alerts, [], "the incident is known");
+  isBroken = false;
+  for (let count = 4; count <= 5; count++) {
+    await again.pass(HOUR);
+    await again.ended(count);
+  }
+  assert.deepEqual(again.alerts, ['The job "report" works again.']);
+  assert.equal(again.bench.store.all("SELECT 1 FROM outbox WHERE intent_id LIKE 'cron-alert:%'").length, 2);
+  again.close();
 });

@@ -12,13 +12,20 @@ import type { Submission, SubmitResult } from "../turns/submission.ts";
 import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
 import { afterRun, decideDue, type Claim, type Skip } from "./decide.ts";
 import { nextDue } from "./due-times.ts";
+import { decideAlert, type FailureAlertSettings } from "./failure-alert.ts";
 import type { ScheduleEvents } from "./events.ts";
 import { afterHeartbeat, didNothing, toHeartbeatRecord, type HeartbeatRecord } from "./heartbeat-end.ts";
 import { isRepeating, nextAtOf, type Job, type JobRows, type JobRun, type JobState, type MissedPolicy, type RunRecord } from "./job.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
 import type { RunPlan } from "./run-types.ts";
 
-export type ScheduleSettings = { enabled: boolean; maxConcurrentRuns: number; missed: MissedPolicy; maxRetries: number };
+export type ScheduleSettings = {
+  enabled: boolean;
+  maxConcurrentRuns: number;
+  missed: MissedPolicy;
+  maxRetries: number;
+  failureAlert: FailureAlertSettings;
+};
 
 export type JobSchedulerDeps = {
   rows: JobRows;
@@ -36,6 +43,8 @@ export type JobSchedulerDeps = {
   /** Leaves a line for the next turn of a session; inside a `store.write`. */
   addNote: (sessionKey: SessionKey, text: string) => void;
   heartbeats: HeartbeatRules;
+  /** Sends a message about a job to people; inside a `store.write`. Returns what follows when that is on disk. */
+  alert: (job: Job, id: string, text: string) => () => void;
 };
 
 /** What the scheduler asks about heartbeats. */
@@ -284,7 +293,7 @@ export class JobScheduler {
       // A person has stopped it: nothing is repeated.
       errorKind: outcome.status === "aborted" ? "aborted" : outcome.error?.kind,
     } as const;
-    const next = this.#afterHeartbeat(job, { ...run, record }, { outcome, toolsStarted }, afterRun(job, end, settings().maxRetries));
+    const next = this.#afterRun(job, { ...run, record }, { outcome, toolsStarted }, afterRun(job, end, settings().maxRetries));
     if (next.isRemoved) {
       rows.removeJob(job.id);
       emit({ jobId: job.id, action: "removed" });
@@ -298,13 +307,35 @@ export class JobScheduler {
       });
   }
 
+  #afterRun(job: Job, run: JobRun, ended: EndedRun, next: ReturnType<typeof afterRun>): ReturnType<typeof afterRun> {
+    return job.definition.payload.kind === "heartbeat"
+      ? this.#afterHeartbeat(job, run, ended, next)
+      : this.#alertAbout(job, run, ended, next);
+  }
+
+  /** Tells people once that a job fails, and once that it works again; in the transaction of the end, so that a restart repeats nothing. */
+  #alertAbout(job: Job, run: JobRun, { outcome }: EndedRun, next: ReturnType<typeof afterRun>): ReturnType<typeof afterRun> {
+    if (outcome.status === "aborted") return next;
+    const { alert: send, clock, metrics, settings } = this.#deps;
+    const { error } = run.record;
+    const { state, alert } = decideAlert(job, next, { settings: settings().failureAlert, error, now: clock.now() });
+    if (alert) {
+      const { kind, text } = alert;
+      const sent = send(job, `cron-alert:${job.id}:${kind}:${run.seq}`, text);
+      this.#told.push(() => {
+        metrics.count("gateway_schedule_alerts_total", { kind });
+        sent();
+      });
+    }
+    return { ...next, state };
+  }
+
   #afterHeartbeat(
     job: Job,
     run: JobRun,
     { outcome, toolsStarted }: EndedRun,
     next: ReturnType<typeof afterRun>,
   ): ReturnType<typeof afterRun> {
-    if (job.definition.payload.kind !== "heartbeat") return next;
     const { bus, clock, heartbeats } = this.#deps;
     const { agentId, pauseAfterRuns } = heartbeats.settings(job);
     const isEmpty = didNothing(this.#tellHeartbeat(job, run, outcome), toolsStarted);

@@ -155,6 +155,8 @@ export class ScheduleService {
     if (pausedAtMs !== undefined) return `paused after ${emptyRuns ?? 0} runs that did nothing; openclaw system heartbeat enable goes on`;
     const plan = planRun(job, sampleRun(job), this.#deps.lookups);
     if (plan.kind === "refused") return plan.code !== undefined && PASSING.has(plan.code) ? null : plan.reason;
+    // News of a heartbeat that has no chat stays in the session, as documented.
+    if (job.definition.payload.kind === "heartbeat") return null;
     return plan.kind === "turn" && plan.deliveryError !== undefined ? `answers are not delivered: ${plan.deliveryError}` : null;
   }
 

@@ -1,7 +1,7 @@
 import type { ResolvedHeartbeat } from "../../src/config/heartbeat.ts";
 import type { Bus } from "../../src/core/bus.ts";
 import { GatewayError } from "../../src/core/errors.ts";
-import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
+import { asId, type AccountId, type AgentId, type ChannelId, type ChatId, type SessionKey } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/core/log.ts";
 import { silentMetrics } from "../../src/core/metrics.ts";
 import type { HeartbeatRecord } from "../../src/schedule/heartbeat-end.ts";
@@ -66,6 +66,12 @@ export const heartbeatOf = (more: Partial<ResolvedHeartbeat> = {}): ResolvedHear
   ...more,
 });
 
+const ALERT_TARGET = {
+  channel: asId<ChannelId>("irc"),
+  account: asId<AccountId>("default"),
+  chat: { kind: "direct" as const, id: asId<ChatId>("ann") },
+};
+
 type BenchOptions = {
   settings?: Partial<ScheduleSettings>;
   dir?: string;
@@ -80,6 +86,8 @@ export function openScheduleBench({ settings = {}, dir, at = NOW, clock = new Fa
   const bench = openTurnBench({ clock, timeoutMs: 24 * HOUR, ...(dir !== undefined && { dir }) });
   const bus = bench.bus as unknown as Bus<TurnEvents & ScheduleEvents>;
   const notes: string[] = [];
+  /** Messages about jobs, in the order in which they were on disk. */
+  const alerts: string[] = [];
   const scene: HeartbeatScene = {
     heartbeats: [],
     instructions: "- look at the mail",
@@ -105,7 +113,14 @@ export function openScheduleBench({ settings = {}, dir, at = NOW, clock = new Fa
     rows: createCronRows<JobDefinition, JobState, RunRecord>(bench.store),
     log: silentLog,
     metrics: silentMetrics,
-    settings: () => ({ enabled: true, maxConcurrentRuns: 8, missed: "once", maxRetries: 3, ...settings }),
+    settings: () => ({
+      enabled: true,
+      maxConcurrentRuns: 8,
+      missed: "once",
+      maxRetries: 3,
+      failureAlert: { enabled: true, after: 2 },
+      ...settings,
+    }),
     prepare: (submission) => bench.turns.admission.prepare(submission),
     addNote: (_session, text) => void notes.push(text),
     lookups: { ...LOOKUPS, ...beats, ...lookups },
@@ -113,6 +128,10 @@ export function openScheduleBench({ settings = {}, dir, at = NOW, clock = new Fa
       prepare: () => Promise.resolve(),
       settings: () => ({ agentId: "main", ackMaxChars: 300, pauseAfterRuns: scene.heartbeats[0]?.pauseAfterRuns ?? 0 }),
       save: () => {},
+    },
+    alert: (_job, id, text) => {
+      bench.turns.outbound.add({ id, sessionKey: null, target: ALERT_TARGET, text, at: clock.now() });
+      return () => void alerts.push(text);
     },
     newId: () => `job-${++ids}`,
     zone: () => "UTC",
@@ -131,5 +150,5 @@ export function openScheduleBench({ settings = {}, dir, at = NOW, clock = new Fa
     service.scheduler.stop();
     bench.close();
   };
-  return { bench, clock, service, notes, runs, prompts, ended, pass, close, deps, scene };
+  return { bench, clock, service, notes, runs, prompts, ended, pass, close, deps, scene, alerts };
 }

@@ -110,6 +110,32 @@ test("a heartbeat that is asked for runs with the checklist, and its answer and 
   await client.close();
 });
 
+test("an attack on a hook runs nothing, and others are answered beside it", async () => {
+  const home = newHome();
+  const gateway = await start(home, {
+    hooks: { enabled: true, signatures: { github: { scheme: "github", secret: "gh-secret" } }, presets: ["github"] },
+  });
+  const client = await gateway.connect();
+  const before = model.requests().length;
+  const event = JSON.stringify({ action: "opened" });
+  const statuses = new Map<number, number>();
+  for (let round = 0; round < 10; round++) {
+    const forged = Array.from({ length: 30 }, (_, index) =>
+      post(gateway, "/hooks/github", event, {
+        "x-hub-signature-256": `sha256=${"0".repeat(64)}`,
+        "x-github-delivery": `f${round}-${index}`,
+      }),
+    );
+    await client.request("sessions.list", { limit: 1 });
+    for (const { status } of await Promise.all(forged)) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+  assert.equal((statuses.get(401) ?? 0) + (statuses.get(429) ?? 0), 300);
+  assert.ok((statuses.get(401) ?? 0) <= 20);
+  assert.equal(model.requests().length, before);
+  assert.deepEqual((await client.request<{ deliveries: unknown[] }>("hooks.deliveries", {})).deliveries, []);
+  await client.close();
+});
+
 test("T11.5: hooks over HTTP: token, signature, replay through a restart, and the text of the answer", async () => {
   const home = newHome();
   const config = {

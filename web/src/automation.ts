@@ -52,7 +52,8 @@ const usd = (value: number): string => `$${value.toFixed(value > 0 && value < 0.
 export function costText({ estimate, spent, runsPerDay }: Pick<HeartbeatRow, "estimate" | "spent" | "runsPerDay">): string {
   const day = estimate.perDayUsd === null ? "cost of a day unknown" : `${usd(estimate.perDayUsd)} a day`;
   const { requests, usd: today, requestsOfUnknownCost } = spent.today;
-  const so = requestsOfUnknownCost > 0 ? `${requests} requests of unknown cost` : `${usd(today)} for ${requests} requests`;
+  const made = `${requests} ${requests === 1 ? "request" : "requests"}`;
+  const so = requestsOfUnknownCost > 0 ? `${made} of unknown cost` : `${usd(today)} for ${made}`;
   return `${day} for ${runsPerDay} heartbeats${estimate.basis === "price" ? ", by the price of the model" : ""}; today ${so}`;
 }
 

@@ -21,18 +21,16 @@ export const cron = object(
       },
       { unserved: ["backoffMs", "retryOn"] },
     ),
+    failureAlert: object(
+      "The message about a job that fails: once for each incident, and once when the job works again. It goes to the chat of the job, to the first owner who can be reached, or into the main session.",
+      {
+        enabled: boolean("Send it.", { default: true }),
+        after: integer("Failed runs in a row before it is sent.", { default: 2, min: 1, max: 100 }),
+      },
+      { unserved: ["cooldownMs", "mode", "channel", "to", "accountId", "includeSkipped"] },
+    ),
   },
   {
-    unserved: [
-      "failureAlert",
-      "failureDestination",
-      "runLog",
-      "sessionRetention",
-      "store",
-      "triggers",
-      "webhook",
-      "webhookSsrfPolicy",
-      "webhookToken",
-    ],
+    unserved: ["failureDestination", "runLog", "sessionRetention", "store", "triggers", "webhook", "webhookSsrfPolicy", "webhookToken"],
   },
 );
