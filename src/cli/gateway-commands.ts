@@ -148,7 +148,7 @@ const SERVICE_VERBS = new Set(["install", "start", "stop", "restart", "status", 
 
 /** The older name of the commands for the service. */
 export const daemonCommands: CommandFamily = {
-  summary: "The service commands of openclaw gateway under their older name.",
+  summary: "Older names of the commands for the service.",
   commands: gatewayCommands.commands
     .filter(({ path }) => SERVICE_VERBS.has(path[1] ?? ""))
     .map((command, index) => ({
