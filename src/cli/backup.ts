@@ -6,7 +6,7 @@ import { backupName, describeBackup, listBackups, nextBackupAt, removeLeftovers,
 import { packBackup, type PackedBackup } from "../backup/pack.ts";
 import { restoreBackup } from "../backup/restore.ts";
 import { findSources, type SkippedFile } from "../backup/sources.ts";
-import { verifyBackup } from "../backup/verify.ts";
+import { openBackup, verifyBackup } from "../backup/verify.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import { expandPath } from "../config/paths.ts";
 import { CliError, EXIT } from "../core/errors.ts";
@@ -241,6 +241,8 @@ export const backupRestore: CommandHandler = async (invocation) => {
   const paths = pathsOf(invocation);
   const given = invocation.text("target");
   const target = given === undefined ? paths.state : pathFlag(invocation, given);
+  const file = await fileOf(invocation);
+  await (await openBackup(file)).zip.close();
   const running = findRunningGateway(join(target, "gateway"));
   if (running)
     throw new CliError(`a gateway runs in ${sanitizeLine(target)} (pid ${running.pid})`, {
@@ -248,7 +250,6 @@ export const backupRestore: CommandHandler = async (invocation) => {
       fix: "name a new directory with --target",
       exit: EXIT.unavailable,
     });
-  const file = await fileOf(invocation);
   const { manifest, deadLetters, movedWorkspaces } = await restoreBackup(file, target, { keepQueue: invocation.has("keep-queue") });
   out.result(
     { ok: true, file, target, createdAt: manifest.createdAt, version: manifest.version, rows: manifest.rows, deadLetters, movedWorkspaces },

@@ -62,12 +62,6 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./gateway.ts")).gatewayProbe,
     },
     {
-      path: ["gateway", "list"],
-      summary: "List the gateways of this machine's user, by profile.",
-      examples: ["openclaw gateway list", "openclaw gateway list --json"],
-      load: async () => (await import("./gateway-list.ts")).gatewayList,
-    },
-    {
       path: ["gateway", "discover"],
       summary: "Search the local network for gateways that announce themselves.",
       flags: [{ name: "timeout", value: "ms", range: [100, 60_000], help: "How long to search, in milliseconds (default: 2000)." }],
@@ -154,7 +148,7 @@ const SERVICE_VERBS = new Set(["install", "start", "stop", "restart", "status", 
 
 /** The older name of the commands for the service. */
 export const daemonCommands: CommandFamily = {
-  summary: "The commands for the service, under their older name.",
+  summary: "Older names of the commands for the service.",
   commands: gatewayCommands.commands
     .filter(({ path }) => SERVICE_VERBS.has(path[1] ?? ""))
     .map((command, index) => ({

@@ -23,6 +23,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/channels/http.ts": "the API of a platform; addresses come from the configuration and from the platform",
   "src/channels/irc/connection.ts": "the configured IRC server",
   "src/channels/websocket.ts": "the socket of a platform",
+  "src/cli/doctor-system.ts": "our command, to the configured servers of models, with --deep",
   "src/cli/remote-check.ts": "our command, to the gateway that its user names, hop by hop",
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/client/pinned-connection.ts": "our client, to a gateway whose certificate is pinned",

@@ -33,8 +33,25 @@ export class ScriptedOperations {
     if (method === "health") return this.#health();
     if (method === "status") return STATUS;
     if (method === "system.info") return SYSTEM;
+    if (method === "backup.status") return this.#backups();
     if (method === "system-presence") return [{ mode: "gateway" }, { mode: "webchat" }, { mode: "cli" }];
     return method === "logs.tail" ? this.#tail(params) : undefined;
+  }
+
+  /** A daily backup; while the store does not work, the last one has failed. */
+  #backups(): unknown {
+    const at = this.now - 40 * MIN;
+    return {
+      enabled: true,
+      at: "03:30",
+      keep: 7,
+      dir: "/home/ann/.openclaw/backups",
+      isRunning: false,
+      last: { at, ok: !this.#isBroken, kind: "scheduled", error: this.#isBroken ? "the disk is full" : null },
+      lastGoodAt: at,
+      nextAt: this.now + 600 * MIN,
+      backups: [{ file: "/home/ann/.openclaw/backups/a.zip", kind: "scheduled", createdAt: at, bytes: 12_400_000 }],
+    };
   }
 
   #health(): unknown {

@@ -97,6 +97,18 @@ describe("health and the log", () => {
     assert.deepEqual(errors, []);
   });
 
+  test("the newest backup and the next one are shown, and why the last one failed", async () => {
+    const { page, errors } = await open("health");
+    const panel = page.locator("section", { has: page.locator("#backups-title") });
+    await panel.waitFor();
+    assert.match((await panel.textContent())!, /Newest40 min ago, 12 MB, scheduled.*Next.*Kept in\/home\/ann\/\.openclaw\/backups \(1\)/);
+    assert.equal(await panel.locator(".warn").count(), 0);
+    stage.gateway.operations.breakStore();
+    await page.reload();
+    await hasText(page, ".warn", "The last one failed 40 min ago: the disk is full");
+    assert.deepEqual(errors, []);
+  });
+
   test("lines are shown by level and words, as text, and new ones follow until it is paused", async () => {
     const { page, errors } = await open("logs");
     await hasText(page, ".log-line", "reconnecting to Slack <b>now</b>");
