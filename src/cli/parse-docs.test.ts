@@ -62,7 +62,9 @@ const complain = ({ at, command, inline }: Found): string[] => {
   try {
     const parsed = parseArgv(wordsOf(command), COMMANDS);
     const key =
-      parsed.kind === "run" && parsed.command.path[0] === "config" && parsed.command.path[1] !== "rollback" ? parsed.args[0] : undefined;
+      parsed.kind === "run" && parsed.command.path[0] === "config" && parsed.command.args?.[0]?.valueKind === "key"
+        ? parsed.args[0]
+        : undefined;
     if (key !== undefined && !/^(?:[<[]\w+[\]>]|[A-Z]+)$/.test(key) && lookupSchema(key) === null) return [`${at}: there is no key ${key}`];
     if (parsed.kind === "help" && !/(--help|help|-h)\b/.test(command) && !COMMANDS.some(({ path: words }) => words[0] === command))
       return [`${at}: openclaw ${command}: only shows the help`];

@@ -23,7 +23,7 @@ export const EXAMPLE = `{
   },
   agents: { defaults: { model: "example/large-1" } },
   channels: {
-    irc: { enabled: true, server: "irc.example.org", nick: "helper" },
+    irc: { enabled: true, host: "irc.example.org", nick: "helper" },
   },
 }
 `;

@@ -1,4 +1,6 @@
 /** Invented devices for the scripted gateway. */
+import { qrImage } from "../../src/methods/qr-image.ts";
+
 type Params = Record<string, unknown>;
 type Row = Record<string, unknown> & { deviceId: string };
 
@@ -10,9 +12,7 @@ const token = (at: number, scopes: readonly string[], more: Params = {}): Params
 });
 const ALL = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 const DAY = 86_400_000;
-/** One dark dot: no real code is that small, and none is needed. */
-const QR =
-  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAFUlEQVR4nGNgYGBgYGBgYGBgYGBgAAAAGQABZ4cJtAAAAABJRU5ErkJggg==";
+const CODE = "eyJ1cmwiOiJ3czovL2dhdGV3YXkuZXhhbXBsZSIsImJvb3RzdHJhcFRva2VuIjoiN1E0TTJYS0QifQ";
 
 const REQUEST = {
   requestId: "9d1f0c1a-0000-4000-8000-000000000001",
@@ -126,8 +126,8 @@ export class ScriptedDevices {
   #code(access: unknown): Params {
     return {
       setupId: "s1",
-      setupCode: "eyJ1cmwiOiJ3czovL2dhdGV3YXkuZXhhbXBsZSIsImJvb3RzdHJhcFRva2VuIjoiN1E0TTJYS0QifQ",
-      qrDataUrl: QR,
+      setupCode: CODE,
+      qrDataUrl: qrImage(CODE),
       ...(access === "node" ? {} : { joinUrl: "https://gateway.example.org/#k=7Q4M-2XKD" }),
       gatewayUrl: "wss://gateway.example.org",
       auth: "token",

@@ -18,7 +18,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   models: "Models",
   agents: "Agents",
   devices: "Devices",
-  config: "Configuration",
+  config: "Config",
   audit: "Audit",
   health: "Health",
   logs: "Logs",

@@ -98,7 +98,7 @@ const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
 type ViewName =
-  | "Configuration"
+  | "Config"
   | "Models"
   | "Devices"
   | "Agents"
@@ -419,7 +419,7 @@ export const STATES: readonly ScreenshotState[] = [
       gateway.config.freeze(NOW - MIN);
     },
     navigate: async (page) => {
-      await openView(page, "Configuration");
+      await openView(page, "Config");
       await page.getByLabel("Port", { exact: true }).fill("18790");
       await page.keyboard.press("Tab");
       await untilVisible(".cfg-plan", "The gateway restarts")(page);
@@ -437,7 +437,7 @@ export const STATES: readonly ScreenshotState[] = [
       gateway.config.edit(EXAMPLE.replace("helper", "ann-helper"));
     },
     navigate: async (page) => {
-      await openView(page, "Configuration");
+      await openView(page, "Config");
       await page.getByRole("button", { name: "Go back to version 1" }).click();
       await untilVisible(".cfg-diff", "ann-helper")(page);
       await page.locator("#view-content").evaluate((box) => (box.scrollTop = box.scrollHeight));

@@ -26,7 +26,7 @@ function Agents({ agents }: { agents: readonly AgentRow[] }): JSX.Element {
   return (
     <section class="panel" aria-labelledby="agents-title">
       <div class="panel-head">
-        <h2 id="agents-title">Agents</h2>
+        <h2 id="agents-title">Who answers</h2>
         <button type="button" class="quiet" onClick={() => openView("models")}>
           Models
         </button>

@@ -8,16 +8,12 @@ import * as store from "../state.ts";
 import { Download } from "./icons.tsx";
 import type { Branch } from "../branches.ts";
 
-/** In the head of a conversation: its branches, where there are several, and its export. */
-export function ChatTools(): JSX.Element | null {
-  const hasMessages = store.activeChat.value.rows.rows.length > 0;
-  return (
-    <>
-      {store.isServed("sessions.branches.list") && <BranchChoice key={store.activeKey.value} />}
-      {hasMessages && <Export />}
-    </>
-  );
-}
+/** In the head of a conversation: its export. */
+export const ChatTools = (): JSX.Element | null => (store.activeChat.value.rows.rows.length > 0 ? <Export /> : null);
+
+/** Under the head: the branches of a conversation, where there are several. */
+export const BranchBar = (): JSX.Element | null =>
+  store.isServed("sessions.branches.list") ? <BranchChoice key={store.activeKey.value} /> : null;
 
 function BranchChoice(): JSX.Element | null {
   const key = store.activeKey.value;
@@ -44,21 +40,23 @@ function BranchChoice(): JSX.Element | null {
     setBusy(false);
   };
   return (
-    <select
-      class="branch-choice"
-      aria-label={`Branch, ${branches.length} in this conversation`}
-      title="Branches of this conversation"
-      value={active?.leafEntryId ?? ""}
-      disabled={isBusy || !store.mayAdminister.value || store.isRunActive.value}
-      onChange={({ currentTarget }) => void onChange(currentTarget.value)}
-    >
-      {active === undefined && <option value="">New branch</option>}
-      {branches.map((branch, at) => (
-        <option key={branch.leafEntryId} value={branch.leafEntryId}>
-          Branch {at + 1} of {branches.length}: {branch.headline.slice(0, 60)} ({branch.messageCount})
-        </option>
-      ))}
-    </select>
+    <div class="branch-bar">
+      <select
+        class="branch-choice"
+        aria-label={`Branch, ${branches.length} in this conversation`}
+        title="Branches of this conversation"
+        value={active?.leafEntryId ?? ""}
+        disabled={isBusy || !store.mayAdminister.value || store.isRunActive.value}
+        onChange={({ currentTarget }) => void onChange(currentTarget.value)}
+      >
+        {active === undefined && <option value="">New branch</option>}
+        {branches.map((branch, at) => (
+          <option key={branch.leafEntryId} value={branch.leafEntryId}>
+            Branch {at + 1} of {branches.length}: {branch.headline.slice(0, 60)} ({branch.messageCount})
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }
 

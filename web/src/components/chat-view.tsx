@@ -17,6 +17,7 @@ import type { TranscriptItem } from "../../../src/client/conversation/transcript
 
 /** After the conversation, which is what people wait for. */
 const ChatTools = onDemand(() => import("./chat-tools.tsx").then((module) => module.ChatTools));
+const BranchBar = onDemand(() => import("./chat-tools.tsx").then((module) => module.BranchBar));
 
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;
@@ -26,6 +27,7 @@ export function ChatView(): JSX.Element {
   return (
     <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
       <ChatHeader />
+      <BranchBar />
       <Messages key={store.activeKey.value} />
       <div class="bottom">
         <Banner />

@@ -41,13 +41,22 @@ export function ConfigForm(): JSX.Element {
       </label>
       {schema !== undefined && (
         <>
-          {schema.description !== undefined && <p class="hint">{schema.description}</p>}
+          {schema.description !== undefined && (
+            <p class="hint">
+              <Help text={schema.description} />
+            </p>
+          )}
           <Value key={chosen} root={root} hints={hints} path={[chosen]} schema={schema} />
         </>
       )}
     </div>
   );
 }
+
+/** The text of the documentation, with its names as code. */
+const Help = ({ text }: { text: string }): JSX.Element => (
+  <>{text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part))}</>
+);
 
 const hintOf = ({ root, hints, path }: Omit<Place, "schema">): Hint | undefined => hints[hintPath(root, path)];
 
@@ -108,7 +117,11 @@ function Child(place: Place): JSX.Element {
         {name} {value !== undefined && <span class="entry-state">set</span>}
         <Findings path={place.path} isBelow />
       </summary>
-      {place.schema.description !== undefined && <p class="hint">{place.schema.description}</p>}
+      {place.schema.description !== undefined && (
+        <p class="hint">
+          <Help text={place.schema.description} />
+        </p>
+      )}
       <Opened>{() => <Value {...place} />}</Opened>
     </details>
   );
@@ -225,7 +238,7 @@ function Field({ label, ...place }: Place & { label?: string }): JSX.Element {
       </div>
       <Control id={id} place={place} value={value} describedBy={help} isWrong={findings.some(({ severity }) => severity !== "warning")} />
       <p class="hint" id={help}>
-        {schema.description}
+        <Help text={schema.description ?? ""} />
         {fallback !== "" && ` Default: ${fallback}.`}
       </p>
       <Findings path={path} />

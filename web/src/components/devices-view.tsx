@@ -305,10 +305,11 @@ function AddDevice(): JSX.Element {
           <select id="device-access" value={access} onChange={({ currentTarget }) => setAccess(currentTarget.value as Access)}>
             {ACCESS.map((each) => (
               <option key={each.access} value={each.access}>
-                {each.title}: {each.text}
+                {each.title}
               </option>
             ))}
           </select>
+          <p class="hint">{ACCESS.find((each) => each.access === access)!.text}</p>
         </div>
         <button type="button" class="primary" disabled={list.busy.value === "code"} onClick={() => void list.makeCode(access)}>
           Make a code
