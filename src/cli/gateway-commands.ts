@@ -62,6 +62,12 @@ export const gatewayCommands: CommandFamily = {
       load: async () => (await import("./gateway.ts")).gatewayProbe,
     },
     {
+      path: ["gateway", "list"],
+      summary: "List the gateways of this machine's user, by profile.",
+      examples: ["openclaw gateway list", "openclaw gateway list --json"],
+      load: async () => (await import("./gateway-list.ts")).gatewayList,
+    },
+    {
       path: ["gateway", "discover"],
       summary: "Search the local network for gateways that announce themselves.",
       flags: [{ name: "timeout", value: "ms", range: [100, 60_000], help: "How long to search, in milliseconds (default: 2000)." }],
