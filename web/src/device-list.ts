@@ -55,7 +55,7 @@ export type ServiceToken = {
 };
 
 export type Access = "full" | "limited" | "node";
-export type JoinCode = { setupCode: string; qrDataUrl?: string; joinUrl?: string; gatewayUrl: string; expiresAtMs: number; access: Access };
+export type JoinCode = { setupCode: string; qrDataUrl?: string; joinUrl?: string; expiresAtMs: number; access: Access };
 
 type Answer = { pending: readonly DeviceRequest[]; paired: readonly DeviceRow[] };
 
