@@ -1,7 +1,7 @@
 import type { CommandFamily } from "./command.ts";
 
 export const acpCommands: CommandFamily = {
-  summary: "Editors that speak the Agent Client Protocol (ACP), and agents of other vendors that do.",
+  summary: "Editors and agents that speak the Agent Client Protocol (ACP).",
   commands: [
     {
       path: ["acp", "serve"],

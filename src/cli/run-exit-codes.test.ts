@@ -11,10 +11,10 @@ import { COMMANDS } from "./command-table.ts";
 // Every command against a stopped gateway, with a read-only token, and with wrong input: what it prints with --json, and its exit code.
 
 /**
- * They run, stop or restart the gateway of this test. `mcp serve` ends with its client (test/wire/mcp-serve.test.ts), `node run` waits for
+ * They run, stop or restart the gateway of this test. `acp serve` and `mcp serve` end with their clients (test/wire/), `node run` waits for
  * its gateway (test/wire/nodes.test.ts), and `tui` needs a terminal (test/wire/tui.test.ts).
  */
-const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop", "mcp serve", "node run", "tui"]);
+const NOT_HERE = new Set(["gateway", "gateway run", "gateway restart", "gateway stop", "acp serve", "mcp serve", "node run", "tui"]);
 const TRIED = COMMANDS.filter((command) => !NOT_HERE.has(commandName(command)));
 
 /** What the sample arguments name. */
@@ -67,7 +67,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(logs|gateway discover|browser create-profile|sessions list|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node |acp doctor)/;
 
 for (const command of TRIED) {
   const name = commandName(command);

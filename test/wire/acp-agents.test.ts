@@ -179,13 +179,16 @@ test("nothing of this is loaded while no turn has such an agent", async (t) => {
   const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
   const gateway = await open(t, (home) => ({ ...modelConfig(model.url), acp: { agents: { scripted: scripted(home) } } }), env);
   const isLoaded = (): boolean =>
-    /agentclientprotocol|agents\/acp\/(runtime|connection)|\/acp-runtime-/.test(readFileSync(modules, "utf8"));
+    /agentclientprotocol|agents\/acp\/(runtime|connection)|dist\/(acp|runtime)-/.test(readFileSync(modules, "utf8"));
   const client = await gateway.connect({ scopes: SCOPES });
   const { models } = await client.request<{ models: { id: string; provider: string }[] }>("models.list", {});
   assert.ok(models.some(({ id, provider }) => provider === "acp" && id === "scripted"));
   await client.close();
   assert.equal(await ask(gateway, "hello"), "You said: hello");
   assert.ok(!isLoaded());
+  await openclaw(gateway.home, "agent", "--message", "/model acp/scripted");
+  assert.equal(await ask(gateway, "hello again"), "You said: hello again");
+  assert.ok(isLoaded(), "the first turn of one loads it");
 });
 
 test("the doctor starts each agent, and says what it can do or why it does not run", async (t) => {
