@@ -1,7 +1,7 @@
 import type { CommandFamily } from "./command.ts";
 
 export const acpCommands: CommandFamily = {
-  summary: "Editors and agents of other vendors over the Agent Client Protocol (ACP).",
+  summary: "Editors and agents that speak the Agent Client Protocol (ACP).",
   commands: [
     {
       path: ["acp", "serve"],

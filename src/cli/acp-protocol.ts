@@ -42,6 +42,7 @@ const served =
 
 /** Serves one editor over two streams, which carry nothing else. */
 export function serveAcp({ bridge, input, output, onProblem }: AcpServeOptions): AcpServing {
+  const stream = toStream(input, output, onProblem);
   const connection = agent({ name: "openclaw-acp" })
     .onRequest(
       "initialize",
@@ -81,9 +82,15 @@ export function serveAcp({ bridge, input, output, onProblem }: AcpServeOptions):
       served((params) => bridge.prompt(params)),
     )
     .onNotification("session/cancel", ({ params }) => bridge.cancel(params.sessionId))
-    .connect(toStream(input, output, onProblem));
+    .connect(stream);
   bridge.attachEditor(toPeer(connection.client));
-  return { ended: connection.closed, close: () => connection.close() };
+  return {
+    ended: connection.closed,
+    close: () => {
+      stream.end();
+      connection.close();
+    },
+  };
 }
 
 function toPeer(client: AgentContext): EditorPeer {
@@ -97,48 +104,53 @@ function toPeer(client: AgentContext): EditorPeer {
 
 const LINE_END = 0x0a;
 
+type EditorStream = { readable: ReadableStream<AnyMessage>; writable: WritableStream<AnyMessage>; end: () => void };
+
 /** One message on each line. Lines that are none are reported and passed over; one that is too long ends the connection. */
-function toStream(input: Readable, output: Writable, onProblem: (problem: string) => void) {
+function toStream(input: Readable, output: Writable, onProblem: (problem: string) => void): EditorStream {
+  let controller!: ReadableStreamDefaultController<AnyMessage>;
+  let isOpen = true;
   let partial: Buffer[] = [];
   let bytes = 0;
+  // Nothing is read any more, so that the input does not keep the command running.
+  const end = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    input.off("data", onData).pause();
+    controller.close();
+  };
+  const onLine = (line: string): void => {
+    if (line.trim() === "") return;
+    const message = tryParseJson(line);
+    if (isObject(message)) controller.enqueue(message as AnyMessage);
+    else onProblem("a line on standard input is not a message of the protocol");
+  };
+  const onData = (chunk: Buffer): void => {
+    let rest = chunk;
+    for (let at = rest.indexOf(LINE_END); at >= 0; at = rest.indexOf(LINE_END)) {
+      onLine(Buffer.concat([...partial, rest.subarray(0, at)]).toString("utf8"));
+      partial = [];
+      bytes = 0;
+      rest = rest.subarray(at + 1);
+    }
+    partial.push(rest);
+    bytes += rest.length;
+    if (bytes <= LIMITS.acpServeMessageBytes) return;
+    onProblem(`a message on standard input has more than ${LIMITS.acpServeMessageBytes} bytes`);
+    end();
+  };
   const readable = new ReadableStream<AnyMessage>({
-    start(controller) {
-      const end = (): void => {
-        input.removeAllListeners("data");
-        try {
-          controller.close();
-        } catch {
-          // It was closed before.
-        }
-      };
-      const onLine = (line: string): void => {
-        if (line.trim() === "") return;
-        const message = tryParseJson(line);
-        if (isObject(message)) controller.enqueue(message as AnyMessage);
-        else onProblem("a line on standard input is not a message of the protocol");
-      };
-      input.on("data", (chunk: Buffer) => {
-        let rest = chunk;
-        for (let at = rest.indexOf(LINE_END); at >= 0; at = rest.indexOf(LINE_END)) {
-          onLine(Buffer.concat([...partial, rest.subarray(0, at)]).toString("utf8"));
-          partial = [];
-          bytes = 0;
-          rest = rest.subarray(at + 1);
-        }
-        partial.push(rest);
-        bytes += rest.length;
-        if (bytes <= LIMITS.acpServeMessageBytes) return;
-        onProblem(`a message on standard input has more than ${LIMITS.acpServeMessageBytes} bytes`);
-        end();
-      });
-      input.once("end", end);
-      input.once("close", end);
-      input.once("error", end);
+    start: (given) => void (controller = given),
+    cancel: () => {
+      isOpen = false;
+      input.off("data", onData).pause();
     },
   });
+  input.on("data", onData);
+  for (const event of ["end", "close", "error"]) input.once(event, end);
   const writable = new WritableStream<AnyMessage>({
     write: (message) =>
       new Promise((resolve, reject) => output.write(`${JSON.stringify(message)}\n`, (err) => (err ? reject(err) : resolve()))),
   });
-  return { readable, writable };
+  return { readable, writable, end };
 }

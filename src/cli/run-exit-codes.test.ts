@@ -11,7 +11,7 @@ import { COMMANDS } from "./command-table.ts";
 // Every command against a stopped gateway, with a read-only token, and with wrong input: what it prints with --json, and its exit code.
 
 /**
- * They run, stop or restart the gateway of this test. `mcp serve` ends with its client (test/wire/mcp-serve.test.ts), `node run` waits for
+ * They run, stop or restart the gateway of this test. `acp serve` and `mcp serve` end with their clients (test/wire/), `node run` waits for
  * its gateway (test/wire/nodes.test.ts), and `tui` needs a terminal (test/wire/tui.test.ts).
  */
 const NOT_HERE = new Set([
@@ -20,6 +20,7 @@ const NOT_HERE = new Set([
   "gateway run",
   "gateway restart",
   "gateway stop",
+  "acp serve",
   "mcp serve",
   "node run",
   "tui",
@@ -76,7 +77,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(acp |logs|backup|security|state|gateway (diagnostics|discover|list)|browser create-profile|sessions list|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(acp doctor|logs|backup|security|state|gateway (diagnostics|discover|list)|browser create-profile|sessions list|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);

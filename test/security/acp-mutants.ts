@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const PERMISSION = "src/agents/acp/permission.test.ts";
+const TURN = "src/turns/running-turn-agents.test.ts";
 const COMMAND = "src/turns/acp-command.test.ts";
 
 /** Guards of agents of other vendors, each broken in one way. */
@@ -58,5 +59,23 @@ export const ACP_MUTANTS: readonly Mutant[] = [
     broken: "byName.get(name)?.ownersOnly === null;",
     tests: [COMMAND],
     title: "what only shows overtakes",
+  },
+  {
+    invariant: 11,
+    breaks: "an agent of another vendor needs the right to run programs",
+    file: "src/turns/running-turn.ts",
+    text: 'isCallable("exec", this.#grantedTools(this.#session()));',
+    broken: 'isCallable("exec", ["exec"]);',
+    tests: [TURN],
+    title: "needs the right to run programs",
+  },
+  {
+    invariant: 6,
+    breaks: "the start of an agent of another vendor is on disk before its prompt",
+    file: "src/turns/running-turn.ts",
+    text: "await this.#storeToolCall({ id: this.#audit.agentCallId, name: `acp/${name}`, args: {} });",
+    broken: "",
+    tests: [TURN],
+    title: "closed after a crash",
   },
 ];

@@ -77,16 +77,27 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
   assert.equal(await ask(again, "recall"), "Before: hello | permit | hang | recall");
 });
 
-test("no process of an agent outlives a gateway that was killed, nor does what it has started", async (t) => {
-  const gateway = await open(t, (home) => ({ ...answering(home), acp: { agents: { scripted: scripted(home, { child: true }) } } }));
-  await ask(gateway, "hello");
-  const lines = readFileSync(join(gateway.home, "acp-log"), "utf8");
-  const pids = [...lines.matchAll(/^(?:start|child) (\d+)$/gm)].map((match) => Number(match[1]));
-  assert.equal(pids.length, 2);
-  assert.ok(pids.every(isRunning));
-  await gateway.kill("SIGKILL");
-  await Promise.all(pids.map(untilEnded));
-});
+for (const [when, message] of [
+  ["between turns", "hello"],
+  ["in a turn", "hang"],
+  ["while an agent that ignores the end of its input runs", "deaf"],
+] as const)
+  test(`no process of an agent outlives a gateway that was killed ${when}, nor does what it has started`, async (t) => {
+    const gateway = await open(t, (home) => ({ ...answering(home), acp: { agents: { scripted: scripted(home, { child: true }) } } }));
+    const running = openclaw(gateway.home, "agent", "--message", message);
+    if (message === "hello") await running;
+    else
+      await until(
+        "the prompt",
+        () => existsSync(join(gateway.home, "acp-log")) && /session\/prompt/.test(readFileSync(join(gateway.home, "acp-log"), "utf8")),
+      );
+    const lines = readFileSync(join(gateway.home, "acp-log"), "utf8");
+    const pids = [...lines.matchAll(/^(?:start|child) (\d+)$/gm)].map((match) => Number(match[1]));
+    assert.equal(pids.length, 2);
+    assert.ok(pids.every(isRunning));
+    await gateway.kill("SIGKILL");
+    await Promise.all([...pids.map(untilEnded), running]);
+  });
 
 test("files and commands that an agent asks the gateway for pass the same gate as its own tools", async (t) => {
   const gateway = await open(t, (home) => {
@@ -179,13 +190,16 @@ test("nothing of this is loaded while no turn has such an agent", async (t) => {
   const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
   const gateway = await open(t, (home) => ({ ...modelConfig(model.url), acp: { agents: { scripted: scripted(home) } } }), env);
   const isLoaded = (): boolean =>
-    /agentclientprotocol|agents\/acp\/(runtime|connection)|\/acp-runtime-/.test(readFileSync(modules, "utf8"));
+    /agentclientprotocol|agents\/acp\/(runtime|connection)|dist\/(acp|runtime)-/.test(readFileSync(modules, "utf8"));
   const client = await gateway.connect({ scopes: SCOPES });
   const { models } = await client.request<{ models: { id: string; provider: string }[] }>("models.list", {});
   assert.ok(models.some(({ id, provider }) => provider === "acp" && id === "scripted"));
   await client.close();
   assert.equal(await ask(gateway, "hello"), "You said: hello");
   assert.ok(!isLoaded());
+  await openclaw(gateway.home, "agent", "--message", "/model acp/scripted");
+  assert.match(await ask(gateway, "hello again"), /is new in this conversation[^]*You said: hello again$/);
+  assert.ok(isLoaded(), "the first turn of one loads it");
 });
 
 test("the doctor starts each agent, and says what it can do or why it does not run", async (t) => {

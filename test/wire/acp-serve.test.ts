@@ -27,6 +27,7 @@ type Editor = {
   answer: (choose: (permission: Permission) => Promise<unknown>) => void;
   ended: Promise<number | null>;
   endInput: () => void;
+  interrupt: () => void;
 };
 
 const home = newHome();
@@ -87,6 +88,7 @@ function edit(t: TestContext, ...flags: string[]): Editor {
     answer: (next) => (choose = next),
     ended: new Promise((resolve) => child.once("exit", (code) => resolve(code))),
     endInput: () => child.stdin.end(),
+    interrupt: () => void child.kill("SIGTERM"),
   };
 }
 
@@ -227,6 +229,13 @@ test("the command line names one session for all conversations, and can begin it
   await again.agent.request("session/new", { cwd: "/src", mcpServers: [] });
   await again.agent.request("session/load", { sessionId: key, cwd: "/src", mcpServers: [] });
   assert.equal(again.said(), "");
+});
+
+test("a signal ends the command while the editor holds its input open", async (t) => {
+  const { agent, ended, interrupt } = edit(t);
+  await initialize(agent);
+  interrupt();
+  assert.equal(await ended, 0);
 });
 
 test("initialize is answered without a gateway, and MCP servers of the editor are refused with the reason", async (t) => {
