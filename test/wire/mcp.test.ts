@@ -205,20 +205,29 @@ test("where commands are asked about, a person decides about tools of a server t
   const listed = await openclaw(home, "mcp", "tools", "one");
   assert.match(listed.stdout, /^one__look {2}\(only reads\)\n/m);
   assert.match(listed.stdout, /^one__write\n/m);
+  const asked = async (): Promise<Question> => {
+    const waiting = await until("the question", async () => {
+      const questions = await pending();
+      return questions.length > 0 && questions;
+    });
+    return waiting[0]!;
+  };
   for (const decision of ["allow-once", "deny"]) {
     const answer = invoke(gateway, "one__write", { text: decision });
-    const [question] = await until("the question", async () => {
-      const waiting = await pending();
-      return waiting.length > 0 && waiting;
-    });
-    const { title, detail, mcpTool, allowedDecisions } = question!.request;
+    const { id, request } = await asked();
+    const { title, detail, mcpTool, allowedDecisions } = request;
     assert.deepEqual([title, JSON.parse(detail), mcpTool], ["MCP server one: write", { text: decision }, { server: "one", tool: "write" }]);
     assert.deepEqual(allowedDecisions, ["allow-once", "deny"]);
-    await openclaw(home, "approvals", "resolve", question!.id, decision);
+    await openclaw(home, "approvals", "resolve", id, decision);
     const { text } = await answer;
     if (decision === "deny") assert.match(text, /^Not run: .* denied it at /);
     else assert.match(text, /\n> write: allow-once/);
   }
+  const first = invoke(gateway, "one__write", { text: "b" });
+  await openclaw(home, "approvals", "allow", (await asked()).id, "--for", "1h");
+  assert.equal(said(await first), "write: b");
+  assert.equal(said(await invoke(gateway, "one__write", { text: "c" })), "write: c", "for an hour any arguments are allowed");
+  assert.match((await openclaw(home, "approvals", "grants")).stdout, /any call of one__write/);
 });
 
 test("a changed configuration is applied without a restart, and a name that is not valid is reported", async (t) => {
