@@ -2,7 +2,7 @@ import type { CommandFamily } from "./command.ts";
 import { YES } from "./shared-flags.ts";
 
 export const hooksCommands: CommandFamily = {
-  summary: "Requests of other programs that start runs, and code for events.",
+  summary: "Requests of other programs, and code that runs on events.",
   commands: [
     {
       path: ["hooks", "list"],

@@ -7,7 +7,6 @@ import { asObject } from "../core/json.ts";
 import { isConnected } from "../channels/account-types.ts";
 import { listSystemEvents, type HeartbeatFacts } from "../methods/status.ts";
 import { mainSessionKey, parseSessionKey } from "../routing/session-key.ts";
-import { dueTimes, nextDue } from "../schedule/due-times.ts";
 import { heartbeatJobId } from "../schedule/heartbeat-id.ts";
 import { heartbeatSessions, isEmptyChecklist, type HeartbeatLookups } from "../schedule/heartbeat-plan.ts";
 import type { Job, JobRows } from "../schedule/job.ts";
@@ -173,7 +172,7 @@ export class GatewayHeartbeats {
     const { agentId, every, everyMs, activeHours, target, to, pauseAfterRuns } = heartbeat;
     const sessions = heartbeatSessions(heartbeat, undefined, lookups);
     const text = await this.readInstructions(agentId);
-    const runsPerDay = job ? countRuns(job, this.#input.clock.now()) : 0;
+    const runsPerDay = job ? await countRuns(job, this.#input.clock.now()) : 0;
     const model = heartbeat.model ?? this.#modelOf(agentId);
     return {
       agentId,
@@ -249,8 +248,9 @@ const toSpent = (sums: UsageSums | undefined): Record<string, unknown> => ({
   requestsOfUnknownCost: sums?.unpriced ?? 0,
 });
 
-/** Due times of the day that begins with the next one. */
-function countRuns({ definition: { schedule }, id }: Job, now: number): number {
+/** Due times of the day that begins with the next one. What computes them is loaded only here and with the schedule. */
+async function countRuns({ definition: { schedule }, id }: Job, now: number): Promise<number> {
+  const { dueTimes, nextDue } = await import("../schedule/due-times.ts");
   const first = nextDue(schedule, now, id);
   return first === null ? 0 : dueTimes(schedule, first, { until: first + DAY_MS - 1, limit: 1_440, jobId: id }).count;
 }

@@ -23,7 +23,7 @@ import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
 import { Presence } from "./presence.ts";
-import { listSystemEvents, statusMethods, dequeueSystemEvents } from "./status.ts";
+import { listSystemEvents, addSystemEvent, statusMethods, dequeueSystemEvents } from "./status.ts";
 
 const root = mkdtempSync(join(tmpdir(), "status-test-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -287,6 +287,11 @@ test("system events wait in the store for the session that they are for", async 
   );
   for (let n = 0; n < LIMITS.systemEvents + 5; n++) await say(`event ${n}`);
   assert.equal(listSystemEvents(r.facts).length, LIMITS.systemEvents);
+  const outside = (n: number) => ({ text: `outside ${n}`, at: n, session: null, source: "the hook x" });
+  for (let n = 0; n < 10; n++) await r.store.write(() => addSystemEvent(r.facts, outside(n)));
+  const kept = listSystemEvents(r.facts);
+  assert.equal(kept.length, LIMITS.systemEvents);
+  assert.equal(kept[0]!.text, "event 5", "what is from outside displaces nothing else");
   r.close();
 });
 

@@ -139,7 +139,11 @@ export function addSystemEvent(facts: KeyValueStore, event: SystemEvent): void {
   const last = queue.at(-1);
   // A client that says the same twice in a row, e.g. after a reconnect, has said it once.
   if (last?.text === event.text && last.session === event.session && last.source === event.source) return;
-  facts.set(EVENTS, [...queue, event].slice(-LIMITS.systemEvents), event.at);
+  const events = [...queue, event];
+  // Of too many, those from outside go first: they must not displace what the gateway itself or an operator has left.
+  const oldest = events.findIndex(({ source }) => source !== undefined);
+  if (events.length > LIMITS.systemEvents) events.splice(oldest === -1 ? 0 : oldest, 1);
+  facts.set(EVENTS, events, event.at);
 }
 
 /** What waits for the main session, oldest first. */

@@ -20,9 +20,9 @@ export const AUTOMATION_MUTANTS: readonly Mutant[] = [
   {
     invariant: 7,
     breaks: "a signature that is not configured closes the hook",
-    file: "src/hooks/ingress.ts",
-    text: 'if (hook.signature === "missing") return this.#fail(request, "signature-not-configured");',
-    broken: "",
+    file: "src/hooks/hook.ts",
+    text: 'if (found === undefined) return "missing";',
+    broken: "if (found === undefined) return null;",
     tests: [INGRESS],
     title: "signature is not configured",
   },

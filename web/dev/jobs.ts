@@ -23,13 +23,35 @@ const BACKUP = {
   state: { lastStatus: "error", lastError: "no answer within 600 s" },
 };
 
+const HEARTBEAT = {
+  agentId: "main",
+  every: "30m",
+  activeHours: { start: 480, end: 1_320, tz: "Europe/Berlin" },
+  instructions: "present",
+  nextRunAtMs: AT,
+  emptyRuns: 3,
+  pausedAtMs: null,
+  lastStatus: "ok",
+  lastError: null,
+  runsPerDay: 28,
+  spent: { today: { requests: 6, usd: 0.0123, requestsOfUnknownCost: 0 }, week: { requests: 180, usd: 0.41, requestsOfUnknownCost: 0 } },
+  estimate: { basis: "measured", perDayUsd: 0.06 },
+};
+
+const HOOKS = [
+  { id: "github", path: "/hooks/github", action: "agent", auth: "github", trust: "none" },
+  { id: "agent", path: "/hooks/agent", action: "agent", auth: "token", trust: "none", problem: "hooks.token is not set" },
+];
+
 export class ScriptedJobs {
   #isReportOn = true;
+  #areHeartbeatsOn = true;
   /** When the jobs were made; null: there are none. */
   #madeAt: number | null = null;
 
   reset(): void {
     this.#isReportOn = true;
+    this.#areHeartbeatsOn = true;
     this.#madeAt = null;
   }
 
@@ -40,6 +62,8 @@ export class ScriptedJobs {
   /** Undefined for a method that is none of these. */
   answer(method: string, params: Params): unknown {
     if (method === "cron.status") return { enabled: true };
+    const automation = this.#answerAutomation(method, params);
+    if (automation !== undefined) return automation;
     const report = { ...REPORT, enabled: this.#isReportOn, state: { lastStatus: "ok" } };
     if (method === "cron.list") return { jobs: this.#madeAt === null ? [] : [report, BACKUP] };
     if (method === "cron.runs") return { entries: this.#madeAt === null ? [] : toRuns(this.#madeAt) };
@@ -48,7 +72,26 @@ export class ScriptedJobs {
     this.#isReportOn = (params["patch"] as Params)["enabled"] === true;
     return { id: params["id"] };
   }
+
+  #answerAutomation(method: string, params: Params): unknown {
+    if (method === "hooks.deliveries")
+      return this.#madeAt === null ? { enabled: false, hooks: [], deliveries: [], refused: [] } : toHooks(this.#madeAt);
+    if (method === "set-heartbeats") {
+      this.#areHeartbeatsOn = params["enabled"] === true;
+      return { ok: true, enabled: this.#areHeartbeatsOn };
+    }
+    if (method !== "heartbeat.status") return undefined;
+    const enabled = this.#areHeartbeatsOn;
+    return { enabled, agents: this.#madeAt === null || !enabled ? [] : [{ ...HEARTBEAT, enabled }] };
+  }
 }
+
+const toHooks = (now: number): object => ({
+  enabled: true,
+  hooks: HOOKS,
+  deliveries: [{ seq: 1, at: now - 60_000, hook: "github", peer: "192.0.2.7", bytes: 812, runIds: ["r"] }],
+  refused: [{ at: now - 30_000, hook: "github", peer: "203.0.113.9", reason: "bad-signature" }],
+});
 
 const toRuns = (now: number): object[] => [
   {

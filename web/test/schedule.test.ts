@@ -40,6 +40,18 @@ describe("the schedule on the page", () => {
     assert.deepEqual([errors, unexpectedRequests], [[], []]);
   });
 
+  test("heartbeats show what a day costs and have a switch, and hooks what was taken and refused", async () => {
+    stage.gateway.jobs.fill(Date.now());
+    const { page, errors } = await openSchedule();
+    await hasText(page, ".entry", /main\s*On\s*Every 30m, next [\s\S]*\$0\.06 a day for 28 heartbeats; today \$0\.01 for 6 requests/);
+    await hasText(page, ".entry", /Refused: bad-signature/);
+    await hasText(page, ".entry", /Takes nothing[\s\S]*hooks\.token is not set/);
+    await page.getByRole("button", { name: "Switch off" }).click();
+    await page.getByRole("button", { name: "Switch on" }).waitFor();
+    assert.deepEqual(calls("set-heartbeats"), [{ enabled: false }]);
+    assert.deepEqual(errors, []);
+  });
+
   test("a job is run, disabled and enabled", async () => {
     stage.gateway.jobs.fill(Date.now());
     const { page, errors } = await openSchedule();
@@ -58,10 +70,11 @@ describe("the schedule on the page", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("without jobs it shows how to add one", async () => {
+  test("without jobs and heartbeats it shows how to ask for them", async () => {
     const { page } = await openSchedule();
     await hasText(page, ".panel-empty", /No jobs yet/);
-    assert.equal(await page.getByRole("button", { name: "Copy the command" }).count(), 1);
+    await hasText(page, ".panel-empty", /No agent has heartbeats/);
+    assert.equal(await page.getByRole("button", { name: "Copy the command" }).count(), 2);
   });
 
   test("only administrators run and switch jobs", async () => {

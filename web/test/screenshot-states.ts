@@ -540,6 +540,7 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Schedule");
       await untilVisible(".entry", "Check the backup")(page);
+      await untilVisible(".entry", "Takes nothing")(page);
     },
   },
   {
@@ -549,6 +550,7 @@ export const STATES: readonly ScreenshotState[] = [
     navigate: async (page) => {
       await openView(page, "Schedule");
       await untilVisible(".panel-empty", "No jobs yet")(page);
+      await untilVisible(".panel-empty", "No agent has heartbeats")(page);
     },
   },
   {
