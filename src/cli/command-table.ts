@@ -28,6 +28,7 @@ import { pairingCommands } from "./pairing-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
 import { remoteCommands } from "./remote-commands.ts";
 import { routeCommands } from "./route-commands.ts";
+import { secretsCommands } from "./secrets-commands.ts";
 import { securityCommands } from "./security-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
@@ -79,6 +80,7 @@ const FAMILIES: readonly CommandFamily[] = [
   pairingCommands,
   devicesCommands,
   securityCommands,
+  secretsCommands,
   nodesCommands,
   nodeCommands,
   tokensCommands,
