@@ -31,6 +31,7 @@ import { peersCommands } from "./peers-commands.ts";
 import { pluginsCommands } from "./plugins-commands.ts";
 import { remoteCommands } from "./remote-commands.ts";
 import { routeCommands } from "./route-commands.ts";
+import { secretsCommands } from "./secrets-commands.ts";
 import { securityCommands } from "./security-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
@@ -87,6 +88,7 @@ const FAMILIES: readonly CommandFamily[] = [
   pairingCommands,
   devicesCommands,
   securityCommands,
+  secretsCommands,
   nodesCommands,
   nodeCommands,
   tokensCommands,

@@ -16,6 +16,9 @@ export type AuditFinding = {
 const SHORT = 24;
 const PLACEHOLDER = /^(?:change[-_ ]?me|your[-_ ].*|replace.*|password|passwd|secret|token|test|admin|openclaw|x{3,}|<.*>)$/i;
 
+/** A value from an example. */
+export const isPlaceholder = (text: string): boolean => PLACEHOLDER.test(text);
+
 const finding = (checkId: string, severity: AuditSeverity, title: string, detail: string, remediation?: string): AuditFinding => ({
   checkId,
   severity,

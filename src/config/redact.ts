@@ -93,6 +93,20 @@ export function configWithoutSecrets(raw: string): string | null {
   }
 }
 
+/** Credentials that a text holds itself, with their keys and places. References and `${NAME}` are none. Empty for a text that is not JSON5. */
+export function plaintextSecrets(raw: string): readonly { readonly path: KeyPath; readonly offset: number; readonly text: string }[] {
+  try {
+    return collectRedactions(parseTree(raw), ROOT_POSITION, [], []).map(({ scalar, path }) => ({
+      path,
+      offset: scalar.start,
+      text: String(scalar.value),
+    }));
+  } catch (err) {
+    if (err instanceof Json5Error) return [];
+    throw err;
+  }
+}
+
 function withoutRedacted(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((item) => !isRedacted(item)).map(withoutRedacted);
   if (typeof value !== "object" || value === null) return value;

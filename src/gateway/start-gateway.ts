@@ -167,7 +167,10 @@ async function bannerOf(gateway: Gateway): Promise<string[]> {
     `OpenClaw Gateway ${VERSION} listens on ${[endpoint.url, ...endpoint.externalUrls].join(", ")}`,
     ...(endpoint.tlsFingerprint === null ? [] : [`TLS       certificate SHA-256 ${formatFingerprint(endpoint.tlsFingerprint)}`]),
     `Model     ${agents.modelSelection(agents.defaultAgent()).note}`,
-    ...(await linkLines(gateway)),
+    // The output of a service is kept in a journal, which other people may read.
+    ...(process.env["OPENCLAW_SERVICE_MARKER"]
+      ? ["Open      openclaw dashboard prints a one-time sign-in link"]
+      : await linkLines(gateway)),
     ...(auth.settings.mode === "none" ? ["Warning   Authentication is off: every program on this machine can use this gateway."] : []),
     ...(store.health.state === "ready" ? [] : [`Warning   Store: ${store.health.cause}`]),
     ...(problems > 0
