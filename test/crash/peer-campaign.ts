@@ -31,10 +31,12 @@ export type PeerCampaignSummary = {
   kills: Record<SideName, number>;
   /** Letters that were acknowledged, by the side that wrote them. */
   letters: Record<SideName, number>;
-  /** Letters that did not arrive, arrived more than once, or whose writer has no answer. */
+  /** Letters that did not arrive, arrived more than once, or whose end their writer does not know. */
   lost: string[];
   doubled: string[];
   unanswered: string[];
+  /** Letters that ended with an error, which their writer reads: those that were killed too often while they were answered. */
+  failed: string[];
 };
 
 type SideName = "home" | "office";
@@ -238,6 +240,7 @@ export class PeerCampaign {
       lost: [],
       doubled: [],
       unanswered: [],
+      failed: [],
     };
     for (const name of SIDES) {
       const arrived = this.#sides[otherOf(name)].rows<{ payload: string }>("SELECT payload FROM inbox WHERE channel = 'peer'");
@@ -250,8 +253,13 @@ export class PeerCampaign {
         if (count === 0) summary.lost.push(letter);
         if (count > 1) summary.doubled.push(letter);
         const outcome = outcomes.get(`${name}-${index}`);
-        const { status, text } = (outcome ? JSON.parse(outcome) : {}) as { status?: string; text?: string };
-        if (status !== "ok" || !text?.includes(letter)) summary.unanswered.push(`${letter} ${outcome ?? "no outcome"}`.slice(0, 300));
+        const { status, text, error } = (outcome ? JSON.parse(outcome) : {}) as {
+          status?: string;
+          text?: string;
+          error?: { message: string };
+        };
+        if (status === "error" && error) summary.failed.push(`${letter} ${error.message}`);
+        else if (status !== "ok" || !text?.includes(letter)) summary.unanswered.push(letter);
       }
     }
     return summary;

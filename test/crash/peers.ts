@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 const started = Date.now();
 console.log(`seed ${values.seed}`);
-const { kills, letters, lost, doubled, unanswered } = await new PeerCampaign({
+const { kills, letters, lost, doubled, unanswered, failed } = await new PeerCampaign({
   kills: Number(values.kills),
   seed: Number(values.seed),
   ...(values.main && { main: values.main }),
@@ -21,6 +21,6 @@ const { kills, letters, lost, doubled, unanswered } = await new PeerCampaign({
 }).run();
 console.log(`kills: home ${kills.home}, office ${kills.office}, in ${Math.round((Date.now() - started) / 1_000)} s`);
 console.log(`letters: home ${letters.home}, office ${letters.office}`);
-console.log(`lost ${lost.length}, doubled ${doubled.length}, unanswered ${unanswered.length}`);
-for (const line of [...lost, ...doubled, ...unanswered]) console.log(`  ${line}`);
+console.log(`lost ${lost.length}, doubled ${doubled.length}, unanswered ${unanswered.length}, ended with an error ${failed.length}`);
+for (const line of [...lost, ...doubled, ...unanswered, ...failed]) console.log(`  ${line}`);
 if (lost.length + doubled.length + unanswered.length > 0) process.exitCode = 1;

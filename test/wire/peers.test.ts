@@ -1,5 +1,7 @@
 // Links between gateways with real processes: pairing, messages in both directions, rights, revocation, and kills of either side.
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { createDevice } from "../../src/client/device.ts";
@@ -9,7 +11,7 @@ import { WebhookPeer } from "../channel-kit/webhook-peer.ts";
 import { PeerCampaign } from "../crash/peer-campaign.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { openclaw, openclawJson } from "./cli.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
+import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 type Link = Wire & { name: string; state: string; queued: number; unanswered: number; cause: string | null };
@@ -28,11 +30,18 @@ after(async () => {
   for (const home of homes) dropHome(home);
 });
 
-async function start(options: { home?: string; port?: number; config?: Wire } = {}): Promise<GatewayUnderTest> {
+async function start(
+  options: { home?: string; port?: number; config?: Wire; env?: Record<string, string> } = {},
+): Promise<GatewayUnderTest> {
   const home = options.home ?? newHome();
   if (!homes.includes(home)) homes.push(home);
   const config = options.home === undefined ? { config: { ...modelConfig(model.url), ...options.config } } : {};
-  const gateway = await startGateway({ home, ...(options.port !== undefined && { port: options.port }), ...config });
+  const gateway = await startGateway({
+    home,
+    ...(options.port !== undefined && { port: options.port }),
+    ...(options.env && { env: options.env }),
+    ...config,
+  });
   started.push(gateway);
   return gateway;
 }
@@ -153,7 +162,15 @@ test("messages in both directions arrive once and are answered while both gatewa
 });
 
 test("a gateway without a link loads nothing of it and lets no gateway in", async () => {
-  const alone = await start();
+  const modules = join(newHome(), "modules.txt");
+  homes.push(dirname(modules));
+  const hook = join(import.meta.dirname, "../fakes/record-modules.mjs");
+  const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
+  const ofLinks = (): string[] =>
+    readFileSync(modules, "utf8")
+      .split("\n")
+      .filter((name) => /peer-service|remote-turn|pinned-connection/.test(name));
+  const alone = await start({ env });
   const device = createDevice();
   await assert.rejects(
     openClient({ url: alone.url, role: "peer", scopes: [], device, credentials: { token: new Secret("to:someone") } }),
@@ -162,4 +179,9 @@ test("a gateway without a link loads nothing of it and lets no gateway in", asyn
   const answer = await ask(alone, "main@office", "hello");
   assert.notEqual(answer.code, 0);
   assert.match(answer.stderr, /Unknown agent "main@office"/);
+  assert.equal((await openclaw(alone.home, "peers", "list")).code, 0);
+  assert.deepEqual(ofLinks(), []);
+  assert.ok(!existsSync(join(stateDir(alone.home), "gateway", "peer-key.pem")), "no key is made");
+  await openclawJson(alone.home, "peers", "add", "office", "ws://127.0.0.1:9", "--send", "main");
+  await until("the hook sees what is loaded", () => ofLinks().length > 0);
 });
