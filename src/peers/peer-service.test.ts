@@ -233,6 +233,43 @@ test("a queue that is full refuses one more message", async (t) => {
   await assert.rejects(home.ask("office", "two", "run-2"), /1 messages wait for the link to office/);
 });
 
+test("a gateway takes so many messages of a link as it may leave without a reply, and the others wait there", async (t) => {
+  const { clock, home, office } = await linked(t, { office: { maxQueued: 1 } });
+  connect(home, office);
+  await home.ask("office", "one", "run-1");
+  await home.ask("office", "two", "run-2");
+  await until("the first message", () => office.runs.size === 1);
+  await settled();
+  assert.deepEqual(received(office), ["one"]);
+  // A reply passes the request that waits.
+  await office.ask("home", "and you?", "run-3");
+  const [question] = await until("the message of the other side", () => [...home.runs][0]);
+  home.answer(question, "me too");
+  assert.equal((await office.service.waitFor(requestIdOf("run-3"), never))?.text, "me too");
+  office.answer([...office.runs.keys()][0]!, "done");
+  await until("the second message", async () => {
+    await clock.advanceSettled(PEER_LIMITS.busyMs);
+    return office.runs.size === 2;
+  });
+});
+
+test("a link has few connections, and shows no credential of its address", async (t) => {
+  const { home, office } = await linked(t, { home: { url: "wss://ann:secret@office.example:18789/gw?token=secret" } });
+  let ended = 0;
+  for (let index = 0; index <= PEER_LIMITS.connections; index++)
+    office.service.connected(
+      `c${index}`,
+      home.identity.id,
+      () => {},
+      () => {
+        ended++;
+        office.service.disconnected(`c${index}`);
+      },
+    );
+  assert.equal(ended, 1);
+  assert.equal(home.service.reports()[0]?.url, "wss://office.example:18789/gw");
+});
+
 test("what one of the two gateways does not allow is refused, and nothing of it is stored there", async (t) => {
   const { home, office } = await linked(t, { home: { send: { ...LINK.send, channels: ["telegram"] } } });
   await assert.rejects(home.ask("office", "hello", "run-1"), /peers.office.send: messages from webchat are not allowed/);

@@ -324,7 +324,7 @@ export class PeerService implements RemoteTurnDeps {
       cause: causeOf(state, { fault: fault?.cause ?? null, waits: link?.url === undefined, name }),
       since: connection?.since ?? fault?.at ?? null,
       direction: connection?.direction ?? null,
-      url: link?.url ?? null,
+      url: link?.url === undefined ? null : withoutCredentials(link.url),
       fingerprint: key ? fingerprintOf(key.keyId) : null,
       pairedAt: key?.pairedAt ?? null,
       shownFingerprint: shown ? fingerprintOf(shown.keyId) : null,
@@ -412,7 +412,9 @@ export class PeerService implements RemoteTurnDeps {
   }
 
   #opened(name: string, connection: LinkConnection): void {
-    this.#connections.set(name, [...(this.#connections.get(name) ?? []), connection]);
+    const connections = [...(this.#connections.get(name) ?? []), connection];
+    this.#connections.set(name, connections);
+    if (connections.length > PEER_LIMITS.connections) connections[0]!.close();
     this.#faults.delete(name);
     this.#deps.log.info("the link to another gateway is up", { peer: name, direction: connection.direction });
     this.#reportStates();
@@ -444,6 +446,12 @@ export class PeerService implements RemoteTurnDeps {
     const others = this.#seen.filter((each) => each.keyId !== keyId || each.name !== name);
     this.#seen = [...others, { publicKey, keyId, name, address, at: this.#deps.clock.now() }].slice(-PEER_LIMITS.seenKeys);
   }
+}
+
+/** Credentials in an address are for the connection, not for those who may look at it. */
+function withoutCredentials(url: string): string {
+  const parsed = URL.parse(url);
+  return parsed === null ? url : `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
 }
 
 const targetText = ({ url, tlsFingerprint, keyId }: DialTarget & { keyId: string }): string => JSON.stringify([url, tlsFingerprint, keyId]);

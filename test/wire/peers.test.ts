@@ -89,6 +89,15 @@ test("two gateways are paired by a code, and the agents of each answer the other
   const { messages } = await client.request<{ messages: Wire[] }>("chat.history", { sessionKey: keys[0] });
   assert.equal(messages.filter(({ role }) => role === "user").length, 2);
 
+  const here = await home.connect();
+  const named = { key: "agent:main@office:main", message: "two boxes", idempotencyKey: "order-1" };
+  await here.request("sessions.send", named);
+  await until("the answer to sessions.send", async () => {
+    const answer = await here.request<{ messages: Wire[] }>("chat.history", { sessionKey: named.key });
+    return JSON.stringify(answer.messages).includes("You said: two boxes");
+  });
+  await here.close();
+
   const tested = await openclaw(home.home, "peers", "test", "office");
   assert.equal(tested.code, 0, tested.stderr);
   assert.match(tested.stdout, /works: \d+ ms/);
