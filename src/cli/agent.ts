@@ -7,7 +7,7 @@ import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { requireKnownAgent } from "./known-names.ts";
 import { readFlagOrStdin } from "./stdin.ts";
-import { sanitizeText, formatDuration } from "./terminal-text.ts";
+import { sanitizeLine, sanitizeText, formatDuration } from "./terminal-text.ts";
 
 type AgentAnswer = {
   runId?: string;
@@ -42,7 +42,9 @@ export const agent: CommandHandler = async (invocation) => {
     client.on(({ event, payload }) => {
       if (event !== "agent") return;
       const update = payload as RunEvent;
-      const approval = update.runId === idempotencyKey ? waitingApproval(update) : null;
+      if (update.runId !== idempotencyKey) return;
+      if (update.stream === "run_status" && update.data?.message !== undefined) out.note(sanitizeLine(update.data.message));
+      const approval = waitingApproval(update);
       if (approval !== null) void noteWaitingApproval(client, invocation, approval, "openclaw approvals resolve");
     });
     // The gateway ends the turn at its deadline and says so; the client's own is a little later.

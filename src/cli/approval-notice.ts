@@ -19,7 +19,7 @@ type Question = {
 };
 
 /** One event of the stream of an agent, as far as it says that a run waits. */
-export type RunEvent = { runId: string; stream: string; data?: { phase?: string; approvalId?: string } };
+export type RunEvent = { runId: string; stream: string; data?: { phase?: string; approvalId?: string; message?: string } };
 
 /** The id of the question for which the run waits, if this event says so. */
 export const waitingApproval = ({ stream, data }: RunEvent): string | null =>

@@ -109,7 +109,7 @@ const TELEMETRY_PART = "telemetry";
 const checkHealth = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<Health>(client, "health", {}, ({ parts = [], ok: well }) => {
     const findings = parts
-      .filter((part) => !part.name.startsWith("channel:") && part.name !== TELEMETRY_PART)
+      .filter((part) => !/^(?:channel|link):/.test(part.name) && part.name !== TELEMETRY_PART)
       .map((part): DoctorFinding =>
         part.state === "ready"
           ? okFinding(`part:${part.name}`, `${part.name} is ready`)

@@ -184,7 +184,6 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     channels: accountRows(channels).map((row) => ({ name: row.name, state: accountText(row, invocation.host.now()) })),
     links,
     problems: [
-      ...links.flatMap((link) => (link.state === "down" || link.state === "key-changed" ? [`the link ${formatLink(link)}`] : [])),
       ...models.checks.flatMap(({ model, problem }) =>
         problem ? [`${model} cannot answer: ${problem}; openclaw models status shows the fix`] : [],
       ),

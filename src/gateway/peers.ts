@@ -5,7 +5,7 @@ import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { parseRemoteAgent } from "../core/peer-address.ts";
 import type { LinkRows, PeerOutcome, StoredEnvelope } from "../peers/context.ts";
-import type { LinkReport, PeerService, PeerServiceDeps } from "../peers/service.ts";
+import type { LinkReport, PeerService, PeerServiceDeps } from "../peers/peer-service.ts";
 import { DISCONNECTS } from "../protocol/disconnects.ts";
 import type { Hub, Peer } from "../protocol/hub.ts";
 import { createPeerRows } from "../store/peers.ts";
@@ -125,7 +125,7 @@ export class GatewayPeers implements PeerGate {
   }
 
   async #load(messaging: Messaging): Promise<PeerService> {
-    const [{ PeerService: Service }, { openPeerKey }] = await Promise.all([import("../peers/service.ts"), import("../peers/keys.ts")]);
+    const [{ PeerService: Service }, { openPeerKey }] = await Promise.all([import("../peers/peer-service.ts"), import("../peers/keys.ts")]);
     const service = new Service({ ...this.#deps(messaging), identity: openPeerKey(this.#input.paths.gateway) });
     this.#service = service;
     this.#input.bus.on("turn.ended", ({ runId }) => service.onTurnEnded(runId));
@@ -152,7 +152,7 @@ export class GatewayPeers implements PeerGate {
   }
 
   #deps(messaging: Messaging): Omit<PeerServiceDeps, "identity"> {
-    const { running, log, bus, inbox } = this.#input;
+    const { running, log, bus, inbox, health } = this.#input;
     return {
       ...this.#input,
       rows: this.rows,
@@ -171,6 +171,11 @@ export class GatewayPeers implements PeerGate {
         return payload?.target?.channel ?? payload?.provenance.channel ?? "unknown";
       },
       onRevoked: (name) => bus.emit("credential.revoked", { credential: `peer:${name}` }),
+      onState: (name, state) => {
+        const part = `link:${name}`;
+        if (state === null) health.forget(part);
+        else health.report(part, state.isUp ? "ready" : "degraded", state.cause ?? undefined);
+      },
       newId: randomUUID,
       random: Math.random,
     };

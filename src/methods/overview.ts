@@ -62,7 +62,7 @@ async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<
     deadLetters: (inboxCounts.get("parked") ?? 0) + (outboxCounts.get("parked") ?? 0) + (outboxCounts.get("unknown") ?? 0),
     recent: inbox.listNewest<Payload>(LIMITS.overviewRecent).map(toActivity),
     problems: parts
-      .filter((part) => part.state !== "ready" && !part.name.startsWith("channel:"))
+      .filter((part) => part.state !== "ready" && !/^(?:channel|link):/.test(part.name))
       .map(({ name, state, cause, since, vital }) => ({ part: name, cause: cause ?? state, since, vital })),
     configErrors: configErrors().slice(0, LIMITS.overviewRecent).map(String),
     agents: agents().map(({ id, name }) => ({ id, name })),

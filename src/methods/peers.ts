@@ -3,7 +3,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import { PEER_NAME } from "../core/peer-address.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
-import type { PeerService } from "../peers/service.ts";
+import type { PeerService } from "../peers/peer-service.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
 
 export type PeersDeps = ConfigDeps & {

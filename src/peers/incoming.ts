@@ -125,6 +125,8 @@ export class Incoming {
       refusePath(path, maxHops, identity.id) ??
       refuseCall(link.accept, { method: "agent", agent, channel });
     if (problem !== null) return this.#refuse(name, envelope, problem);
+    if (rows.countReceived(name) >= link.maxQueued)
+      return { status: "busy", reason: `${link.maxQueued} messages of this link are not answered` };
     const next = parseRemoteAgent(agent);
     if (next !== null) return await this.#passOn(name, envelope, next);
     if (!this.#deps.agentIds().includes(agent)) return this.#refuse(name, envelope, `the agent ${agent.slice(0, 64)} was not found`);

@@ -12,6 +12,8 @@ export const PEER_LIMITS = {
   maxLifeMs: 8 * 86_400_000,
   /** How far the clock of another gateway may be ahead. */
   clockSkewMs: 300_000,
+  /** Connections of one link at the same time; the oldest is closed with one more. */
+  connections: 4,
   /** Deadline of the acknowledgement of a message; then the connection is closed and made again. */
   ackMs: 30_000,
   /** Wait before a message is sent again that the other gateway could not take. */

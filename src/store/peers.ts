@@ -119,10 +119,13 @@ function createOutboxRows<E, O>(store: Store) {
     outgoing: (id: string): PeerOutboxRow<E, O> | undefined =>
       one(store.get<OutboxSqlRow>(`SELECT ${OUTBOX_COLUMNS} FROM peer_outbox WHERE id = ?`, id)),
 
-    /** The oldest message that the other gateway does not have. */
+    /** The oldest message that the other gateway does not have. Replies go first: a request that has to wait must not keep them. */
     nextOutgoing: (peer: string): PeerOutboxRow<E, O> | undefined =>
       one(
-        store.get<OutboxSqlRow>(`SELECT ${OUTBOX_COLUMNS} FROM peer_outbox WHERE peer = ? AND state = 'queued' ORDER BY seq LIMIT 1`, peer),
+        store.get<OutboxSqlRow>(
+          `SELECT ${OUTBOX_COLUMNS} FROM peer_outbox WHERE peer = ? AND state = 'queued' ORDER BY kind, seq LIMIT 1`,
+          peer,
+        ),
       ),
 
     /** The other gateway has stored it. A reply has ended with that. False: it has ended before. */
@@ -189,6 +192,10 @@ function createInboxRows(store: Store) {
     /** False: its reply was stored before. */
     endReceived: (peer: string, id: string, at: number): boolean =>
       store.run("UPDATE peer_inbox SET ended_at = ? WHERE peer = ? AND id = ? AND ended_at IS NULL", at, peer, id) > 0,
+
+    /** Requests of a link that have no reply yet. */
+    countReceived: (peer: string): number =>
+      store.get<{ n: number }>("SELECT count(*) AS n FROM peer_inbox WHERE peer = ? AND ended_at IS NULL", peer)!.n,
 
     openReceived: (): PeerInboxRow[] =>
       store.all<PeerInboxRow>(`SELECT ${INBOX_COLUMNS} FROM peer_inbox WHERE ended_at IS NULL ORDER BY received_at, id`),

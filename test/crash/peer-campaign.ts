@@ -16,11 +16,15 @@ import { SeededRandom } from "./seeded-random.ts";
 const SCOPES = ["operator.admin", "operator.read", "operator.write"];
 /** For everything that waits to be answered once no one is killed any more. */
 const SETTLE_MS = 180_000;
+/** For a gateway to come to a marked point while letters go in both directions. */
+const POINT_MS = 30_000;
 
 export type PeerCampaignOptions = {
   /** Kills of each side. */
   kills: number;
   seed: number;
+  /** Marked points of the source; a side dies at each of them once. */
+  points?: readonly string[];
   /** Letters that each side writes at most; it writes as long as there are kills. */
   letters?: number;
   main?: string;
@@ -29,12 +33,16 @@ export type PeerCampaignOptions = {
 
 export type PeerCampaignSummary = {
   kills: Record<SideName, number>;
+  /** Points at which neither side died in time. */
+  missed: string[];
   /** Letters that were acknowledged, by the side that wrote them. */
   letters: Record<SideName, number>;
-  /** Letters that did not arrive, arrived more than once, or whose writer has no answer. */
+  /** Letters that did not arrive, arrived more than once, or whose end their writer does not know. */
   lost: string[];
   doubled: string[];
   unanswered: string[];
+  /** Letters that ended with an error, which their writer reads: those that were killed too often while they were answered. */
+  failed: string[];
 };
 
 type SideName = "home" | "office";
@@ -65,7 +73,7 @@ class Side {
     writeFileSync(join(stateDir(this.home), "openclaw.json"), JSON.stringify(modelConfig(modelUrl)));
   }
 
-  start(): void {
+  start(crashAt?: string): void {
     this.#child = spawn(process.execPath, [this.#main, "gateway", "--port", String(this.port), "--json"], {
       env: {
         PATH: process.env["PATH"] ?? "",
@@ -73,6 +81,7 @@ class Side {
         TMPDIR: tmpdir(),
         NODE_COMPILE_CACHE: COMPILE_CACHE,
         OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+        ...(crashAt && { OPENCLAW_GATEWAY_CRASH_AT: crashAt }),
       },
       stdio: "ignore",
     });
@@ -84,6 +93,16 @@ class Side {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     await ended;
+  }
+
+  /** Whether the process ends by itself within the time. */
+  async diesWithin(ms: number): Promise<boolean> {
+    const end = Date.now() + ms;
+    while (this.#child?.signalCode === null && this.#child.exitCode === null) {
+      if (Date.now() > end) return false;
+      await sleep(20);
+    }
+    return true;
   }
 
   /** A client as soon as one is let in. */
@@ -131,6 +150,7 @@ export class PeerCampaign {
   readonly #options: PeerCampaignOptions;
   readonly #sides: Record<SideName, Side>;
   readonly #random: SeededRandom;
+  readonly #missed: string[] = [];
   #isKilling = true;
 
   constructor(options: PeerCampaignOptions) {
@@ -171,7 +191,16 @@ export class PeerCampaign {
 
   /** One side after the other, at any moment of what it does. */
   async #kill(): Promise<void> {
-    const { kills, say } = this.#options;
+    const { kills, say, points = [] } = this.#options;
+    for (const [index, point] of points.entries()) {
+      const side = this.#sides[SIDES[index % SIDES.length]!];
+      await side.end("SIGKILL");
+      side.start(point);
+      if (await side.diesWithin(POINT_MS)) say?.(`${side.name} died at ${point}`);
+      else this.#missed.push(point);
+      await side.end("SIGKILL");
+      side.start();
+    }
     while (SIDES.some((name) => this.#sides[name].kills < kills)) {
       const left = SIDES.filter((name) => this.#sides[name].kills < kills);
       const side = this.#sides[left[Math.floor(this.#random.next() * left.length)]!];
@@ -234,10 +263,12 @@ export class PeerCampaign {
     const { home, office } = this.#sides;
     const summary: PeerCampaignSummary = {
       kills: { home: home.kills, office: office.kills },
+      missed: this.#missed,
       letters: { home: home.written, office: office.written },
       lost: [],
       doubled: [],
       unanswered: [],
+      failed: [],
     };
     for (const name of SIDES) {
       const arrived = this.#sides[otherOf(name)].rows<{ payload: string }>("SELECT payload FROM inbox WHERE channel = 'peer'");
@@ -250,8 +281,13 @@ export class PeerCampaign {
         if (count === 0) summary.lost.push(letter);
         if (count > 1) summary.doubled.push(letter);
         const outcome = outcomes.get(`${name}-${index}`);
-        const { status, text } = (outcome ? JSON.parse(outcome) : {}) as { status?: string; text?: string };
-        if (status !== "ok" || !text?.includes(letter)) summary.unanswered.push(`${letter} ${outcome ?? "no outcome"}`.slice(0, 300));
+        const { status, text, error } = (outcome ? JSON.parse(outcome) : {}) as {
+          status?: string;
+          text?: string;
+          error?: { message: string };
+        };
+        if (status === "error" && error) summary.failed.push(`${letter} ${error.message}`);
+        else if (status !== "ok" || !text?.includes(letter)) summary.unanswered.push(letter);
       }
     }
     return summary;

@@ -2,7 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const RULES = "src/peers/rules.test.ts";
 const ENVELOPE = "src/peers/envelope.test.ts";
-const SERVICE = "src/peers/service.test.ts";
+const SERVICE = "src/peers/peer-service.test.ts";
 const ROLE = "src/server/peer-role.test.ts";
 
 /** Guards of links to other gateways. */
@@ -34,7 +34,7 @@ export const PEER_MUTANTS: readonly Mutant[] = [
   {
     invariant: 7,
     breaks: "the gateway that sends decides by its own list",
-    file: "src/peers/service.ts",
+    file: "src/peers/peer-service.ts",
     text: "if (refusal !== null) throw",
     broken: "if (false) throw",
     tests: [SERVICE],
@@ -60,8 +60,18 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     breaks: "a packet that was sent again does nothing",
     file: "src/peers/incoming.ts",
     text: "if (rows.received(name, envelope.id)) {",
-    broken: "if (path === undefined) {",
+    broken: "if (envelope.id === null) {",
     tests: [SERVICE],
+    title: "comes again",
+  },
+  {
+    invariant: 6,
+    breaks: "a packet that comes twice at the same time does one thing",
+    file: "src/peers/incoming.ts",
+    text: "return isNew ? combineWork([work]) : noWork;",
+    broken: "return combineWork([work]);",
+    tests: [SERVICE],
+    title: "comes again",
   },
   {
     invariant: 6,
@@ -90,7 +100,7 @@ export const PEER_MUTANTS: readonly Mutant[] = [
   {
     invariant: 9,
     breaks: "what lets a gateway in here is worth nothing elsewhere",
-    file: "src/peers/service.ts",
+    file: "src/peers/peer-service.ts",
     text: "if (claim.token !== linkToken(identity.id)) return",
     broken: "if (claim.token === linkToken(claim.keyId)) return",
     tests: [SERVICE],
@@ -98,7 +108,7 @@ export const PEER_MUTANTS: readonly Mutant[] = [
   {
     invariant: 9,
     breaks: "a key that was replaced ends its connections",
-    file: "src/peers/service.ts",
+    file: "src/peers/peer-service.ts",
     text: "if (isReplaced) this.#dropLink(name);",
     broken: "",
     tests: [SERVICE],

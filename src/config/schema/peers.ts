@@ -45,7 +45,10 @@ const peer = object(
       min: 1,
       max: 10_080,
     }),
-    maxQueued: integer("Messages that may wait for the link; one more is refused.", { default: 1_000, min: 1, max: 100_000 }),
+    maxQueued: integer(
+      "Messages that may wait for the link; one more is refused. As many of the other gateway may be without a reply; further ones wait there.",
+      { default: 1_000, min: 1, max: 100_000 },
+    ),
   },
   { strict: true },
 );

@@ -22,7 +22,7 @@ CREATE TABLE peer_outbox (
   -- How a request ended, as JSON.
   outcome TEXT
 ) STRICT;
-CREATE INDEX peer_outbox_queued ON peer_outbox (peer, seq) WHERE state = 'queued';
+CREATE INDEX peer_outbox_queued ON peer_outbox (peer, kind, seq) WHERE state = 'queued';
 CREATE INDEX peer_outbox_open ON peer_outbox (expires_at) WHERE ended_at IS NULL;
 CREATE INDEX peer_outbox_ended ON peer_outbox (ended_at) WHERE ended_at IS NOT NULL;
 -- Requests that came over links. A row is kept until its request cannot be sent again.
@@ -37,5 +37,5 @@ CREATE TABLE peer_inbox (
   ended_at INTEGER,
   PRIMARY KEY (peer, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX peer_inbox_open ON peer_inbox (received_at) WHERE ended_at IS NULL;
+CREATE INDEX peer_inbox_open ON peer_inbox (peer, received_at) WHERE ended_at IS NULL;
 CREATE INDEX peer_inbox_expires ON peer_inbox (expires_at) WHERE ended_at IS NOT NULL;

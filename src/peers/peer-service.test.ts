@@ -19,7 +19,7 @@ import { seal, unseal, toAck, type Packet, type RequestEnvelope } from "./envelo
 import { fingerprintOf, linkToken, pairingToken, parseCode } from "./keys.ts";
 import { PEER_LIMITS } from "./limits.ts";
 import { conversationIdOf, requestIdOf } from "./remote-turn.ts";
-import { PeerService } from "./service.ts";
+import { PeerService } from "./peer-service.ts";
 
 const LINK: PeerSettings = {
   enabled: true,
@@ -45,6 +45,7 @@ function gateway(t: TestContext, clock: FakeClock, identity: DeviceIdentity, set
   const rows = createPeerRows<StoredEnvelope, PeerOutcome>(store);
   const runs = new Map<RunId, Run>();
   const revoked: string[] = [];
+  const states = new Map<string, boolean>();
   let ids = 0;
   const prepare = (submission: Submission) => ({
     apply: () => void runs.set(submission.runId!, { state: "running", outcome: null, submission }),
@@ -77,6 +78,7 @@ function gateway(t: TestContext, clock: FakeClock, identity: DeviceIdentity, set
       prepare,
       channelOf: () => "webchat",
       onRevoked: (name) => void revoked.push(name),
+      onState: (name, state) => void (state === null ? states.delete(name) : states.set(name, state.isUp)),
       random: () => 0.5,
     });
   let service = create();
@@ -86,6 +88,7 @@ function gateway(t: TestContext, clock: FakeClock, identity: DeviceIdentity, set
     store,
     runs,
     revoked,
+    states,
     links,
     get service() {
       return service;
@@ -186,6 +189,8 @@ test("a request becomes one message from outside, and its answer comes back", as
 
 test("a message that waits for its link is sent when the link is back, once for each run", async (t) => {
   const { home, office } = await linked(t);
+  home.service.configure();
+  assert.deepEqual([...home.states], [["office", false]]);
   assert.equal((await home.ask("office", "one", "run-1")).isUp, false);
   await home.ask("office", "one", "run-1");
   await home.ask("office", "two", "run-2");
@@ -196,6 +201,7 @@ test("a message that waits for its link is sent when the link is back, once for 
   await home.restart();
   connect(home, office);
   await until("both messages", () => office.runs.size === 2);
+  assert.deepEqual([...home.states], [["office", true]]);
   assert.deepEqual(received(office), ["one", "two"]);
 });
 
@@ -225,6 +231,43 @@ test("a queue that is full refuses one more message", async (t) => {
   const { home } = await linked(t, { home: { maxQueued: 1 } });
   await home.ask("office", "one", "run-1");
   await assert.rejects(home.ask("office", "two", "run-2"), /1 messages wait for the link to office/);
+});
+
+test("a gateway takes so many messages of a link as it may leave without a reply, and the others wait there", async (t) => {
+  const { clock, home, office } = await linked(t, { office: { maxQueued: 1 } });
+  connect(home, office);
+  await home.ask("office", "one", "run-1");
+  await home.ask("office", "two", "run-2");
+  await until("the first message", () => office.runs.size === 1);
+  await settled();
+  assert.deepEqual(received(office), ["one"]);
+  // A reply passes the request that waits.
+  await office.ask("home", "and you?", "run-3");
+  const [question] = await until("the message of the other side", () => [...home.runs][0]);
+  home.answer(question, "me too");
+  assert.equal((await office.service.waitFor(requestIdOf("run-3"), never))?.text, "me too");
+  office.answer([...office.runs.keys()][0]!, "done");
+  await until("the second message", async () => {
+    await clock.advanceSettled(PEER_LIMITS.busyMs);
+    return office.runs.size === 2;
+  });
+});
+
+test("a link has few connections, and shows no credential of its address", async (t) => {
+  const { home, office } = await linked(t, { home: { url: "wss://ann:secret@office.example:18789/gw?token=secret" } });
+  let ended = 0;
+  for (let index = 0; index <= PEER_LIMITS.connections; index++)
+    office.service.connected(
+      `c${index}`,
+      home.identity.id,
+      () => {},
+      () => {
+        ended++;
+        office.service.disconnected(`c${index}`);
+      },
+    );
+  assert.equal(ended, 1);
+  assert.equal(home.service.reports()[0]?.url, "wss://office.example:18789/gw");
 });
 
 test("what one of the two gateways does not allow is refused, and nothing of it is stored there", async (t) => {
@@ -269,9 +312,12 @@ async function pushed(from: Side, to: Side, packet: Packet): Promise<string> {
 test("a packet that comes again is acknowledged and does nothing", async (t) => {
   const { clock, home, office } = await linked(t);
   const packet = packetOf(home, office);
-  assert.equal(await pushed(home, office, packet), "stored");
-  assert.equal(await pushed(home, office, packet), "stored");
+  assert.deepEqual(await Promise.all([pushed(home, office, packet), pushed(home, office, packet)]), ["stored", "stored"]);
   assert.equal(office.runs.size, 1);
+  // What was stored stays so, whatever is allowed by now.
+  office.links.set("home", { ...LINK, accept: { ...LINK.accept, agents: [] } });
+  assert.equal(await pushed(home, office, packet), "stored");
+  office.links.set("home", LINK);
   await office.restart();
   assert.equal(await pushed(home, office, packet), "stored");
   assert.equal(office.runs.size, 1);
@@ -376,6 +422,7 @@ test("a link that is removed forgets its key, ends its connections and gives bac
   assert.deepEqual(home.revoked, ["office"]);
   assert.match((await home.service.waitFor(requestIdOf("run-1"), never))!.reason!, /was removed/);
   assert.equal(home.service.reports()[0]?.state, "unpaired");
+  assert.equal(home.states.size, 0);
   assert.equal(home.service.isLinked("office", office.identity.id), false);
   assert.throws(() => home.service.receive(office.identity.id, packetOf(office, home)), /not in use/);
 });

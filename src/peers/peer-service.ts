@@ -20,6 +20,8 @@ export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
     channelOf: (runId: RunId) => string;
     /** Keys of links were removed or replaced: their connections have to end. */
     onRevoked: (name: string) => void;
+    /** A link is up, or down for this cause; null: it is not in use. */
+    onState: (name: string, state: { isUp: boolean; cause: string | null } | null) => void;
     random: () => number;
   };
 
@@ -116,6 +118,7 @@ export class PeerService implements RemoteTurnDeps {
       this.#dialing.delete(name);
     }
     for (const [name, target] of wanted) if (!this.#dialing.has(name)) this.#dial(name, target);
+    this.#reportStates();
     // A connection of a link that is not used any more is closed by `isLinked`.
     for (const { name } of this.#inbound.values()) if (settings(name) === null) this.#deps.onRevoked(name);
   }
@@ -289,6 +292,7 @@ export class PeerService implements RemoteTurnDeps {
     this.#codes.forget(name);
     this.#loadKeys();
     this.#dropLink(name);
+    this.#reportStates();
     const bounced = await this.#outgoing.bounceAll(name, `the link to ${name} was removed`);
     return { wasPaired, bounced };
   }
@@ -320,7 +324,7 @@ export class PeerService implements RemoteTurnDeps {
       cause: causeOf(state, { fault: fault?.cause ?? null, waits: link?.url === undefined, name }),
       since: connection?.since ?? fault?.at ?? null,
       direction: connection?.direction ?? null,
-      url: link?.url ?? null,
+      url: link?.url === undefined ? null : withoutCredentials(link.url),
       fingerprint: key ? fingerprintOf(key.keyId) : null,
       pairedAt: key?.pairedAt ?? null,
       shownFingerprint: shown ? fingerprintOf(shown.keyId) : null,
@@ -328,6 +332,20 @@ export class PeerService implements RemoteTurnDeps {
       unanswered: queue?.unanswered ?? 0,
       oldestAt: queue?.oldestAt ?? null,
     };
+  }
+
+  /** Which links are reported to the health. */
+  readonly #reported = new Set<string>();
+
+  #reportStates(): void {
+    const { names, settings, onState } = this.#deps;
+    for (const name of new Set([...names(), ...this.#reported])) {
+      const isUsed = settings(name) !== null && this.#keys.has(name);
+      if (isUsed) this.#reported.add(name);
+      else this.#reported.delete(name);
+      const { state, cause } = this.#reportOf(name, null);
+      onState(name, isUsed ? { isUp: state === "up", cause } : null);
+    }
   }
 
   #isUp = (name: string): boolean => (this.#connections.get(name)?.length ?? 0) > 0;
@@ -394,9 +412,12 @@ export class PeerService implements RemoteTurnDeps {
   }
 
   #opened(name: string, connection: LinkConnection): void {
-    this.#connections.set(name, [...(this.#connections.get(name) ?? []), connection]);
+    const connections = [...(this.#connections.get(name) ?? []), connection];
+    this.#connections.set(name, connections);
+    if (connections.length > PEER_LIMITS.connections) connections[0]!.close();
     this.#faults.delete(name);
     this.#deps.log.info("the link to another gateway is up", { peer: name, direction: connection.direction });
+    this.#reportStates();
     this.#outgoing.wake(name);
   }
 
@@ -411,6 +432,7 @@ export class PeerService implements RemoteTurnDeps {
     const known = this.#faults.get(name);
     if (known?.cause === cause) return;
     this.#faults.set(name, { cause, at: known?.at ?? this.#deps.clock.now() });
+    if (!this.#isStopped) this.#reportStates();
     if (!this.#isStopped) this.#deps.log.warn("the link to another gateway is down; messages wait", { peer: name, cause });
   }
 
@@ -424,6 +446,12 @@ export class PeerService implements RemoteTurnDeps {
     const others = this.#seen.filter((each) => each.keyId !== keyId || each.name !== name);
     this.#seen = [...others, { publicKey, keyId, name, address, at: this.#deps.clock.now() }].slice(-PEER_LIMITS.seenKeys);
   }
+}
+
+/** Credentials in an address are for the connection, not for those who may look at it. */
+function withoutCredentials(url: string): string {
+  const parsed = URL.parse(url);
+  return parsed === null ? url : `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
 }
 
 const targetText = ({ url, tlsFingerprint, keyId }: DialTarget & { keyId: string }): string => JSON.stringify([url, tlsFingerprint, keyId]);
