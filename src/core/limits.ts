@@ -486,12 +486,12 @@ export const LIMITS = {
   searchWords: 16,
   /** Characters of the text around a match. */
   searchSnippetChars: 160,
-  /** Messages of a conversation that is copied; a longer one is refused. */
+  /** Messages of a conversation that is copied, or that a branch leaves behind; a longer one is refused. */
   forkMessages: 5_000,
   /** Messages after the beginning of a branch among which answers to earlier messages are looked for. */
   branchLateMessages: 200,
   /** Branches of one conversation; another one is refused. */
-  sessionBranches: 200,
+  sessionBranches: 64,
   /** How long a status note is shown unless the request says otherwise, in minutes. */
   statusNoteMinutes: 30,
   /** Characters of a quoted message that are given to the agent; the rest is left out. */

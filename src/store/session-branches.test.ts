@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import { silentLog } from "../core/log.ts";
 import { createMessages, textOf } from "./messages.ts";
 import { openStore } from "./open.ts";
@@ -167,6 +168,23 @@ test("a branch that nothing was written in leaves nothing behind", async (t) => 
   await it.to("c");
   assert.deepEqual([it.shown(), it.list()], [["a", "b", "c"], ["c 3 *"]]);
   assert.equal(it.sessions.contextsOf(it.session()).length, 1);
+});
+
+test("a branch that would leave too many messages behind, and one too many, are refused and change nothing", async (t) => {
+  const it = open(t);
+  await it.start();
+  await it.say(...Array.from({ length: LIMITS.forkMessages + 1 }, (_, n) => `n${n}`));
+  await assert.rejects(it.rewind("n0"), /5001 messages follow/);
+  assert.equal(it.list().length, 1);
+  await it.rewind("n1");
+  await it.say("other");
+  for (let n = it.list().length; n < LIMITS.sessionBranches; n++) {
+    await it.rewind("other");
+    await it.say(`other-${n}`);
+    await it.to("other");
+  }
+  await assert.rejects(it.rewind("other"), /has 64 branches, which is the limit/);
+  assert.deepEqual(it.shown(), ["n0", "other"]);
 });
 
 test("random ways through a tree always show the path to the leaf", async (t) => {

@@ -63,6 +63,11 @@ export function createSessionBranches(store: Store) {
       last,
     );
 
+  const countBetween = ({ key, session_id: id }: Conversation, from: number, to: number): number => {
+    const sql = "SELECT count(*) AS n FROM messages WHERE session_key = ? AND session_id = ? AND seq > ? AND seq <= ?";
+    return store.get<{ n: number }>(sql, key, id, from, to)!.n;
+  };
+
   function insert({ key, session_id: id }: Conversation, part: Omit<Part, "checkpoint">, now: number): void {
     const sql =
       "INSERT INTO session_branches (id, session_key, session_id, parent_id, after_seq, active, context_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -96,6 +101,7 @@ export function createSessionBranches(store: Store) {
         parts = partsOf(session);
       }
       const active = activeOf(parts);
+      requireFew(countBetween(session, afterSeq, END));
       const owner = stretchesOf(parts, active).find(({ from, to }) => afterSeq > from && afterSeq <= to)?.part ?? parts[0]!;
       leave(session, parts, afterSeq);
       const context = newId();
@@ -113,7 +119,9 @@ export function createSessionBranches(store: Store) {
       if (!wanted) throw detailError("BRANCH_NOT_FOUND", "the conversation has no such branch");
       const active = activeOf(parts);
       const way = stretchesOf(parts, wanted);
-      leave(session, parts, lastShared(stretchesOf(parts, active), way));
+      const shared = lastShared(stretchesOf(parts, active), way);
+      requireFew(Math.max(countBetween(session, shared, END), branch.messages - countBetween(session, 0, shared)));
+      leave(session, parts, shared);
       for (const stretch of way) move(key, stretch.part.id, id, stretch);
       store.run("UPDATE session_branches SET active = 1 WHERE id = ?", wanted.id);
       dropIfEmpty(store, key, active);
@@ -153,6 +161,14 @@ function listBranches(store: Store, { key, session_id: id }: Conversation, parts
       return sum + count(stretch.part.id, stretch) + inActive;
     }, 0);
     return toBranch(part.id, end(part.id), messages, false);
+  });
+}
+
+/** Messages change their place in one transaction, which must not keep the others waiting. */
+function requireFew(count: number): void {
+  if (count <= LIMITS.forkMessages) return;
+  throw new GatewayError("INVALID_REQUEST", `${count} messages follow, and a branch can leave at most ${LIMITS.forkMessages} behind`, {
+    fix: "Begin a new session, and tell it what it has to know.",
   });
 }
 

@@ -1,5 +1,5 @@
 /** Providers of models, their keys, and which model answers for which agent. A key goes to the gateway and never comes back. */
-import { batch, computed, signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { isConnectionLost, RequestError } from "./client.ts";
 import { errorMessage, requireClient } from "./sync.ts";
 import * as store from "./state.ts";
@@ -50,12 +50,6 @@ export const problems = signal<ReadonlyMap<string, Problem>>(new Map());
 export const note = signal<string | null>(null);
 
 export const refOf = ({ provider, id }: Pick<ModelChoice, "provider" | "id">): string => `${provider}/${id}`;
-
-/** Providers that have a name here and no key yet. */
-export const addable = computed(() => {
-  const known = new Set(answer.value?.providers.filter(({ apiKey }) => apiKey !== undefined).map(({ provider }) => provider));
-  return (answer.value?.capabilities ?? []).filter(({ provider }) => !known.has(provider));
-});
 
 /** Beginnings by which keys of some providers can be told apart. The longer ones first. */
 const PREFIXES: readonly (readonly [string, string])[] = [

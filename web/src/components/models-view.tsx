@@ -263,7 +263,8 @@ function Provider({ row }: { row: ProviderRow }): JSX.Element {
 
 /** A key is pasted, tested, and kept by the gateway. */
 function AddKey(): JSX.Element {
-  const { capabilities } = models.answer.value!;
+  const { capabilities, providers } = models.answer.value!;
+  const names = [...capabilities, ...providers.filter(({ kind }) => kind === "custom")].map((each) => each.provider);
   const [key, setKey] = useState("");
   const [chosen, setChosen] = useState("");
   const provider = chosen || (models.providerOfKey(key) ?? "");
@@ -301,9 +302,9 @@ function AddKey(): JSX.Element {
           <label for="model-provider">Provider</label>
           <select id="model-provider" value={provider} onChange={({ currentTarget }) => setChosen(currentTarget.value)}>
             <option value="">Choose</option>
-            {capabilities.map((each) => (
-              <option key={each.provider} value={each.provider}>
-                {each.provider}
+            {[...new Set(names)].map((name) => (
+              <option key={name} value={name}>
+                {name}
               </option>
             ))}
           </select>
