@@ -146,9 +146,6 @@ export function composeGateway(input: ComposeInput) {
   const nodes = new GatewayNodes({ ...base, ...storage, running, hub, auth, approvals });
   toolNodes.bind(() => nodes.get());
   const answers = new AnswerCache(base.metrics);
-  const backups = new GatewayBackups({ ...base, ...storage, running });
-  const crashLoop = new CrashLoop({ ...base, ...storage }, process.env);
-  const configHistory = new ConfigHistory({ ...base, ...storage, versions: storage.configVersions });
   const shared = {
     ...base,
     ...storage,
@@ -174,16 +171,21 @@ export function composeGateway(input: ComposeInput) {
     nodes,
     peers,
     answers,
-    configHistory,
     remote,
-    backups,
-    crashLoop,
+    ...composeRecords(input, running),
   };
   const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
   const { server, methods, chat } = composeServer({ ...shared, ...reports, applier, restart: input.restart });
   return { ...shared, ...reports, applier, server, methods, chat };
 }
+
+/** What is kept beside the conversations: backups, earlier configurations, and how the last starts ended. */
+const composeRecords = ({ base, storage }: ComposeInput, running: RunningConfig) => ({
+  backups: new GatewayBackups({ ...base, ...storage, running }),
+  configHistory: new ConfigHistory({ ...base, ...storage, versions: storage.configVersions }),
+  crashLoop: new CrashLoop({ ...base, ...storage }, process.env),
+});
 
 /** The tools of agents, and what they act through. */
 function composeTools(
