@@ -23,7 +23,7 @@ import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
 import { Presence } from "./presence.ts";
-import { listSystemEvents, addSystemEvent, statusMethods, dequeueSystemEvents } from "./status.ts";
+import { listSystemEvents, addSystemEvent, statusMethods, dequeueSystemEvents, type SystemEvent } from "./status.ts";
 
 const root = mkdtempSync(join(tmpdir(), "status-test-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -258,6 +258,8 @@ test("status has what the official command line shows of agents, only when it is
   r.close();
 });
 
+const outside = (n: number): SystemEvent => ({ text: `outside ${n}`, at: n, session: null, source: "the hook x" });
+
 test("system events wait in the store for the session that they are for", async () => {
   const r = await rig();
   const say = (text: string) => r.status["system-event"].run({ text });
@@ -287,7 +289,6 @@ test("system events wait in the store for the session that they are for", async 
   );
   for (let n = 0; n < LIMITS.systemEvents + 5; n++) await say(`event ${n}`);
   assert.equal(listSystemEvents(r.facts).length, LIMITS.systemEvents);
-  const outside = (n: number) => ({ text: `outside ${n}`, at: n, session: null, source: "the hook x" });
   for (let n = 0; n < 10; n++) await r.store.write(() => addSystemEvent(r.facts, outside(n)));
   const kept = listSystemEvents(r.facts);
   assert.equal(kept.length, LIMITS.systemEvents);
