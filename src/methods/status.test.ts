@@ -23,7 +23,7 @@ import { healthMethods } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
 import { Presence } from "./presence.ts";
-import { listSystemEvents, addSystemEvent, statusMethods, dequeueSystemEvents } from "./status.ts";
+import { listSystemEvents, addSystemEvent, statusMethods, dequeueSystemEvents, type SystemEvent } from "./status.ts";
 
 const root = mkdtempSync(join(tmpdir(), "status-test-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -258,7 +258,7 @@ test("status has what the official command line shows of agents, only when it is
   r.close();
 });
 
-const outside = (n: number) => ({ text: `outside ${n}`, at: n, session: null, source: "the hook x" });
+const outside = (n: number): SystemEvent => ({ text: `outside ${n}`, at: n, session: null, source: "the hook x" });
 
 test("system events wait in the store for the session that they are for", async () => {
   const r = await rig();

@@ -61,8 +61,11 @@ test("what a turn took is in the reports as soon as it has ended, in the shapes 
   const gateway = await start(home);
   const client = await gateway.connect();
   assert.equal((await turn(client, "first", "tool:read:AGENTS.md")).status, "ok");
-  const cost = await client.request<{ days: number; totals: Totals; cacheStatus: { status: string } }>("usage.cost", { days: 7 });
+  const cost = await client.request<{ days: number; daily: Totals[]; totals: Totals; cacheStatus: { status: string } }>("usage.cost", {
+    days: 7,
+  });
   assert.ok(cost.totals.totalTokens > 0);
+  assert.equal(cost.daily.at(-1)!.totalTokens, cost.totals.totalTokens, "the row of this day has it");
   assert.deepEqual([cost.days, cost.cacheStatus.status], [7, "fresh"]);
   // The model of the test has no price: it is not 0.
   assert.equal(cost.totals.missingCostEntries, 2);
