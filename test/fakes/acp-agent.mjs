@@ -13,6 +13,7 @@
 //   hang, deaf                is silent; hang ends with session/cancel, deaf does not
 //   call                      reports a call of a tool of its own, which takes a moment
 //   read:<path>, write:<path>:<text>, run:<command>   through the client
+//   refuse:<text>, flood:<n> pieces of 100 kB, answer: to requests that were not made
 //   stop:<reason>, cost:<dollars>, odd, env, cwd, spawn, picture
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -220,6 +221,19 @@ async function run(id, session, text, before) {
       say(id, `ran: ${JSON.stringify({ exit, output })}`);
       return done();
     }
+    case "refuse":
+      throw { code: -32603, message: "Internal error", data: { details: rest } };
+    case "flood":
+      for (let line = 0; line < Number(rest); line += 1) {
+        say(id, "x".repeat(100_000));
+        if (line % 50 === 49) await new Promise((resolve) => setImmediate(resolve));
+      }
+      return done();
+    case "answer":
+      send({ id: "\u001b[2Jforged", result: {} });
+      send({ id: 4711, result: {} });
+      say(id, "answered");
+      return done();
     case "stop":
       say(id, "enough");
       return done(rest);

@@ -51,13 +51,19 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
   const { home } = gateway;
   assert.equal(await ask(gateway, "hello"), "You said: hello");
   const client = await gateway.connect({ scopes: SCOPES, caps: ["tool-events"] });
-  const asked = ask(gateway, "permit");
-  const { id, request } = await question(client);
-  assert.equal(request.title, "scripted: rm -rf build");
-  assert.match(request.detail, /"command": "rm -rf build"/);
-  assert.deepEqual(request.allowedDecisions, ["allow-once", "allow-always", "deny"]);
-  await client.request("plugin.approval.resolve", { id, decision: "allow-once" });
-  assert.equal(await asked, 'chosen: {"outcome":"selected","optionId":"yes"}');
+  for (const [decision, optionId] of [
+    ["allow-once", "yes"],
+    ["allow-always", "always"],
+    ["deny", "no"],
+  ]) {
+    const asked = ask(gateway, "permit");
+    const { id, request } = await question(client);
+    assert.equal(request.title, "scripted: rm -rf build");
+    assert.match(request.detail, /"command": "rm -rf build"/);
+    assert.deepEqual(request.allowedDecisions, ["allow-once", "allow-always", "deny"]);
+    await client.request("plugin.approval.resolve", { id, decision });
+    assert.equal(await asked, `chosen: {"outcome":"selected","optionId":"${optionId}"}`);
+  }
   const hanging = openclaw(home, "agent", "--message", "hang");
   const pid = pidOf(home);
   await until("the turn", async () => /"busy":1/.test(JSON.stringify(await client.request("status", {}))));
@@ -65,16 +71,22 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
   const failed = await hanging;
   assert.equal(failed.code, 1);
   assert.match(failed.stderr, /The agent scripted does not run: it ended with exit code 137/);
-  assert.equal(await ask(gateway, "recall"), "Before: hello | permit | hang");
+  assert.equal(await ask(gateway, "recall"), "Before: hello | permit | permit | permit | hang");
   const { events } = await openclawJson<{ events: { toolName?: string; status: string }[] }>(home, "audit", "--limit", "50");
   const agentRows = events.filter(({ toolName }) => toolName === "acp/scripted").map(({ status }) => status);
-  assert.deepEqual(agentRows, ["succeeded", "started", "failed", "started", "succeeded", "started", "succeeded", "started"]);
+  assert.deepEqual(agentRows, [
+    "succeeded",
+    "started",
+    "failed",
+    "started",
+    ...Array.from({ length: 4 }, () => ["succeeded", "started"]).flat(),
+  ]);
   await client.close();
   await gateway.kill("SIGTERM");
   await untilEnded(pidOf(home));
   const again = await startGateway({ home, port: gateway.port });
   t.after(() => again.kill("SIGKILL"));
-  assert.equal(await ask(again, "recall"), "Before: hello | permit | hang | recall");
+  assert.equal(await ask(again, "recall"), "Before: hello | permit | permit | permit | hang | recall");
 });
 
 for (const [when, message] of [

@@ -210,6 +210,20 @@ test("another start of the editor lists and loads the session, and gets the earl
   );
 });
 
+test("a prompt goes on over a restart of the gateway", async (t) => {
+  const { agent, said, stderr } = edit(t);
+  await initialize(agent);
+  const { sessionId } = await agent.request("session/new", { cwd: "/src", mcpServers: [] });
+  const running = send(agent, sessionId, text("slow:300 one two three four five six seven"));
+  await until("the first words", () => /one/.test(said()));
+  const { port } = gateway;
+  await gateway.kill("SIGKILL");
+  await until("the loss", () => /retrying in/.test(stderr()));
+  gateway = await startGateway({ home, port });
+  assert.equal((await running).stopReason, "end_turn");
+  assert.match(said(), /seven/);
+});
+
 test("the command line names one session for all conversations, and can begin it again", async (t) => {
   const key = "agent:main:from-the-editor";
   const refused = edit(t, "--session", key, "--require-existing");

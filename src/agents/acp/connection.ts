@@ -195,8 +195,12 @@ function openStream({ spec, cwd, watcher, clock, log, onUpdate, onEnd }: AcpConn
     onMessage: (message) => {
       if (!isOpen) return;
       const { sessionId, update } = fieldsOf(message["params"]);
-      if (message["method"] !== "session/update") controller.enqueue(message as AnyMessage);
-      else if (isObject(update)) onUpdate(asString(sessionId), update);
+      if (message["method"] === "session/update") {
+        if (isObject(update)) onUpdate(asString(sessionId), update);
+      } else if (message["method"] !== undefined || typeof message["id"] === "number") {
+        // The library writes the id of an answer to nothing to the terminal; those of our requests are numbers.
+        controller.enqueue(message as AnyMessage);
+      }
     },
     onEnd: () => {
       isOpen = false;

@@ -10,6 +10,7 @@ import { allowTools } from "../../../test/fakes/tool-permit.ts";
 import { settled, until } from "../../../test/until.ts";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { asId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { silentLog } from "../../core/log.ts";
 import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
 import { silentMetrics } from "../../core/metrics.ts";
@@ -283,6 +284,28 @@ for (const [text, expected] of [
     assert.equal(next.text, `Before: hello | ${text}`, "nothing of the replay is shown");
   });
 }
+
+test("a prompt that the agent refuses fails its turn, and its process goes on", async (t) => {
+  const { say, runtime } = rig(t);
+  await say("hello");
+  const { pid } = runtime.status().agents![0]!;
+  const ran = await say("refuse:no quota");
+  assert.equal(failure(ran), "The agent scripted refused session/prompt: Internal error: no quota.");
+  assert.equal(ran.end.error?.kind, "unknown");
+  assert.equal((await say("recall")).text, "Before: hello | refuse:no quota");
+  assert.equal(runtime.status().agents![0]!.pid, pid);
+});
+
+test("answers to requests that were not made are passed over, and reach no terminal", async (t) => {
+  const written = t.mock.method(console, "error", () => {});
+  assert.equal((await rig(t).say("answer")).text, "answered");
+  assert.ok(!written.mock.calls.some(({ arguments: args }) => args.some((each) => typeof each === "string" && each.includes("forged"))));
+});
+
+test("an agent that writes without end fills no memory: what is beyond the limits is left out", async (t) => {
+  const ran = await rig(t).say("flood:200");
+  assert.ok(ran.text.length <= 2 * (LIMITS.answerChars + LIMITS.thinkingChars), String(ran.text.length));
+});
 
 test("a session that is kept goes on in a new process, by resume as by load", async (t) => {
   const { say, runtime } = rig(t, { script: { resume: true } });

@@ -185,7 +185,8 @@ export class AcpRuntime implements AgentRuntime {
         exitCode: err.exitCode,
         stderr: err.stderr,
       });
-      return failed(checkpoint, stop.cause ?? { kind: "crashed", message: brokeOff(err) });
+      const isOpen = session.isOpen;
+      return failed(checkpoint, stop.cause ?? { kind: isOpen ? "unknown" : "crashed", message: isOpen ? err.message : brokeOff(err) });
     } finally {
       watch.end();
       if (spec.lifetime === "oneshot" || !session.isOpen) await this.#close(turn.sessionId);

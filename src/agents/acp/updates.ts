@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { asNumber, asString, fieldsOf, type JsonObject } from "../../core/json.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import type { EventSink } from "../event-queue.ts";
 import type { ContentBlock, ModelRef, TokenUsage } from "../runtime.ts";
@@ -28,6 +29,7 @@ export class TurnUpdates {
   #text = "";
   #thinking = "";
   #hasOutput = false;
+  #chars = 0;
   #firstPieceAt: number | null = null;
   #usage: ReportedUsage | null = null;
 
@@ -76,7 +78,7 @@ export class TurnUpdates {
   }
 
   say(delta: string): void {
-    if (delta === "") return;
+    if (delta === "" || this.#isTooMuch(delta)) return;
     this.#mark();
     this.#text += delta;
     this.#options.out.push({ type: "text", delta });
@@ -116,10 +118,16 @@ export class TurnUpdates {
   }
 
   #think(delta: string): void {
-    if (delta === "") return;
+    if (delta === "" || this.#isTooMuch(delta)) return;
     this.#firstPieceAt ??= this.#options.clock.monotonic();
     this.#thinking += delta;
     this.#options.out.push({ type: "thinking", delta });
+  }
+
+  /** The turn is stopped at its limits; what an agent writes until it has ended does not fill the memory. */
+  #isTooMuch(delta: string): boolean {
+    this.#chars += delta.length;
+    return this.#chars > 2 * (LIMITS.answerChars + LIMITS.thinkingChars);
   }
 
   #mark(): void {
