@@ -115,6 +115,9 @@ test("a link allows what both gateways allow, and nothing of an operator", async
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /office refused the message: the agent work is not allowed/);
 
+  const thinking = await openclaw(home.home, "agent", "--agent", "main@office", "--message", "hello", "--thinking", "high");
+  assert.match(thinking.stderr, /thinking has no effect for main@office/);
+
   // A key that no link has gets in neither as a gateway nor as anything else.
   const device = createDevice();
   const { fingerprint } = await openclawJson<{ fingerprint: string }>(office.home, "peers", "status");
