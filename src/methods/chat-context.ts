@@ -8,6 +8,7 @@ import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
 import { asId } from "../core/ids.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
+import { parseRemoteAgent } from "../core/peer-address.ts";
 import { toQueueMode, type QueueMode } from "../core/queue-modes.ts";
 import { toAgentAddress } from "../core/agent-id.ts";
 import { canonicalSessionKey, parseSessionKey } from "../routing/session-key.ts";
@@ -173,6 +174,7 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     senderIsOwner: true,
     client: { id: message.caller.client.id, mode: message.caller.client.mode },
   };
+  if (parseRemoteAgent(message.agentId)) refuseForRemote(message);
   const command = message.literal ? null : deps.turns.admission.parseCommand(message.text);
   requireCommandScope(command, message);
   const session = deps.sessions.get(message.key);
@@ -205,6 +207,17 @@ export function operatorSubmission(deps: ChatDeps, message: OperatorMessage): Su
     ...(message.extraSystem ? { extraSystem: message.extraSystem } : {}),
     ...(message.caller.traceparent ? { traceparent: message.caller.traceparent } : {}),
   };
+}
+
+/** What another gateway would not get of a message is refused, not left out. */
+function refuseForRemote({ agentId, thinking, model, extraSystem, images, attached = [] }: OperatorMessage): void {
+  const found = Object.entries({ thinking, model, extraSystemPrompt: extraSystem }).find(
+    ([, value]) => value !== undefined && value !== "",
+  );
+  const param = images.length + attached.length > 0 ? "attachments" : found?.[0];
+  if (param === undefined) return;
+  const why = param === "attachments" ? "links to other gateways carry text only" : "the other gateway decides how its agents answer";
+  throw detailError("PARAM_NOT_SERVED", `${param} has no effect for ${agentId}: ${why}`, { details: { param } });
 }
 
 const sendDenied = (): GatewayError =>

@@ -56,6 +56,15 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     tests: [RULES],
   },
   {
+    invariant: 10,
+    breaks: "a linked gateway fills this one only so far",
+    file: "src/peers/incoming.ts",
+    text: "if (rows.countReceived(name) >= link.maxQueued)",
+    broken: "if (rows.countReceived(name) < 0)",
+    tests: [SERVICE],
+    title: "so many messages",
+  },
+  {
     invariant: 6,
     breaks: "a packet that was sent again does nothing",
     file: "src/peers/incoming.ts",

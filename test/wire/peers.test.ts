@@ -1,6 +1,6 @@
 // Links between gateways with real processes: pairing, messages in both directions, rights, revocation, and kills of either side.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
@@ -115,6 +115,9 @@ test("a link allows what both gateways allow, and nothing of an operator", async
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /office refused the message: the agent work is not allowed/);
 
+  const thinking = await openclaw(home.home, "agent", "--agent", "main@office", "--message", "hello", "--thinking", "high");
+  assert.match(thinking.stderr, /thinking has no effect for main@office/);
+
   // A key that no link has gets in neither as a gateway nor as anything else.
   const device = createDevice();
   const { fingerprint } = await openclawJson<{ fingerprint: string }>(office.home, "peers", "status");
@@ -137,6 +140,26 @@ test("a removed link ends at once, and what waits comes back to its sender", asy
   const answer = await waiting;
   assert.notEqual(answer.code, 0);
   assert.match(answer.stderr, /the link to office was removed/);
+  await client.close();
+});
+
+test("a gateway that shows another key gets nothing before a person has approved it", async () => {
+  const { home, office } = await pair();
+  await office.kill();
+  rmSync(join(stateDir(office.home), "gateway", "peer-key.pem"));
+  const again = await start({ home: office.home, port: office.port });
+  const client = await home.connect();
+  await until("the other key", async () => (await linkOf(client, "office"))?.state === "key-changed");
+  const waiting = ask(home, "main@office", "is it you?");
+  await until("the message in the queue", async () => (await linkOf(client, "office"))?.queued === 1);
+  const { fingerprint } = await openclawJson<{ fingerprint: string }>(again.home, "peers", "status");
+  assert.equal((await linkOf(client, "office"))?.["shownFingerprint"], fingerprint);
+  const wrong = await openclaw(home.home, "peers", "approve", "office", "0000-0000-0000-0000-0000-0000-0000-0000");
+  assert.match(wrong.stderr, /no gateway has shown a key/);
+  await openclawJson(home.home, "peers", "approve", "office", fingerprint);
+  const answer = await waiting;
+  assert.equal(answer.code, 0, answer.stderr);
+  assert.match(answer.stdout, /You said: is it you\?/);
   await client.close();
 });
 
