@@ -222,7 +222,13 @@ export const setModel = (agentId: string | null, model: string): Promise<unknown
 /** The models that answer when the first one fails. */
 export const setFallbacks = (agentId: string | null, primary: string, fallbacks: readonly string[]): Promise<unknown> =>
   change(`agent ${agentId ?? ""}`, async () => {
-    const { hash } = await requireClient().request<{ hash: string }>("config.get", {});
+    const { hash, parsed } = await requireClient().request<{ hash: string; parsed?: { agents?: { list?: readonly { id?: string }[] } } }>(
+      "config.get",
+      {},
+    );
+    // A patch replaces lists as a whole.
+    if (agentId !== null && parsed?.agents?.list?.some(({ id }) => id?.toLowerCase() === agentId) === true)
+      throw new Error(`${agentId} is in agents.list of the configuration. Change its fallbacks on the page Config.`);
     const model = { primary, fallbacks };
     const agents = agentId === null ? { defaults: { model } } : { entries: { [agentId]: { model } } };
     return requireClient().request("config.patch", { raw: JSON.stringify({ agents }), baseHash: hash });

@@ -54,6 +54,20 @@ describe("branches of a conversation on the page", () => {
     assert.deepEqual(calls("sessions.rewind"), []);
   });
 
+  test("on a phone a tap on the message shows what can be done with it", async () => {
+    const { page } = await stage.signedIn({ width: 390, height: 844, touch: true });
+    await sendMessage(page, "words");
+    await hasText(page, ".message.assistant", "You said: words");
+    await untilIdle(page);
+    assert.equal(await page.getByRole("button", { name: "Edit and send again" }).isVisible(), false);
+    await page.locator(".message.user .bubble").tap();
+    await page.getByRole("button", { name: "Edit and send again" }).tap();
+    await page.getByRole("textbox", { name: "Message", exact: true }).first().fill("other words");
+    await assertAccessible(page);
+    await page.getByRole("button", { name: "Send", exact: true }).first().tap();
+    await hasText(page, ".message.assistant", "You said: other words");
+  });
+
   test("an answer is asked for again with the same message", async () => {
     const { page } = await stage.signedIn();
     await sendMessage(page, "once more");

@@ -87,6 +87,15 @@ describe("the configuration on the page", () => {
     await hasText(page, ".cfg-diff", /helper/);
   });
 
+  test("a file that is not JSON5 has no fields, and says what is in use", async () => {
+    stage.gateway.config.fill("{ gateway: ");
+    const { page } = await stage.signedIn();
+    await page.getByRole("button", { name: "Config", exact: true }).click();
+    await hasText(page, ".warn", /The file cannot be used, so the defaults are in use/);
+    await hasText(page, ".panel-empty", /The file is not JSON5, so that it has no fields/);
+    await hasText(page, ".cfg-issues", /Line 1 the file is not JSON5/);
+  });
+
   test("an earlier version is looked at as a change before it is applied", async () => {
     const { page } = await openConfig();
     stage.gateway.config.edit(EXAMPLE.replace("18789", "18800"));

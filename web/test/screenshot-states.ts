@@ -531,6 +531,23 @@ export const STATES: readonly ScreenshotState[] = [
     },
   },
   {
+    name: "branch-edit",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      fillSession(gateway, MAIN, [user("Plan the garden"), answer("Beds along the south wall.")]);
+      gateway.conversations.hasBranches = true;
+    },
+    navigate: async (page) => {
+      await untilVisible(".message.assistant", "south wall")(page);
+      const bubble = page.locator(".message.user .bubble");
+      await bubble.click();
+      await bubble.hover();
+      await page.getByRole("button", { name: "Edit and send again" }).click();
+      await page.getByRole("textbox", { name: "Message", exact: true }).first().waitFor();
+    },
+  },
+  {
     name: "schedule",
     signedIn: true,
     setUp: (gateway) => {

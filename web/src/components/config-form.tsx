@@ -19,6 +19,12 @@ type Place = Root & { path: KeyPath; schema: Schema };
 /** One section of the configuration at a time, as fields. */
 export function ConfigForm(): JSX.Element {
   const described = config.schema.value;
+  const { raw, exists } = config.file.value!;
+  // A field would begin a new file, and nothing of the broken one would be in it.
+  if (raw === null && exists && config.draft.value === null)
+    return (
+      <p class="panel-empty">The file is not JSON5, so that it has no fields. Correct its text in an editor; the page reads it again.</p>
+    );
   if (described === null) return <p class="panel-empty">{config.failed.value === null ? "Loading…" : ""}</p>;
   const { schema: root, uiHints: hints } = described;
   const sections = sectionsOf(root, hints);
