@@ -123,6 +123,8 @@ const ADD_CALL = `INSERT INTO usage_calls (${CALL_COLUMNS.join(", ")}) VALUES ($
 const HOUR_KEYS = "hour agent_id channel sender cause provider model".split(" ");
 const HOUR_SUMS = ["calls", "errors", "unpriced", ...SESSION_COUNTS, "duration_ms", "first_token_ms", "first_tokens", ...AMOUNTS];
 const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, HOUR_SUMS);
+const MODEL_KEYS = "hour agent_id provider model".split(" ");
+const ADD_MODEL = upsert("usage_models", MODEL_KEYS, HOUR_SUMS);
 const ADD_DAY = upsert("usage_days", ["day", ...HOUR_KEYS.slice(1)], HOUR_SUMS);
 const ADD_SESSION = upsert(
   "usage_sessions",
@@ -175,9 +177,11 @@ function usageWrites(store: Store) {
     store.run(ADD_CALL, at, ...who, provider, model, status, durationMs, firstTokenMs, ...amounts, unpriced);
     const first = [firstTokenMs ?? 0, firstTokenMs === null ? 0 : 1];
     const counts = [1, errors, unpriced, messages.user, messages.assistant, messages.tools.length, messages.toolResults, durationMs];
-    const sums = [agentId, channel, sender, cause, provider, model, ...counts, ...first, ...amounts];
-    store.run(ADD_HOUR, hour, ...sums);
-    store.run(ADD_DAY, Math.floor(hour / DAY_HOURS), ...sums);
+    const sums = [...counts, ...first, ...amounts];
+    const people = [agentId, channel, sender, cause, provider, model, ...sums];
+    store.run(ADD_HOUR, hour, ...people);
+    store.run(ADD_DAY, Math.floor(hour / DAY_HOURS), ...people);
+    store.run(ADD_MODEL, hour, agentId, provider, model, ...sums);
     const seen = [at - durationMs, at];
     store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
   };
@@ -206,6 +210,7 @@ function usageWrites(store: Store) {
           hour,
         ),
         store.run("DELETE FROM usage_days WHERE day < ?", hour / DAY_HOURS),
+        store.run("DELETE FROM usage_models WHERE hour < ?", hour),
         store.run(
           "DELETE FROM usage_sessions WHERE hour IN (SELECT DISTINCT hour FROM usage_sessions WHERE hour < ? ORDER BY hour LIMIT 24)",
           hour,
@@ -222,20 +227,23 @@ function usageWrites(store: Store) {
 
 type Source = { table: string; params: (string | number)[] };
 
-const SOURCE_COLUMNS = [...HOUR_KEYS.slice(1), ...HOUR_SUMS].join(", ");
+/** Dimensions that `usage_models` has. */
+const MODEL_DIMENSIONS: readonly UsageDimension[] = ["agent", "provider", "model"];
 
 /**
- * The rows of a range: whole days of UTC from their sums, the hours before and after them from theirs. `isByUtcDay`: nothing asks for
- * the parts of such a day.
+ * The rows of a range, from the sums that have the dimensions asked for: whole days of UTC from theirs, the hours before and after them from
+ * theirs. `isByUtcDay`: nothing asks for the parts of such a day.
  */
-function sourceOf({ from, to }: HourRange, filter: UsageFilter, isByUtcDay: boolean): Source {
+function sourceOf({ from, to }: HourRange, by: readonly UsageDimension[], filter: UsageFilter, isByUtcDay: boolean): Source {
   const given = USAGE_DIMENSIONS.filter((name) => filter[name] !== undefined);
   const values = given.map((name) => filter[name]!);
   const conditions = given.map((name) => ` AND ${DIMENSION_COLUMNS[name]} = ?`).join("");
-  const hours = `SELECT hour, ${SOURCE_COLUMNS} FROM usage_hours WHERE hour >= ? AND hour < ?${conditions}`;
+  const isAboutModels = [...by, ...given].every((name) => MODEL_DIMENSIONS.includes(name));
+  const columns = [...(isAboutModels ? MODEL_KEYS : HOUR_KEYS).slice(1), ...HOUR_SUMS].join(", ");
+  const hours = `SELECT hour, ${columns} FROM ${isAboutModels ? "usage_models" : "usage_hours"} WHERE hour >= ? AND hour < ?${conditions}`;
   const [firstDay, endDay] = [Math.ceil(from / DAY_HOURS), Math.floor(to / DAY_HOURS)];
   if (!isByUtcDay || endDay - firstDay < LEAST_DAYS) return { table: `(${hours})`, params: [from, to, ...values] };
-  const days = `SELECT day * ${DAY_HOURS} AS hour, ${SOURCE_COLUMNS} FROM usage_days WHERE day >= ? AND day < ?${conditions}`;
+  const days = `SELECT day * ${DAY_HOURS} AS hour, ${columns} FROM usage_days WHERE day >= ? AND day < ?${conditions}`;
   return {
     table: `(${hours} UNION ALL ${days} UNION ALL ${hours})`,
     params: [from, firstDay * DAY_HOURS, ...values, firstDay, endDay, ...values, endDay * DAY_HOURS, to, ...values],
@@ -247,7 +255,7 @@ function usageSums(store: Store) {
   return {
     /** Sums by the named dimensions, and with a rule by day too. */
     sums(range: HourRange, by: readonly UsageDimension[], filter: UsageFilter = {}, days?: DayRule): UsageGroup[] {
-      const { table, params } = sourceOf(range, filter, days === undefined || days.offset % DAY_HOURS === 0);
+      const { table, params } = sourceOf(range, by, filter, days === undefined || days.offset % DAY_HOURS === 0);
       const names = by.map((name) => `${DIMENSION_COLUMNS[name]} AS "${name}"`);
       const day = days === undefined ? [] : [`${DAY} AS day`];
       const groups = [...by.map((name) => DIMENSION_COLUMNS[name]), ...(days === undefined ? [] : ["day"])];
@@ -337,7 +345,7 @@ function usageRows(store: Store) {
     /** Whether the sums are those of the rows: null, or what differs. */
     difference(): string | null {
       const rows = store.get<Record<string, number>>(totalsOf("usage_calls", "count(*)"))!;
-      for (const table of ["usage_hours", "usage_days", "usage_sessions"]) {
+      for (const table of ["usage_hours", "usage_days", "usage_models", "usage_sessions"]) {
         const sums = store.get<Record<string, number>>(totalsOf(table, "coalesce(sum(calls), 0)"))!;
         const name = Object.keys(rows).find((column) => rows[column] !== sums[column]);
         if (name !== undefined) return `${table}.${name} is ${sums[name]}, and the rows add up to ${rows[name]}`;

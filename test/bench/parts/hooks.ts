@@ -92,7 +92,7 @@ export const hooks: Part = {
         isOver = true;
         const times = await waiting;
         const sent = [...statuses.values()].reduce((sum, count) => sum + count, 0);
-        subject.record(`${name}, each request`, "us CPU", (own * 1_000) / sent, 250);
+        subject.record(`${name}, each request`, "us CPU", (own * 1_000) / sent, 400);
         subject.record(`${name}, CPU`, "% of a core", (own / elapsedMs) * 100);
         subject.record(`${name}, others wait at most`, "ms", times.at(-1) ?? 0);
         subject.record(`${name}, others wait, 99 of 100`, "ms", times[Math.floor(times.length * 0.99)] ?? 0, OTHERS_MS);

@@ -77,6 +77,12 @@ test("sums of days and hours are those of the rows, for each range, grouping and
       const own = kept.filter(({ agentId, cause, channel }) => agentId === group.agent && cause === group.cause && channel === "irc");
       assert.deepEqual([group.calls, group.durationMs], [own.length, own.reduce((sum, { durationMs }) => sum + durationMs, 0)]);
     }
+    for (const group of usage.sums({ from, to }, ["provider", "model"], { agent: "agent-1" }, { offset: 2, lastDay: 1_000_000 })) {
+      const own = kept.filter(
+        (call) => call.agentId === "agent-1" && call.model === group.model && Math.floor((hourOf(call) + 2) / 24) === group.day,
+      );
+      assert.equal(group.output, own.length);
+    }
     for (const offset of [0, 24, 2, -5])
       for (const group of usage.sums({ from, to }, [], {}, { offset, lastDay: 1_000_000 })) {
         const own = kept.filter((call) => Math.floor((hourOf(call) + offset) / 24) === group.day);
