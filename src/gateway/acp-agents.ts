@@ -48,6 +48,8 @@ function acpServices({ running, approvals, allowlist, paths, workbench }: AcpAge
     refuse: ({ caller }) => {
       const { mode, rule, host, hostRule } = commandSettings(running, allowlist, caller);
       if (mode === "deny") return `no program may run here (${rule})`;
+      if (mode === "allowlist")
+        return `only listed commands may run here (${rule}), and what this agent runs is not compared with the list`;
       if (host === "sandbox") return `programs run in the sandbox only here (${hostRule}), and this agent runs outside of it`;
       return null;
     },

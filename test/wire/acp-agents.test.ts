@@ -186,12 +186,17 @@ test("a person on a channel gets an agent only with the right to run programs ou
   await heard(/You said: [^]*back to the model/);
 });
 
-test("an agent that runs outside of the sandbox is refused where programs run inside of it only", async (t) => {
-  const gateway = await open(t, (home) => ({ ...answering(home), tools: { exec: { host: "sandbox" } } }));
-  const { stderr } = await openclaw(gateway.home, "agent", "--message", "hello");
-  assert.match(stderr, /may not run: programs run in the sandbox only here \(tools\.exec\.host\)/);
-  assert.ok(!existsSync(join(gateway.home, "acp-log")), "nothing was started");
-});
+for (const [exec, expected] of [
+  [{ host: "sandbox" }, /may not run: programs run in the sandbox only here \(tools\.exec\.host\)/],
+  [{ mode: "allowlist" }, /may not run: only listed commands may run here \(tools\.exec\.mode "allowlist"\)/],
+  [{ mode: "deny" }, /may not run: no program may run here \(tools\.exec\.mode "deny"\)/],
+] as const)
+  test(`an agent is refused where its programs would escape what holds for commands: ${JSON.stringify(exec)}`, async (t) => {
+    const gateway = await open(t, (home) => ({ ...answering(home), tools: { exec } }));
+    const { stderr } = await openclaw(gateway.home, "agent", "--message", "hello");
+    assert.match(stderr, expected);
+    assert.ok(!existsSync(join(gateway.home, "acp-log")), "nothing was started");
+  });
 
 test("nothing of this is loaded while no turn has such an agent", async (t) => {
   const model = await startModelServer();
