@@ -93,6 +93,8 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "browser wait": ["hello"],
   "sandbox recreate": ["--all", "--yes"],
   "sessions show": ["agent:main:main"],
+  "sessions export": ["agent:main:main"],
+  "sessions import": ["no-such-file.jsonl"],
   "sessions delete": ["agent:main:main", "--yes"],
   "dead-letters show": ["3f2a"],
   "dead-letters retry": ["3f2a"],

@@ -34,6 +34,7 @@ import { restartMethods } from "../methods/restart.ts";
 import { resolveKey } from "../methods/chat-context.ts";
 import { decideMessage, routesMethods, type RoutesDeps } from "../methods/routes.ts";
 import { sendMethods, type SendDeps } from "../methods/send.ts";
+import { sessionTransferMethods } from "../methods/session-transfer.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
@@ -140,6 +141,7 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
+    ...sessionTransferMethods(chat),
     ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
     ...sendMethods(sendDeps(deps)),
