@@ -182,7 +182,7 @@ export const backupList: CommandHandler = async (invocation) => {
     if (backups.length === 0) out.line(`No backups in ${sanitizeLine(dir)}.`);
     else
       out.table(
-        [{ title: "FILE" }, { title: "AGE" }, { title: "SIZE", align: "right" }, { title: "KIND" }, { title: "CONTENT", truncate: true }],
+        [{ title: "file" }, { title: "age" }, { title: "size", align: "right" }, { title: "kind" }, { title: "content", truncate: true }],
         backups.map(({ file, kind, createdAt, bytes, problem, messages, secrets }) => [
           file,
           formatAge(createdAt, host.now()),

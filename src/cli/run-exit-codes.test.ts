@@ -76,7 +76,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(logs|backup|security|secrets|state|gateway diagnostics|gateway discover|browser create-profile|sessions (list|import)|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(logs|backup|security|secrets|state|gateway diagnostics export|gateway discover|browser create-profile|sessions (list|import)|agents|models|skills|channels (status|list|add|remove)|config|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);

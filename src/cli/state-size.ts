@@ -45,7 +45,7 @@ export const stateSize: CommandHandler = async (invocation) => {
   );
   out.result({ state, totalBytes: total, areas, rows }, () => {
     out.table(
-      [{ title: "PART" }, { title: "SIZE", align: "right" }, { title: "FILES", align: "right" }, { title: "WHERE", truncate: true }],
+      [{ title: "part" }, { title: "size", align: "right" }, { title: "files", align: "right" }, { title: "where", truncate: true }],
       areas.toSorted((a, b) => b.bytes - a.bytes).map(({ name, bytes, files, path }) => [name, formatBytes(bytes), String(files), path]),
     );
     out.line(`${formatBytes(total)} in all`);

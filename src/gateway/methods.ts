@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { modelName } from "../agents/runtime.ts";
 import { channelIds } from "../channels/registry.ts";
 import { verifyAccount } from "../channels/verify.ts";
@@ -19,6 +20,8 @@ import { configMethods } from "../methods/config.ts";
 import { cronMethods } from "../methods/cron.ts";
 import { taskMethods } from "../methods/tasks.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
+import { diagnosticsMethods } from "../methods/diagnostics.ts";
+import { Profiler } from "../observe/profile.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
 import { overviewMethods } from "../methods/overview.ts";
@@ -304,6 +307,7 @@ function operationMethods(deps: MethodsDeps) {
     ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),
     ...backupMethods({ backups: deps.backups }),
+    ...diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
     ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),

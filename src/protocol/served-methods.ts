@@ -69,6 +69,8 @@ export const SERVED_METHODS = [
   "device.pair.setupCode",
   "device.token.revoke",
   "device.token.rotate",
+  "diagnostics.cpuProfile",
+  "diagnostics.heapProfile",
   "exec.approval.get",
   "exec.approval.grants.list",
   "exec.approval.grants.revoke",

@@ -561,6 +561,8 @@ const ADMINISTRATION = {
   "audit.list": { served: AUDIT_FILTERS },
   "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
   "backup.status": { served: [] },
+  "diagnostics.cpuProfile": { served: ["durationMs"] },
+  "diagnostics.heapProfile": { served: ["durationMs"] },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "set-heartbeats": { served: ["enabled"] },
   "tools.catalog": { served: ["agentId", "includePlugins"] },
