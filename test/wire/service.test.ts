@@ -71,9 +71,9 @@ test(
     assert.match(answer.message, /^The gateway is ready at ws:\/\/127\.0\.0\.1:\d+ \(pid \d+\)\.$/);
     assert.match(answer.warnings.join(), /enable-linger/);
     const bytes = readFileSync(unit);
-  const journal = readFileSync(join(at, "systemd/openclaw-gateway.service.log"), "utf8");
-  assert.match(journal, /listens on ws:/);
-  assert.ok(!journal.includes("#k="), "a journal gets no sign-in link");
+    const journal = readFileSync(join(at, "systemd/openclaw-gateway.service.log"), "utf8");
+    assert.match(journal, /listens on ws:/);
+    assert.ok(!journal.includes("#k="), "a journal gets no sign-in link");
 
     const again = await withSystemd(at, "daemon", "install", "--json");
     assert.deepEqual([again.code, (JSON.parse(again.stdout) as { result: string }).result], [0, "unchanged"]);
