@@ -34,6 +34,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   cron: "Scheduled jobs",
   deadletters: "Dead letters",
   device: "Devices",
+  diagnostics: "The process",
   exec: "Questions about commands",
   gateway: "The process",
   health: "State",

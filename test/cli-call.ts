@@ -113,6 +113,8 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "config rollback": ["1", "--yes"],
   "models key": ["openai", "--remove"],
   "models test": ["openai"],
+  "sessions export": ["agent:main:main"],
+  "sessions import": ["no-such-file.jsonl"],
   "sessions delete": ["agent:main:main", "--yes"],
   "dead-letters show": ["3f2a"],
   "dead-letters retry": ["3f2a"],

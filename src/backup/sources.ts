@@ -21,7 +21,7 @@ export type SkippedFile = { readonly name: string; readonly reason: string };
  * the login of a browser.
  */
 const NOT_KEPT =
-  /^(?:gateway\.db.*|store-(?:ledger|numbers)\.json|owner\.json|ssh-tunnel\.json|logs|pi|cache|agents|browser|backup-staging|\..*\.tmp)$/;
+  /^(?:gateway\.db.*|store-(?:ledger|numbers)\.json|owner\.json|ssh-tunnel\.json|logs|pi|cache|agents|browser|backup-staging|diagnostics|\..*\.tmp)$/;
 /** Variables of the service, such as keys of model providers. */
 export const SERVICE_ENVIRONMENT = "service.env";
 

@@ -18,6 +18,7 @@ const RUN_FLAGS: readonly CliFlag[] = [
   { name: "force", help: "Take over from a running gateway of this state directory." },
 ];
 
+const SECONDS: CliFlag = { name: "seconds", value: "n", range: [1, 300], help: "How long to record (default: 10)." };
 const SYSTEM: CliFlag = { name: "system", help: "The service of the whole machine (systemd), not that of the user." };
 
 export const gatewayCommands: CommandFamily = {
@@ -94,6 +95,22 @@ export const gatewayCommands: CommandFamily = {
       usesGateway: true,
       examples: ["openclaw gateway diagnostics export"],
       load: async () => (await import("./diagnostics.ts")).diagnosticsExport,
+    },
+    {
+      path: ["gateway", "diagnostics", "cpu"],
+      summary: "Record where the running gateway spends its time.",
+      flags: [SECONDS],
+      usesGateway: true,
+      examples: ["openclaw gateway diagnostics cpu --seconds 30"],
+      load: async () => (await import("./profile.ts")).cpuProfile,
+    },
+    {
+      path: ["gateway", "diagnostics", "heap"],
+      summary: "Record which functions of the running gateway allocate its memory.",
+      flags: [SECONDS],
+      usesGateway: true,
+      examples: ["openclaw gateway diagnostics heap --seconds 60"],
+      load: async () => (await import("./profile.ts")).heapProfile,
     },
     {
       path: ["gateway", "usage-cost"],

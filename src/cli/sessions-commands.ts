@@ -2,7 +2,7 @@ import type { CommandFamily } from "./command.ts";
 import { AGENT, YES } from "./shared-flags.ts";
 
 export const sessionsCommands: CommandFamily = {
-  summary: "List, show and delete sessions.",
+  summary: "List, show, export, import and delete sessions.",
   commands: [
     {
       path: ["sessions", "list"],
@@ -36,6 +36,26 @@ export const sessionsCommands: CommandFamily = {
       usesGateway: true,
       examples: ["openclaw sessions branches agent:main:main"],
       load: async () => (await import("./session-branches.ts")).sessionsBranches,
+    },
+    {
+      path: ["sessions", "export"],
+      summary: "Write the present conversation of a session as JSON lines.",
+      args: [{ name: "key", required: true, valueKind: "session" }],
+      flags: [{ name: "output", short: "o", value: "file", help: "File to write; it is replaced (default: standard output)." }],
+      usesGateway: true,
+      notes: ["Files and images are not in it. With --json and without --output it prints one value."],
+      examples: ["openclaw sessions export agent:main:main --output main.jsonl"],
+      load: async () => (await import("./sessions-transfer.ts")).sessionsExport,
+    },
+    {
+      path: ["sessions", "import"],
+      summary: "Make a session from the JSON lines of an export.",
+      args: [{ name: "file", required: true }],
+      flags: [{ name: "key", value: "key", help: "Key of the new session (default: the one of the export). It must not exist." }],
+      usesGateway: true,
+      notes: ["Importing a file again adds what is missing. No imported message counts as one of the owner."],
+      examples: ["openclaw sessions import main.jsonl --key agent:main:imported"],
+      load: async () => (await import("./sessions-transfer.ts")).sessionsImport,
     },
     {
       path: ["sessions", "delete"],

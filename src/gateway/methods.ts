@@ -22,6 +22,8 @@ import { cronMethods } from "../methods/cron.ts";
 import { hooksMethods } from "../methods/hooks.ts";
 import { taskMethods } from "../methods/tasks.ts";
 import { deadLetterMethods } from "../methods/dead-letters.ts";
+import { diagnosticsMethods } from "../methods/diagnostics.ts";
+import { Profiler } from "../observe/profile.ts";
 import { devicesMethods } from "../methods/devices.ts";
 import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
 import { overviewMethods } from "../methods/overview.ts";
@@ -39,6 +41,7 @@ import { restartMethods } from "../methods/restart.ts";
 import { resolveKey } from "../methods/chat-context.ts";
 import { decideMessage, routesMethods, type RoutesDeps } from "../methods/routes.ts";
 import { sendMethods, type SendDeps } from "../methods/send.ts";
+import { sessionTransferMethods } from "../methods/session-transfer.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
@@ -153,6 +156,7 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
+    ...sessionTransferMethods(chat),
     ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
     ...sendMethods(sendDeps(deps)),
@@ -334,6 +338,7 @@ function operationMethods(deps: MethodsDeps) {
     ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),
     ...backupMethods({ backups: deps.backups }),
+    ...diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
     ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),

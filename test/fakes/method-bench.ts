@@ -6,6 +6,7 @@ import { agentMethods } from "../../src/methods/agent.ts";
 import { chatMethods } from "../../src/methods/chat.ts";
 import { listCommands } from "../../src/methods/commands.ts";
 import type { ChatDeps } from "../../src/methods/chat-context.ts";
+import { sessionTransferMethods } from "../../src/methods/session-transfer.ts";
 import { sessionMethods } from "../../src/methods/sessions.ts";
 import { EncodedJson } from "../../src/protocol/frames.ts";
 import type { Hub } from "../../src/protocol/hub.ts";
@@ -93,6 +94,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
   };
   const table: MethodTable = {
     ...sessionMethods(deps),
+    ...sessionTransferMethods(deps),
     ...chatMethods({ ...deps, models: async () => [], commands: async () => listCommands(true, []).commands }),
     ...agentMethods(deps),
   };

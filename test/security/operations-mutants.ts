@@ -70,6 +70,14 @@ export const OPERATIONS_MUTANTS: readonly Mutant[] = [
     title: "no credential of the environment",
   },
   {
+    invariant: 12,
+    breaks: "no imported message counts as one of the owner",
+    file: "src/methods/session-transfer.ts",
+    text: "          senderIsOwner: false,\n",
+    broken: '          senderIsOwner: from["senderIsOwner"] === true,\n',
+    tests: ["src/methods/session-transfer.test.ts"],
+  },
+  {
     invariant: 4,
     breaks: "diagnostics have no known credential",
     file: "src/cli/diagnostics.ts",

@@ -104,6 +104,22 @@ test("a gateway that is killed while it makes a backup leaves complete archives 
   );
 });
 
+test("an exported conversation is imported under another key and goes on there", async () => {
+  const file = join(home, "main.jsonl");
+  const exported = await openclawJson<{ messages: number }>(home, "sessions", "export", "agent:main:main", "--output", file);
+  assert.ok(exported.messages >= 4);
+  const refused = await openclaw(home, "sessions", "import", file);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /the session agent:main:main exists/);
+  const imported = await openclawJson<{ added: number; key: string }>(home, "sessions", "import", file, "--key", "agent:main:copy");
+  assert.deepEqual([imported.added, imported.key], [exported.messages, "agent:main:copy"]);
+  const client = await gateway.connect();
+  await client.request("chat.send", { sessionKey: "agent:main:copy", message: "what is her name", idempotencyKey: "m-9" });
+  await client.request("agent.wait", { runId: "m-9", timeoutMs: 30_000 });
+  await client.close();
+  assert.match(JSON.stringify(model.requests().at(-1)!.messages), /my cat is called Minka.*what is her name/);
+});
+
 test("without a gateway the files are backed up as they are, and the schedule is in the configuration", async () => {
   await gateway.kill();
   const output = join(home, "offline.zip");
