@@ -326,7 +326,7 @@ function Known(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="models-known-title">
       <div class="panel-head">
-        <h2 id="models-known-title">Models</h2>
+        <h2 id="models-known-title">Known models</h2>
         <span class="hint">{rows.filter(({ available }) => available !== false).length} can answer</span>
       </div>
       {rows.length === 0 && <p class="panel-empty">No model is known. Add a key above.</p>}
