@@ -1,5 +1,5 @@
 import { runCli } from "./cli/run.ts";
-import { selectProfile } from "./config/profile.ts";
+import { selectProfile } from "./core/profile.ts";
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { runCli } from "../src/cli/run.ts";
 import type { CliHost } from "../src/cli/invocation.ts";
-import { selectProfile } from "../src/config/profile.ts";
+import { selectProfile } from "../src/core/profile.ts";
 
 export type CliCall = { code: number; out: string; err: string };
 export type CliCallOptions = {

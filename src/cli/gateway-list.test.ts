@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { callCli } from "../../test/cli-call.ts";
-import { defaultPort } from "../config/profile.ts";
+import { defaultPort } from "../core/profile.ts";
 
 /** A home directory with the gateways of three profiles, none of which runs. */
 function home(t: TestContext): string {

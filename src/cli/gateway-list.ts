@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { homeDirectory } from "../config/environment.ts";
 import { loadConfig } from "../config/load.ts";
-import { profileOfDirectory } from "../config/profile.ts";
+import { profileOfDirectory } from "../core/profile.ts";
 import { isAbsent } from "../core/files.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import type { CommandHandler } from "./command.ts";

@@ -7,7 +7,7 @@ import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Credentials } from "../client/client.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { createPaths, type StatePaths } from "../config/paths.ts";
-import { defaultPort, profileOf } from "../config/profile.ts";
+import { defaultPort, profileOf } from "../core/profile.ts";
 import type { Config } from "../config/schema.ts";
 import { formatSshTarget, type SshOptions } from "../remote/ssh/target.ts";
 import type { Invocation } from "./invocation.ts";

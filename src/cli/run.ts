@@ -1,4 +1,4 @@
-import { DEV_PROFILE } from "../config/profile.ts";
+import { DEV_PROFILE } from "../core/profile.ts";
 import { CliError, EXIT, GatewayError, reasonOf } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { CancelledError } from "./cancelled-error.ts";

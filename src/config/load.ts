@@ -12,7 +12,7 @@ import { homeDirectory } from "./environment.ts";
 import { IssueCollector, type ConfigIssue } from "./issue.ts";
 import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./json5.ts";
 import { expandPath } from "./paths.ts";
-import { defaultPort, profileOf } from "./profile.ts";
+import { defaultPort, profileOf } from "../core/profile.ts";
 import { CONFIG, type Config } from "./schema.ts";
 import { createSecretResolver, type SecretProvider } from "./secret-refs.ts";
 import { typeName } from "./scalar.ts";

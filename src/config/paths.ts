@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
 import { homeDirectory } from "./environment.ts";
-import { profileOf, stateDirName } from "./profile.ts";
+import { profileOf, stateDirName } from "../core/profile.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

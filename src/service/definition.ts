@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { CliError, EXIT } from "../core/errors.ts";
+import { profileOf } from "../core/profile.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -55,8 +56,9 @@ export function serviceDefinition(input: DefinitionInput): ServiceDefinition {
   for (const [name, value] of Object.entries(proxies(env))) environment[name] = value;
   environment["OPENCLAW_SERVICE_MARKER"] = "openclaw";
   environment["OPENCLAW_SERVICE_KIND"] = "gateway";
+  const profile = profileOf(env);
   const definition: ServiceDefinition = {
-    description: env["OPENCLAW_PROFILE"] ? `OpenClaw Gateway (${env["OPENCLAW_PROFILE"]})` : "OpenClaw Gateway",
+    description: profile === null ? "OpenClaw Gateway" : `OpenClaw Gateway (${profile})`,
     command,
     workingDirectory: home,
     environment,

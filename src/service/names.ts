@@ -1,24 +1,16 @@
 import { CliError, EXIT } from "../core/errors.ts";
+import { profileOf } from "../core/profile.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** How the service of one state directory is called by each system. */
 export type ServiceNames = { readonly systemd: string; readonly launchd: string; readonly windows: string };
 
-const PROFILE = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
-
 /** The names that OpenClaw uses. A profile has its own; another name from the environment counts for the default profile only. Pure. */
 export function serviceNames(env: Env): ServiceNames {
-  const profile = env["OPENCLAW_PROFILE"]?.trim() ?? "";
-  if (profile !== "" && profile !== "default") {
-    if (!PROFILE.test(profile))
-      throw new CliError("OPENCLAW_PROFILE is not the name of a profile", {
-        why: "it has letters, digits, - and _.",
-        fix: "choose another name",
-        exit: EXIT.usage,
-      });
+  const profile = profileOf(env);
+  if (profile !== null)
     return { systemd: `openclaw-gateway-${profile}.service`, launchd: `ai.openclaw.${profile}`, windows: `OpenClaw Gateway (${profile})` };
-  }
   return {
     systemd: withSuffix(nameFrom(env, "OPENCLAW_SYSTEMD_UNIT", /^[A-Za-z0-9:_.@-]{1,200}$/) ?? "openclaw-gateway.service"),
     launchd: nameFrom(env, "OPENCLAW_LAUNCHD_LABEL", /^[A-Za-z0-9._-]{1,200}$/) ?? "ai.openclaw.gateway",

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { CliError } from "../core/errors.ts";
 import { loadConfig } from "./load.ts";
 import { createPaths } from "./paths.ts";
-import { defaultPort, profileOf, profileOfDirectory, selectProfile, stateDirName } from "./profile.ts";
+import { defaultPort, profileOf, profileOfDirectory, selectProfile, stateDirName } from "../core/profile.ts";
 
 const HOME = "/home/ann";
 const pathsOf = (profile: string) => createPaths({ HOME, OPENCLAW_PROFILE: profile });

@@ -1,4 +1,4 @@
-import { CliError, EXIT } from "../core/errors.ts";
+import { CliError, EXIT } from "./errors.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
