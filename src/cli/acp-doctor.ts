@@ -76,7 +76,11 @@ function resolveOrThrow<T>(resolve: () => T): T {
     return resolve();
   } catch (err) {
     if (!(err instanceof GatewayError)) throw err;
-    throw new CliError(err.message, { fix: err.fix ?? "openclaw config get acp", exit: err.code === "INVALID_REQUEST" ? EXIT.failure : EXIT.config, cause: err });
+    throw new CliError(err.message, {
+      fix: err.fix ?? "openclaw config get acp",
+      exit: err.code === "INVALID_REQUEST" ? EXIT.failure : EXIT.config,
+      cause: err,
+    });
   }
 }
 
