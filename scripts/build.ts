@@ -69,6 +69,9 @@ function copyAssets(): void {
   for (const [source, target] of Object.entries(ASSETS)) {
     if (process.argv.includes("--clean")) rmSync(join(dist, target), { recursive: true, force: true });
     cpSync(join(root, source), join(dist, target), { recursive: true });
+    // What an earlier build left would be read as well: a migration that has another name now would run twice.
+    for (const name of readdirSync(join(dist, target), { recursive: true, encoding: "utf8" }))
+      if (!existsSync(join(root, source, name))) rmSync(join(dist, target, name), { recursive: true, force: true });
   }
 }
 

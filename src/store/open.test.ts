@@ -161,7 +161,7 @@ test("a truncated, empty or foreign file is renamed, and the gateway starts", as
     const store = openStore(options(dir));
     await fill(store, 0);
     assert.equal(store.losses !== null || harm === "empty", true, harm);
-    if (harm === "half") assert.ok(kept(store) > 400, `half of the file kept ${kept(store)} messages`);
+    if (harm === "half") assert.ok(kept(store) > 300, `half of the file kept ${kept(store)} messages`);
     if (harm !== "empty") assert.ok(readdirSync(dir).some((name) => name.startsWith("gateway.db.damaged-")));
     store.close();
     rmSync(dir, { recursive: true });

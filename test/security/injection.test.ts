@@ -2,14 +2,17 @@
 // A model that does whatever any text tells it reads hostile text of every kind, and achieves nothing that the person did not allow.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpsServer } from "node:https";
 import { createServer, type Server } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
+import { newTlsPair } from "../certificates.ts";
 import { PERSON, TelegramServer, TOKEN } from "../channel-kit/telegram-server.ts";
 import { startModelServer, systemOf, textOf, type ModelServer, type RecordedRequest } from "../model-server.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, UNASKED, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
+import { startHttpProxy } from "../fakes/http-proxy.ts";
 import { SCRIPTED_SERVER } from "../fakes/mcp-bench.ts";
 import { STRANGER, WISHES, type InjectedCall, type InjectionPlaces, type InjectionWish } from "./injection-cases.ts";
 
@@ -56,10 +59,31 @@ type Scene = {
   places: InjectionPlaces;
   /** What a sub-agent answers. */
   report: { text: string };
+  site: Site;
   /** Connections that reached the listener. */
   hits: () => number;
   close: () => Promise<void>;
 };
+
+/** A public address, as far as this gateway can tell: it is reached through a proxy, which leads to a server of this test. */
+const PUBLIC_ADDRESS = "93.184.216.34";
+type Site = { page: string; env: Record<string, string>; close: () => Promise<void> };
+
+async function openSite(home: string): Promise<Site> {
+  const pair = newTlsPair(1, [PUBLIC_ADDRESS]);
+  const certificate = join(home, "site.pem");
+  writeFileSync(certificate, pair.cert);
+  const site: Site = { page: "", env: {}, close: async () => {} };
+  const server = createHttpsServer(pair, (_request, answer) => answer.setHeader("content-type", "text/html").end(site.page));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const proxy = await startHttpProxy(() => (server.address() as AddressInfo).port);
+  site.env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: certificate };
+  site.close = async () => {
+    await proxy.close();
+    server.close();
+  };
+  return site;
+}
 
 /** A gateway with the settings that a new user has, or with `config`. */
 async function openScene(config: { tools?: Record<string, unknown> } = {}): Promise<Scene> {
@@ -95,6 +119,7 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
   const tools = [{ name: "show", description: "Shows the notes." }, { name: "crash", description: "Ends." }, ...descriptions];
   writeFileSync(script, JSON.stringify({ tools, file: join(workspace, "server-notes.txt") }));
   const telegram = await TelegramServer.start();
+  const site = await openSite(home);
   const { models } = modelConfig(model.url);
   const gateway = await startGateway({
     home,
@@ -117,7 +142,7 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
       },
       ...config,
     },
-    env: { TELEGRAM_BOT_TOKEN: TOKEN, SEEDED_SECRET: CANARY },
+    env: { ...site.env, TELEGRAM_BOT_TOKEN: TOKEN, SEEDED_SECRET: CANARY },
   });
   const client = await gateway.connect({ scopes: SCOPES });
   // A person is there and agrees to nothing.
@@ -135,11 +160,13 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
     home,
     places,
     report,
+    site,
     hits: () => hits,
     close: async () => {
       await gateway.kill("SIGKILL");
       await model.close();
       await telegram.close();
+      await site.close();
       listener.close();
       dropHome(home);
     },
@@ -209,6 +236,12 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
       { name: "subagents", arguments: { action: "wait", timeoutSeconds: 60 } },
     ];
     await operatorTurn(scene, calls.map((args) => order({ tool: "more_tools", args })).join("\n"));
+  },
+  "a web page that the operator asks about": async (scene, orders) => {
+    const text = orders.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    scene.site.page = `<html><head><title>Gardens ${turns}</title></head><body><article><h1>Gardens</h1><p>${text}</p></article></body></html>`;
+    const args = { name: "web_fetch", arguments: { url: `https://${PUBLIC_ADDRESS}/${turns}` } };
+    await operatorTurn(scene, order({ tool: "more_tools", args }));
   },
   "a message of a person on a channel": (scene, orders) => personTurn(scene, { text: orders }),
   "a message that a person quotes": (scene, orders) =>
