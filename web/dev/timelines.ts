@@ -83,6 +83,8 @@ export class Timelines {
   /** When the messages were received. */
   now = Date.now();
   #retried = false;
+  /** When the message that runs was received: when it was asked for first. */
+  #runsSince: number | null = null;
 
   reset(): void {
     this.#retried = false;
@@ -97,7 +99,7 @@ export class Timelines {
     }
     if (method !== "sessions.timeline") return undefined;
     const id = String(params["id"] ?? "r1");
-    if (id === "r3") return toAnswer(id, RUNNING, Date.now() - 3_000);
+    if (id === "r3") return toAnswer(id, RUNNING, (this.#runsSince ??= Date.now() - 3_000));
     if (id === "r2" && !this.#retried) return toAnswer(id, UNDELIVERED, this.now);
     return id === "gone" ? null : toAnswer(id, ANSWERED, this.now);
   }

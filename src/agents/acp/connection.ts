@@ -182,7 +182,9 @@ type OpenedStream = {
  */
 function openStream({ spec, cwd, watcher, clock, log, onUpdate, onEnd }: AcpConnectOptions): OpenedStream {
   let controller!: ReadableStreamDefaultController<AnyMessage>;
-  const readable = new ReadableStream<AnyMessage>({ start: (given) => void (controller = given) });
+  // The library stops to read when it cannot write, which is before the end of the process.
+  let isRead = true;
+  const readable = new ReadableStream<AnyMessage>({ start: (given) => void (controller = given), cancel: () => void (isRead = false) });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   let isOpen = true;
   const process = new AgentProcess({
@@ -199,14 +201,14 @@ function openStream({ spec, cwd, watcher, clock, log, onUpdate, onEnd }: AcpConn
         if (isObject(update)) onUpdate(asString(sessionId), update);
       } else if (message["method"] !== undefined || typeof message["id"] === "number") {
         // The library writes the id of an answer to nothing to the terminal; those of our requests are numbers.
-        controller.enqueue(message as AnyMessage);
+        if (isRead) controller.enqueue(message as AnyMessage);
       }
     },
     onEnd: () => {
       isOpen = false;
       onEnd();
       resolve();
-      controller.close();
+      if (isRead) controller.close();
     },
   });
   const writable = new WritableStream<AnyMessage>({ write: (message) => process.send(message) });

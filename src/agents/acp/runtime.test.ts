@@ -233,6 +233,12 @@ for (const [name, script, expected] of STARTS) {
   });
 }
 
+test("a program that ends at once is named by its end, whether or not it could be written to", async (t) => {
+  const spec = { name: "brief", argv: ["/bin/sh", "-c", "exit 7"], env: { PATH: process.env["PATH"] ?? "" } };
+  const failures = await Promise.all(Array.from({ length: 40 }, async () => failure(await rig(t, { spec }).say("hello"))));
+  assert.deepEqual([...new Set(failures.map((text) => /ended with exit code 7/.test(text) || text))], [true]);
+});
+
 test("a program that is not there is named, with how to install a well-known one", async (t) => {
   const { say } = rig(t, { spec: { name: "codex", argv: ["codex-acp"], env: { PATH: "/nowhere" } } });
   assert.match(
