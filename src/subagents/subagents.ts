@@ -77,7 +77,7 @@ export class Subagents {
       deps.bus.on("turn.ended", ({ runId }) => {
         if (this.#watched.has(runId)) void this.wake();
       }),
-      deps.bus.on("session.stopped", ({ sessionKey }) => this.#stopChildren(sessionKey)),
+      deps.bus.on("session.stopped", ({ sessionKey }) => this.#stopBelow(sessionKey)),
     ];
   }
 
@@ -212,8 +212,19 @@ export class Subagents {
     return done;
   }
 
-  #stopChildren(sessionKey: SessionKey): void {
-    for (const task of this.childrenOf(sessionKey))
+  /** Tasks that have not ended, of this session and of all tasks below it: the one that gave a task may have ended before it. */
+  #openBelow(sessionKey: SessionKey): Task[] {
+    const { rows } = this.#deps;
+    const isBelow = ({ parentKey }: Task): boolean => {
+      if (parentKey === sessionKey) return true;
+      const giver = rows.byChild(parentKey);
+      return giver !== undefined && isBelow(giver);
+    };
+    return rows.open().filter((task) => !hasEnded(task) && isBelow(task));
+  }
+
+  #stopBelow(sessionKey: SessionKey): void {
+    for (const task of this.#openBelow(sessionKey))
       this.cancel(task, "the session that gave the task was stopped").catch((err: unknown) =>
         this.#deps.log.warn("a task of a stopped session could not be ended", { task: task.runId, cause: reasonOf(err) }),
       );

@@ -131,10 +131,10 @@ test("a name that another machine has is left to it, and the interface may go aw
   const pair = await startNetworkPair();
   t.after(() => pair.stop());
   pair.publish(INSTANCE, 1_234);
-  await until("the other one is there", () => pair.seen().length > 0 || discover(pair.far, tmpdir()).count > 0);
+  await until("the other one is there", () => pair.seen().length > 0 || discover(pair.far, tmpdir()).count > 0, 60_000);
   const gateway = await startNear(t, pair, { bind: "lan" }, "minimal");
   const found = (): unknown[] => discover(pair.far, tmpdir()).beacons.map(({ instanceName, port }) => [instanceName, port]);
-  await until("both are there", () => found().length === 2);
+  await until("both are there", () => found().length === 2, 60_000);
   assert.deepEqual(found(), [
     [INSTANCE, 1_234],
     [`${INSTANCE}-2`, PORT],

@@ -150,6 +150,17 @@ test("what a person stops takes its tasks with it, to any depth", async () => {
   await client.close();
 });
 
+test("what a person stops takes along what a task has started that has ended itself", async () => {
+  const gateway = await start(newHome());
+  const client = await gateway.connect();
+  await ask(client, spawn(spawn("hang")));
+  await until("the outer one has ended", async () => (await tasksOf(client, { status: "completed" })).length === 1);
+  await until("the inner one works", async () => (await tasksOf(client, { status: "running" })).some(({ title }) => title === "hang"));
+  await client.request("chat.send", { sessionKey: PARENT, message: "/stop", idempotencyKey: "stop" });
+  await until("nothing works", async () => (await tasksOf(client, { status: ["queued", "running"] })).length === 0);
+  await client.close();
+});
+
 test("a process that is killed hands the result back once", async () => {
   const home = newHome();
   let gateway = await start(home);
