@@ -70,11 +70,11 @@ const PUBLIC_ADDRESS = "93.184.216.34";
 type Site = { page: string; env: Record<string, string>; close: () => Promise<void> };
 
 async function openSite(home: string): Promise<Site> {
-  const pair = newTlsPair(1, [PUBLIC_ADDRESS]);
+  const { cert, key } = newTlsPair(1, [PUBLIC_ADDRESS]);
   const certificate = join(home, "site.pem");
-  writeFileSync(certificate, pair.cert);
+  writeFileSync(certificate, cert);
   const site: Site = { page: "", env: {}, close: async () => {} };
-  const server = createHttpsServer(pair, (_request, answer) => answer.setHeader("content-type", "text/html").end(site.page));
+  const server = createHttpsServer({ cert, key }, (_request, answer) => answer.setHeader("content-type", "text/html").end(site.page));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const proxy = await startHttpProxy(() => (server.address() as AddressInfo).port);
   site.env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: certificate };
