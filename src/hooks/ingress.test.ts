@@ -277,10 +277,21 @@ test("an attack is answered with 429 and runs nothing, and a good sender gets in
   assert.equal((statuses.get(401) ?? 0) + (statuses.get(429) ?? 0), 2_000);
   assert.equal(bench.runtime.prompts.length, 0);
   assert.ok(ingress.refusals().length <= HOOK_LIMITS.refusals);
-  assert.equal((await send("agent", { message: "hi" }, bearer)).status, 200, "a token is checked without its body");
   assert.equal((await send("gh", { title: "real" }, github({ title: "real" }, "r1"), "5.6.7.8")).status, 200);
   clock.advance(1_100);
   assert.equal((await send("gh", { title: "same peer" }, github({ title: "same peer" }, "r2"))).status, 200);
+  assert.equal((await send("agent", { message: "hi" }, bearer)).status, 200);
+  bench.close();
+});
+
+test("who tries tokens has a few tries in a second, and then not even the right one counts", async () => {
+  const { send, bench, clock } = open();
+  const tried = async (token: string) => (await send("agent", { message: "hi" }, { authorization: `Bearer ${token}` })).status;
+  for (let count = 0; count < HOOK_LIMITS.failuresPerMinute + HOOK_LIMITS.checksPerSecond; count++) await tried(`guess-${count}`);
+  assert.equal(await tried(TOKEN), 429);
+  assert.equal((await send("agent", { message: "hi" }, bearer, "5.6.7.8")).status, 200, "others are not held up");
+  clock.advance(1_100);
+  assert.equal(await tried(TOKEN), 200);
   bench.close();
 });
 

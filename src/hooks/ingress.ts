@@ -87,6 +87,9 @@ export class HookIngress {
         status: 400,
         body: { ok: false, error: "the token belongs into a header, not into the address" },
       });
+    // Before any proof is looked at: who fails all the time cannot try tokens faster than this.
+    const retryAfterMs = this.#limits.check(request.peer, clock.monotonic());
+    if (retryAfterMs > 0) return this.#tooMany(request, "too-many-failures", retryAfterMs);
     const hook = this.#find(request.path);
     if (hook === undefined)
       return this.#hasToken(request) ? this.#refuse(request, "unknown-path", NOT_FOUND) : this.#fail(request, "bad-token");
@@ -98,8 +101,7 @@ export class HookIngress {
         : this.#fail(request, hooks.token === undefined ? "no-token-configured" : "bad-token");
     if (hook.signature === "missing") return this.#fail(request, "signature-not-configured");
     if (request.headers[SIGNATURE_HEADERS[hook.signature.scheme]] === undefined) return this.#fail(request, "no-signature");
-    const retryAfterMs = this.#limits.check(request.peer, clock.monotonic());
-    return retryAfterMs === 0 ? null : this.#tooMany(request, "too-many-failures", retryAfterMs);
+    return null;
   }
 
   /** Takes a request whose headers passed `screen`. `parse` reads the body, once it is known to be from the sender. */

@@ -2,7 +2,7 @@
 export const HOOK_LIMITS = {
   /** Requests of one peer in a minute that are not accepted; further ones are answered 429. */
   failuresPerMinute: 20,
-  /** Signatures that are checked in a second for a peer that has reached that limit, so that good requests beside forged ones get in. */
+  /** Tokens and signatures that are checked in a second for a peer that has reached that limit, so that good requests beside forged ones get in. */
   checksPerSecond: 10,
   /** Peers whose failures are counted; the oldest is forgotten first. */
   peers: 10_000,

@@ -25,7 +25,7 @@ export class PeerLimits {
     return count > HOOK_LIMITS.failuresPerMinute ? this.#restOf(this.#failures, peer, now) : 0;
   }
 
-  /** Whether the signature of a request may be checked; a peer that failed too often has a few of them in each second. 0: it may. */
+  /** Whether the token or signature of a request may be checked; a peer that failed too often has a few of them in each second. 0: it may. */
   check(peer: string, now: number): number {
     const failed = this.#failures.get(peer);
     if (!failed || failed.count < HOOK_LIMITS.failuresPerMinute || now - failed.startedAt >= MINUTE_MS) return 0;

@@ -63,6 +63,15 @@ export const AUTOMATION_MUTANTS: readonly Mutant[] = [
     title: "answered with 429",
   },
   {
+    invariant: 5,
+    breaks: "tokens of hooks are not tried faster than a few in a second",
+    file: "src/hooks/ingress.ts",
+    text: 'if (retryAfterMs > 0) return this.#tooMany(request, "too-many-failures", retryAfterMs);',
+    broken: 'if (retryAfterMs > Infinity) return this.#tooMany(request, "too-many-failures", retryAfterMs);',
+    tests: [INGRESS],
+    title: "who tries tokens",
+  },
+  {
     invariant: 11,
     breaks: "a run of a hook has no rights of the owner",
     file: "src/hooks/hook-run.ts",
