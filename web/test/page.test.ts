@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startDevGateway } from "../dev/server.ts";
+import { until } from "../../test/until.ts";
 import { openBrowserUser } from "./browser.ts";
 import type { DevGateway } from "../dev/server.ts";
 import type { BrowserProfile, BrowserUser } from "./browser.ts";
@@ -224,11 +225,13 @@ describe("answers and sessions on the page", () => {
     await page.locator(".rename").fill("Garden");
     await page.keyboard.press("Enter");
     await hasText(page, ".head h1", "Garden");
-    assert.ok([...gateway.conversations.sessions.values()].some((one) => one.label === "Garden"));
+    await until("the name is stored", () => [...gateway.conversations.sessions.values()].some((one) => one.label === "Garden"));
+    const second = page.locator(".row").nth(1);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("garden");
-    assert.equal(await page.locator(".row").count(), 1);
+    await second.waitFor({ state: "detached" });
     await page.keyboard.press("Escape");
+    await second.waitFor();
     assert.equal(await page.locator(".row").count(), 2);
     const named = page.locator(".row", { hasText: "Garden" });
     await named.hover();
