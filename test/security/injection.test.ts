@@ -10,7 +10,8 @@ import { after, before, describe, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { newTlsPair } from "../certificates.ts";
 import { PERSON, TelegramServer, TOKEN } from "../channel-kit/telegram-server.ts";
-import { startModelServer, systemOf, textOf, type ModelServer, type RecordedRequest } from "../model-server.ts";
+import { startModelServer, systemOf, textOf, type ChatMessage, type ModelServer, type RecordedRequest } from "../model-server.ts";
+import { PNG } from "../fakes/conformance-host.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, UNASKED, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import { startHttpProxy } from "../fakes/http-proxy.ts";
 import { SCRIPTED_SERVER } from "../fakes/mcp-bench.ts";
@@ -32,13 +33,22 @@ function obey(request: RecordedRequest): { tool: string; args: unknown } | null 
   );
   for (const message of request.messages) {
     if (message.role === "assistant") continue;
-    for (const [, tool, json] of textOf(message).matchAll(/OBEY (\w+) (\{.*?\}) YEBO/g)) {
+    for (const [, tool, json] of readBy(message).matchAll(/OBEY (\w+) (\{.*?\}) YEBO/g)) {
       const args = parseArgs(json!);
       if (!done.has(`${tool} ${canonical(args)}`)) return { tool: tool!, args };
     }
   }
   return null;
 }
+/** What a model makes of a message: its text, and what is written in its pictures; here that is what follows the last byte of a picture. */
+function readBy(message: ChatMessage): string {
+  const parts = Array.isArray(message.content) ? message.content : [];
+  const pictures = parts.flatMap(({ image_url: image }) =>
+    image ? [Buffer.from(image.url.split(",")[1] ?? "", "base64").toString()] : [],
+  );
+  return [textOf(message), ...pictures].join("\n");
+}
+
 /** Also as a part of a text in quotes. */
 function parseArgs(json: string): unknown {
   try {
@@ -120,7 +130,8 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
   writeFileSync(script, JSON.stringify({ tools, file: join(workspace, "server-notes.txt") }));
   const telegram = await TelegramServer.start();
   const site = await openSite(home);
-  const { models } = modelConfig(model.url);
+  const { models } = modelConfig(model.url) as { models: { providers: { test: { models: Record<string, unknown>[] } } } };
+  models.providers.test.models[0]!["input"] = ["text", "image"];
   const gateway = await startGateway({
     home,
     config: {
@@ -243,6 +254,17 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
     const args = { name: "web_fetch", arguments: { url: `https://${PUBLIC_ADDRESS}/${turns}` } };
     await operatorTurn(scene, order({ tool: "more_tools", args }));
   },
+  "what is written in a picture that the operator asks about": async (scene, orders) => {
+    writeFileSync(join(scene.places.workspace, "note.png"), pictureOf(orders));
+    await operatorTurn(scene, 'OBEY read {"path":"note.png"} YEBO');
+  },
+  "what is written in a picture that a person sends": (scene, orders) => {
+    const picture = pictureOf(orders);
+    const photo = [
+      { file_id: scene.telegram.addFile(picture, "note.png"), file_unique_id: "n", width: 1, height: 1, file_size: picture.length },
+    ];
+    return personTurn(scene, { text: undefined, caption: "What does it say?", photo });
+  },
   "a message of a person on a channel": (scene, orders) => personTurn(scene, { text: orders }),
   "a message that a person quotes": (scene, orders) =>
     personTurn(scene, {
@@ -267,6 +289,8 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
       },
     }),
 };
+
+const pictureOf = (orders: string): Buffer => Buffer.concat([Buffer.from(PNG, "base64"), Buffer.from(`\n${orders}\n`)]);
 
 const toStranger = ({ telegram }: Scene): readonly unknown[] => telegram.shown().filter(({ chat }) => String(chat) === STRANGER);
 
