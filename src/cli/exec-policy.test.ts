@@ -112,6 +112,14 @@ test("exec-policy set changes what is given, for all agents or for one", async (
   assert.doesNotMatch((await policy("set", "--mode", "ask")).err, /of their own/);
 });
 
+test("exec-policy set changes an agent of the older list where the file has it", async () => {
+  writeFileSync(CONFIG, JSON.stringify({ agents: { list: [{ id: "main" }, { id: "Open" }] } }));
+  const { code, err } = await policy("set", "--mode", "ask", "--agent", "open");
+  assert.equal(code, 0, err);
+  const exec = { tools: { exec: { mode: "ask" } } };
+  assert.deepEqual(configured(), { agents: { list: [{ id: "main" }, { id: "Open", ...exec }] } });
+});
+
 test("exec-policy set refuses nothing to set, unknown values and unknown agents", async () => {
   configure({});
   const before = configured();

@@ -1,3 +1,4 @@
+import { agentPath } from "../config/agent-path.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import type { CommandHandler } from "./command.ts";
@@ -106,10 +107,11 @@ export const execPolicySet: CommandHandler = async (invocation) => {
 
 async function write(invocation: Invocation, policy: Policy, agent: string | undefined): Promise<void> {
   const { out } = invocation;
-  const base = [...(agent === undefined ? [] : ["agents", "entries", agent]), "tools", "exec"];
+  let base: (string | number)[] = ["tools", "exec"];
   const set = Object.entries(policy).filter((entry): entry is [string, string] => entry[1] !== undefined);
   let others: readonly string[] = [];
   const where = await applyConfigEdit(invocation, (edit) => {
+    if (agent !== undefined) base = [...agentPath((path) => edit.get(path), agent), "tools", "exec"];
     for (const [key, value] of set) edit.set([...base, key], value);
     others = agent === undefined ? agentsWithOwn(edit, Object.fromEntries(set)) : [];
   });

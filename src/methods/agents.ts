@@ -1,6 +1,7 @@
 import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { ToolName } from "../agents/runtime.ts";
+import { agentEntryKeys, agentListIds, agentPath } from "../config/agent-path.ts";
 import { agentIds, defaultAgentId, hasAgent, resolveAgent, type ResolvedAgent } from "../config/agents.ts";
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { expandPath } from "../config/paths.ts";
@@ -148,7 +149,9 @@ async function create(deps: AgentsDeps, params: CreateParams): Promise<Record<st
 
 /** Without any entry there is an agent `main`. The first entry must not make it disappear. */
 function ensureMainEntry(raw: string): string {
-  return entryKeys(raw).length > 0 || listIds(raw).length > 0 ? raw : setAt(raw, ["agents", "entries", "main"], {});
+  return agentEntryKeys((path) => getAt(raw, path)).length > 0 || agentListIds((path) => getAt(raw, path)).length > 0
+    ? raw
+    : setAt(raw, ["agents", "entries", "main"], {});
 }
 
 function identityEntry({ emoji, avatar }: { emoji?: string; avatar?: string }): Record<string, unknown> {
@@ -171,7 +174,7 @@ async function update(deps: AgentsDeps, params: UpdateParams): Promise<Record<st
   const model = typeof params.model === "string" ? toModel(params.model) : params.model;
   if (workspace !== undefined) await deps.ensureWorkspace(workspace);
   const edited = await editConfig(deps, (raw) => {
-    const at = pathOf(raw, id);
+    const at = agentPath((path) => getAt(raw, path), id);
     let text = raw;
     const put = (path: readonly string[], value: string | null | undefined): void => {
       if (value === undefined) return;
@@ -198,7 +201,10 @@ async function remove(deps: AgentsDeps, params: DeleteParams): Promise<Record<st
     const bindings = getAt(raw, ["bindings"]);
     const kept = Array.isArray(bindings) ? bindings.filter((each) => !isBoundTo(each, id)) : [];
     removedBindings = Array.isArray(bindings) ? bindings.length - kept.length : 0;
-    const text = unsetAt(raw, pathOf(raw, id));
+    const text = unsetAt(
+      raw,
+      agentPath((path) => getAt(raw, path), id),
+    );
     return removedBindings > 0 ? setAt(text, ["bindings"], kept) : text;
   });
   await deps.forgetNotes(id);
@@ -246,22 +252,4 @@ async function archiveWorkspace(deps: AgentsDeps, config: Config, workspace: str
 /** True when one directory is the other one or holds it. */
 function overlaps(a: string, b: string): boolean {
   return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
-}
-
-/** Where the file describes this agent: an entry by its id, or an item of the older list. */
-function pathOf(raw: string, id: AgentId): (string | number)[] {
-  const key = entryKeys(raw).find((each) => each.toLowerCase() === id);
-  if (key !== undefined) return ["agents", "entries", key];
-  const index = listIds(raw).findIndex((each) => each.toLowerCase() === id);
-  return index >= 0 ? ["agents", "list", index] : ["agents", "entries", id];
-}
-
-function entryKeys(raw: string): string[] {
-  const entries = getAt(raw, ["agents", "entries"]);
-  return typeof entries === "object" && entries !== null && !Array.isArray(entries) ? Object.keys(entries) : [];
-}
-
-function listIds(raw: string): string[] {
-  const items = getAt(raw, ["agents", "list"]);
-  return Array.isArray(items) ? items.map((item) => String((item as { id?: unknown } | null)?.id ?? "")) : [];
 }

@@ -350,6 +350,13 @@ test("models.set keeps fallbacks and refuses an unknown model", async () => {
   await assert.rejects(() => r.models["models.set"].run({ model: "nothing" }), fails("INVALID_REQUEST", /is not a model/));
 });
 
+test("models.set for an agent of the older list changes its item there", async () => {
+  const r = rig('{ agents: { list: [{ id: "main" }, { id: "Garden", model: "mock/old" }] } }');
+  await r.models["models.set"].run({ model: "mock/mock-1", agentId: "garden" });
+  assert.match(r.file(), /id: "Garden", model: \{[^}]*"?primary"?: "mock\/mock-1"/);
+  assert.doesNotMatch(r.file(), /entries/);
+});
+
 const SECRETS = ["hunter2", "sk-secret"];
 
 type Plan = {

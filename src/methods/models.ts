@@ -1,3 +1,4 @@
+import { agentPath } from "../config/agent-path.ts";
 import { agentIds, defaultAgentId, modelAliases, resolveAgent } from "../config/agents.ts";
 import { getAt, setAt } from "../config/edit.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -110,8 +111,9 @@ async function setModel(deps: ModelsDeps, { model, agentId }: { model: string; a
     throw new GatewayError("INVALID_REQUEST", `"${model.slice(0, 80)}" is not a model`, {
       fix: "Write it as provider/id; `openclaw models list` shows them.",
     });
-  const at = agentId === undefined ? ["agents", "defaults", "model"] : ["agents", "entries", requireAgent(config, agentId), "model"];
+  const agent = agentId === undefined ? null : requireAgent(config, agentId);
   const { loaded } = await editConfig(deps, (raw) => {
+    const at = [...(agent === null ? ["agents", "defaults"] : agentPath((path) => getAt(raw, path), agent)), "model"];
     const value = getAt(raw, at);
     // The fallbacks of the long form stay.
     return typeof value === "object" && value !== null ? setAt(raw, [...at, "primary"], name) : setAt(raw, at, { primary: name });
