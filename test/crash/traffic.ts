@@ -48,6 +48,7 @@ export class TrafficGenerator {
     this.#life = life;
     this.#client = client;
     this.#stopListening = client.on((event) => this.#onEvent(event));
+    if (world.asks) this.#track(this.#agreeToWaiting());
   }
 
   /** Resolves when a person is asked about a tool, or when one runs. */
@@ -203,6 +204,20 @@ export class TrafficGenerator {
     this.#ledger.reportViolation(`${entry.key}: ${String(err)}`);
   }
 
+  /** Questions that were asked before this client heard of them. */
+  async #agreeToWaiting(): Promise<void> {
+    try {
+      for (const { id } of await this.#client.request<{ id: string }[]>("exec.approval.list", {})) this.#agree(id);
+    } catch (err) {
+      if (!(err instanceof ClientError)) throw err;
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    this.#pending.add(work);
+    void work.finally(() => this.#pending.delete(work));
+  }
+
   /** A client that agrees to every command, at once or a little later. */
   #agree(id: string): void {
     this.#toolActive.resolve();
@@ -213,8 +228,7 @@ export class TrafficGenerator {
         if (!(err instanceof ClientError)) throw err;
       })
       .then(() => {});
-    this.#pending.add(answering);
-    void answering.finally(() => this.#pending.delete(answering));
+    this.#track(answering);
   }
 
   #onEvent({ event, payload }: ServerEvent): void {
