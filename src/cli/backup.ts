@@ -212,7 +212,7 @@ async function fileOf(invocation: Invocation): Promise<string> {
   const dir = backupDirOf(invocation);
   const [newest] = await listBackups(dir);
   if (newest) return newest.file;
-  throw new CliError(`there is no backup in ${sanitizeLine(dir)}`, { why: "none was made there.", fix: "openclaw backup create" });
+  throw new CliError(`no backup was found in ${sanitizeLine(dir)}`, { why: "none was made there.", fix: "openclaw backup create" });
 }
 
 /** `openclaw backup verify` */

@@ -90,7 +90,7 @@ test("a missing, an old and an overdue backup are reported", async () => {
   openStore({ dir: join(dir, "gateway"), log: silentLog }).close();
   const now = Date.now();
   assert.deepEqual(await only(dir, "backup", now), []);
-  assert.match((await only(dir, "backup", now + 15 * DAY))[0]!.title, /there is no backup in .*backups yet/);
+  assert.match((await only(dir, "backup", now + 15 * DAY))[0]!.title, /no backup was found in .*backups/);
   mkdirSync(join(dir, "backups"));
   writeFileSync(join(dir, "backups", backupName("manual", now)), "");
   assert.deepEqual(await only(dir, "backup", now + 13 * DAY), []);

@@ -45,7 +45,7 @@ async function checkBackups(invocation: Invocation): Promise<DoctorFinding[]> {
   const isOld = now - (newest?.createdAt ?? store.birthtimeMs) > BACKUP_LIMITS.remindMs;
   const found =
     newest === undefined
-      ? `there is no backup in ${dir} yet`
+      ? `no backup was found in ${dir}`
       : `the newest backup was made ${formatAge(newest.createdAt, now)} (${formatBytes(newest.bytes)})`;
   const findings = [
     findingUnless(!isOverdue && !isOld, "backup", found, {

@@ -19,7 +19,7 @@ export type LinkView = {
   oldestAt: number | null;
 };
 export type LinksAnswer = {
-  /** Null while there is no link: then this gateway has no key. */
+  /** Null before the first link, when this gateway has no key yet. */
   fingerprint: string | null;
   links: LinkView[];
   unknownKeys: { fingerprint: string; address: string; at: number }[];

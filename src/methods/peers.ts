@@ -85,7 +85,7 @@ async function removeLink(deps: PeersDeps, name: string): Promise<unknown> {
   const service = await deps.peers();
   const isConfigured = isObject(getAt(deps.read().raw ?? "", ["peers", name]));
   const revoked = await service.revoke(name);
-  if (!isConfigured && !revoked.wasPaired) throw detailError("PEER_NOT_LINKED", `there is no link ${JSON.stringify(name)}`);
+  if (!isConfigured && !revoked.wasPaired) throw detailError("PEER_NOT_LINKED", `the link ${JSON.stringify(name)} does not exist`);
   if (isConfigured) await editConfig(deps, (raw) => unsetAt(raw, ["peers", name]));
   return { ok: true, name, ...revoked };
 }

@@ -332,14 +332,14 @@ test("a packet that comes again is acknowledged and does nothing", async (t) => 
 
 test("a packet of another gateway, or for another one, is not read", async (t) => {
   const { home, office } = await linked(t);
-  const stranger = createDevice();
+  const unknownDevice = createDevice();
   const forged = {
     ...packetOf(home, office),
-    signature: seal(stranger, JSON.parse(packetOf(home, office).body) as RequestEnvelope).signature,
+    signature: seal(unknownDevice, JSON.parse(packetOf(home, office).body) as RequestEnvelope).signature,
   };
   await assert.rejects(office.service.receive(home.identity.id, forged), /not signed by this link/);
-  await assert.rejects(office.service.receive(home.identity.id, packetOf(home, office, { to: stranger.id })), /not for this gateway/);
-  assert.throws(() => office.service.receive(stranger.id, packetOf(home, office)), /not in use/);
+  await assert.rejects(office.service.receive(home.identity.id, packetOf(home, office, { to: unknownDevice.id })), /not for this gateway/);
+  assert.throws(() => office.service.receive(unknownDevice.id, packetOf(home, office)), /not in use/);
   assert.equal(office.runs.size, 0);
 });
 

@@ -13,7 +13,7 @@ export type RunLookups = {
   hasModel: (agentId: AgentId, model: string) => boolean;
   /** The one form of a session key; null for what cannot be one. */
   sessionKey: (key: string, agentId: AgentId) => SessionKey | null;
-  /** Where the answer goes. Throws GatewayError when there is no such place. */
+  /** Where the answer goes. Throws GatewayError when that place does not exist. */
   target: (delivery: JobDelivery & { mode: "announce" }, sessions: readonly SessionKey[]) => Submission["target"];
   chatKind: (sessionKey: SessionKey) => Submission["chatKind"];
   isSendDenied: (sessionKey: SessionKey) => boolean;

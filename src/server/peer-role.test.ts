@@ -54,8 +54,8 @@ test("another gateway hears nothing of what happens here but the tick", async ()
 
 test("a key of no link, a page and a gateway without links let no other gateway in", async () => {
   const room = await startServerBench({ methods: METHODS, peers: gate().peers });
-  const stranger = await tryConnect(room, { ...AS_PEER, device: makeDevice() });
-  assert.equal(stranger.answer.error?.details?.["code"], "PEER_NOT_LINKED");
+  const unpaired = await tryConnect(room, { ...AS_PEER, device: makeDevice() });
+  assert.equal(unpaired.answer.error?.details?.["code"], "PEER_NOT_LINKED");
   const { device: _, ...withoutKey } = AS_PEER;
   assert.equal((await tryConnect(room, withoutKey)).answer.error?.details?.["code"], "DEVICE_IDENTITY_REQUIRED");
   const forged = await tryConnect(room, {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 
 export type ProgramResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** Runs a program of the system to its end. `code` is null when there is no such program, or it took too long. */
+/** Runs a program of the system to its end. `code` is null when the program does not exist or took too long. */
 export type RunProgram = (program: string, args: readonly string[]) => Promise<ProgramResult>;
 
 /** A start waits until the service says that it is ready. */
