@@ -7,7 +7,8 @@ import { SERVED_EVENTS } from "../src/methods/stream.ts";
 import { SERVED_METHODS, SERVER_CAPABILITIES, type ServedMethod } from "../src/protocol/served-methods.ts";
 import { ADDED_PROPERTIES, OWN_SCOPES } from "../src/protocol/param-schemas.ts";
 import { DISCONNECTS } from "../src/protocol/disconnects.ts";
-import { PARAM_RULES, type IgnoredParam } from "../src/protocol/served-params.ts";
+import { PARAM_RULES } from "../src/protocol/served-params.ts";
+import type { IgnoredParam } from "../src/protocol/served-params/rules.ts";
 import { refusedParams } from "./param-schemas.ts";
 
 type Published = { methods: Record<string, { scope: string; since: string }> };

@@ -1,7 +1,7 @@
 // Generates src/protocol/gen: a file with the validator of each served method, the type of its served params, and the published
 // method -> scope table.
 // The schema and ajv are needed here only; the generated files import nothing.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
@@ -49,7 +49,7 @@ async function validatorOf(ajv: Ajv, method: string): Promise<string> {
 
 async function generate(): Promise<void> {
   const problems = SERVED_METHODS.flatMap(checkRules);
-  if (problems.length > 0) throw new Error(`src/protocol/served-params.ts does not fit the schema:\n${problems.join("\n")}`);
+  if (problems.length > 0) throw new Error(`src/protocol/served-params/ does not fit the schema:\n${problems.join("\n")}`);
   const ajv = new Ajv({ code: { source: true, lines: false }, strict: false, unicode: false, validateFormats: false });
   const scopes = Object.fromEntries(SERVED_METHODS.map((name) => [name, scopeOf(name)]));
   mkdirSync(join(target, "validators"), { recursive: true });
@@ -65,6 +65,7 @@ const INPUTS = [
   "scripts/param-schemas.ts",
   "src/protocol/served-methods.ts",
   "src/protocol/served-params.ts",
+  ...globSync("src/protocol/served-params/*.ts", { cwd: root }),
   "src/protocol/param-schemas.ts",
   "package-lock.json",
 ];

@@ -4,7 +4,8 @@ import type { ConnectParams } from "./frames.ts";
 import type { MethodParams } from "./method.ts";
 import { SERVED_METHODS, type ServedMethod } from "./served-methods.ts";
 import { NESTED_PARAMS } from "./param-schemas.ts";
-import { PARAM_RULES, type IgnoredParam } from "./served-params.ts";
+import { PARAM_RULES } from "./served-params.ts";
+import type { IgnoredParam } from "./served-params/rules.ts";
 
 type SchemaFault = { instancePath: string; keyword: string; params: Record<string, unknown>; message?: string };
 type Validator = { (data: unknown): boolean; errors?: SchemaFault[] | null };

@@ -1,4 +1,4 @@
-import { cpuOf, pssOf } from "../measure.ts";
+import { anonymousOf, cpuOf, pssOf } from "../measure.ts";
 import type { Part } from "../subject.ts";
 
 export const start: Part = {
@@ -11,6 +11,7 @@ export const start: Part = {
       await client.request("health");
       subject.record("start to the first health", "s CPU", cpuOf(gateway.pid), 0.2);
       subject.record("gateway process when ready", "MiB PSS", pssOf(gateway.pid), 45);
+      subject.record("gateway process when ready, without mapped files", "MiB", anonymousOf(gateway.pid));
       client.close();
     }),
 };
