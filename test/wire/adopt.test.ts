@@ -104,7 +104,8 @@ test("the gateway then has the sessions, agents, channels, people, keys and jobs
   assert.match(providers.find(({ provider }) => provider === "anthropic")?.keyFrom ?? "", /apiKeyFile/);
   const run = await openclaw(home, "chat", "--session-key", "agent:main:main", "and now?");
   assert.match(run.stdout, /You said: and now\?/);
-  const asked = model.requests
+  const asked = model
+    .requests()
     .at(-1)!
     .messages.map(({ content }) => JSON.stringify(content))
     .join("\n");
