@@ -112,7 +112,7 @@ async function adoptInto(options: AdoptOptions, place: Place): Promise<AdoptRepo
   const isShadowNow = checkConfigText(text, { path: paths.config, env, home }).config.gateway.shadow;
   const endsShadow = !shadow && isShadowNow;
   const change = endsShadow ? afterShadow(found.items, note, original, port) : { items: found.items, settings: [] as Setting[] };
-  const keys = await takeKeys(original, { ...options, text });
+  const keys = await takeKeys(original, { ...options, text, isShared });
   const settings = [
     ...found.settings,
     ...keys.settings,
@@ -200,10 +200,13 @@ function afterShadow(
   return { items: items.map((item) => (note.shadowPort === null ? item : (changed.get(item.name) ?? item))), settings };
 }
 
-type KeyOptions = Pick<AdoptOptions, "paths" | "write"> & { text: string };
+type KeyOptions = Pick<AdoptOptions, "paths" | "write"> & { text: string; isShared: boolean };
 
 /** Each key becomes a file of its own that only this user reads, as a key that is pasted into the page. */
-async function takeKeys(original: Original, { paths, write, text }: KeyOptions): Promise<{ items: AdoptItem[]; settings: Setting[] }> {
+async function takeKeys(
+  original: Original,
+  { paths, write, text, isShared }: KeyOptions,
+): Promise<{ items: AdoptItem[]; settings: Setting[] }> {
   const { keys, problems } = readKeys(original);
   const items: AdoptItem[] = [];
   const settings: Setting[] = [];
@@ -213,6 +216,11 @@ async function takeKeys(original: Original, { paths, write, text }: KeyOptions):
     const entry = fieldsOf(providers[provider]);
     if (entry["apiKey"] !== undefined || entry["apiKeyFile"] !== undefined) {
       items.push(present("key", `${provider} (${from})`, "the provider has a key here already"));
+      continue;
+    }
+    if (isShared) {
+      // Its place would be in the configuration, which is the original's file, too.
+      items.push(notTaken("key", `${provider} (${from})`, `the shared file is not changed; openclaw models key ${provider} keeps one`));
       continue;
     }
     const file = join(dir, keyFileName(provider));

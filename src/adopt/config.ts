@@ -194,7 +194,7 @@ function toUsable(path: KeyPath, value: unknown, { path: file, env, home }: Conf
 
 const isEmptyObject = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0;
 
-/** Whether a finding is about a key that has no effect here, or cannot be used. That a secret is missing is no reason to leave out its key. */
+/** Whether a finding is about a key that has no effect here, or cannot be used. That a secret is missing does not rule out its key. */
 function isUnusable({ severity, path, message }: ConfigIssue, wanted: KeyPath): boolean {
   const at = parsePath(path) ?? [];
   if (at.length === 0 || at[0] !== wanted[0]) return false;

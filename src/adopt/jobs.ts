@@ -96,7 +96,7 @@ export function toJob(given: JsonObject, { now, zone, agents, pause }: JobContex
   }
 }
 
-/** A copy without some fields; those of `named` are told when they were there. */
+/** A copy without some fields; those of `named` are noted when they were there. */
 function without(value: JsonObject, fields: readonly string[], named: readonly string[], left: string[]): JsonObject {
   left.push(...named.filter((name) => value[name] !== undefined));
   return Object.fromEntries(Object.entries(value).filter(([name]) => !fields.includes(name)));

@@ -79,7 +79,7 @@ export function namesIn(dir: string): readonly string[] {
   try {
     return readdirSync(dir).toSorted();
   } catch {
-    return []; // What cannot be listed is reported by whoever needs a file of it.
+    return []; // What cannot be listed is reported by the reader of a file in it.
   }
 }
 

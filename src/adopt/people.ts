@@ -48,7 +48,7 @@ export function readPeople(
   return { people: [...people.values()], problems };
 }
 
-/** The id as our channel writes it; the original puts a prefix in front of some. Null: it names everybody, or nobody. */
+/** The id as our channel writes it; the original puts a prefix in front of some. Null: it names everybody, or no one. */
 export async function toSenderId(channel: string, sender: string): Promise<string | null> {
   const text = sender.trim().replace(new RegExp(`^${channel}:`, "i"), "");
   if (text === "" || text === "*") return null;

@@ -109,7 +109,7 @@ function requireChoice(wanted: string, choices: readonly Choice[]): Choice {
   });
 }
 
-/** The one question. None is asked where there is nothing to choose, or nobody to answer. */
+/** The one question. None is asked where there is nothing to choose, or no one to answer. */
 async function choose(invocation: Invocation, { model }: Found, choices: readonly Choice[]): Promise<Choice | null> {
   const { out, host } = invocation;
   if (choices.length < 2 || model !== null) return null;

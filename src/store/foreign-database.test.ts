@@ -30,10 +30,10 @@ test("rows that are only in the write-ahead log of a running program are read, a
   owner.close();
 });
 
-test("no file is null; a file that is no database, and a link, are refused", () => {
+test("no file is null; a file that is not a database, and a link, are refused", () => {
   assert.equal(openForeignDatabase(join(root, "none.sqlite")), null);
   const path = join(root, "text.sqlite");
-  writeFileSync(path, "this is no database, and it is long enough to be looked at as one ".repeat(4));
+  writeFileSync(path, "this is not a database, and it is long enough to be looked at as one ".repeat(4));
   assert.throws(() => openForeignDatabase(path), /cannot be read/);
   symlinkSync(path, join(root, "link.sqlite"));
   assert.throws(() => openForeignDatabase(join(root, "link.sqlite")), /cannot be read/);

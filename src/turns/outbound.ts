@@ -55,7 +55,7 @@ export class Outbound {
     const { outbox, directory } = this.#deps;
     const { id, sessionKey, target, at, runId = id } = intent;
     const conversation = conversationOf(target);
-    // Decided when it is written: what was meant for nobody stays so when shadow mode ends.
+    // Decided when it is written: the end of shadow mode sends nothing of it.
     const held = this.#deps.isShadow?.() === true;
     const add = (piece: IntentPart, position: number): unknown =>
       outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, held, ...piece });

@@ -7,7 +7,7 @@ import { WebhookPeer } from "../channel-kit/webhook-peer.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { openclaw, openclawJson } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
-import { DAILY_JOB, fingerprint, KEY, MAIN_SESSION, writeOriginal } from "./original-home.ts";
+import { DAILY_JOB, fingerprint, KEY, MAIN_SESSION, writeOriginal } from "../fakes/original-home.ts";
 
 type Item = { kind: string; name: string; taken: boolean; present?: boolean; detail: string };
 type Report = { items: Item[]; messages: number; dryRun: boolean; settings: string[]; shadow: string | null };
@@ -109,7 +109,7 @@ test("the gateway then has the sessions, agents, channels, people, keys and jobs
     .at(-1)!
     .messages.map(({ content }) => JSON.stringify(content))
     .join("\n");
-  assert.match(asked, /To the sea\./, "the agent reads what was said before");
+  assert.match(asked, /To the sea\./, "the agent reads the earlier messages");
   await client.close();
 });
 

@@ -6,7 +6,7 @@ import * as models from "./model-providers.ts";
 import * as store from "./state.ts";
 import { ignoreConnectionLoss, loadLists, loadSessions } from "./sync.ts";
 
-/** `offered`: shown where no model is connected. `open`: somebody works on it. `done`: not shown again on this page. */
+/** `offered`: shown where no model is connected. `open`: someone works on it. `done`: not shown again on this page. */
 export const progress = signal<"offered" | "open" | "done">("offered");
 
 /** Whether the empty conversation is the first screen. */

@@ -146,7 +146,7 @@ function Messages(): JSX.Element {
 
   const toEnd = (): void => {
     const box = scroller.current;
-    // What stands in an empty conversation is read from its beginning.
+    // What an empty conversation shows is read from its beginning.
     if (box !== null && store.items.value.length > 0) box.scrollTop = box.scrollHeight;
   };
   // When older messages come in above, what is being read stays where it is.

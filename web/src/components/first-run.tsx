@@ -78,8 +78,9 @@ function ModelStep(): JSX.Element {
   );
 }
 
+const choose = (ref: string): void => void models.setModel(null, ref).then(onModelConnected);
+
 function OtherModel({ others }: { others: readonly models.ModelChoice[] }): JSX.Element {
-  const choose = (ref: string): void => void models.setModel(null, ref).then(onModelConnected);
   return (
     <div class="form">
       <div>
@@ -116,16 +117,17 @@ function ChannelStep(): JSX.Element {
   );
 }
 
+const finish = (): void => {
+  channels.wizard.value = null;
+  progress.value = "done";
+  document.getElementById("composer")?.focus();
+};
+
 function Finish(): JSX.Element | null {
   const answer = models.answer.value;
   const isReady = answer !== null && toFirstModel(answer.agents, answer.defaultId, answer.models).name !== null;
   // The form of the channel has the next step.
   if (channels.wizard.value !== null && channels.wizard.value.step !== "test") return null;
-  const finish = (): void => {
-    channels.wizard.value = null;
-    progress.value = "done";
-    document.getElementById("composer")?.focus();
-  };
   return (
     <button type="button" class={isReady ? "primary" : "quiet"} onClick={finish}>
       {isReady ? "Done: write to the agent" : "Later: the setup guide answers"}

@@ -38,11 +38,12 @@ function write(path: string, content: string): void {
   writeFileSync(path, content);
 }
 
+const lines = (events: readonly Event[]): string => events.map((event) => `${JSON.stringify(event)}\n`).join("");
+
 /** The files of earlier releases, for the agent main; the database of later ones, for the agent work. */
 export function writeOriginal(dir: string, config: object): void {
   write(join(dir, "openclaw.json"), `// of the original\n${JSON.stringify(config, null, 2)}\n`);
   const sessions = join(dir, "agents", "main", "sessions");
-  const lines = (events: readonly Event[]): string => events.map((event) => `${JSON.stringify(event)}\n`).join("");
   write(
     join(sessions, "sessions.json"),
     JSON.stringify({
