@@ -334,6 +334,10 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 function operationMethods(deps: MethodsDeps) {
   const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
+    ...lazyMethods(["gateway.doctor"], async () => {
+      const [{ doctorMethods }, { runDoctor }] = await Promise.all([import("../methods/doctor.ts"), import("./doctor-run.ts")]);
+      return doctorMethods({ elapsed: () => clock.monotonic(), run: () => runDoctor(() => clock.now()) });
+    }),
     ...lazyMethods(["gateway.overview"], async () =>
       (await import("../methods/overview.ts")).overviewMethods({
         ...deps,
