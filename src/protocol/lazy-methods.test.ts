@@ -44,7 +44,11 @@ test("a load that fails fails its request, and the next request loads again", as
   assert.equal((await loadMethod(methods, "tokens.list")).scope, "operator.read");
 });
 
-test("a method with a size of its own is refused: its size is asked for before it is loaded", async () => {
-  const methods = lazyMethods(["tokens"], async () => ({ ...FAMILY, "tokens.list": { ...FAMILY["tokens.list"], maxBytes: 1 } }));
-  await assert.rejects(loadMethod(methods, "tokens.list"), /tokens\.list takes large requests/);
+test("the size of a request is known before its method is loaded, and is the method's", async () => {
+  const load = async () => ({ ...FAMILY, "tokens.list": { ...FAMILY["tokens.list"], maxBytes: 7 } });
+  const declared = lazyMethods(["tokens"], load, { "tokens.list": 7 });
+  assert.equal(declared["tokens.list"].maxBytes, 7);
+  assert.equal((await loadMethod(declared, "tokens.list")).maxBytes, 7);
+  const undeclared = lazyMethods(["tokens"], load);
+  await assert.rejects(loadMethod(undeclared, "tokens.list"), /tokens\.list takes 7 bytes/);
 });
