@@ -351,6 +351,7 @@ function operationMethods(deps: MethodsDeps) {
         lanes: deps.messaging.turns.lanes,
         readiness: () => deps.health.readiness(),
         configErrors: () => deps.running.errors(),
+        isShadow: () => deps.running.config.gateway.shadow,
         agents: () => deps.running.agents.list(),
         links: () => deps.peers.reports(),
       }),
