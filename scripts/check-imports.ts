@@ -30,6 +30,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   remote: ["core", "config"],
   backup: ["core", "config", "store"],
   service: ["core"],
+  update: ["core", "config", "store", "client", "backup"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
@@ -68,6 +69,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "nodes",
     "backup",
     "service",
+    "update",
     "tools/group-watcher.ts",
     "channels/registry.ts",
     "tui",
@@ -91,6 +93,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "cli/mcp-login.ts",
     "observe/otel/post.ts",
     "cli/remote-check.ts",
+    "update/canary.ts",
   ],
   "node:https": [
     "server",
@@ -106,6 +109,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "backup/pack-process.ts",
     "service/run-program.ts",
     "service/notify.ts",
+    "update/run-program.ts",
     "tools/command.ts",
     "tools/group-watcher.ts",
     "tools/browser/driver-process.ts",

@@ -15,6 +15,7 @@ import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
+import { update } from "./schema/update.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
 
@@ -79,7 +80,6 @@ const secretProvider = object(
 /** Top-level keys of OpenClaw that have no effect here. */
 const UNSERVED_KEYS = [
   "wizard",
-  "update",
   "telemetry",
   "ui",
   "auth",
@@ -124,6 +124,7 @@ export const CONFIG = object(
     hooks,
     budgets,
     backup,
+    update,
     discovery,
     peers,
     logging,

@@ -73,6 +73,7 @@ import type { McpServers } from "../mcp/servers.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import { createMemory } from "./agent-memory.ts";
 import { CommandSandboxes } from "./command-sandbox.ts";
+import { GatewayUpdates } from "./updates.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -185,6 +186,7 @@ const composeRecords = ({ base, storage }: ComposeInput, running: RunningConfig)
   backups: new GatewayBackups({ ...base, ...storage, running }),
   configHistory: new ConfigHistory({ ...base, ...storage, versions: storage.configVersions }),
   crashLoop: new CrashLoop({ ...base, ...storage }, process.env),
+  updates: new GatewayUpdates({ ...base, running, env: process.env, entry: process.argv[1] ?? "" }),
 });
 
 /** The tools of agents, and what they act through. */
@@ -347,6 +349,7 @@ type Shared = GatewayBase &
     configHistory: ConfigHistory;
     remote: RemoteAccess;
     backups: GatewayBackups;
+    updates: GatewayUpdates;
   };
 
 /** What the gateway says about itself: health, presence, events. */

@@ -98,6 +98,7 @@ export class Gateway {
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
     endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
+    if (this.#options.canary) return this.#serveOnly();
     parts.crashLoop.begin();
     // Before anything is recovered, so that its stages are seen.
     await parts.telemetry.configure();
@@ -110,6 +111,13 @@ export class Gateway {
     parts.internalHooks.start();
     remote.start(server);
     this.#startBackground();
+  }
+
+  /** The state is a copy: whatever it asks to be done, the gateway that it was copied from does. */
+  #serveOnly(): void {
+    const { health, phase } = this.parts;
+    health.report("server", "ready");
+    phase.value = "serving";
   }
 
   /**
@@ -213,6 +221,7 @@ export class Gateway {
       clock.after(LIMITS.agentWarmUpMs, () => runtime.start()),
     ];
     parts.backups.configure();
+    parts.updates.start();
     void turnReadiness.check();
     saveLastGood(running.loaded, paths.lastGood).catch(warn("the last good configuration could not be kept"));
     const { agents } = running;
@@ -291,6 +300,7 @@ export class Gateway {
       step("the agents", () => runtime.stop()),
       remoteStopped,
     ]);
+    parts.updates.stop();
     await step("the backup", () => parts.backups.stop());
     await step("telemetry", () => parts.telemetry.stop());
     for (const end of this.#background) end();

@@ -30,6 +30,7 @@ import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
 import type { GatewayTelemetry } from "./telemetry.ts";
+import type { GatewayUpdates } from "./updates.ts";
 import { readConfig } from "./settings.ts";
 import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
@@ -82,6 +83,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   restart(reason: string): void;
   schedule: Schedule;
   backups: GatewayBackups;
+  updates: GatewayUpdates;
   hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;

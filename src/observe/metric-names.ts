@@ -22,6 +22,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_backup_last_success_seconds: "When the last backup was made that did not fail, in seconds since the epoch.",
   gateway_backup_runs_total: "Backups, by kind and outcome: ok or failed.",
   gateway_backup_seconds: "Time that a backup took, with its verification.",
+  gateway_update_available: "1: a newer version was found, 0: none; absent until the gateway has looked.",
   gateway_browser_calls_total: "Calls of the tool `browser`, by action and outcome.",
   gateway_browser_processes: "Browsers of agents that run.",
   gateway_browser_starts_total: "Browsers of agents that were started.",

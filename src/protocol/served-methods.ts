@@ -200,6 +200,7 @@ export const SERVED_METHODS = [
   "tools.explain",
   "tools.invoke",
   "wake",
+  "update.status",
   "usage.calls",
   "usage.cost",
   "usage.report",

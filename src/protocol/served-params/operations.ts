@@ -30,6 +30,7 @@ export const OPERATIONS = {
   "audit.list": { served: AUDIT_FILTERS },
   "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
   "backup.status": { served: [] },
+  "update.status": { served: ["refreshCheckout"] },
   "diagnostics.cpuProfile": { served: ["durationMs"] },
   "diagnostics.heapProfile": { served: ["durationMs"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },
