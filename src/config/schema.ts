@@ -15,6 +15,7 @@ import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
+import { store } from "./schema/retention.ts";
 import { update } from "./schema/update.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
@@ -125,6 +126,7 @@ export const CONFIG = object(
     budgets,
     backup,
     update,
+    store,
     discovery,
     peers,
     logging,

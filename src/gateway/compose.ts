@@ -73,6 +73,7 @@ import type { McpServers } from "../mcp/servers.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import { createMemory } from "./agent-memory.ts";
 import { CommandSandboxes } from "./command-sandbox.ts";
+import { GatewayRetention } from "./retention.ts";
 import { GatewayUpdates } from "./updates.ts";
 
 export type ComposeInput = {
@@ -174,6 +175,7 @@ export function composeGateway(input: ComposeInput) {
     answers,
     remote,
     ...composeRecords(input, running),
+    retention: new GatewayRetention({ ...base, ...storage, media, messaging, running, runtime }),
   };
   const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
@@ -350,6 +352,7 @@ type Shared = GatewayBase &
     remote: RemoteAccess;
     backups: GatewayBackups;
     updates: GatewayUpdates;
+    retention: GatewayRetention;
   };
 
 /** What the gateway says about itself: health, presence, events. */

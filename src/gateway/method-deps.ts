@@ -30,6 +30,7 @@ import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
 import type { GatewayTelemetry } from "./telemetry.ts";
+import type { GatewayRetention } from "./retention.ts";
 import type { GatewayUpdates } from "./updates.ts";
 import { readConfig } from "./settings.ts";
 import type { Spending } from "./spending.ts";
@@ -84,6 +85,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   schedule: Schedule;
   backups: GatewayBackups;
   updates: GatewayUpdates;
+  retention: GatewayRetention;
   hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;

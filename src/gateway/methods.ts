@@ -14,6 +14,7 @@ import { browserMethods } from "../methods/browser.ts";
 import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
 import { auditMethods } from "../methods/audit.ts";
 import { backupMethods } from "../methods/backup.ts";
+import { retentionMethods } from "../methods/retention.ts";
 import { updateMethods } from "../methods/update.ts";
 import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
@@ -340,6 +341,7 @@ function operationMethods(deps: MethodsDeps) {
     ...auditMethods({ audit }),
     ...backupMethods({ backups: deps.backups }),
     ...updateMethods({ updates: deps.updates }),
+    ...retentionMethods({ retention: deps.retention }),
     ...diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),

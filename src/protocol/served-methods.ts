@@ -149,6 +149,8 @@ export const SERVED_METHODS = [
   "plugins.status",
   "poll",
   "question.list",
+  "retention.run",
+  "retention.status",
   "route.explain",
   "sandbox.explain",
   "sandbox.list",

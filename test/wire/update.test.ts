@@ -226,6 +226,12 @@ const leftovers = (): string[] => [
   ...readdirSync(join(state, "gateway")).filter((name) => /^(?:update-rollback|backup-staging)/.test(name)),
 ];
 
+function git(cwd: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync("git", args, { cwd, env: env(), encoding: "utf8" });
+  assert.equal(status, 0, `git ${args.join(" ")}: ${stderr}`);
+  return stdout.trim();
+}
+
 const BOOTSTRAP = `
 import { cpSync, readFileSync } from "node:fs";
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
@@ -234,11 +240,6 @@ cpSync(process.env.RELEASES + "/" + version + "/package/dist", new URL("../dist"
 
 test("a clone follows the tags of its remote repository; changes of its own and a broken build leave it as it is", { skip }, async () => {
   const [bare, clone, source] = [join(work, "origin.git"), join(work, "clone"), join(work, "source")];
-  const git = (cwd: string, ...args: string[]): string => {
-    const { status, stdout, stderr } = spawnSync("git", args, { cwd, env: env(), encoding: "utf8" });
-    assert.equal(status, 0, `git ${args.join(" ")}: ${stderr}`);
-    return stdout.trim();
-  };
   const release = (version: string): void => {
     mkdirSync(join(source, "scripts"), { recursive: true });
     cpSync(join(work, version, "package/bin"), join(source, "bin"), { recursive: true });

@@ -30,6 +30,8 @@ export const OPERATIONS = {
   "audit.list": { served: AUDIT_FILTERS },
   "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
   "backup.status": { served: [] },
+  "retention.run": { served: [] },
+  "retention.status": { served: [] },
   "update.status": { served: ["refreshCheckout"] },
   "diagnostics.cpuProfile": { served: ["durationMs"] },
   "diagnostics.heapProfile": { served: ["durationMs"] },
