@@ -1,9 +1,10 @@
 import { retentionRules, retentionTimes } from "../config/retention.ts";
+import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MediaStore } from "../store/media.ts";
 import { MediaSweep, type MediaReport } from "../store/media-sweep.ts";
-import { RetentionRows, type RetentionReport, type RetentionRules } from "../store/retention.ts";
-import { Retention } from "../turns/retention.ts";
+import type { RetentionReport, RetentionRules } from "../store/retention.ts";
+import type { Retention } from "../turns/retention.ts";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
@@ -23,26 +24,28 @@ export type RetentionStatus = {
 /** What the gateway keeps, and for how long: conversations and files. */
 export class GatewayRetention {
   readonly #deps: GatewayRetentionDeps;
-  readonly #retention: Retention;
+  #retention: Promise<Retention> | null = null;
   readonly #sweep: MediaSweep;
 
   constructor(deps: GatewayRetentionDeps) {
     this.#deps = deps;
-    const { store, messaging, metrics, media, clock } = deps;
-    this.#retention = new Retention({
-      ...deps,
-      rows: new RetentionRows(store),
-      lanes: messaging.turns.lanes,
-      log: deps.log.child({ subsystem: "store" }),
-      rules: () => this.#rules(),
-      isStopping: () => messaging.turns.lanes.isStopping,
-    });
+    const { store, metrics, media, clock } = deps;
     this.#sweep = new MediaSweep({ store, media, clock, metrics, log: deps.log.child({ subsystem: "store" }) });
   }
 
-  /** Conversations; after what an earlier process left is taken up. */
+  /** Conversations; some time after what an earlier process left was taken up. */
   start(): void {
-    this.#retention.start();
+    const { clock, log, messaging } = this.#deps;
+    const round = async (): Promise<void> => {
+      if (messaging.turns.lanes.isStopping) return;
+      try {
+        if (Object.values(this.#rules()).some((before) => before !== null)) await (await this.#load()).run();
+      } catch (err) {
+        log.warn("what is not kept any longer was not removed; the next attempt is in an hour", { cause: reasonOf(err) });
+      }
+      clock.after(LIMITS.pruneEveryMs, round);
+    };
+    clock.after(LIMITS.retentionFirstMs, round);
   }
 
   /** Files. Returns the function that ends it. */
@@ -52,13 +55,31 @@ export class GatewayRetention {
 
   async status(): Promise<RetentionStatus> {
     const { running } = this.#deps;
-    const wouldRemove = await this.#retention.plan();
-    return { rules: retentionTimes(running.config), wouldRemove, last: this.#retention.last, media: await this.#sweep.report() };
+    const retention = await this.#load();
+    const wouldRemove = await retention.plan();
+    return { rules: retentionTimes(running.config), wouldRemove, last: retention.last, media: await this.#sweep.report() };
   }
 
   async run(): Promise<{ ok: true; removed: RetentionReport; media: MediaReport }> {
-    const removed = await this.#retention.run();
+    const removed = await (await this.#load()).run();
     return { ok: true, removed, media: await this.#sweep.sweep() };
+  }
+
+  /** Without rules nothing of it is loaded. */
+  #load(): Promise<Retention> {
+    const { store, messaging, log } = this.#deps;
+    this.#retention ??= Promise.all([import("../turns/retention.ts"), import("../store/retention.ts")]).then(
+      ([{ Retention }, { RetentionRows }]) =>
+        new Retention({
+          ...this.#deps,
+          rows: new RetentionRows(store),
+          lanes: messaging.turns.lanes,
+          log: log.child({ subsystem: "store" }),
+          rules: () => this.#rules(),
+          isStopping: () => messaging.turns.lanes.isStopping,
+        }),
+    );
+    return this.#retention;
   }
 
   #rules(): RetentionRules {

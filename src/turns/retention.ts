@@ -53,21 +53,6 @@ export class Retention {
     return this.#last;
   }
 
-  /** Some time after the start, and then periodically. Ends when the gateway stops. */
-  start(): void {
-    const { clock, log, isStopping } = this.#deps;
-    const round = async (): Promise<void> => {
-      if (isStopping()) return;
-      try {
-        await this.run();
-      } catch (err) {
-        log.warn("what is not kept any longer was not removed; the next attempt is in an hour", { cause: reasonOf(err) });
-      }
-      clock.after(LIMITS.pruneEveryMs, round);
-    };
-    clock.after(LIMITS.retentionFirstMs, round);
-  }
-
   /** Removes everything that is expired now; a run that goes on already is joined. */
   run(): Promise<RetentionReport> {
     this.#running ??= this.#removeAll().finally(() => (this.#running = null));
