@@ -65,7 +65,7 @@ export const stateClean: CommandHandler = async (invocation) => {
   if (invocation.has("dry-run") || lines.length === 0) {
     out.result({ ok: true, dryRun: invocation.has("dry-run"), rules, ...found }, () => {
       for (const line of lines) out.line(line);
-      out.line(lines.length === 0 ? "Nothing is to be removed." : "Nothing was removed.");
+      out.line(lines.length === 0 ? "There is nothing to remove." : "Nothing was removed.");
       if (Object.values(rules).every((ms) => ms === null))
         out.note("All conversations are kept: session.maintenance and store.retention say otherwise (docs/operations.md).");
       showMissing(found, invocation);

@@ -13,7 +13,7 @@ export type UpdatesDeps = Pick<GatewayBase, "paths" | "clock" | "metrics"> & {
   entry: string;
 };
 
-/** What this gateway knows about newer versions of itself. It asks only where it is told to: `update.checkOnStart`, or a client. */
+/** What this gateway knows about newer versions of itself. It asks only for `update.checkOnStart`, or when a client wants it to. */
 export class GatewayUpdates {
   readonly #deps: UpdatesDeps;
   readonly #abort = new AbortController();

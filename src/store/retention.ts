@@ -92,7 +92,7 @@ export class RetentionRows {
     return new Set(queries.flatMap((sql) => this.#store.all<{ key: string | null }>(sql).flatMap(({ key }) => key ?? [])));
   }
 
-  /** Whether it is still expired: something may have been said since it was found. */
+  /** Whether it is still expired: a message may have come since it was found. */
   isStillExpired(expired: Expired, rules: RetentionRules): boolean {
     if (this.busyKeys().has(expired.key)) return false;
     const session = this.#store.get<SessionRow>("SELECT * FROM sessions WHERE key = ?", expired.key);
