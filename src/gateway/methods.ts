@@ -368,6 +368,8 @@ function operationMethods(deps: MethodsDeps) {
       ]);
       return diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) });
     }),
+    ...lazyMethods(["update"], async () => (await import("../methods/update.ts")).updateMethods({ updates: deps.updates })),
+    ...lazyMethods(["retention"], async () => (await import("../methods/retention.ts")).retentionMethods({ retention: deps.retention })),
     ...lazyMethods(["logs"], async () =>
       (await import("../methods/logs.ts")).logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ),
