@@ -52,7 +52,7 @@ test("each request of a turn is a row with its subject, and the sums are those o
   assert.equal(bench.usage.difference(), null);
   const [hour] = bench.usage.sessionHours({ from: 0, to: Number.MAX_SAFE_INTEGER }, bench.usage.callsAfter(0, 1)[0]!.sessionKey);
   assert.deepEqual([hour!.userMessages, hour!.assistantMessages, hour!.toolCalls, hour!.calls, hour!.errors], [1, 2, 1, 3, 1]);
-  const tools = bench.usage.tools({ from: 0, to: Number.MAX_SAFE_INTEGER }, {});
+  const tools = bench.usage.tools({ from: 0, to: Number.MAX_SAFE_INTEGER });
   assert.deepEqual(
     tools.map(({ name, count }) => [name, count]),
     [["read", 1]],
