@@ -25,7 +25,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
   checkMcpServers(config, warn);
   checkChannels(config, warn);
   checkProviders(config, warn);
-  checkBudgets(config, warn);
+  checkBudgets(config, warn, tree, findings);
   checkHeartbeats(config, warn);
   checkHooks(config, warn);
 }
@@ -93,13 +93,16 @@ function checkHeartbeats({ agents }: Config, warn: WarnFunction): void {
     );
 }
 
-/** Budgets that limit nothing, or something else than what was meant. */
-function checkBudgets(config: Config, warn: WarnFunction): void {
+/** Budgets without a limit, and those that limit nothing or something else than what was meant. */
+function checkBudgets(config: Config, warn: WarnFunction, tree: Tree, findings: IssueCollector): void {
   const names = new Set<string>();
-  for (const [index, { name, agent, sender, tokens, usd, callsPerMinute }] of config.budgets.entries()) {
+  for (const [index, { name, agent, sender, tokens, usd, callsPerMinute, similarPerHour }] of config.budgets.entries()) {
     const at = ["budgets", index];
-    if (tokens === undefined && usd === undefined && callsPerMinute === undefined)
-      warn(at, "limits nothing", "set tokens, usd or callsPerMinute");
+    if ([tokens, usd, callsPerMinute, similarPerHour].every((limit) => limit === undefined))
+      findings.add("error", at, offsetOf(tree, at), {
+        message: `${formatPath(at)} has no limit: what it is about is refused, because a limit was meant`,
+        fix: "set tokens, usd, callsPerMinute or similarPerHour, or delete it",
+      });
     if (names.has(name)) warn([...at, "name"], `${JSON.stringify(name)} names another budget too`, "give it a name of its own");
     names.add(name);
     if (agent !== undefined && !agentIds(config).some((id) => id === agent))
