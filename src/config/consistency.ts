@@ -49,11 +49,11 @@ function checkHooks({ hooks, gateway }: Config, warn: WarnFunction): void {
   if (own) warn(["hooks", "token"], "is the credential of the gateway: anyone who may call a hook is an operator", "use another one");
   if (hooks.allowRequestSessionKey && hooks.allowedSessionKeyPrefixes.length === 0)
     warn(["hooks", "allowRequestSessionKey"], "has no effect without hooks.allowedSessionKeyPrefixes", 'set it, for example to ["hook:"]');
-  for (const [index, { signature, transform, match }] of hooks.mappings.entries()) {
+  for (const [index, { signature, transform, match, forEach }] of hooks.mappings.entries()) {
     const at = ["hooks", "mappings", index];
     if (match?.path === undefined) warn(at, "has no match.path: it takes nothing", "set match.path");
-    if (transform !== undefined)
-      warn([...at, "transform"], "is code that changes requests, which is not run here: the hook takes nothing", "use messageTemplate");
+    if (transform !== undefined && forEach !== undefined)
+      warn([...at, "transform"], "and forEach cannot be used together: the hook takes nothing", "let the transform write one message");
     if (signature !== undefined && !Object.hasOwn(hooks.signatures, signature))
       warn(
         [...at, "signature"],
