@@ -29,6 +29,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   usage: ["core", "config", "store", "agents", "turns"],
   remote: ["core", "config"],
   backup: ["core", "config", "store"],
+  // What of another installation can be used here is decided by the modules that will use it.
+  adopt: ["core", "config", "store", "channels/registry.ts", "channels/unserved-channels.ts", "routing/session-key.ts", "schedule"],
   service: ["core"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
@@ -67,6 +69,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "remote",
     "nodes",
     "backup",
+    "adopt",
     "service",
     "tools/group-watcher.ts",
     "channels/registry.ts",
@@ -105,6 +108,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "agents/pi/process.ts",
     "backup/pack-process.ts",
     "hooks/transform-process.ts",
+    "gateway/doctor-run.ts",
     "service/run-program.ts",
     "service/notify.ts",
     "tools/command.ts",
