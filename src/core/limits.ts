@@ -134,6 +134,8 @@ export const LIMITS = {
   /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
   toolRepeatsRefused: 10,
   toolRepeatsStopped: 20,
+  /** Characters of a tool call that budgets compare with earlier ones. */
+  budgetTextChars: 1_000,
   /** So many times as often for a call that waits for a command. */
   toolWaitFactor: 10,
   /** Silence of a model before and after its first output, where its provider has no `timeoutSeconds`; then the call has failed. */
