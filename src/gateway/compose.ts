@@ -138,7 +138,7 @@ export function composeGateway(input: ComposeInput) {
     traceFor: telemetry.traceFor,
     spending,
   });
-  subagents.bind(messaging);
+  subagents.bind(messaging, media);
   peers.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt, spending });
   toolSchedule.bind(() => schedule.get());
