@@ -32,6 +32,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   // What of another installation can be used here is decided by the modules that will use it.
   adopt: ["core", "config", "store", "channels/registry.ts", "channels/unserved-channels.ts", "routing/session-key.ts", "schedule"],
   service: ["core"],
+  update: ["core", "config", "store", "client", "backup"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
@@ -71,6 +72,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "backup",
     "adopt",
     "service",
+    "update",
     "tools/group-watcher.ts",
     "channels/registry.ts",
     "tui",
@@ -94,6 +96,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "cli/mcp-login.ts",
     "observe/otel/post.ts",
     "cli/remote-check.ts",
+    "update/canary.ts",
   ],
   "node:https": [
     "server",
@@ -107,8 +110,11 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:child_process": [
     "agents/pi/process.ts",
     "backup/pack-process.ts",
+    "hooks/transform-process.ts",
+    "gateway/doctor-run.ts",
     "service/run-program.ts",
     "service/notify.ts",
+    "update/run-program.ts",
     "tools/command.ts",
     "tools/group-watcher.ts",
     "tools/browser/driver-process.ts",

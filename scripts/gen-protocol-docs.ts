@@ -26,6 +26,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
   approval: "Questions about commands",
   audit: "What agents did",
   backup: "Backups",
+  update: "Updates",
+  retention: "Retention",
   browser: "The browser of agents",
   budgets: "Usage and budgets",
   channels: "Channels and pairing",

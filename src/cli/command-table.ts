@@ -43,6 +43,7 @@ import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
 import { traceCommands } from "./trace-commands.ts";
+import { updateCommands } from "./update-commands.ts";
 import { usageCommands } from "./usage-commands.ts";
 import { tuiCommands } from "./tui-commands.ts";
 
@@ -52,6 +53,7 @@ const FAMILIES: readonly CommandFamily[] = [
   setupCommands,
   daemonCommands,
   backupCommands,
+  updateCommands,
   dashboardCommands,
   remoteCommands,
   peersCommands,

@@ -41,5 +41,6 @@ function toOptions(invocation: Invocation): GatewayOptions {
     ...(tokenFile && { tokenFile }),
     ...(passwordFile && { passwordFile }),
     ...(configPath && { configPath }),
+    ...(host.env["OPENCLAW_CANARY"] === "1" && { canary: true }),
   };
 }

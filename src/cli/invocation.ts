@@ -42,6 +42,11 @@ export class Invocation {
     return new Invocation(this.args, new Map([...this.#flags].filter(([name]) => name !== flag)), this.out, this.host);
   }
 
+  /** The same call with another signal, for work that an interruption must not leave half done. */
+  withSignal(signal: AbortSignal): Invocation {
+    return new Invocation(this.args, this.#flags, this.out, { ...this.host, signal });
+  }
+
   has(flag: string): boolean {
     return this.#flags.has(flag);
   }

@@ -27,6 +27,7 @@ const KNOWN_VARIABLES = [
   "OPENCLAW_LAUNCHD_LABEL",
   "OPENCLAW_WINDOWS_TASK_NAME",
   "OPENCLAW_WRAPPER",
+  "OPENCLAW_CANARY",
 ] as const;
 
 /** What people write for which of ours. */

@@ -15,6 +15,8 @@ import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
 import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
+import { store } from "./schema/retention.ts";
+import { update } from "./schema/update.ts";
 import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
 
@@ -79,7 +81,6 @@ const secretProvider = object(
 /** Top-level keys of OpenClaw that have no effect here. */
 const UNSERVED_KEYS = [
   "wizard",
-  "update",
   "telemetry",
   "ui",
   "auth",
@@ -124,6 +125,8 @@ export const CONFIG = object(
     hooks,
     budgets,
     backup,
+    update,
+    store,
     discovery,
     peers,
     logging,

@@ -118,7 +118,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       browsers: input.browsers,
       gate: input.gate,
       metrics: input.metrics,
-      conversations: createConversations(input),
+      conversations: createConversations({ ...input, agentIds: () => running.agents.ids() }),
       notes: input.memory,
       messages: input.toolMessages,
       jobs: input.toolSchedule,

@@ -30,6 +30,8 @@ import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
 import type { GatewayTelemetry } from "./telemetry.ts";
+import type { GatewayRetention } from "./retention.ts";
+import type { GatewayUpdates } from "./updates.ts";
 import { readConfig } from "./settings.ts";
 import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
@@ -82,6 +84,8 @@ export type MethodsDeps = ChatFamilyDeps & {
   restart(reason: string): void;
   schedule: Schedule;
   backups: GatewayBackups;
+  updates: GatewayUpdates;
+  retention: GatewayRetention;
   hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;

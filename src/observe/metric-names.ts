@@ -22,6 +22,11 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_backup_last_success_seconds: "When the last backup was made that did not fail, in seconds since the epoch.",
   gateway_backup_runs_total: "Backups, by kind and outcome: ok or failed.",
   gateway_backup_seconds: "Time that a backup took, with its verification.",
+  gateway_retention_removed_total:
+    "Conversations that were removed because they are not kept any longer, by kind: idle, archived or reset.",
+  gateway_media_removed_files_total: "Stored files that were removed because nothing refers to them.",
+  gateway_media_missing_files: "Files that messages refer to and that are not there, as of the last sweep.",
+  gateway_update_available: "1: a newer version was found, 0: none; absent until the gateway has looked.",
   gateway_browser_calls_total: "Calls of the tool `browser`, by action and outcome.",
   gateway_browser_processes: "Browsers of agents that run.",
   gateway_browser_starts_total: "Browsers of agents that were started.",

@@ -204,6 +204,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "plugin.approval.list": NO_PARAMS,
   "plugin.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "plugins.status": objectSchema({ id: boundedString(128) }),
+  "retention.run": NO_PARAMS,
+  "retention.status": NO_PARAMS,
   "route.explain": objectSchema(
     {
       channel: boundedString(64),
@@ -423,6 +425,8 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "audit.details": "operator.admin",
   "backup.create": "operator.admin",
   "backup.status": "operator.read",
+  "retention.run": "operator.admin",
+  "retention.status": "operator.read",
   "browser.explain": "operator.read",
   "browser.profiles": "operator.read",
   "browser.profiles.reset": "operator.admin",
