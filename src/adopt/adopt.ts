@@ -279,20 +279,25 @@ async function takeJobs(original: Original, target: JobTarget, note: Note): Prom
   return { items: [...items, ...problems], paused };
 }
 
-/** Directories of the original that are not read, where it has them. */
-const NOT_READ: Readonly<Record<string, string>> = {
-  skills: "install skills with openclaw skills install",
-  devices: "apps and nodes pair again: openclaw devices join-code",
-  identity: "this gateway has an identity of its own",
-  extensions: "plugins of the original do not run here; docs/tool-plugins.md has how to write one",
-  sandboxes: "sandboxes are made when they are needed",
-  memory: "the index of notes is made again from the files of the workspace",
-};
+/** What is read of the state directory, or makes itself again; and the folder of this gateway. */
+const READ =
+  /^(?:agents|credentials|cron|sessions|state|workspace.*|openclaw\.json.*|\.env|tmp|logs|cache|backups|channels|gateway|gateway\.lock|.*\.bak)$/;
+/** What is not read, and what to do about it. */
+const NOT_READ: ReadonlyMap<string, string> = new Map([
+  ["skills", "install skills with openclaw skills install"],
+  ["plugin-skills", "they belong to plugins of the original"],
+  ["devices", "apps and nodes pair again: openclaw devices join-code"],
+  ["identity", "this gateway has an identity of its own"],
+  ["extensions", "plugins of the original do not run here; docs/tool-plugins.md has how to write one"],
+  ["sandboxes", "sandboxes are made when they are needed"],
+  ["memory", "the index of notes is made again from the files of the workspace"],
+  ["media", "pictures and files of earlier messages stay there"],
+]);
 
 function others({ dir }: Original): AdoptItem[] {
-  const folders = Object.entries(NOT_READ).flatMap(([name, reason]) =>
-    existsSync(join(dir, name)) ? [notTaken("config", join(dir, name), reason)] : [],
-  );
+  const folders = namesIn(dir)
+    .filter((name) => !READ.test(name))
+    .map((name) => notTaken("config", join(dir, name), NOT_READ.get(name) ?? "this gateway does not know it"));
   const signIns = namesIn(join(dir, "credentials"))
     .filter((name) => !/-(?:allowFrom|pairing)\.json$/.test(name))
     .map((name) =>

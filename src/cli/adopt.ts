@@ -8,6 +8,7 @@ import { expandPath } from "../config/paths.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
+import { profileOf } from "../core/profile.ts";
 import { editFile } from "./config-edit.ts";
 import type { CommandHandler } from "./command.ts";
 import { configOf, pathsOf } from "./gateway-target.ts";
@@ -78,6 +79,12 @@ export async function runAdoption(invocation: Invocation, from: string): Promise
   });
 }
 
+/** A command of this call's profile, as it is typed. */
+export function ownCommand({ host }: Invocation, words: string): string {
+  const profile = profileOf(host.env);
+  return `openclaw ${profile === null ? "" : `--profile ${profile} `}${words}`;
+}
+
 const TITLES: Readonly<Record<AdoptItem["kind"], string>> = {
   config: "Configuration",
   agent: "Agents",
@@ -115,17 +122,18 @@ function show(report: AdoptReport, invocation: Invocation): void {
   showNext(report, invocation);
 }
 
-function showNext({ shadow, runningPid, port }: AdoptReport, invocation: Invocation): void {
+function showNext({ from, shadow, runningPid, port }: AdoptReport, invocation: Invocation): void {
   const { out } = invocation;
+  const again = ownCommand(invocation, `adopt${invocation.has("from") ? ` --from ${sanitizeLine(from)}` : ""}`);
   if (invocation.has("dry-run")) {
     if (runningPid !== null && shadow !== "begins")
       out.note(`The gateway of the original is running (pid ${runningPid}): stop it first, or use --shadow.`);
-    return out.note(`Nothing was written. Next: openclaw adopt${invocation.has("shadow") ? " --shadow" : ""}`);
+    return out.note(`Nothing was written. Next: ${again}${invocation.has("shadow") ? " --shadow" : ""}`);
   }
   if (shadow === "begins")
     return out.note(
-      `Shadow mode: this gateway will listen on port ${port} and send nothing. Next: openclaw gateway. To take over later: stop both, then openclaw adopt without --shadow.`,
+      `Shadow mode: this gateway will listen on port ${port} and send nothing. Next: ${ownCommand(invocation, "gateway")}. To take over later, stop both, then: ${again}`,
     );
   if (shadow === "ends") out.note("Shadow mode is over. What was held is never sent.");
-  out.note("Next: openclaw gateway");
+  out.note(`Next: ${ownCommand(invocation, "gateway")}`);
 }

@@ -138,12 +138,12 @@ async function useModel(invocation: Invocation, { id }: Choice): Promise<string[
 }
 
 async function adoptFirst(invocation: Invocation, { originals }: Found, json: boolean): Promise<void> {
-  const { runAdoption } = await import("./adopt.ts");
+  const { ownCommand, runAdoption } = await import("./adopt.ts");
   const report = await runAdoption(invocation, originals[0]!);
   const count = report.items.filter(({ taken }) => taken).length;
   invocation.out.result({ ok: true, chosen: ORIGINAL, from: report.from, taken: count, messages: report.messages }, () => {
     invocation.out.line(`Took ${plural(count, "item")} and ${plural(report.messages, "message")} from ${sanitizeLine(report.from)}.`);
-    if (!json) invocation.out.note("openclaw adopt lists what was not taken. Next: openclaw gateway");
+    if (!json) invocation.out.note(`openclaw adopt lists what was not taken. Next: ${ownCommand(invocation, "gateway")}`);
   });
 }
 
