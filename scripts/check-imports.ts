@@ -30,6 +30,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   remote: ["core", "config"],
   backup: ["core", "config", "store"],
   service: ["core"],
+  secrets: ["core", "config"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
@@ -68,6 +69,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "nodes",
     "backup",
     "service",
+    "secrets",
     "tools/group-watcher.ts",
     "channels/registry.ts",
     "tui",
@@ -115,6 +117,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "remote/ssh/tunnel.ts",
     "remote/tailscale/program.ts",
     "skills/install/run-program.ts",
+    "secrets/program.ts",
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],
   "playwright-core": ["tools/browser/driver"],

@@ -65,6 +65,7 @@ import { commandSettings, fileAccess } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 import type { AgentWorkspace } from "../methods/approval-patterns.ts";
 import { sandboxMethods } from "../methods/sandbox.ts";
+import { secretsMethods } from "../methods/secrets.ts";
 import { skillsMethods } from "../methods/skills.ts";
 import { toAgentId } from "../core/agent-id.ts";
 
@@ -338,6 +339,7 @@ function operationMethods(deps: MethodsDeps) {
     ...devicesMethods({ auth, hub, address, deviceAddress }),
     ...auditMethods({ audit }),
     ...backupMethods({ backups: deps.backups }),
+    ...secretsMethods({ secrets: deps.secrets }),
     ...diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) }),
     ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
@@ -349,14 +351,15 @@ function scheduleRestart({ clock, restart }: MethodsDeps, { reason, delayMs }: {
   clock.after(delayMs, () => restart(reason));
 }
 
-function channelSetupDeps({ running, directory, messaging, store, paths, log }: MethodsDeps): ChannelSetupDeps {
+function channelSetupDeps({ running, directory, messaging, store, paths, log, secrets }: MethodsDeps): ChannelSetupDeps {
   return {
     channelIds,
     load: (channel) => directory.load(asId<ChannelId>(channel)),
     accountConfig: (channel, account, change) => {
       if (!change) return accountConfig(running.config, channel, account, process.env);
-      const { raw } = readConfig(paths);
-      const config = candidateConfig({ raw: raw ?? "", path: paths.config, env: process.env, channel: channel.id, account, change });
+      const { raw } = readConfig(paths, secrets.lookup);
+      const file = { raw: raw ?? "", path: paths.config, env: process.env };
+      const config = candidateConfig({ ...file, channel: channel.id, account, change }, secrets.lookup);
       log.registerSecrets(config);
       return accountConfig(config, channel, account, process.env);
     },

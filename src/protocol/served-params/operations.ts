@@ -30,6 +30,8 @@ export const OPERATIONS = {
   "audit.list": { served: AUDIT_FILTERS },
   "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
   "backup.status": { served: [] },
+  "secrets.reload": { served: [] },
+  "secrets.store.list": { served: [] },
   "diagnostics.cpuProfile": { served: ["durationMs"] },
   "diagnostics.heapProfile": { served: ["durationMs"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },
