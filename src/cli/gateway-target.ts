@@ -42,7 +42,8 @@ export function pathsOf({ host }: Invocation): StatePaths {
 /** The configuration, good or not; the caller looks at `issues` when it cares. */
 export function configOf(invocation: Invocation): LoadedConfig {
   const paths = pathsOf(invocation);
-  return loadConfig({ path: paths.config, env: invocation.host.env, lastGoodPath: paths.lastGood });
+  const { host, external } = invocation;
+  return loadConfig({ path: paths.config, env: host.env, lastGoodPath: paths.lastGood, ...(external && { external }) });
 }
 
 /**

@@ -361,6 +361,7 @@ function operationMethods(deps: MethodsDeps) {
     ),
     ...lazyMethods(["audit"], async () => (await import("../methods/audit.ts")).auditMethods({ audit })),
     ...lazyMethods(["backup"], async () => (await import("../methods/backup.ts")).backupMethods({ backups: deps.backups })),
+    ...lazyMethods(["secrets"], async () => (await import("../methods/secrets.ts")).secretsMethods({ secrets: deps.secrets })),
     ...lazyMethods(["diagnostics"], async () => {
       const [{ diagnosticsMethods }, { Profiler }] = await Promise.all([
         import("../methods/diagnostics.ts"),
@@ -382,14 +383,15 @@ function scheduleRestart({ clock, restart }: MethodsDeps, { reason, delayMs }: {
   clock.after(delayMs, () => restart(reason));
 }
 
-function channelSetupDeps({ running, directory, messaging, store, paths, log }: MethodsDeps): ChannelSetupDeps {
+function channelSetupDeps({ running, directory, messaging, store, paths, log, secrets }: MethodsDeps): ChannelSetupDeps {
   return {
     channelIds,
     load: (channel) => directory.load(asId<ChannelId>(channel)),
     accountConfig: (channel, account, change) => {
       if (!change) return accountConfig(running.config, channel, account, process.env);
-      const { raw } = readConfig(paths);
-      const config = candidateConfig({ raw: raw ?? "", path: paths.config, env: process.env, channel: channel.id, account, change });
+      const { raw } = readConfig(paths, secrets.lookup);
+      const file = { raw: raw ?? "", path: paths.config, env: process.env };
+      const config = candidateConfig({ ...file, channel: channel.id, account, change }, secrets.lookup);
       log.registerSecrets(config);
       return accountConfig(config, channel, account, process.env);
     },
