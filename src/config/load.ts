@@ -178,7 +178,7 @@ function createContext(tree: ObjectTree, findings: IssueCollector, options: Omit
   >;
   const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
   const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, SecretProvider>;
-  const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
+  const variables = (name: string): string | undefined => env[name] || (vars[name]?.reveal() ?? env[name]);
   return { findings, secrets: createSecretResolver(variables, providers), toPath };
 }
 
