@@ -104,6 +104,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:child_process": [
     "agents/pi/process.ts",
     "backup/pack-process.ts",
+    "gateway/doctor-run.ts",
     "service/run-program.ts",
     "service/notify.ts",
     "tools/command.ts",

@@ -19,7 +19,10 @@ for (const stream of [process.stdout, process.stderr]) {
 
 process.exitCode = await runCli(process.argv.slice(2), {
   streams: process,
-  stdin: process.stdin,
+  // Opening it loads streams that most commands do not need.
+  get stdin() {
+    return process.stdin;
+  },
   env: process.env,
   useProfile: (name) => selectProfile(process.env, name),
   cwd: process.cwd(),

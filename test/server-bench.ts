@@ -14,7 +14,7 @@ import { systemClock, type Clock } from "../src/core/clock.ts";
 import { silentLog, type Log } from "../src/core/log.ts";
 import { silentMetrics } from "../src/core/metrics.ts";
 import { Secret } from "../src/core/secret.ts";
-import type { MethodTable } from "../src/protocol/method.ts";
+import type { ServedMethods } from "../src/protocol/method.ts";
 import type { ServerDeps, OriginPolicy } from "../src/server/deps.ts";
 import { ClientHub } from "../src/server/hub.ts";
 import { createServer, type Server } from "../src/server/server.ts";
@@ -48,7 +48,7 @@ export type ServerBench = {
 export type ServerBenchOptions = {
   settings?: Partial<AuthSettings>;
   surface?: Partial<OriginPolicy>;
-  methods?: MethodTable;
+  methods?: ServedMethods;
   deps?: Partial<ServerDeps>;
   /** State directory to open again; it is then not removed. */
   dir?: string;
@@ -79,7 +79,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     onRevoked: () => void server?.closeRevoked(),
     ...(options.peers && { peers: options.peers }),
   });
-  const methods: MethodTable = {
+  const methods: ServedMethods = {
     health: { scope: "operator.read", run: () => HEALTH },
     ...options.methods,
   };

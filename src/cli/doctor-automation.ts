@@ -19,7 +19,7 @@ export function checkAutomation(invocation: Invocation): DoctorFinding[] {
 }
 
 function checkHeartbeats(config: Config): DoctorFinding[] {
-  const on = resolveHeartbeats(config, "UTC");
+  const on = resolveHeartbeats(config, () => "UTC");
   if (on.length === 0) return [];
   const findings = on.flatMap(({ agentId, model, everyMs }) => {
     const own = config.agents.entries[agentId]?.model?.primary ?? config.agents.defaults.model?.primary;

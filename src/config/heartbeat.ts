@@ -55,12 +55,12 @@ function agentsWith(config: Config): readonly AgentId[] {
   return agentIds(config).filter((id) => id === toAgentId(shared.agentId!));
 }
 
-/** The heartbeats that are on: each has an interval that a person has written down. `zone`: of times without one. */
-export function resolveHeartbeats(config: Config, zone: string): readonly ResolvedHeartbeat[] {
+/** The heartbeats that are on: each has an interval that a person has written down. `zone`: of times without one; asked only then. */
+export function resolveHeartbeats(config: Config, zone: () => string): readonly ResolvedHeartbeat[] {
   return agentsWith(config).flatMap((agentId) => {
     const own = config.agents.entries[agentId]?.heartbeat ?? {};
     const shared = config.agents.defaults.heartbeat ?? {};
-    return resolve(agentId, { ...shared, ...own }, config.agents.defaults.userTimezone ?? zone) ?? [];
+    return resolve(agentId, { ...shared, ...own }, () => config.agents.defaults.userTimezone ?? zone()) ?? [];
   });
 }
 
@@ -75,7 +75,7 @@ const minutesOf = (clock: string): number => {
   return hours! * 60 + minutes!;
 };
 
-function resolve(agentId: AgentId, given: Own, zone: string): ResolvedHeartbeat | null {
+function resolve(agentId: AgentId, given: Own, zone: () => string): ResolvedHeartbeat | null {
   const everyMs = heartbeatInterval(given.every);
   if (everyMs === null) return null;
   const { activeHours: hours, timeoutSeconds } = given;
@@ -86,7 +86,7 @@ function resolve(agentId: AgentId, given: Own, zone: string): ResolvedHeartbeat 
     agentId,
     every: given.every!.trim(),
     everyMs,
-    activeHours: isAllDay ? null : { start, end, tz: hours.timezone ?? zone },
+    activeHours: isAllDay ? null : { start, end, tz: hours.timezone ?? zone() },
     model: given.model ?? null,
     target: given.target ?? "last",
     to: given.to ?? null,

@@ -72,6 +72,10 @@ export const LIMITS = {
   /** Steps of one run whose times are kept; more are only counted. Characters of the reason why a request was repeated. */
   stageSteps: 200,
   stageReasonChars: 300,
+  /** A report of `openclaw doctor`: how long it serves those who ask, how long the checks may take, and bytes of what they print. */
+  doctorCacheMs: 60_000,
+  doctorMs: 60_000,
+  doctorBytes: 1_048_576,
   /**
    * The overview: how long one answer serves all who ask; the slots that a day is counted in, and how long the end of a run may be stored after
    * its slot; runs that are read for one answer (older ones are not counted then), and from which number on others run in between; edges,

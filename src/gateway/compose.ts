@@ -6,10 +6,10 @@ import type { LoadedConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
 import { randomBytes, randomUUID } from "node:crypto";
 import { AnswerCache } from "../methods/answer-cache.ts";
-import { toDeviceRequestRow } from "../methods/devices.ts";
+import { toDeviceRequestRow } from "../methods/device-rows.ts";
 import { healthMethods } from "../methods/health.ts";
 import { Presence } from "../methods/presence.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { ServedMethods } from "../protocol/method.ts";
 import type { MediaStore } from "../store/media.ts";
 import { ClientHub } from "../server/hub.ts";
 import type { Phase } from "../server/deps.ts";
@@ -460,7 +460,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
     deviceAddress: () => endpoint.deviceAddress(running.config),
     port: () => endpoint.port,
   };
-  const methods: MethodTable = createMethods(methodDeps);
+  const methods: ServedMethods = createMethods(methodDeps);
   deps.toolMessages.bind(sendDeps(methodDeps));
   bus.on("credential.revoked", () => void server.closeRevoked());
   bus.on("channel.changed", () => announcements.healthChanged());

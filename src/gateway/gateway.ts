@@ -23,13 +23,13 @@ import { prepareWorkspace } from "./method-deps.ts";
 import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
-import { startCronEvents, startHeartbeatEvents } from "../methods/cron.ts";
+import { startCronEvents, startHeartbeatEvents } from "../methods/cron-events.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
 import { HOOK_LIMITS } from "../hooks/limits.ts";
 import { NODE_LIMITS } from "../nodes/limits.ts";
 import { PEER_LIMITS } from "../peers/limits.ts";
 import { SCHEDULE_LIMITS } from "../schedule/limits.ts";
-import { startTaskEvents } from "../methods/tasks.ts";
+import { startTaskEvents } from "../methods/task-events.ts";
 import { SUBAGENT_LIMITS } from "../subagents/limits.ts";
 import { startApprovalNotices } from "./approval-notices.ts";
 

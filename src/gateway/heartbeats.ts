@@ -62,7 +62,7 @@ export class GatewayHeartbeats {
   configured(): readonly ResolvedHeartbeat[] {
     const { running, prompt } = this.#input;
     const { config } = running;
-    if (this.#resolved?.config !== config) this.#resolved = { config, heartbeats: resolveHeartbeats(config, prompt.timeZone()) };
+    if (this.#resolved?.config !== config) this.#resolved = { config, heartbeats: resolveHeartbeats(config, () => prompt.timeZone()) };
     const { heartbeats } = this.#resolved;
     return heartbeats.length > 0 && this.isSwitchedOn() ? heartbeats : [];
   }

@@ -10,45 +10,30 @@ import { asId, type AgentId, type ChannelId } from "../core/ids.ts";
 import { agentMethods } from "../methods/agent.ts";
 import { agentFileMethods } from "../methods/agent-files.ts";
 import { agentsMethods } from "../methods/agents.ts";
-import { browserMethods } from "../methods/browser.ts";
-import { channelSetupMethods, type ChannelSetupDeps } from "../methods/channel-setup.ts";
-import { auditMethods } from "../methods/audit.ts";
-import { backupMethods } from "../methods/backup.ts";
+import type { ChannelSetupDeps } from "../methods/channel-setup.ts";
 import { channelsMethods } from "../methods/channels.ts";
 import { chatMethods } from "../methods/chat.ts";
 import { commandsMethods, listCommands } from "../methods/commands.ts";
 import { configMethods } from "../methods/config.ts";
-import { cronMethods } from "../methods/cron.ts";
-import { hooksMethods } from "../methods/hooks.ts";
-import { taskMethods } from "../methods/tasks.ts";
-import { deadLetterMethods } from "../methods/dead-letters.ts";
-import { diagnosticsMethods } from "../methods/diagnostics.ts";
-import { Profiler } from "../observe/profile.ts";
-import { devicesMethods } from "../methods/devices.ts";
-import { mcpMethods, type McpDeps } from "../methods/mcp.ts";
-import { overviewMethods } from "../methods/overview.ts";
-import { pluginsMethods } from "../methods/plugins.ts";
+import type { McpDeps } from "../methods/mcp.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
-import { nodesMethods } from "../methods/nodes.ts";
 import { peersMethods } from "../methods/peers.ts";
+import { LIMITS } from "../core/limits.ts";
+import { NODE_LIMITS } from "../nodes/limits.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
-import { logsMethods } from "../methods/logs.ts";
-import { memoryMethods } from "../methods/memory.ts";
-import { modelKeyMethods } from "../methods/model-keys.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
 import { resolveKey } from "../methods/chat-context.ts";
 import { decideMessage, routesMethods, type RoutesDeps } from "../methods/routes.ts";
 import { sendMethods, type SendDeps } from "../methods/send.ts";
-import { sessionTransferMethods } from "../methods/session-transfer.ts";
 import { sessionMethods } from "../methods/sessions.ts";
 import { statusMethods } from "../methods/status.ts";
 import { systemMethods } from "../methods/system.ts";
 import { timelineMethods } from "../methods/timeline.ts";
-import { usageMethods } from "../methods/usage.ts";
-import { toolsMethods, type ToolsDeps } from "../methods/tools.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { ToolsDeps } from "../methods/tools.ts";
+import { lazyMethods } from "../protocol/lazy-methods.ts";
+import type { ServedMethods } from "../protocol/method.ts";
 import { listAccountBacklogs } from "../store/account-backlog.ts";
 import { createVault } from "../store/vault.ts";
 import { guardedFetch } from "../tools/web/guarded-fetch.ts";
@@ -64,12 +49,10 @@ import { permitWithSkills, turnSkills } from "./agent-skills.ts";
 import { commandSettings, fileAccess } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 import type { AgentWorkspace } from "../methods/approval-patterns.ts";
-import { sandboxMethods } from "../methods/sandbox.ts";
-import { skillsMethods } from "../methods/skills.ts";
 import { toAgentId } from "../core/agent-id.ts";
 
 /** All methods by name: this table is the advertised list. */
-export function createMethods(deps: MethodsDeps): MethodTable {
+export function createMethods(deps: MethodsDeps): ServedMethods {
   return {
     ...deps.healthReport.methods,
     ...statusMethods(statusDeps(deps)),
@@ -77,51 +60,68 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     ...configurationMethods(deps),
     ...channelMethods(deps),
     ...toolFamily(deps),
-    ...mcpMethods(mcpDeps(deps)),
-    ...pluginsMethods(deps),
-    ...cronMethods({ schedule: () => deps.schedule.get() }),
-    ...hooksMethods({
-      deliveries: (query) => deps.hooks.deliveries(query),
-      status: (agentId) => internalHookStatus(deps, agentId),
-      test: (request) => deps.hooks.test(request),
-    }),
-    ...taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
-    ...usageMethods({
-      reports: () => deps.spending.reports(),
-      budgets: deps.spending.budgets,
-      clock: deps.clock,
-      sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
-    }),
-    ...nodesMethods({
-      nodes: () => deps.nodes.get(),
-      devices: deps.auth.devices,
-      askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
-      newId: randomUUID,
-    }),
-    ...peersMethods({ ...configDeps(deps), peers: () => deps.peers.get(), isInUse: deps.peers.isInUse }),
-    ...skillsMethods({
-      ...configDeps(deps),
-      skills: deps.skills,
-      workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
-      stateDir: deps.paths.state,
-    }),
-    ...sandboxMethods({
-      sandbox: deps.sandbox,
-      config: () => deps.running.config,
-      now: () => deps.clock.now(),
-      resolveSession: (key, agentId) => resolveKey(deps.chat, key, agentId),
-      commandSettings: (owner) =>
-        commandSettings(deps.running, deps.allowlist, {
-          ...owner,
-          surface: "operator",
-          tools: deps.running.agents.operatorTools(owner.agentId),
+    ...lazyMethods(["mcp"], async () => (await import("../methods/mcp.ts")).mcpMethods(mcpDeps(deps))),
+    ...lazyMethods(["plugins"], async () => (await import("../methods/plugins.ts")).pluginsMethods(deps)),
+    ...lazyMethods(["cron"], async () => (await import("../methods/cron.ts")).cronMethods({ schedule: () => deps.schedule.get() })),
+    ...lazyMethods(["hooks"], async () =>
+      (await import("../methods/hooks.ts")).hooksMethods({
+        deliveries: (query) => deps.hooks.deliveries(query),
+        status: (agentId) => internalHookStatus(deps, agentId),
+        test: (request) => deps.hooks.test(request),
+      }),
+    ),
+    ...lazyMethods(["tasks"], async () =>
+      (await import("../methods/tasks.ts")).taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
+    ),
+    ...lazyMethods(["usage", "budgets", "sessions.usage"], async () =>
+      (await import("../methods/usage.ts")).usageMethods({
+        reports: () => deps.spending.reports(),
+        budgets: deps.spending.budgets,
+        clock: deps.clock,
+        sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
+      }),
+    ),
+    ...lazyMethods(
+      ["node", "exec.approvals.node"],
+      async () =>
+        (await import("../methods/nodes.ts")).nodesMethods({
+          nodes: () => deps.nodes.get(),
+          devices: deps.auth.devices,
+          askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
+          newId: randomUUID,
         }),
-    }),
-    ...memoryMethods({
-      config: () => deps.running.config,
-      memory: deps.memory,
-      workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
-    }),
+      { "node.invoke": 2 * NODE_LIMITS.paramsChars, "node.invoke.result": NODE_LIMITS.resultBytes },
+    ),
+    ...peersMethods({ ...configDeps(deps), peers: () => deps.peers.get(), isInUse: deps.peers.isInUse }),
+    ...lazyMethods(["skills"], async () =>
+      (await import("../methods/skills.ts")).skillsMethods({
+        ...configDeps(deps),
+        skills: deps.skills,
+        workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
+        stateDir: deps.paths.state,
+      }),
+    ),
+    ...lazyMethods(["sandbox"], async () =>
+      (await import("../methods/sandbox.ts")).sandboxMethods({
+        sandbox: deps.sandbox,
+        config: () => deps.running.config,
+        now: () => deps.clock.now(),
+        resolveSession: (key, agentId) => resolveKey(deps.chat, key, agentId),
+        commandSettings: (owner) =>
+          commandSettings(deps.running, deps.allowlist, {
+            ...owner,
+            surface: "operator",
+            tools: deps.running.agents.operatorTools(owner.agentId),
+          }),
+      }),
+    ),
+    ...lazyMethods(["memory"], async () =>
+      (await import("../methods/memory.ts")).memoryMethods({
+        config: () => deps.running.config,
+        memory: deps.memory,
+        workspaceOf: (agentId) => deps.running.agents.settings(agentId).workspace,
+      }),
+    ),
     ...approvalMethods({
       ...deps,
       write: (change) => deps.store.write(change),
@@ -130,7 +130,7 @@ export function createMethods(deps: MethodsDeps): MethodTable {
     }),
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
-  } satisfies MethodTable;
+  } satisfies ServedMethods;
 }
 
 /** For whom an operator calls a command of a node. */
@@ -156,18 +156,24 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
-    ...sessionTransferMethods(chat),
+    ...lazyMethods(
+      ["sessions.export", "sessions.import"],
+      async () => (await import("../methods/session-transfer.ts")).sessionTransferMethods(chat),
+      { "sessions.import": LIMITS.attachmentRequestBytes },
+    ),
     ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
     ...sendMethods(sendDeps(deps)),
-    ...deadLetterMethods({
-      ...deps,
-      lanes: messaging.turns.lanes,
-      deliver: messaging.delivery.wake,
-      reread: (row) => messaging.ingest.retry(row),
-    }),
+    ...lazyMethods(["deadletters"], async () =>
+      (await import("../methods/dead-letters.ts")).deadLetterMethods({
+        ...deps,
+        lanes: messaging.turns.lanes,
+        deliver: messaging.delivery.wake,
+        reread: (row) => messaging.ingest.retry(row),
+      }),
+    ),
     ...commandsMethods({ skillNames: (agentId) => skillNames(deps, agentId) }),
-  } satisfies MethodTable;
+  } satisfies ServedMethods;
 }
 
 /** The skills that an operator may ask an agent for. */
@@ -232,24 +238,26 @@ function configurationMethods(deps: MethodsDeps) {
       }),
     }),
     ...modelsMethods(modelsDeps(deps)),
-    ...modelKeyMethods({
-      ...config,
-      now: clock.now,
-      elapsed: () => clock.monotonic(),
-      keysDir: join(paths.gateway, "keys"),
-      env: process.env,
-      log,
-      local: async (refresh) => {
-        if (refresh) await discoverLocalModels(deps, log);
-        return deps.local.servers;
-      },
-    }),
+    ...lazyMethods(["models.authStatus", "models.key", "models.probe"], async () =>
+      (await import("../methods/model-keys.ts")).modelKeyMethods({
+        ...config,
+        now: clock.now,
+        elapsed: () => clock.monotonic(),
+        keysDir: join(paths.gateway, "keys"),
+        env: process.env,
+        log,
+        local: async (refresh) => {
+          if (refresh) await discoverLocalModels(deps, log);
+          return deps.local.servers;
+        },
+      }),
+    ),
     ...agentFileMethods({
       requireAgent: (agentId) => requireAgent(running.config, agentId),
       workspaceOf: (agentId) => running.agents.settings(asId<AgentId>(agentId)).workspace,
       ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
     }),
-  } satisfies MethodTable;
+  } satisfies ServedMethods;
 }
 
 /** Channel accounts, their pairings and routes. */
@@ -269,9 +277,11 @@ function channelMethods(deps: MethodsDeps) {
       probe: (channel, account, signal) => probeAccount(deps, { channel, account }, signal),
       notifyApproved: (request) => notifyApproved(deps, request),
     }),
-    ...channelSetupMethods(channelSetupDeps(deps)),
+    ...lazyMethods(["channels.catalog", "channels.verify", "channels.logout", "web.login"], async () =>
+      (await import("../methods/channel-setup.ts")).channelSetupMethods(channelSetupDeps(deps)),
+    ),
     ...routesMethods(routesDeps(deps)),
-  } satisfies MethodTable;
+  } satisfies ServedMethods;
 }
 
 const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsDeps): RoutesDeps => ({
@@ -288,8 +298,12 @@ const routesDeps = ({ running, directory, messaging, pairings, clock }: MethodsD
 
 /** The tools of agents, and the calls of operators. */
 function toolFamily(deps: MethodsDeps) {
-  const family = toolsDeps(deps);
-  return { ...toolsMethods(family), ...browserMethods({ ...family, browsers: deps.browsers }) } satisfies MethodTable;
+  return {
+    ...lazyMethods(["tools"], async () => (await import("../methods/tools.ts")).toolsMethods(toolsDeps(deps))),
+    ...lazyMethods(["browser"], async () =>
+      (await import("../methods/browser.ts")).browserMethods({ ...toolsDeps(deps), browsers: deps.browsers }),
+    ),
+  } satisfies ServedMethods;
 }
 
 const mcpDeps = ({ running, mcp }: MethodsDeps): McpDeps => ({
@@ -327,22 +341,38 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 function operationMethods(deps: MethodsDeps) {
   const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
-    ...overviewMethods({
-      ...deps,
-      lanes: deps.messaging.turns.lanes,
-      readiness: () => deps.health.readiness(),
-      configErrors: () => deps.running.errors(),
-      agents: () => deps.running.agents.list(),
-      links: () => deps.peers.reports(),
+    ...lazyMethods(["gateway.doctor"], async () => {
+      const [{ doctorMethods }, { runDoctor }] = await Promise.all([import("../methods/doctor.ts"), import("./doctor-run.ts")]);
+      return doctorMethods({ elapsed: () => clock.monotonic(), run: () => runDoctor(() => clock.now()) });
     }),
-    ...devicesMethods({ auth, hub, address, deviceAddress }),
-    ...auditMethods({ audit }),
-    ...backupMethods({ backups: deps.backups }),
-    ...diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) }),
-    ...logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
+    ...lazyMethods(["gateway.overview"], async () =>
+      (await import("../methods/overview.ts")).overviewMethods({
+        ...deps,
+        lanes: deps.messaging.turns.lanes,
+        readiness: () => deps.health.readiness(),
+        configErrors: () => deps.running.errors(),
+        agents: () => deps.running.agents.list(),
+        links: () => deps.peers.reports(),
+      }),
+    ),
+    ...lazyMethods(["device", "tokens"], async () =>
+      (await import("../methods/devices.ts")).devicesMethods({ auth, hub, address, deviceAddress }),
+    ),
+    ...lazyMethods(["audit"], async () => (await import("../methods/audit.ts")).auditMethods({ audit })),
+    ...lazyMethods(["backup"], async () => (await import("../methods/backup.ts")).backupMethods({ backups: deps.backups })),
+    ...lazyMethods(["diagnostics"], async () => {
+      const [{ diagnosticsMethods }, { Profiler }] = await Promise.all([
+        import("../methods/diagnostics.ts"),
+        import("../observe/profile.ts"),
+      ]);
+      return diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) });
+    }),
+    ...lazyMethods(["logs"], async () =>
+      (await import("../methods/logs.ts")).logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
+    ),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
     ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),
-  } satisfies MethodTable;
+  } satisfies ServedMethods;
 }
 
 function scheduleRestart({ clock, restart }: MethodsDeps, { reason, delayMs }: { reason: string; delayMs: number }): void {

@@ -11,7 +11,8 @@ import { isVisible, type Presence } from "../methods/presence.ts";
 import { readSessionHistory } from "../methods/session-history.ts";
 import { SERVED_EVENTS } from "../methods/stream.ts";
 import type { Peer } from "../protocol/hub.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import { loadMethod } from "../protocol/lazy-methods.ts";
+import type { Caller, ServedMethods } from "../protocol/method.ts";
 import { checkParams } from "../protocol/validate.ts";
 import { SERVER_CAPABILITIES } from "../protocol/served-methods.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
@@ -44,7 +45,7 @@ export type ServerPartsDeps = GatewayBase & {
   readiness: () => Readiness;
   phase: () => Phase;
   /** Asked when the server begins to listen: the methods are built after the server. */
-  methods: () => MethodTable;
+  methods: () => ServedMethods;
   hooks: HookBackend;
   /** Names of this machine in networks that it is served in. */
   hostNames: () => readonly string[];
@@ -189,7 +190,7 @@ function promptOf(messages: readonly { role: string; text: string }[]): { text: 
 }
 
 /** `tools.invoke` for a request without a connection. */
-async function invokeTool(methods: MethodTable, params: unknown, { scopes, signal }: Parameters<ToolInvoker>[1]): Promise<ToolAnswer> {
+async function invokeTool(methods: ServedMethods, params: unknown, { scopes, signal }: Parameters<ToolInvoker>[1]): Promise<ToolAnswer> {
   const caller: Caller = {
     conn: asId("http"),
     role: "operator",
@@ -200,5 +201,6 @@ async function invokeTool(methods: MethodTable, params: unknown, { scopes, signa
     signal,
     accept: () => {},
   };
-  return (await methods["tools.invoke"]!.run(checkParams("tools.invoke", params), caller)) as ToolAnswer;
+  const { run } = await loadMethod(methods, "tools.invoke");
+  return (await run(checkParams("tools.invoke", params), caller)) as ToolAnswer;
 }

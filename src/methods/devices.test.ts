@@ -13,7 +13,8 @@ import type { Peer } from "../protocol/hub.ts";
 import type { Caller } from "../protocol/method.ts";
 import { openStore } from "../store/open.ts";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
-import { devicesMethods, toDeviceRequestRow } from "./devices.ts";
+import { toDeviceRequestRow } from "./device-rows.ts";
+import { devicesMethods } from "./devices.ts";
 
 const root = mkdtempSync(join(tmpdir(), "devices-methods-"));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -6,6 +6,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
+import { toDeviceRequestRow, toPairedRow } from "./device-rows.ts";
 import { qrImage } from "./qr-image.ts";
 
 export type DevicesDeps = {
@@ -108,67 +109,6 @@ function list(deps: DevicesDeps): Record<string, unknown> {
   const { pending, paired } = deps.auth.devices.list();
   const here = connectedDevices(deps);
   return { pending: pending.map(toDeviceRequestRow), paired: paired.map((device) => toPairedRow(device, here)) };
-}
-
-/** Fields that are not known are left out, as the protocol does. */
-function present(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined && value !== ""));
-}
-
-/** Shape of a pending row and of the event device.pair.requested. */
-export function toDeviceRequestRow(request: DeviceRequestRow): Record<string, unknown> {
-  return {
-    requestId: request.requestId,
-    deviceId: request.deviceId,
-    publicKey: request.publicKey,
-    ...present({
-      displayName: request.displayName,
-      platform: request.platform,
-      deviceFamily: request.deviceFamily,
-      clientId: request.clientId,
-      clientMode: request.clientMode,
-      browserOrigin: request.origin,
-      remoteIp: request.remote,
-    }),
-    role: request.role,
-    roles: [request.role],
-    scopes: request.scopes,
-    silent: false,
-    isRepair: request.isRepair,
-    ts: request.createdAt,
-  };
-}
-
-function toPairedRow(device: PairedDevice, here: ReadonlySet<string>): Record<string, unknown> {
-  const live = device.grants.filter((grant) => grant.revokedAt === null);
-  return {
-    deviceId: device.deviceId,
-    publicKey: device.publicKey,
-    ...present({
-      displayName: device.label ?? device.displayName,
-      label: device.label,
-      platform: device.platform,
-      deviceFamily: device.deviceFamily,
-      clientId: device.clientId,
-      clientMode: device.clientMode,
-      remoteIp: device.remote,
-      role: live[0]?.role,
-      lastSeenAtMs: device.lastSeenAt,
-      lastSeenReason: device.lastSeenReason,
-    }),
-    roles: live.map((grant) => grant.role),
-    scopes: [...new Set(live.flatMap((grant) => grant.scopes))],
-    approvedVia: device.approvedVia,
-    createdAtMs: device.createdAt,
-    approvedAtMs: device.approvedAt,
-    connected: here.has(device.deviceId),
-    tokens: device.grants.map((grant) => ({
-      role: grant.role,
-      scopes: grant.scopes,
-      createdAtMs: grant.createdAt,
-      ...present({ rotatedAtMs: grant.rotatedAt, revokedAtMs: grant.revokedAt, lastUsedAtMs: grant.lastUsedAt }),
-    })),
-  };
 }
 
 const LIMITED = ["operator.read", "operator.write"];

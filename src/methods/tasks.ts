@@ -1,18 +1,15 @@
-import type { Bus } from "../core/bus.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Hub } from "../protocol/hub.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
 import type { SubagentState } from "../store/subagent-tasks.ts";
+import { toWireTask, type WireStatus } from "./task-row.ts";
 import type { Subagents } from "../subagents/subagents.ts";
-import { hasEnded, type SubagentEvents, type Task, type TaskRows } from "../subagents/task.ts";
+import { hasEnded, type Task, type TaskRows } from "../subagents/task.ts";
 
 export type TasksDeps = {
   rows: TaskRows;
   /** Loaded with the first task. */
   subagents: () => Promise<Subagents>;
 };
-
-type WireStatus = "queued" | "running" | "completed" | "failed" | "cancelled" | "timed_out";
 
 const STATES_OF: Readonly<Record<WireStatus, readonly SubagentState[]>> = {
   queued: ["waiting"],
@@ -22,22 +19,6 @@ const STATES_OF: Readonly<Record<WireStatus, readonly SubagentState[]>> = {
   cancelled: ["aborted"],
   timed_out: ["timeout"],
 };
-const STATUS_OF: Readonly<Record<SubagentState, WireStatus>> = {
-  waiting: "queued",
-  running: "running",
-  ok: "completed",
-  error: "failed",
-  aborted: "cancelled",
-  timeout: "timed_out",
-};
-const DELIVERY_OF = {
-  pending: "pending",
-  reading: "session_queued",
-  delivered: "delivered",
-  undelivered: "parent_missing",
-  none: "not_applicable",
-} as const;
-
 const DEFAULT_LIMIT = 100;
 
 /** tasks.*: work that agents have given to sub-agents. */
@@ -111,37 +92,7 @@ async function forEach(rows: TaskRows, ids: readonly string[], change: (id: Task
   return { results };
 }
 
-/** A task as clients see it (protocol v4, TaskSummary). */
-function toWireTask({ runId, childKey, parentKey, state, delivery, createdAt, startedAt, endedAt, record }: Task): Record<string, unknown> {
-  return {
-    id: runId,
-    taskId: runId,
-    kind: "subagent",
-    runtime: "subagent",
-    status: STATUS_OF[state],
-    title: record.label,
-    agentId: record.agentId,
-    sessionKey: parentKey,
-    ownerKey: parentKey,
-    childSessionKey: childKey,
-    runId,
-    createdAt,
-    updatedAt: endedAt ?? startedAt ?? createdAt,
-    ...(startedAt !== null && { startedAt }),
-    ...(endedAt !== null && { endedAt }),
-    ...(record.error !== undefined && { error: record.error }),
-    deliveryStatus: DELIVERY_OF[delivery],
-  };
-}
-
 const noSuchTask = (id: string): GatewayError =>
   new GatewayError("NOT_FOUND", `the task ${JSON.stringify(id.slice(0, 64))} was not found`, {
     fix: "openclaw tasks list shows the tasks.",
-  });
-
-/** Tells clients about tasks. Returns the function that stops it. */
-export const startTaskEvents = ({ bus, hub, rows }: { bus: Bus<SubagentEvents>; hub: Hub; rows: Pick<TaskRows, "get"> }): (() => void) =>
-  bus.on("task.changed", ({ runId }) => {
-    const task = rows.get(runId);
-    if (task) hub.publish("task", { action: "upserted", task: toWireTask(task) }, { scope: "operator.read" });
   });

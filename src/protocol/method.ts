@@ -46,5 +46,15 @@ export type Method<Params> = {
   run(params: Params, caller: Caller): unknown;
 };
 
-/** The served methods by name, each with the params of its schema. The table of the whole gateway is the advertised list. */
+/** Methods by name, each with the params of its schema. */
 export type MethodTable = { readonly [M in ServedMethod]?: Method<MethodParams<M>> };
+
+/** A method whose code is loaded with the first request of its family. */
+export type LazyMethod<Params> = {
+  /** Bytes of the request frame, which is read before the code is there; default LIMITS.requestBytes. */
+  maxBytes?: number;
+  load(): Promise<Method<Params>>;
+};
+
+/** All methods of a gateway: this table is the advertised list. */
+export type ServedMethods = { readonly [M in ServedMethod]?: Method<MethodParams<M>> | LazyMethod<MethodParams<M>> };

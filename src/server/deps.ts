@@ -3,7 +3,7 @@ import type { Log } from "../core/log.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Auth } from "../auth/open.ts";
-import type { MethodTable } from "../protocol/method.ts";
+import type { ServedMethods } from "../protocol/method.ts";
 import type { Peer } from "../protocol/hub.ts";
 import type { AnsweredListener } from "./dispatch.ts";
 import type { ClientHub } from "./hub.ts";
@@ -50,7 +50,7 @@ export type ServerDeps = {
   /** Signs the nonce of a client that asks who listens here; see core/identity-proof.ts. Absent: nothing is signed. */
   identityKey?: Secret;
   /** Asked once, by `listen`. */
-  methods: () => MethodTable;
+  methods: () => ServedMethods;
   /** Names of the events that clients may get. */
   events: readonly string[];
   /** Names of optional abilities that hello-ok advertises. */

@@ -4,7 +4,8 @@ import { after, before, describe, test } from "node:test";
 import { GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { EncodedJson } from "../protocol/frames.ts";
-import type { Caller, MethodTable } from "../protocol/method.ts";
+import { lazyMethods } from "../protocol/lazy-methods.ts";
+import type { Caller, MethodTable, ServedMethods } from "../protocol/method.ts";
 import { connect, makeDevice, startServerBench, type RawClient, type ServerBench } from "../../test/server-bench.ts";
 
 const gate = { open: () => {}, opened: Promise.resolve() };
@@ -19,7 +20,7 @@ const gated = async (_params: unknown, caller: Caller): Promise<unknown> => {
 };
 
 /** Served names whose params suit the tests; what they do here is the tests' own. */
-const METHODS: MethodTable = {
+const LOADED: MethodTable = {
   status: { scope: "operator.read", run: () => EncodedJson.from('{"cached":true}') },
   "chat.send": {
     scope: "operator.write",
@@ -59,6 +60,19 @@ const METHODS: MethodTable = {
   },
   "config.set": { scope: "operator.admin", run: () => ({}) },
   "config.get": { scope: "operator.read", maxBytes: 1_000, run: () => ({}) },
+};
+
+const lazyRun = (name: string) => ({ scope: "operator.admin", run: () => ({ name }) }) as const;
+const METHODS: ServedMethods = {
+  ...LOADED,
+  ...lazyMethods(["tokens"], () =>
+    Promise.resolve({
+      "tokens.create": lazyRun("create"),
+      "tokens.list": { scope: "operator.read", run: () => Promise.resolve({ tokens: [] }) },
+      "tokens.revoke": lazyRun("revoke"),
+    }),
+  ),
+  ...lazyMethods(["backup"], () => Promise.reject(new Error("its file is gone: /secret/path"))),
 };
 
 const chat = (message: string): string =>
@@ -148,6 +162,20 @@ describe("answers to requests", () => {
     };
     assert.deepEqual((await raw.call("config.set", {})).error, expected);
     assert.deepEqual((await raw.call("connect", {})).error, expected);
+  });
+
+  test("a method that is loaded with its first request is guarded as the others are", async () => {
+    assert.deepEqual((await raw.call("tokens.list", {})).payload, { tokens: [] });
+    assert.equal((await raw.call("tokens.create", { name: "x", scopes: ["operator.read"] })).error?.code, "FORBIDDEN");
+    assert.match((await raw.call("tokens.list", { more: 1 })).error?.message ?? "", /invalid tokens\.list params/);
+    const node = await connect(room, { role: "node", scopes: [], device: makeDevice(), client: { id: "node-host", mode: "node" } });
+    assert.deepEqual((await node.call("tokens.list")).error, { code: "INVALID_REQUEST", message: "unauthorized role: node" });
+    node.close();
+  });
+
+  test("a method that cannot be loaded fails its request only", async () => {
+    assert.deepEqual((await raw.call("backup.status")).error, { code: "UNAVAILABLE", message: "internal error", retryable: false });
+    assert.deepEqual((await raw.call("status")).payload, { cached: true });
   });
 
   test("a node may not call an operator's method", async () => {

@@ -6,7 +6,7 @@ import { parseTraceparent, TRACEPARENT_CHARS } from "../core/trace-context.ts";
 import type { StageEvents } from "../core/stages.ts";
 import { toErrorPayload } from "../protocol/errors.ts";
 import { encodeError, encodeResult, encodeResultHead, EncodedJson, NO_ID } from "../protocol/frames.ts";
-import type { Caller, Method, MethodParams, MethodTable } from "../protocol/method.ts";
+import type { Caller, Method, MethodParams, ServedMethods } from "../protocol/method.ts";
 import { isUsableId } from "../protocol/scan.ts";
 import type { ServedMethod } from "../protocol/served-methods.ts";
 import { checkParams } from "../protocol/validate.ts";
@@ -48,7 +48,7 @@ export function toRequest(value: unknown): RpcRequest {
 const isValidTraceparent = (value: unknown): value is string => typeof value === "string" && parseTraceparent(value) !== null;
 
 export type DispatcherOptions = {
-  methods: MethodTable;
+  methods: ServedMethods;
   log: Log;
   metrics: Metrics;
   /** Called with each request that was answered. */
@@ -71,7 +71,8 @@ export class Dispatcher {
 
   /** Bytes that a request of this method may have; null when the method is not served. */
   limitOf(method: string): number | null {
-    return this.#serves(method) ? (this.#options.methods[method]?.maxBytes ?? LIMITS.requestBytes) : null;
+    if (!this.#serves(method)) return null;
+    return this.#options.methods[method]?.maxBytes ?? LIMITS.requestBytes;
   }
 
   /**
@@ -112,11 +113,20 @@ export class Dispatcher {
       throw new GatewayError("INVALID_REQUEST", "connect is the first request of a connection, and the only one");
     }
     if (!this.#serves(method)) throw new GatewayError("INVALID_REQUEST", `unknown method: ${method}`);
-    return this.#call(method, request, asker, waits, timing);
+    return this.#load(method, (found) => this.#call(method, found, { request, asker, waits, timing }));
   }
 
-  #call<M extends ServedMethod>(method: M, request: RpcRequest, asker: Responder, waits: () => void, timing: Timing): unknown {
-    const { scope, run, waits: isWait }: Method<MethodParams<M>> = this.#options.methods[method]!;
+  /** Calls `next` with the method, at once where its code is loaded. */
+  #load<M extends ServedMethod>(method: M, next: (found: Method<MethodParams<M>>) => unknown): unknown {
+    const found = this.#options.methods[method]!;
+    return "load" in found ? found.load().then(next) : next(found);
+  }
+
+  #call<M extends ServedMethod>(
+    method: M,
+    { scope, run, waits: isWait }: Method<MethodParams<M>>,
+    { request, asker, waits, timing }: { request: RpcRequest; asker: Responder; waits: () => void; timing: Timing },
+  ): unknown {
     // A role has the methods of its own only: another gateway has none of an operator, and an operator none of those.
     const role = scope === "node" || scope === "peer" ? scope : "operator";
     if (asker.base.role !== role) throw new GatewayError("INVALID_REQUEST", `unauthorized role: ${asker.base.role}`);

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import { latestFormat } from "./open.ts";
+import { latestFormat } from "./migrate.ts";
 import type { Store } from "./store.ts";
 import { isBusy, sqliteCode } from "./store-errors.ts";
 

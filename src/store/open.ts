@@ -1,10 +1,11 @@
-import { chmodSync, closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, lstatSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { addLastNumbers, readLedger, countLedgerRows, type KnownTables, type Ledger } from "./ledger.ts";
+import { latestFormat, migrate, missingParts, newerReleaseError } from "./migrate.ts";
 import { PageImage, scanWal } from "./page-image.ts";
 import { salvage, type Losses } from "./salvage.ts";
 import { describeLosses, Store, collectTableStats, type StoreOptions } from "./store.ts";
@@ -194,56 +195,6 @@ function isIntact(db: DatabaseSync): boolean {
   return row.quick_check === "ok";
 }
 
-const migrationsDir = new URL("./migrations/", import.meta.url);
-
-/** The numbered SQL files, in order. */
-function migrations(): { version: number; name: string }[] {
-  return readdirSync(migrationsDir)
-    .filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name))
-    .toSorted()
-    .map((name) => ({ version: Number(name.slice(0, 4)), name }));
-}
-
-/** Number of the last migration that this release knows: the format of its store. */
-export const latestFormat = (): number => migrations().at(-1)!.version;
-
-function migrate(db: DatabaseSync): void {
-  const { user_version: at } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  const steps = migrations();
-  const latest = steps.at(-1)!.version;
-  if (at > latest) throw newerReleaseError(at, latest);
-  const missing = steps.filter(({ version }) => version > at);
-  if (missing.length === 0) return;
-  // One transaction: a new file needs one write to the disk instead of one for each step.
-  const sql = missing.map(({ name }) => readFileSync(new URL(name, migrationsDir), "utf8")).join("\n");
-  db.exec(`BEGIN IMMEDIATE;\n${sql}\nPRAGMA user_version=${latest};\nCOMMIT;`);
-}
-
-/**
- * Tables, indexes and triggers that the migrations create and the file lacks: all pages of such a file may be intact. Their names
- * are read from the text of the migrations, because running them costs more than the rest of the opening.
- */
-function missingParts(db: DatabaseSync): string[] {
-  const expected = new Map<string, string>();
-  for (const { name: file } of migrations()) {
-    const sql = readFileSync(new URL(file, migrationsDir), "utf8").replaceAll(/--.*$/gm, "");
-    for (const [, verb, type, name] of sql.matchAll(
-      /\b(CREATE|DROP)\s+(?:UNIQUE\s+)?(TABLE|INDEX|TRIGGER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(\w+)/gi,
-    )) {
-      if (verb!.toUpperCase() === "CREATE") expected.set(name!, `${type!.toLowerCase()} ${name}`);
-      else expected.delete(name!);
-    }
-  }
-  const found = db.prepare("SELECT name FROM sqlite_schema").all() as { name: string }[];
-  for (const { name } of found) expected.delete(name);
-  return [...expected.values()];
-}
-
-const newerReleaseError = (at: number, latest: number): GatewayError =>
-  new GatewayError("UNAVAILABLE", `the store was written by a later release (format ${at}, this one knows ${latest})`, {
-    fix: "Start the later release, or use another OPENCLAW_STATE_DIR.",
-  });
-
 const MAGIC = Buffer.from("SQLite format 3\0");
 const USER_VERSION_AT = 60;
 
@@ -253,7 +204,7 @@ function refuseNewerRelease(path: string): void {
   try {
     const header = image.page(1);
     const at = header.subarray(0, MAGIC.length).equals(MAGIC) ? header.readUInt32BE(USER_VERSION_AT) : 0;
-    const latest = migrations().at(-1)!.version;
+    const latest = latestFormat();
     // A number that no release can have reached is damage.
     if (at > latest && at < 10_000) throw newerReleaseError(at, latest);
   } finally {

@@ -9,6 +9,7 @@ import { createBase } from "../../src/gateway/base.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { openGatewayLog, readConfig } from "../../src/gateway/settings.ts";
 import { openStorage } from "../../src/gateway/storage.ts";
+import { loadMethod } from "../../src/protocol/lazy-methods.ts";
 import { FakeClock } from "../fakes/fake-clock.ts";
 import { callerOf, decodeAnswer } from "../fakes/method-bench.ts";
 import { startModelServer } from "../model-server.ts";
@@ -42,10 +43,12 @@ test("a fresh gateway calls no model in 24 hours without a person, and none in t
   await letADayPass();
   assert.deepEqual(model.requests(), []);
 
-  await methods["chat.send"]!.run({ sessionKey: "main", message: "hello", idempotencyKey: "k1" } as never, callerOf());
+  const { run: send } = await loadMethod(methods, "chat.send");
+  const { run: read } = await loadMethod(methods, "chat.history");
+  await send({ sessionKey: "main", message: "hello", idempotencyKey: "k1" } as never, callerOf());
   await until("the answer", async () => {
     await clock.advanceSettled(10);
-    const history = decodeAnswer(await methods["chat.history"]!.run({ sessionKey: "main" } as never, callerOf()));
+    const history = decodeAnswer(await read({ sessionKey: "main" } as never, callerOf()));
     return JSON.stringify(history).includes("You said: hello");
   });
   await letADayPass();

@@ -39,7 +39,7 @@ const TYPES: Record<string, string> = {
   ".svg": "image/svg+xml",
 };
 /** What the page shows only where it is served. */
-const SERVED = ["chat.startup", "chat.send", "gateway.overview", "sessions.timeline"];
+const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline"];
 /** Shown in conversations while they have branches. */
 const BRANCHES = ["sessions.branches.list", "sessions.branches.switch", "sessions.fork", "sessions.rewind"];
 const TOKEN = "dev-token-1234567890";

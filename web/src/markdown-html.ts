@@ -129,7 +129,7 @@ function boundedHtml(block: MarkdownBlock, raw: string, definitions: Definitions
   return html;
 }
 
-/** `id` changes when the HTML would. Calling `toTelegramHtml` is the expensive part. */
+/** `id` changes when the HTML would. `toHtml` is the expensive part. */
 export type RenderedBlock = { key: string; id: string; toHtml: () => string };
 
 /**
