@@ -58,7 +58,7 @@ export function configOf(invocation: Invocation): LoadedConfig {
  */
 export function resolveTarget(invocation: Invocation, passwordFlag?: string): GatewayTarget {
   const paths = pathsOf(invocation);
-  const named = invocation.text("url") ?? invocation.host.env["OPENCLAW_GATEWAY_URL"];
+  const named = invocation.text("url") ?? (invocation.host.env["OPENCLAW_GATEWAY_URL"] || undefined);
   const given = givenCredentials(invocation, passwordFlag);
   const owner = findRunningGateway(paths.gateway);
   if (named !== undefined) {

@@ -55,7 +55,7 @@ const CORRECTIONS: Readonly<Record<string, string>> = {
  */
 export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new Set()): EnvironmentIssue[] {
   const unknown = Object.keys(env)
-    .filter((name) => name.startsWith("OPENCLAW_") && !isKnown(name) && !referenced.has(name))
+    .filter((name) => name.startsWith("OPENCLAW_") && env[name] && !isKnown(name) && !referenced.has(name))
     .toSorted()
     .map((name) => ({
       name,

@@ -184,7 +184,7 @@ function createContext(
   >;
   const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
   const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as SecretProviders;
-  const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
+  const variables = (name: string): string | undefined => env[name] || (vars[name]?.reveal() ?? env[name]);
   return { findings, secrets: createSecretResolver(variables, providers, options.external), toPath, providers };
 }
 

@@ -223,7 +223,7 @@ function configurationMethods(deps: MethodsDeps) {
       ...config,
       now: clock.now,
       stateDir: paths.state,
-      home: process.env["HOME"] ?? "/",
+      home: process.env["HOME"] || "/",
       ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
       forgetNotes: (agentId) => deps.memory.forget(agentId),
       mirrorIdentity: (workspace, fields) =>
