@@ -29,6 +29,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   usage: ["core", "config", "store", "agents", "turns"],
   remote: ["core", "config"],
   backup: ["core", "config", "store"],
+  // What of another installation can be used here is decided by the modules that will use it.
+  adopt: ["core", "config", "store", "channels/registry.ts", "channels/unserved-channels.ts", "routing/session-key.ts", "schedule"],
   service: ["core"],
   update: ["core", "config", "store", "client", "backup"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
@@ -68,6 +70,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "remote",
     "nodes",
     "backup",
+    "adopt",
     "service",
     "update",
     "tools/group-watcher.ts",
@@ -107,6 +110,8 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
   "node:child_process": [
     "agents/pi/process.ts",
     "backup/pack-process.ts",
+    "hooks/transform-process.ts",
+    "gateway/doctor-run.ts",
     "service/run-program.ts",
     "service/notify.ts",
     "update/run-program.ts",

@@ -34,6 +34,7 @@ import { routeCommands } from "./route-commands.ts";
 import { secretsCommands } from "./secrets-commands.ts";
 import { securityCommands } from "./security-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
+import { setupCommands } from "./setup-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
 import { stateCommands } from "./state-commands.ts";
 import { statusCommands } from "./status-commands.ts";
@@ -49,6 +50,7 @@ import { tuiCommands } from "./tui-commands.ts";
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
   gatewayCommands,
+  setupCommands,
   daemonCommands,
   backupCommands,
   updateCommands,

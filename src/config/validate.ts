@@ -134,7 +134,7 @@ function validateObject(node: ObjectNode, tree: Tree, path: KeyPath, context: Va
   return Object.freeze(out);
 }
 
-/** A key that the schema does not serve: OpenClaw's, or a typing error. Never an error: an upgrade must not stop a gateway. */
+/** A key that the schema does not serve: OpenClaw's, or a typing error. Rarely an error: an upgrade must not stop a gateway. */
 function unknownKey(node: ObjectNode, key: string, member: ObjectMember, path: KeyPath, context: ValidationContext): void {
   if (context.findings.isFull) return context.findings.add("warning", path, null, { message: "" });
   const at = [...path, key];
@@ -151,7 +151,7 @@ function unknownKey(node: ObjectNode, key: string, member: ObjectMember, path: K
       : (["info", node.additional.note] as const);
     return context.findings.add(severity, at, member.keyStart, { message: `${formatPath(at)} ${said}` });
   }
-  context.findings.add("warning", at, member.keyStart, {
+  context.findings.add(node.unknownKeys ?? "warning", at, member.keyStart, {
     message: `${formatPath(at)} is not a known key${suggestion ? `; did you mean "${suggestion}"?` : ""}`,
     fix: suggestion ? `rename "${key}" to "${suggestion}"` : `delete "${key}"`,
     suggestion,
@@ -195,7 +195,8 @@ function validateArray(node: ArrayNode, tree: Tree, path: KeyPath, context: Vali
   const out: unknown[] = [];
   for (const [index, item] of items.entries()) {
     const value = validate(node.item, item, [...path, index], context);
-    if (value !== INVALID && value !== undefined) out.push(value);
+    const kept = value === INVALID ? node.item.onInvalid : value;
+    if (kept !== INVALID && kept !== undefined) out.push(kept);
   }
   if (node.strict && context.findings.errors > before) return onInvalidValue(node, path, context);
   return Object.freeze(out);

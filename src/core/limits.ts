@@ -72,6 +72,10 @@ export const LIMITS = {
   /** Steps of one run whose times are kept; more are only counted. Characters of the reason why a request was repeated. */
   stageSteps: 200,
   stageReasonChars: 300,
+  /** A report of `openclaw doctor`: how long it serves those who ask, how long the checks may take, and bytes of what they print. */
+  doctorCacheMs: 60_000,
+  doctorMs: 60_000,
+  doctorBytes: 1_048_576,
   /**
    * The overview: how long one answer serves all who ask; the slots that a day is counted in, and how long the end of a run may be stored after
    * its slot; runs that are read for one answer (older ones are not counted then), and from which number on others run in between; edges,
@@ -130,6 +134,8 @@ export const LIMITS = {
   /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
   toolRepeatsRefused: 10,
   toolRepeatsStopped: 20,
+  /** Characters of a tool call that budgets compare with earlier ones. */
+  budgetTextChars: 1_000,
   /** So many times as often for a call that waits for a command. */
   toolWaitFactor: 10,
   /** Silence of a model before and after its first output, where its provider has no `timeoutSeconds`; then the call has failed. */

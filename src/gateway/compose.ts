@@ -103,7 +103,7 @@ export function composeGateway(input: ComposeInput) {
   const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
-  const links = new LinkTable();
+  const links = new LinkTable(() => running.config.gateway.shadow);
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const approving = composeApprovals(input);

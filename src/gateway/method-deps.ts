@@ -159,7 +159,8 @@ export function modelsDeps(deps: MethodsDeps): ModelsDeps {
 }
 
 export function statusDeps(deps: MethodsDeps): StatusDeps {
-  const { running, messaging, approvals, runtime, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
+  const { running, messaging, approvals, runtime, store, sessions, outbox, keyValue, clock, chat, presence, presenceChanged, uptimeMs } =
+    deps;
   return {
     now: clock.now,
     presence,
@@ -179,6 +180,10 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
     missingSecrets: () => missingSecrets(running.loaded.issues),
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
     pendingApprovals: () => approvals.waiting,
+    shadow: () => ({
+      on: running.config.gateway.shadow,
+      held: outbox.counts().find(({ state }) => state === "held")?.n ?? 0,
+    }),
     telemetry: () => deps.telemetry.report(),
     agentRuntime: () => runtime.status(),
     keyValue,

@@ -19,6 +19,8 @@ import type { McpDeps } from "../methods/mcp.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
 import { peersMethods } from "../methods/peers.ts";
+import { LIMITS } from "../core/limits.ts";
+import { NODE_LIMITS } from "../nodes/limits.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
@@ -79,13 +81,16 @@ export function createMethods(deps: MethodsDeps): ServedMethods {
         sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
       }),
     ),
-    ...lazyMethods(["node", "exec.approvals.node"], async () =>
-      (await import("../methods/nodes.ts")).nodesMethods({
-        nodes: () => deps.nodes.get(),
-        devices: deps.auth.devices,
-        askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
-        newId: randomUUID,
-      }),
+    ...lazyMethods(
+      ["node", "exec.approvals.node"],
+      async () =>
+        (await import("../methods/nodes.ts")).nodesMethods({
+          nodes: () => deps.nodes.get(),
+          devices: deps.auth.devices,
+          askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
+          newId: randomUUID,
+        }),
+      { "node.invoke": 2 * NODE_LIMITS.paramsChars, "node.invoke.result": NODE_LIMITS.resultBytes },
     ),
     ...peersMethods({ ...configDeps(deps), peers: () => deps.peers.get(), isInUse: deps.peers.isInUse }),
     ...lazyMethods(["skills"], async () =>
@@ -151,8 +156,10 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
-    ...lazyMethods(["sessions.export", "sessions.import"], async () =>
-      (await import("../methods/session-transfer.ts")).sessionTransferMethods(chat),
+    ...lazyMethods(
+      ["sessions.export", "sessions.import"],
+      async () => (await import("../methods/session-transfer.ts")).sessionTransferMethods(chat),
+      { "sessions.import": LIMITS.attachmentRequestBytes },
     ),
     ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
@@ -334,12 +341,17 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 function operationMethods(deps: MethodsDeps) {
   const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
+    ...lazyMethods(["gateway.doctor"], async () => {
+      const [{ doctorMethods }, { runDoctor }] = await Promise.all([import("../methods/doctor.ts"), import("./doctor-run.ts")]);
+      return doctorMethods({ elapsed: () => clock.monotonic(), run: () => runDoctor(() => clock.now()) });
+    }),
     ...lazyMethods(["gateway.overview"], async () =>
       (await import("../methods/overview.ts")).overviewMethods({
         ...deps,
         lanes: deps.messaging.turns.lanes,
         readiness: () => deps.health.readiness(),
         configErrors: () => deps.running.errors(),
+        isShadow: () => deps.running.config.gateway.shadow,
         agents: () => deps.running.agents.list(),
         links: () => deps.peers.reports(),
       }),

@@ -1,5 +1,5 @@
 import type { Auth } from "../auth/open.ts";
-import type { Approver, DeviceRequestRow, PairedDevice, Role } from "../auth/devices.ts";
+import type { Approver, Role } from "../auth/devices.ts";
 import { OPERATOR_SCOPES } from "../auth/scopes.ts";
 import { isLoopbackHostname } from "../channels/url.ts";
 import { detailError, GatewayError } from "../core/errors.ts";

@@ -116,7 +116,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_turns_lanes: "Sessions with a running or waiting turn.",
   gateway_turns_oldest_open_seconds: "Age of the oldest message without an answer.",
   gateway_turns_outbox_oldest_seconds: "Age of the oldest unsent part of a reply.",
-  gateway_turns_outbox_rows: "Parts of replies without confirmed delivery, by state; `parked` and `unknown` ones wait for an operator.",
+  gateway_turns_outbox_rows: "Parts of replies without confirmed delivery, by state; `parked` and `unknown` ones wait for an operator, `held` ones were written in shadow mode and are never sent.",
   gateway_turns_running: "Running turns.",
   gateway_turns_waiting: "Messages that wait for a turn of their session.",
   gateway_turns_parts_total: "Parts of replies passed to a channel, by resulting state.",

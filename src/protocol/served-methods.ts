@@ -87,6 +87,7 @@ export const SERVED_METHODS = [
   "exec.approvals.node.get",
   "exec.approvals.node.set",
   "exec.approvals.set",
+  "gateway.doctor",
   "gateway.overview",
   "gateway.restart.request",
   "health",

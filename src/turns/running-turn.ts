@@ -326,7 +326,7 @@ export class RunningTurn {
     const reason = this.#checkToolCall(call);
     if (reason !== null) return { allow: false, reason };
     // The model reads what the tool gives: a call that it may not be asked after does not run either.
-    const refusal = await this.#reserveNext();
+    const refusal = await this.#reserveNext(call);
     if (refusal !== null) return { allow: false, reason: refusal };
     await this.#storeToolCall(call);
     const permit = await this.#deps.permitFor(this.#toolCaller());
@@ -374,20 +374,21 @@ export class RunningTurn {
   /** The same turn, of which the budgets are asked before a model is. */
   #withBudget(turn: Turn, session: SessionRow): Turn {
     const { signal } = this.#context.active.abort;
-    const inputTokens = promptTokens(session.context_tokens, turn);
+    const asked = { text: turn.text, tokens: promptTokens(session.context_tokens, turn) };
     return {
       ...turn,
       beforeModel: async (terms) => {
-        const failure = await this.#usage.reserveFirst(terms, inputTokens, signal);
+        const failure = await this.#usage.reserveFirst(terms, asked, signal);
         return failure === null ? { allow: true } : { allow: false, failure };
       },
     };
   }
 
   /** Before a further request of this turn to its model; stops the turn where a budget is used up. */
-  async #reserveNext(): Promise<string | null> {
+  async #reserveNext(call?: ToolCall): Promise<string | null> {
     if (!this.#usage.isLimited) return null;
-    const failure = await this.#usage.reserveNext(this.#context.active.abort.signal);
+    const text = call === undefined ? "" : callText(call);
+    const failure = await this.#usage.reserveNext(text, this.#context.active.abort.signal);
     if (failure) this.#abortWith(failure);
     return failure?.message ?? null;
   }
@@ -605,6 +606,9 @@ export class RunningTurn {
 }
 
 type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null; isHeartbeat: boolean };
+
+/** A call as budgets compare it: only its beginning counts. */
+const callText = ({ name, args }: ToolCall): string => `${name} ${JSON.stringify(args).slice(0, LIMITS.budgetTextChars)}`;
 
 /** A heartbeat that failed says nothing to people: its log and the last heartbeat do. */
 const heartbeatText = ({ status, text }: RunOutcome, ackMaxChars: number): string =>

@@ -131,6 +131,7 @@ const DELIVERY_STATUS: Readonly<Record<OutboxPart["state"], StageStatus>> = {
   parked: "failed",
   unknown: "unknown",
   dropped: "failed",
+  held: "failed",
 };
 
 function toDelivery(part: OutboxPart, index: number): TimelineStage {

@@ -1,3 +1,5 @@
+import type { DoctorReport } from "../../src/core/doctor-report.ts";
+
 /** Invented answers about the gateway itself for the scripted one: health, processes, the log. */
 const LINES = 1_200;
 const MIN = 60_000;
@@ -34,8 +36,16 @@ export class ScriptedOperations {
     if (method === "status") return STATUS;
     if (method === "system.info") return SYSTEM;
     if (method === "backup.status") return this.#backups();
+    if (method === "gateway.doctor") return this.#checks();
     if (method === "system-presence") return [{ mode: "gateway" }, { mode: "webchat" }, { mode: "cli" }];
     return method === "logs.tail" ? this.#tail(params) : undefined;
+  }
+
+  /** Half a minute old; the disk is full while the store does not work. */
+  #checks(): DoctorReport {
+    const full = { check: "disk", severity: "problem", title: "the disk is full", why: "0 MB are free.", fix: "delete files." } as const;
+    const findings = this.#isBroken ? [full] : [];
+    return { ts: this.now - MIN / 2, problems: findings.length, warnings: 0, fine: 41, findings };
   }
 
   /** A daily backup; while the store does not work, the last one has failed. */

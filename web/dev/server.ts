@@ -39,7 +39,7 @@ const TYPES: Record<string, string> = {
   ".svg": "image/svg+xml",
 };
 /** What the page shows only where it is served. */
-const SERVED = ["chat.startup", "chat.send", "gateway.overview", "sessions.timeline"];
+const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline"];
 /** Shown in conversations while they have branches. */
 const BRANCHES = ["sessions.branches.list", "sessions.branches.switch", "sessions.fork", "sessions.rewind"];
 const TOKEN = "dev-token-1234567890";
@@ -317,7 +317,11 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
     type: "hello-ok",
     protocol: 4,
     server: { version: "0.1.0-dev", connId: randomUUID() },
-    features: { methods: auth.conversations.hasBranches ? [...SERVED, ...BRANCHES] : SERVED, events: ["chat", "agent"], capabilities: [] },
+    features: {
+      methods: [...SERVED, ...(auth.conversations.hasBranches ? BRANCHES : []), ...auth.models.served],
+      events: ["chat", "agent"],
+      capabilities: [],
+    },
     snapshot: {
       presence: [],
       health: {},

@@ -22,10 +22,17 @@ test("what needs a person is listed by urgency, and what is switched off needs n
     accounts: [account({}), account({ state: "terminal", accountId: "b" }), account({ state: "terminal", enabled: false, accountId: "c" })],
     deadLetters: [{ id: "in:r1", kind: "inbound", state: "waiting", channel: "irc", account: "", at: 1, cause: null, text: "" }],
     overview: { problems: [{ part: "store", cause: "full", since: 1, vital: true }], configErrors: ["unknown key"] },
+    doctor: {
+      findings: [
+        { check: "disk", severity: "problem", title: "the disk is full", why: "w", fix: "f" },
+        { check: "channel:irc/b", severity: "problem", title: "said above", why: "w", fix: "f" },
+        { check: "dns", severity: "warning", title: "a warning waits on its page", why: "w", fix: "f" },
+      ],
+    },
   });
   assert.deepEqual(
     needed.map(({ kind, id }) => `${kind} ${id}`),
-    ["problem store", "channel irc/b", "config unknown key", "dead-letter in:r1"],
+    ["problem store", "channel irc/b", "config unknown key", "finding disk the disk is full", "dead-letter in:r1"],
   );
 });
 
@@ -34,7 +41,14 @@ test("one sentence says how things are, the worst first", () => {
   assert.deepEqual(toStanding([], accounts, quiet), { tone: "good", text: "Everything works, 2 channels are connected; nothing runs." });
   const busy = { ...quiet, queue: { ...quiet.queue, running: 2, waiting: 1 } };
   assert.equal(toStanding([], [], busy).text, "Everything works; 2 turns run, 1 message waits.");
-  const needed = toAttention({ questions: [], pairings: [], accounts: [account({ state: "terminal" })], deadLetters: [], overview: null });
+  const needed = toAttention({
+    questions: [],
+    pairings: [],
+    accounts: [account({ state: "terminal" })],
+    deadLetters: [],
+    overview: null,
+    doctor: null,
+  });
   assert.deepEqual(toStanding(needed, accounts, quiet), { tone: "warn", text: "1 thing needs you; nothing runs." });
   const broken = { ...quiet, problems: [{ part: "turns", cause: "no process can run", since: 1, vital: true }] };
   assert.deepEqual(toStanding(needed, accounts, broken), { tone: "bad", text: "Agents: no process can run." });

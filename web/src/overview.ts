@@ -1,9 +1,11 @@
 /** The page about everything: figures of the gateway, and what needs a person. */
 import { computed, signal } from "@preact/signals";
+import type { DoctorProblem, DoctorReport } from "../../src/core/doctor-report.ts";
 import type { Overview, OverviewActivity, OverviewEdge } from "../../src/core/overview.ts";
 import { waiting } from "./approvals.ts";
 import * as channels from "./channel-setup.ts";
 import { isConnectionLost } from "./client.ts";
+import * as doctor from "./doctor-report.ts";
 import { channelName } from "./session-list.ts";
 import { errorMessage, requireClient } from "./sync.ts";
 import * as store from "./state.ts";
@@ -66,6 +68,7 @@ export type Attention =
   | { kind: "problem"; id: string; title: string; cause: string; since: number }
   | { kind: "channel"; id: string; account: ChannelAccountRow }
   | { kind: "config"; id: string; text: string }
+  | { kind: "finding"; id: string; finding: DoctorProblem }
   | { kind: "dead-letter"; id: string; letter: DeadLetter };
 
 type Sources = {
@@ -74,10 +77,14 @@ type Sources = {
   accounts: readonly ChannelAccountRow[];
   deadLetters: readonly DeadLetter[];
   overview: Pick<Overview, "problems" | "configErrors"> | null;
+  doctor: Pick<DoctorReport, "findings"> | null;
 };
 
+/** What the checks find that other rows here say: a part of the gateway, a channel, the configuration, what was not delivered. */
+const SAID_ELSEWHERE: ReadonlySet<string> = new Set(["part", "health", "channel", "config", "dead-letters", "approvals"]);
+
 /** Pure. */
-export function toAttention({ questions, pairings, accounts, deadLetters, overview }: Sources): readonly Attention[] {
+export function toAttention({ questions, pairings, accounts, deadLetters, overview, doctor }: Sources): readonly Attention[] {
   const broken = accounts.filter(
     (account) => account.enabled !== false && (channels.stateTone(account) === "bad" || account.fix !== undefined),
   );
@@ -93,6 +100,9 @@ export function toAttention({ questions, pairings, accounts, deadLetters, overvi
     })),
     ...broken.map((account) => ({ kind: "channel" as const, id: `${account.channel}/${account.accountId}`, account })),
     ...(overview?.configErrors ?? []).map((text) => ({ kind: "config" as const, id: text, text })),
+    ...(doctor?.findings ?? [])
+      .filter(({ check, severity }) => severity === "problem" && !SAID_ELSEWHERE.has(check.split(":")[0]!))
+      .map((finding) => ({ kind: "finding" as const, id: `${finding.check} ${finding.title}`, finding })),
     ...deadLetters.map((letter) => ({ kind: "dead-letter" as const, id: letter.id, letter })),
   ];
 }
@@ -107,6 +117,7 @@ export const attention = computed(() =>
     accounts: channels.accounts.value,
     deadLetters: channels.deadLetters.value,
     overview: overview.value,
+    doctor: doctor.report.value,
   }),
 );
 

@@ -89,7 +89,13 @@ describe("health and the log", () => {
     const { page, errors } = await open("health");
     await hasText(page, "#parts-title", "1 of 2 parts do not work as they should");
     assert.match((await page.locator(".entry").first().textContent())!, /store.*failing.*since \d min ago.*the disk is full/);
-    await hasText(page, ".command", "openclaw doctor");
+    const checks = page.locator("section", { has: page.locator("#doctor-title") });
+    await hasText(page, "section .hint", "1 problem, 0 warnings, 41 fine");
+    assert.match((await checks.textContent())!, /The disk is full.*0 MB are free\..*Fix: Delete files\./);
+    const before = asked("gateway.doctor").length;
+    await checks.getByRole("button", { name: "Run again" }).click();
+    await page.waitForFunction(() => document.querySelector<HTMLButtonElement>("#doctor-title ~ button")?.disabled === false);
+    assert.equal(asked("gateway.doctor").length, before + 1);
     await hasText(page, ".chart-name", "Delay of the event loop, p993.4 ms");
     await hasText(page, ".entry", "2 of 31 sessions run, 117 MB of memory");
     await page.getByRole("main").getByRole("button", { name: "Logs" }).click();

@@ -1,11 +1,12 @@
 import type { ServedMethod } from "../served-methods.ts";
-import { any, when, ALWAYS_INCLUDED, type ParamRules } from "./rules.ts";
+import { any, ALWAYS_INCLUDED, type ParamRules } from "./rules.ts";
 
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
 const AUDIT_FILTERS = ["agentId", "sessionKey", "runId", "kind", "status", "after", "before", "limit", "cursor"] as const;
 
 /** Configuration, state and care of the gateway itself. */
 export const OPERATIONS = {
+  "gateway.doctor": { served: [] },
   "gateway.overview": { served: [] },
   "config.apply": {
     served: ["raw", "baseHash", "restartDelayMs"],

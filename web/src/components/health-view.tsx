@@ -6,6 +6,7 @@ import * as health from "../health-report.ts";
 import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
+import { DoctorPanel } from "./doctor-panel.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { AgentHost, Backups, HealthReport, Reading } from "../health-report.ts";
 import "../styles/lists.css";
@@ -32,6 +33,7 @@ export function HealthView(): JSX.Element {
       ) : (
         <>
           <Parts report={report} />
+          {store.isServed("gateway.doctor") && <DoctorPanel />}
           <Charts report={report} />
           <Hosts report={report} />
           {report.backups !== null && <BackupPanel backups={report.backups} />}
@@ -71,7 +73,7 @@ function Parts({ report }: { report: HealthReport }): JSX.Element {
           </li>
         ))}
       </ul>
-      {broken.length > 0 && <CommandLine text="openclaw doctor" />}
+      {broken.length > 0 && !store.isServed("gateway.doctor") && <CommandLine text="openclaw doctor" />}
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { formatCost, formatSpan } from "../../../src/core/quantities.ts";
 import { openTrace, openView } from "../actions.ts";
 import * as channels from "../channel-setup.ts";
+import * as doctor from "../doctor-report.ts";
 import { maskKeys } from "../mask-keys.ts";
 import * as records from "../overview.ts";
 import { channelName } from "../session-list.ts";
@@ -24,6 +25,7 @@ export function OverviewView(): JSX.Element {
     document.addEventListener("visibilitychange", onVisible);
     void records.loadOverview();
     void channels.loadChannels();
+    void doctor.loadDoctor();
     return () => {
       document.removeEventListener("visibilitychange", onVisible);
       records.stopOverview();
@@ -37,6 +39,12 @@ export function OverviewView(): JSX.Element {
   return (
     <ViewFrame view="overview" failed={failed}>
       <StandingLine overview={overview} />
+      {overview?.shadow !== undefined && (
+        <p class="warn" role="status">
+          Shadow mode is on: channels receive, and nothing is sent. {overview.shadow.held.toLocaleString()}{" "}
+          {overview.shadow.held === 1 ? "message is" : "messages are"} held, and never sent.
+        </p>
+      )}
       <Tiles overview={overview} />
       <NeedsYou />
       {overview?.links !== undefined && <Links links={overview.links} now={overview.ts} />}
@@ -170,6 +178,7 @@ const VIEW_OF: Readonly<Record<Attention["kind"], SideView | null>> = {
   "dead-letter": "channels",
   problem: null,
   config: null,
+  finding: "health",
 };
 
 function MoreRow({ kind, more }: { kind: Attention["kind"]; more: number }): JSX.Element {
@@ -205,6 +214,14 @@ function AttentionRow({ item }: { item: Attention }): JSX.Element {
       return (
         <Entry title={item.title} since={item.since} text={item.cause}>
           <CommandLine text="openclaw doctor" />
+        </Entry>
+      );
+    case "finding":
+      return (
+        <Entry title={item.finding.title} text={item.finding.why}>
+          <p class="hint" dir="auto">
+            Fix: {item.finding.fix}
+          </p>
         </Entry>
       );
     case "config":
