@@ -3,6 +3,7 @@ import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
 import { checkAcpAgents } from "./doctor-acp.ts";
 import { checkAutomation } from "./doctor-automation.ts";
+import { checkControlUi } from "./doctor-control-ui.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
@@ -99,6 +100,7 @@ const GROUPS: readonly DoctorGroup[] = [
   { ids: ["skills"], run: checkSkills },
   { ids: ["acp"], run: checkAcpAgents },
   { ids: ["tls-certificate"], run: checkTls },
+  { ids: ["control-ui"], run: checkControlUi },
   { ids: ["reachable"], run: checkNetwork },
   {
     ids: [
