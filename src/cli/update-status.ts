@@ -56,7 +56,7 @@ export const updateStatus: CommandHandler = async (invocation) => {
             : `${last.status === "running" ? "not ended, or interrupted" : last.status === "ok" ? "succeeded" : "failed"} ${formatAge(last.ts, host.now())}: ${last.stats.before.version} → ${last.stats.after?.version ?? "?"}${last.message === null ? "" : ` (${sanitizeLine(last.message)})`}`,
         ],
       ]);
-      if (available) out.note("openclaw update installs it.");
+      if (available) out.note("Install it: openclaw update");
       if (install.kind === "container") out.note("A container gets another image instead: docs/containers.md.");
     },
   );

@@ -56,12 +56,10 @@ export async function sourceOf(invocation: Invocation, install: Install): Promis
     throw new CliError("this gateway is part of an image", {
       why: "what is installed inside of a container is gone with the container.",
       fix: "pull or build the new image and replace the container; the volume keeps the state: docs/containers.md",
-      exit: EXIT.config,
     });
   throw new CliError("how this copy was installed is not known", {
     why: `${sanitizeLine(install.kind === "unknown" ? install.why : install.root)}.`,
     fix: "install it with npm (npm install -g openclaw-gateway), or from a clone of the repository",
-    exit: EXIT.config,
   });
 }
 

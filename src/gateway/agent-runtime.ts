@@ -113,7 +113,7 @@ export function createTools(input: ToolsInput): ToolExecutor {
       marker: commandMarker(stateDir),
       tempDir,
       config: () => running.config,
-      variables: (name) => process.env[name] ?? running.config.env.vars[name]?.reveal(),
+      variables: (name) => process.env[name] || (running.config.env.vars[name]?.reveal() ?? process.env[name]),
       mediaDir: mediaDirOf(paths),
       browsers: input.browsers,
       gate: input.gate,

@@ -412,7 +412,10 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
   return new ConfigApplier({
     running,
     paths,
-    read: () => readConfig(paths),
+    read: async () => {
+      await deps.secrets.prepare();
+      return readConfig(paths, deps.secrets.lookup);
+    },
     build: (loaded) => buildConfigState(loaded, deps, auth.settings),
     prepareAccounts: (config) => directory.prepareAccounts(config),
     activate: (state) => {

@@ -2,6 +2,8 @@ import { reasonOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { UpdateAvailable, UpdateStatus } from "../methods/update.ts";
 import type { Install } from "../update/install.ts";
+import type { Release } from "../update/release-source.ts";
+import type { UpdateChannel } from "../update/versions.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
 
@@ -11,6 +13,8 @@ export type UpdatesDeps = Pick<GatewayBase, "paths" | "clock" | "metrics"> & {
   env: Readonly<Record<string, string | undefined>>;
   /** The entry file of this process. */
   entry: string;
+  /** Asks the registry or the repository; null: this installation has none. A test answers by itself. */
+  find?: (install: Install, channel: UpdateChannel, signal: AbortSignal) => Promise<Release | null>;
 };
 
 /** What this gateway knows about newer versions of itself. It asks only for `update.checkOnStart`, or when a client wants it to. */
@@ -59,6 +63,12 @@ export class GatewayUpdates {
     return findInstall(rootOf(this.#deps.entry), this.#deps.env);
   }
 
+  readonly #findRelease: NonNullable<UpdatesDeps["find"]> = async (install, channel, signal) => {
+    const [{ releaseSourceFor }, { runProgram }] = await Promise.all([import("../update/releases.ts"), import("../update/run-program.ts")]);
+    const source = await releaseSourceFor(install, { env: this.#deps.env, run: runProgram, signal });
+    return source === null ? null : await source.find({ channel, tag: undefined });
+  };
+
   /** Never rejects: what was known stays. */
   #ask(): Promise<void> {
     this.#asking ??= this.#find().finally(() => (this.#asking = null));
@@ -66,18 +76,13 @@ export class GatewayUpdates {
   }
 
   async #find(): Promise<void> {
-    const { running, log, env } = this.#deps;
+    const { running, log } = this.#deps;
     const { channel } = running.config.update;
     try {
-      const [{ releaseSourceFor }, { runProgram }, { compareVersions }] = await Promise.all([
-        import("../update/releases.ts"),
-        import("../update/run-program.ts"),
-        import("../update/versions.ts"),
-      ]);
       const install = await this.#install();
-      const source = await releaseSourceFor(install, { env, run: runProgram, signal: this.#abort.signal });
-      if (source === null) return log.info("this installation cannot be asked about newer versions", { kind: install.kind });
-      const release = await source.find({ channel, tag: undefined });
+      const release = await (this.#deps.find ?? this.#findRelease)(install, channel, this.#abort.signal);
+      if (release === null) return log.info("this installation cannot be asked about newer versions", { kind: install.kind });
+      const { compareVersions } = await import("../update/versions.ts");
       const isNewer = !release.isCurrent && (release.version === null || compareVersions(release.version, install.version) > 0);
       this.#available = isNewer
         ? {

@@ -2,7 +2,7 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { RouteReason } from "../core/run-stages.ts";
+import type { RouteReason } from "../core/timeline.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import type { ApprovalResolver } from "../store/approvals.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { fieldsOf, tryParseJson } from "../core/json.ts";
+import { VERSION } from "../core/version.ts";
 
 /** How this copy of the program came to this machine. */
 export type Install = {
@@ -24,7 +25,15 @@ type Env = Readonly<Record<string, string | undefined>>;
 const PACKAGE = "openclaw-gateway";
 
 /** Finds out how the copy in `root` was installed; only files of this machine are read. */
-export function findInstall(root: string, env: Env): Install {
+export function findInstall(root: string | null, env: Env): Install {
+  if (root === null)
+    return {
+      root: "",
+      name: PACKAGE,
+      version: VERSION,
+      kind: "unknown",
+      why: "this process was not started by the program of the gateway",
+    };
   const manifest = readManifest(root);
   const own = { root, name: manifest?.name ?? PACKAGE, version: manifest?.version ?? "0.0.0" };
   if (manifest === null) return { ...own, kind: "unknown", why: `${root} has no package.json` };
@@ -52,15 +61,17 @@ export function isContainer(env: Env): boolean {
 export const wireKind = ({ kind }: Install): "package" | "git" | "unknown" =>
   kind === "git" ? "git" : kind === "npm-global" || kind === "npm-local" ? "package" : "unknown";
 
-/** The directory that holds the package.json of a running entry file (`bin/openclaw.js`, `dist/main.js`, `src/main.ts`). */
-export function rootOf(entry: string): string {
+const ENTRIES = ["bin/openclaw.js", "dist/main.js", "src/main.ts"];
+
+/** The directory that holds the package.json of the program that a process was started with; null: it was started with another one. */
+export function rootOf(entry: string): string | null {
   let real = entry;
   try {
     real = realpathSync(entry);
   } catch {
     // It is gone; its place says where it was.
   }
-  return dirname(dirname(real));
+  return ENTRIES.some((name) => real.split(sep).join("/").endsWith(`/${name}`)) ? dirname(dirname(real)) : null;
 }
 
 function readManifest(root: string): { name: string; version: string } | null {
