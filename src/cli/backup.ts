@@ -36,7 +36,7 @@ export type BackupStatusAnswer = {
 };
 
 const pathFlag = (invocation: Invocation, text: string): string =>
-  expandPath(text, invocation.host.env["HOME"] ?? "/", invocation.host.cwd);
+  expandPath(text, invocation.host.env["HOME"] || "/", invocation.host.cwd);
 
 export function backupDirOf(invocation: Invocation): string {
   const given = invocation.text("dir");
@@ -53,7 +53,7 @@ function isOffline(invocation: Invocation): boolean {
 export const backupCreate: CommandHandler = async (invocation) => {
   if (invocation.has("dry-run")) return await showPlan(invocation);
   const { out } = invocation;
-  const packed = isOffline(invocation) ? await createOffline(invocation) : await createOnline(invocation);
+  const packed = await makeBackup(invocation);
   out.result({ ok: true, ...packed }, () => {
     const { file, bytes, files, messages, sessions, verified, secrets, skipped } = packed;
     out.line(`${out.paint("green", "✓")} ${sanitizeLine(file)}`);
@@ -70,6 +70,10 @@ export const backupCreate: CommandHandler = async (invocation) => {
       );
   });
 };
+
+/** By the gateway when it runs, else by this process. */
+export const makeBackup = (invocation: Invocation): Promise<PackedBackup> =>
+  isOffline(invocation) ? createOffline(invocation) : createOnline(invocation);
 
 async function createOnline(invocation: Invocation): Promise<PackedBackup> {
   const output = invocation.text("output");

@@ -34,6 +34,7 @@ import { routeCommands } from "./route-commands.ts";
 import { secretsCommands } from "./secrets-commands.ts";
 import { securityCommands } from "./security-commands.ts";
 import { sessionsCommands } from "./sessions-commands.ts";
+import { setupCommands } from "./setup-commands.ts";
 import { skillsCommands } from "./skills-commands.ts";
 import { stateCommands } from "./state-commands.ts";
 import { statusCommands } from "./status-commands.ts";
@@ -42,14 +43,17 @@ import { tasksCommands } from "./tasks-commands.ts";
 import { tokensCommands } from "./tokens-commands.ts";
 import { toolsCommands } from "./tools-commands.ts";
 import { traceCommands } from "./trace-commands.ts";
+import { updateCommands } from "./update-commands.ts";
 import { usageCommands } from "./usage-commands.ts";
 import { tuiCommands } from "./tui-commands.ts";
 
 /** Every family of commands, in the order of the help. A family's flags, help and code are in the files that begin with its name. */
 const FAMILIES: readonly CommandFamily[] = [
   gatewayCommands,
+  setupCommands,
   daemonCommands,
   backupCommands,
+  updateCommands,
   dashboardCommands,
   remoteCommands,
   peersCommands,

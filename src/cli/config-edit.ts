@@ -1,4 +1,4 @@
-import { getAt, mergePatch, setAt, unsetAt, writeConfig, type PathLike } from "../config/edit.ts";
+import { getAt, mergePatch, renameAt, setAt, unsetAt, writeConfig, type PathLike } from "../config/edit.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { checkConfigText } from "../config/load.ts";
 import { formatPath, parsePath } from "../config/key-path.ts";
@@ -14,6 +14,7 @@ export type ConfigEdit = {
   get(path: PathLike): unknown;
   set(path: PathLike, value: unknown): void;
   unset(path: PathLike): void;
+  rename(path: PathLike, name: string): void;
 };
 
 /**
@@ -33,7 +34,7 @@ export async function applyConfigEdit(invocation: Invocation, change: (edit: Con
 export function refuseUnknownKeys(invocation: Invocation, change: (edit: ConfigEdit) => void): void {
   const { env } = invocation.host;
   const { config: path } = pathsOf(invocation);
-  const typo = checkConfigText(collect("", change), { env, path }).issues.find(
+  const typo = checkConfigText(editText("", change), { env, path }).issues.find(
     (issue) => issue.suggestion !== undefined && isUnknownKey(issue),
   );
   if (typo)
@@ -52,12 +53,14 @@ function findSimilarKey({ path, suggestion = "" }: ConfigIssue): string {
 
 const isUnknownKey = (issue: ConfigIssue): boolean => issue.severity === "warning" && issue.message.includes("is not a known key");
 
-function collect(text: string, change: (edit: ConfigEdit) => void): string {
+/** A text after an edit. */
+export function editText(text: string, change: (edit: ConfigEdit) => void): string {
   let current = text;
   change({
     get: (path) => getAt(current, path),
     set: (path, value) => (current = setAt(current, path, value)),
     unset: (path) => (current = unsetAt(current, path)),
+    rename: (path, name) => (current = renameAt(current, path, name)),
   });
   return current;
 }
@@ -72,7 +75,7 @@ export async function editFile(invocation: Invocation, change: (edit: ConfigEdit
       fix: "openclaw config validate",
     });
   }
-  const issues = await writeConfig(path, collect(loaded.raw ?? "", change), { env: invocation.host.env, base: loaded.raw });
+  const issues = await writeConfig(path, editText(loaded.raw ?? "", change), { env: invocation.host.env, base: loaded.raw });
   // What was wrong before this change is not news.
   const known = new Set(loaded.issues.map((issue) => issue.message));
   for (const issue of issues.filter((each) => each.severity === "warning" && !known.has(each.message)))
@@ -86,7 +89,7 @@ async function editRemote(invocation: Invocation, change: (edit: ConfigEdit) => 
   return await withGateway(invocation, { scopes: ["operator.admin"] }, async ({ client, target }) => {
     const { parsed, hash } = await client.request<{ parsed?: unknown; hash?: string }>("config.get");
     const before = JSON.stringify(parsed ?? {});
-    const patch = toMergePatch(JSON.parse(before), JSON.parse(mergePatch(collect(before, change), {})));
+    const patch = toMergePatch(JSON.parse(before), JSON.parse(mergePatch(editText(before, change), {})));
     if (patch !== undefined)
       await client.request("config.patch", { raw: JSON.stringify(patch), ...(hash !== undefined && { baseHash: hash }) });
     return `the configuration of ${target.url}`;

@@ -87,7 +87,7 @@ export const pairingQr: CommandHandler = async (invocation) => {
 
 /** Hands a link to the desktop. False where there is none: the person opens the printed link. */
 export function openBrowser(url: string): Promise<boolean> {
-  const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"]);
+  const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
   if (!hasDisplay) return Promise.resolve(false);
   return new Promise((resolve) => {
     const child = spawn(process.platform === "darwin" ? "open" : "xdg-open", [url], { stdio: "ignore", detached: true });

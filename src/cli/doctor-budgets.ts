@@ -19,6 +19,16 @@ export async function checkBudgets(client: ProtocolClient): Promise<DoctorFindin
 }
 
 function usedUp({ name, for: pot, state, text }: BudgetRow): DoctorFinding[] {
+  if (state === "invalid")
+    return [
+      {
+        check: `budget:${name}`,
+        severity: "problem",
+        title: `the budget ${sanitizeLine(name)} is not valid in the configuration`,
+        why: "what it allows is not known, so that models are not asked for what it is about.",
+        fix: "openclaw config validate names the line; openclaw usage allow lifts it until it is corrected.",
+      },
+    ];
   if (state !== "used-up") return [];
   return [
     {

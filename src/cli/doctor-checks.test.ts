@@ -70,8 +70,8 @@ test("--lint --json has the form of OpenClaw, with the place in the file", async
   assert.deepEqual(JSON.parse((await callCli(dir, ["doctor", "--lint", "--json"])).out), {
     schemaVersion: 1,
     ok: true,
-    checksRun: 13,
-    checksSkipped: (await doctor(dir, [])).checksRun - 13,
+    checksRun: 14,
+    checksSkipped: (await doctor(dir, [])).checksRun - 14,
     findings: [],
   });
   writeFileSync(join(dir, "openclaw.json"), '{\n  "gateway": { "port": "x" }\n}', { mode: 0o600 });

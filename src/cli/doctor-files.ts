@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findUnreadFiles } from "../agents/system-prompt.ts";
 import { agentIds, resolveAgent } from "../config/agents.ts";
@@ -12,7 +12,8 @@ import { silentLog } from "../core/log.ts";
 import { readLedger, countLedgerRows } from "../store/ledger.ts";
 import { ledgerPath } from "../store/open.ts";
 import { openReadonlyStore } from "../store/open-readonly.ts";
-import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
+import { checkRetired, correctionOf } from "./doctor-config.ts";
+import { okFinding, findingUnless, type ConfigKeyChange, type DoctorFinding } from "./doctor-finding.ts";
 import type { Invocation } from "./invocation.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import { configOf, pathsOf, tokenPath } from "./gateway-target.ts";
@@ -23,7 +24,8 @@ const FULL_DISK_MB = 100;
 
 /** Errors and ineffective keys of openclaw.json, and settings that are valid but unsafe. */
 export function checkConfig(invocation: Invocation): DoctorFinding[] {
-  const { issues, config, path, exists, source } = configOf(invocation);
+  const loaded = configOf(invocation);
+  const { issues, config, path, exists, source } = loaded;
   const findings: DoctorFinding[] = issues
     .filter((issue) => issue.severity !== "info")
     .map((issue) => ({
@@ -36,8 +38,12 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
           : "it is valid, but has no effect or a different one than expected.",
       place: { path, line: issue.line, column: issue.column, ocPath: issue.path },
       fix: issue.fix ?? "openclaw config validate shows the line; openclaw config schema <key> shows the possible values.",
+      ...withChange(correctionOf(loaded, issue)),
     }));
-  if (findings.length === 0) findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults apply"));
+  const retired = checkRetired(invocation);
+  findings.push(...(retired.length > 0 ? retired : [okFinding("config-retired", "no key has an older name")]));
+  if (issues.every((issue) => issue.severity === "info"))
+    findings.push(okFinding("config", exists ? `${path} is valid` : "no configuration file: the defaults apply"));
   if (source === "last-good" || source === "defaults") {
     findings.push({
       check: "config-source",
@@ -68,6 +74,8 @@ export function checkConfig(invocation: Invocation): DoctorFinding[] {
   );
   return findings;
 }
+
+const withChange = (change: ConfigKeyChange | null): { change?: ConfigKeyChange } => (change === null ? {} : { change });
 
 /** The value that a key has instead of the one in the file. */
 function appliedText(config: Config, path: string): string {
@@ -145,7 +153,52 @@ export function checkFiles(invocation: Invocation): DoctorFinding[] {
     [join(paths.state, "service.env"), 0o600],
   ];
   const findings = files.filter(([path]) => existsSync(path)).map(([path, mode]) => checkMode(path, mode));
-  return [...findings, ...checkStore(invocation), ...checkDamagedCopies(paths.gateway)];
+  return [
+    ...findings,
+    ...checkDirectories(invocation),
+    ...checkOwner(paths.gateway),
+    ...checkStore(invocation),
+    ...checkDamagedCopies(paths.gateway),
+  ];
+}
+
+/** Directories that the configuration names, and those of agents that have run already. */
+function checkDirectories(invocation: Invocation): DoctorFinding[] {
+  const { state, gateway } = pathsOf(invocation);
+  const { config } = configOf(invocation);
+  const hasRun = existsSync(join(gateway, "gateway.db"));
+  const named = [
+    ...(config.backup.enabled && config.backup.dir !== undefined ? [{ path: config.backup.dir, what: "of the backups (backup.dir)" }] : []),
+    ...(config.logging.file === undefined ? [] : [{ path: dirname(config.logging.file), what: "of the log (logging.file)" }]),
+    ...(hasRun ? agentIds(config).map((id) => ({ path: resolveAgent(config, id, state).workspace, what: `of the agent ${id}` })) : []),
+  ];
+  const missing = named.filter(({ path }) => !existsSync(path));
+  if (missing.length === 0) return [okFinding("directories", "the directories that are named are there")];
+  return missing.map(({ path, what }) => ({
+    check: "directories",
+    severity: "warning",
+    title: `the directory ${what} is missing: ${path}`,
+    why: "it was removed, or its disk is not mounted.",
+    fix: `mount it, or make it: mkdir -p ${path}`,
+    repair: { plan: `make the directory ${path}`, run: () => void mkdirSync(path, { recursive: true, mode: 0o700 }) },
+  }));
+}
+
+/** The note of a gateway that was killed; the next start replaces it. */
+function checkOwner(gateway: string): DoctorFinding[] {
+  const path = join(gateway, "owner.json");
+  if (!existsSync(path) || findRunningGateway(gateway) !== null)
+    return [okFinding("stale-owner", "owner.json is of a running gateway, or not there")];
+  return [
+    {
+      check: "stale-owner",
+      severity: "warning",
+      title: `${path} names a gateway that does not run`,
+      why: "it was killed, or the machine was switched off. Nothing is lost, and the next start takes its place.",
+      fix: "openclaw gateway start; openclaw logs --level error shows whether it failed.",
+      repair: { plan: `remove ${path}`, run: () => rmSync(path, { force: true }) },
+    },
+  ];
 }
 
 function checkMode(path: string, wanted: number): DoctorFinding {

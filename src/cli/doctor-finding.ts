@@ -1,3 +1,13 @@
+import type { KeyPath } from "../config/key-path.ts";
+
+/** A key of the configuration that gets another name, or another form of its value. */
+export type ConfigKeyChange = {
+  readonly from: KeyPath;
+  readonly to: KeyPath;
+  /** The new value; undefined: the one that is there. */
+  readonly value?: string;
+};
+
 type DoctorCheck = {
   /** Stable name of the check, for programs. */
   readonly check: string;
@@ -11,6 +21,8 @@ export type BadFinding = DoctorCheck & {
   readonly fix: string;
   /** Where in the configuration file; `path` is that of the file, `ocPath` that of the key. */
   readonly place?: { readonly path: string; readonly line: number; readonly column: number; readonly ocPath: string };
+  /** What --fix would change in the configuration file. */
+  readonly change?: ConfigKeyChange;
   /** What --fix would do; it changes nothing but what the plan says. */
   readonly repair?: { readonly plan: string; readonly run: () => void | Promise<void> };
 };

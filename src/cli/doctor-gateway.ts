@@ -52,6 +52,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkTelemetry(client),
       checkDeadLetters(client),
       checkApprovals(client),
+      checkShadow(client),
       checkSandbox(client),
       checkCommandPolicy(client),
       checkBrowser(client),
@@ -193,6 +194,22 @@ const checkDeadLetters = (client: ProtocolClient): Promise<DoctorFinding[]> =>
       fix: "openclaw dead-letters list",
     }),
   ]);
+
+/** Shadow mode is meant for some days beside another gateway. */
+const checkShadow = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ shadow?: { on: boolean; held: number } }>(client, "status", {}, ({ shadow }) =>
+    shadow?.on
+      ? [
+          {
+            check: "shadow",
+            severity: "warning",
+            title: `shadow mode is on: nothing is sent; ${plural(shadow.held, "message")} held`,
+            why: "gateway.shadow is true: this gateway receives beside the one that answers.",
+            fix: "openclaw adopt ends it when the other gateway is stopped, or openclaw config set gateway.shadow false. What is held is never sent.",
+          },
+        ]
+      : [],
+  );
 
 const checkApprovals = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   describePart<{ pendingApprovals?: number }>(client, "status", {}, ({ pendingApprovals = 0 }) => [

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { BACKUP_LIMITS } from "../backup/limits.ts";
 import { listBackups } from "../backup/list.ts";
 import { LIMITS } from "../core/limits.ts";
+import { readUpdateRecord } from "../update/record.ts";
 import { findRunningGateway } from "../core/pid-file.ts";
 import { backupDirOf, formatBytes } from "./backup.ts";
 import { findingUnless, okFinding, type DoctorFinding } from "./doctor-finding.ts";
@@ -24,6 +25,7 @@ export async function checkState(invocation: Invocation): Promise<DoctorFinding[
     ...checkMedia(invocation, gateway),
     ...checkWriteAheadLog(gateway),
     ...checkLeftovers(invocation, gateway),
+    ...checkUpdate(invocation, gateway),
   ];
 }
 
@@ -119,6 +121,28 @@ function checkWriteAheadLog(gateway: string): DoctorFinding[] {
       why: "it is merged while the gateway runs; a long read or a full disk prevents that.",
       fix: "openclaw gateway restart merges it.",
     }),
+  ];
+}
+
+/** An update that did not end, and what failed ones left for the operator. */
+function checkUpdate(invocation: Invocation, gateway: string): DoctorFinding[] {
+  const last = readUpdateRecord(gateway);
+  const kept = existsSync(gateway) ? readdirSync(gateway).filter((name) => /^gateway\.db\.after-update-[0-9a-f]+$/.test(name)) : [];
+  const isInterrupted = existsSync(join(gateway, "update-rollback"));
+  return [
+    findingUnless(!isInterrupted, "update", last === null ? "no update was made" : `the last update ended: ${last.status}`, {
+      severity: "problem",
+      title: "an update was interrupted after the gateway was stopped",
+      why: `the store from before it is in ${join(gateway, "update-rollback")}${last === null ? "" : `; it began with version ${last.stats.before.version}`}.`,
+      fix: "openclaw --version and openclaw gateway start show whether the new version works; then remove that directory. Otherwise install the old version and copy the store back.",
+    }),
+    ...kept.map((name): DoctorFinding => ({
+      check: "update",
+      severity: "warning",
+      title: `the store that a failed update had changed is kept as ${join(gateway, name)}`,
+      why: "messages that came in while the new version ran are only there.",
+      fix: `remove it (${formatAge(statSync(join(gateway, name)).mtimeMs, invocation.host.now())}) when you do not need them.`,
+    })),
   ];
 }
 

@@ -2,7 +2,9 @@ import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
 import { checkAcpAgents } from "./doctor-acp.ts";
+import { formatPath } from "../config/key-path.ts";
 import { checkAutomation } from "./doctor-automation.ts";
+import { diffLines, fixConfig, planConfigFix } from "./doctor-config.ts";
 import { checkControlUi } from "./doctor-control-ui.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
@@ -13,7 +15,8 @@ import { checkSkills } from "./doctor-skills.ts";
 import { checkState } from "./doctor-state.ts";
 import { checkNetwork, checkSystem } from "./doctor-system.ts";
 import { checkTls } from "./doctor-tls.ts";
-import type { DoctorFinding } from "./doctor-finding.ts";
+import type { BadFinding, ConfigKeyChange, DoctorFinding } from "./doctor-finding.ts";
+import { pathsOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, plural } from "./terminal-text.ts";
 
@@ -25,10 +28,8 @@ export const doctor: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const selected = selectChecks(invocation);
   let findings = await runChecks(invocation, selected);
-  if (invocation.has("fix")) {
-    const repaired = await repair(findings, invocation);
-    if (repaired) findings = await runChecks(invocation, selected);
-  }
+  const repaired = invocation.has("fix") ? await repair(findings, invocation) : [];
+  if (repaired.length > 0) findings = await runChecks(invocation, selected);
   if (invocation.has("lint") && out.json) return showLint(findings, selected, invocation);
   const count = (severity: DoctorFinding["severity"]): number => findings.filter((each) => each.severity === severity).length;
   const [problems, warnings, fine] = [count("problem"), count("warning"), count("ok")];
@@ -41,12 +42,13 @@ export const doctor: CommandHandler = async (invocation) => {
       schemaVersion: 1,
       checksRun: selected.ids.length,
       checksSkipped: ALL_IDS.length - selected.ids.length,
+      ...(invocation.has("fix") && { repaired }),
       findings: findings.map(toJson),
     },
     () => {
       for (const each of findings.filter((finding) => finding.severity !== "ok")) show(each, invocation);
       out.line(`${plural(problems, "problem")}, ${plural(warnings, "warning")}, ${fine} ok`);
-      const repairable = findings.filter((each) => "repair" in each && each.repair).length;
+      const repairable = findings.filter((each) => each.severity !== "ok" && (each.repair ?? each.change)).length;
       if (repairable > 0 && !invocation.has("fix"))
         out.note(`${repairable === 1 ? "One of them" : `${repairable} of them`} can be repaired: openclaw doctor --fix`);
     },
@@ -69,7 +71,7 @@ type DoctorGroup = {
 };
 
 const GROUPS: readonly DoctorGroup[] = [
-  { ids: ["config", "config-source", "auth-none", "auth-exposed"], isLint: true, run: checkConfig },
+  { ids: ["config", "config-retired", "config-source", "auth-none", "auth-exposed"], isLint: true, run: checkConfig },
   { ids: ["environment", "time-zone"], isLint: true, run: checkVariables },
   {
     ids: ["heartbeat", "heartbeat-cost", "heartbeats", "hooks", "hooks-token", "hooks-trust", "hooks-bind"],
@@ -93,8 +95,8 @@ const GROUPS: readonly DoctorGroup[] = [
     run: checkSystem,
   },
   { ids: ["proxy"], run: ({ host }) => checkProxies(host.env) },
-  { ids: ["permissions", "store", "damaged-copies"], run: checkFiles },
-  { ids: ["backup", "backup-disk", "log-size", "media-size", "write-ahead-log", "leftovers"], run: checkState },
+  { ids: ["permissions", "directories", "stale-owner", "store", "damaged-copies"], run: checkFiles },
+  { ids: ["backup", "backup-disk", "log-size", "media-size", "write-ahead-log", "leftovers", "update"], run: checkState },
   { ids: ["service", "duplicate-supervisor", "systemd-linger", "crash-loop"], run: checkService },
   { ids: ["workspace"], run: checkWorkspaces },
   { ids: ["skills"], run: checkSkills },
@@ -174,13 +176,22 @@ async function runChecks(invocation: Invocation, { groups, wants }: SelectedChec
 function toJson(finding: DoctorFinding): object {
   const named = { ...finding, checkId: finding.check, message: finding.title };
   if (finding.severity === "ok") return named;
-  const { repair: plan, ...rest } = { ...named, fixHint: finding.fix, repair: finding.repair?.plan };
-  return plan === undefined ? rest : { ...rest, repair: plan };
+  const { repair: ours, change, ...rest } = finding;
+  const plan = ours?.plan ?? (change && describeChange(change));
+  const shown = { ...rest, checkId: finding.check, message: finding.title, fixHint: finding.fix };
+  return plan === undefined ? shown : { ...shown, repair: plan };
 }
 
+const describeChange = ({ from, to, value }: ConfigKeyChange): string =>
+  value === undefined ? `rename ${formatPath(from)} to ${formatPath(to)}` : `set ${formatPath(to)} to ${value}`;
+
 /** What is wrong with the file, in the form of OpenClaw. */
-function showLint(findings: readonly DoctorFinding[], { ids }: SelectedChecks, { out }: Invocation): number {
-  const bad = findings.flatMap((each) => (each.severity === "ok" ? [] : [each]));
+function showLint(findings: readonly DoctorFinding[], { ids }: SelectedChecks, invocation: Invocation): number {
+  const { out } = invocation;
+  const minimum = invocation.text("severity-min");
+  const isWanted = (each: DoctorFinding): each is BadFinding =>
+    each.severity === "problem" || (each.severity === "warning" && minimum !== "error");
+  const bad = findings.filter(isWanted);
   out.data({
     schemaVersion: 1,
     ok: bad.length === 0,
@@ -205,13 +216,24 @@ function show(finding: DoctorFinding, { out }: Invocation): void {
   out.paragraph(`  Fix: ${sanitizeLine(finding.fix)}`, "  ");
 }
 
-/** Shows the plan, asks for confirmation and runs it. False when there is nothing to repair. */
-async function repair(findings: readonly DoctorFinding[], invocation: Invocation): Promise<boolean> {
+/** Shows the plan, asks for confirmation and runs it. Resolves to what was done; nothing when there is nothing to repair. */
+async function repair(findings: readonly DoctorFinding[], invocation: Invocation): Promise<string[]> {
   const repairs = findings.flatMap((finding) => ("repair" in finding && finding.repair ? [finding.repair] : []));
-  if (repairs.length === 0) return false;
+  const wanted = findings.flatMap((finding) => ("change" in finding && finding.change ? [finding.change] : []));
+  const { changes, refused } = wanted.length > 0 ? planConfigFix(invocation, wanted) : { changes: [], refused: [] };
   const { out } = invocation;
+  for (const { from, to } of refused)
+    out.note(
+      `Not done: ${formatPath(from)} would be invalid as ${formatPath(to)}. openclaw config schema ${formatPath(to)} shows what it takes.`,
+    );
+  if (repairs.length === 0 && changes.length === 0) return [];
   out.note("The plan:");
   for (const { plan } of repairs) out.note(`  - ${sanitizeLine(plan)}`);
+  const diff = diffLines(invocation, changes);
+  if (changes.length > 0) {
+    out.note(`  - change ${sanitizeLine(pathsOf(invocation).config)}, with a copy of it first:`);
+    for (const line of diff) out.note(`      ${out.paint(line.startsWith("-") ? "red" : "green", sanitizeLine(line))}`);
+  }
   await invocation.confirm("Apply these repairs?");
   for (const { plan, run } of repairs) {
     try {
@@ -225,6 +247,8 @@ async function repair(findings: readonly DoctorFinding[], invocation: Invocation
       });
     }
   }
-  out.note(`Done: ${plural(repairs.length, "repair")}.\n`);
-  return true;
+  if (changes.length > 0) out.note(`The file as it was: ${sanitizeLine(await fixConfig(invocation, changes))}`);
+  const done = [...repairs.map(({ plan }) => plan), ...diff];
+  out.note(`Done: ${plural(repairs.length + changes.length, "repair")}.\n`);
+  return done;
 }

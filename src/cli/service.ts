@@ -96,7 +96,7 @@ export const serviceInstall: CommandHandler = async (invocation) => {
       node: process.execPath,
       entry: entryFile(),
       port: invocation.number("port"),
-      wrapper: invocation.text("wrapper") ?? host.env["OPENCLAW_WRAPPER"],
+      wrapper: invocation.text("wrapper") ?? (host.env["OPENCLAW_WRAPPER"] || undefined),
       user: scope === "system" ? currentUser().name : null,
       notifies: process.platform === "linux" && (await run("systemd-notify", ["--version"])).code === 0,
     }),
@@ -170,7 +170,8 @@ export async function waitUntilReady(invocation: Invocation, manager: ServiceMan
       }
     }
     const { state, lastExit } = await manager.state();
-    if (/failed/.test(state)) throw notReady(`the service is ${state}${lastExit === null ? "" : ` (${lastExit})`}`);
+    // Nothing starts it again from these states.
+    if (/failed|^inactive, dead$/.test(state)) throw notReady(`the service is ${state}${lastExit === null ? "" : ` (${lastExit})`}`);
     await sleep(foregroundClock, 100);
   }
   throw notReady(`${last} after ${formatDuration(LIMITS.serviceReadyMs)}`);

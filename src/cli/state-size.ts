@@ -1,12 +1,14 @@
 import { readdir, lstat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { agentIds, resolveAgent } from "../config/agents.ts";
+import { CliError, GatewayError } from "../core/errors.ts";
 import { isAbsent } from "../core/files.ts";
 import { silentLog } from "../core/log.ts";
 import { readLedger } from "../store/ledger.ts";
 import { ledgerPath } from "../store/open.ts";
 import { backupDirOf, formatBytes } from "./backup.ts";
 import type { CommandHandler } from "./command.ts";
+import { cleanableLines, findCleanable } from "./state-clean.ts";
 import { configOf, pathsOf } from "./gateway-target.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 
@@ -43,12 +45,19 @@ export const stateSize: CommandHandler = async (invocation) => {
       .filter(([, count]) => count > 0)
       .toSorted(([, a], [, b]) => b - a),
   );
-  out.result({ state, totalBytes: total, areas, rows }, () => {
+  const cleanable = await findCleanable(invocation).catch((err: unknown) => {
+    // The sizes are known all the same.
+    if (err instanceof CliError || err instanceof GatewayError) return null;
+    throw err;
+  });
+  out.result({ state, totalBytes: total, areas, rows, ...(cleanable && { cleanable }) }, () => {
     out.table(
       [{ title: "part" }, { title: "size", align: "right" }, { title: "files", align: "right" }, { title: "where", truncate: true }],
       areas.toSorted((a, b) => b.bytes - a.bytes).map(({ name, bytes, files, path }) => [name, formatBytes(bytes), String(files), path]),
     );
     out.line(`${formatBytes(total)} in all`);
+    const lines = cleanable === null ? [] : cleanableLines(cleanable);
+    if (lines.length > 0) out.note(`openclaw state clean would remove ${lines.join("; ")}`);
     const counted = Object.entries(rows);
     if (counted.length > 0)
       out.note(

@@ -33,6 +33,7 @@ type Status = {
   queuedSystemEvents?: string[];
   slotWaits?: { sessions: number; longestMs: number };
   pendingApprovals?: number;
+  shadow?: { on: boolean; held: number };
   agentRuntime?: RuntimeStatus;
   telemetry?: TelemetryRow;
   sessions?: {
@@ -99,6 +100,8 @@ type StatusReport = {
   slotWaits: { sessions: number; longestMs: number } | null;
   /** Questions about commands that wait for a person; null as above. */
   pendingApprovals: number | null;
+  /** Whether nothing is sent, and what is held because of that; null as above. */
+  shadow: { on: boolean; held: number } | null;
   agentRuntime: RuntimeStatus | null;
   /** Null when no gateway was asked, or it is an earlier one. */
   telemetry: TelemetryRow | null;
@@ -178,6 +181,7 @@ async function fromGateway(invocation: Invocation, { client, target }: GatewayLi
     recent: answer.sessions?.recent ?? [],
     slotWaits: answer.slotWaits ?? null,
     pendingApprovals: answer.pendingApprovals ?? null,
+    shadow: answer.shadow ?? null,
     agentRuntime: answer.agentRuntime ?? null,
     telemetry: answer.telemetry ?? null,
     accounts: accountRows(channels),
@@ -230,6 +234,7 @@ function fromFiles(invocation: Invocation, err: CliError): StatusReport {
     recent: [],
     slotWaits: null,
     pendingApprovals: null,
+    shadow: null,
     agentRuntime: null,
     telemetry: null,
     channels: [],
@@ -262,6 +267,7 @@ function show(facts: StatusReport, invocation: Invocation): void {
   if (facts.pendingApprovals) rows.push(["approvals", `${plural(facts.pendingApprovals, "command")} for your answer: openclaw approvals`]);
   if (gateway.usable)
     rows.push(["channels", facts.channels.length === 0 ? "none: only the page and the command line" : `${facts.channels.length}`]);
+  if (facts.shadow?.on) rows.push(["shadow mode", `nothing is sent; ${plural(facts.shadow.held, "message")} held (gateway.shadow)`]);
   if (config) rows.push(["config", configText(config)]);
   if (rows.length > 0) out.pairs(rows);
   if (!invocation.has("all"))

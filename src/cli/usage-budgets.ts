@@ -18,7 +18,7 @@ export type BudgetRow = {
   tokens?: number;
   usd?: number;
   usedPercent: number;
-  state: "ok" | "warning" | "used-up" | "lifted";
+  state: "ok" | "warning" | "used-up" | "lifted" | "invalid";
   until: number;
   liftedUntil?: number;
 };
@@ -92,7 +92,7 @@ const usedText = ({ tokens, usd, spentTokens, spentText }: BudgetRow): string =>
     ", ",
   );
 
-const STATES = { ok: "ok", warning: "nearly used up", "used-up": "used up", lifted: "lifted" } as const;
+const STATES = { ok: "ok", warning: "nearly used up", "used-up": "used up", lifted: "lifted", invalid: "not valid" } as const;
 
 const stateText = ({ state, liftedUntil }: BudgetRow): string =>
   liftedUntil === undefined ? STATES[state] : `lifted until ${timeText(liftedUntil)}`;

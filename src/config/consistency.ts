@@ -25,7 +25,7 @@ export function checkConsistency(config: Config, tree: Tree, findings: IssueColl
   checkMcpServers(config, warn);
   checkChannels(config, warn);
   checkProviders(config, warn);
-  checkBudgets(config, warn);
+  checkBudgets(config, warn, tree, findings);
   checkHeartbeats(config, warn);
   checkHooks(config, warn);
 }
@@ -49,11 +49,11 @@ function checkHooks({ hooks, gateway }: Config, warn: WarnFunction): void {
   if (own) warn(["hooks", "token"], "is the credential of the gateway: anyone who may call a hook is an operator", "use another one");
   if (hooks.allowRequestSessionKey && hooks.allowedSessionKeyPrefixes.length === 0)
     warn(["hooks", "allowRequestSessionKey"], "has no effect without hooks.allowedSessionKeyPrefixes", 'set it, for example to ["hook:"]');
-  for (const [index, { signature, transform, match }] of hooks.mappings.entries()) {
+  for (const [index, { signature, transform, match, forEach }] of hooks.mappings.entries()) {
     const at = ["hooks", "mappings", index];
     if (match?.path === undefined) warn(at, "has no match.path: it takes nothing", "set match.path");
-    if (transform !== undefined)
-      warn([...at, "transform"], "is code that changes requests, which is not run here: the hook takes nothing", "use messageTemplate");
+    if (transform !== undefined && forEach !== undefined)
+      warn([...at, "transform"], "and forEach cannot be used together: the hook takes nothing", "let the transform write one message");
     if (signature !== undefined && !Object.hasOwn(hooks.signatures, signature))
       warn(
         [...at, "signature"],
@@ -93,13 +93,16 @@ function checkHeartbeats({ agents }: Config, warn: WarnFunction): void {
     );
 }
 
-/** Budgets that limit nothing, or something else than what was meant. */
-function checkBudgets(config: Config, warn: WarnFunction): void {
+/** Budgets without a limit, and those that limit nothing or something else than what was meant. */
+function checkBudgets(config: Config, warn: WarnFunction, tree: Tree, findings: IssueCollector): void {
   const names = new Set<string>();
-  for (const [index, { name, agent, sender, tokens, usd, callsPerMinute }] of config.budgets.entries()) {
+  for (const [index, { name, agent, sender, tokens, usd, callsPerMinute, similarPerHour }] of config.budgets.entries()) {
     const at = ["budgets", index];
-    if (tokens === undefined && usd === undefined && callsPerMinute === undefined)
-      warn(at, "limits nothing", "set tokens, usd or callsPerMinute");
+    if ([tokens, usd, callsPerMinute, similarPerHour].every((limit) => limit === undefined))
+      findings.add("error", at, offsetOf(tree, at), {
+        message: `${formatPath(at)} has no limit: what it is about is refused, because a limit was meant`,
+        fix: "set tokens, usd, callsPerMinute or similarPerHour, or delete it",
+      });
     if (names.has(name)) warn([...at, "name"], `${JSON.stringify(name)} names another budget too`, "give it a name of its own");
     names.add(name);
     if (agent !== undefined && !agentIds(config).some((id) => id === agent))

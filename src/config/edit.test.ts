@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import JSON5 from "json5";
 import { GatewayError } from "../core/errors.ts";
-import { getAt, mergePatch, setAt, unsetAt, writeConfig } from "./edit.ts";
+import { renameAt, getAt, mergePatch, setAt, unsetAt, writeConfig } from "./edit.ts";
 import { formatPath, parsePath } from "./key-path.ts";
 
 type Case = { name: string; text: string; edit: (text: string) => string; expected: string };
@@ -300,4 +300,12 @@ test("of two edits that start from the same text, one succeeds and the other is 
   assert.match(String((results[1] as PromiseRejectedResult).reason), /config changed since last load/);
   assert.equal(getAt(readFileSync(path, "utf8"), "gateway.port"), 1);
   await assert.rejects(writeConfig(path, "{}", { env: {}, base: null }), /config changed since last load/);
+});
+
+test("a key gets another name where it is, with its comments", () => {
+  const text = "{ a: { 'b c': 1, // one\n  d: { /* in */ e: 2 } } }";
+  assert.equal(renameAt(text, ["a", "b c"], "f"), '{ a: { "f": 1, // one\n  d: { /* in */ e: 2 } } }');
+  assert.equal(renameAt(text, ["a", "d"], "long"), "{ a: { 'b c': 1, // one\n  long: { /* in */ e: 2 } } }");
+  assert.equal(renameAt(text, ["a", "d"], "not-bare"), "{ a: { 'b c': 1, // one\n  \"not-bare\": { /* in */ e: 2 } } }");
+  assert.equal(renameAt(text, ["a", "x"], "y"), text);
 });

@@ -4,7 +4,7 @@ import { writeFileAtomic, ensureDirectory } from "../core/files.ts";
 import { isObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ConfigIssue } from "./issue.ts";
-import { Json5Error, createLocator, parseTree, valueOf } from "./json5.ts";
+import { Json5Error, createLocator, parseTree, valueOf, type ObjectMember, type Tree } from "./json5.ts";
 import { formatPath, parsePath, type KeyPath } from "./key-path.ts";
 import { checkConfigText, readTextFile, type LoadOptions } from "./load.ts";
 import { rewrite } from "./text-edit.ts";
@@ -68,6 +68,21 @@ export function setAt(rawText: string, path: PathLike, value: unknown): string {
 export function unsetAt(rawText: string, path: PathLike): string {
   const text = emptyObjectIfBlank(rawText);
   return rewrite(text, unsetIn(parseText(text), toPath(path)));
+}
+
+/** The text with another name for one key; its value, with the comments inside of it, and its place stay. The same text when it is not there. */
+export function renameAt(rawText: string, path: PathLike, name: string): string {
+  const steps = toPath(path);
+  let tree: Tree | undefined = parseTree(emptyObjectIfBlank(rawText));
+  let member: ObjectMember | undefined;
+  for (const step of steps) {
+    member = tree?.kind === "object" ? tree.members.findLast(({ key }) => key === step) : undefined;
+    tree = tree?.kind === "array" ? tree.items[Number(step)] : member?.value;
+  }
+  if (member === undefined) return rawText;
+  const { keyStart, keyEnd } = member;
+  const isBare = !/["']/.test(rawText[keyStart]!) && /^[A-Za-z_$][\w$]*$/.test(name);
+  return `${rawText.slice(0, keyStart)}${isBare ? name : JSON.stringify(name)}${rawText.slice(keyEnd)}`;
 }
 
 function setIn(current: unknown, path: KeyPath, value: unknown, depth: number): unknown {

@@ -1,7 +1,7 @@
 import { Secret } from "../core/secret.ts";
 import type { ObjectMember, ObjectTree, ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
-import { isSecretKey } from "./secret-refs.ts";
+import { isSecretKey, type ReferenceLookup } from "./secret-refs.ts";
 import type { ObjectNode, ArrayNode, RecordNode, Node, SecretNode } from "../core/config-schema.ts";
 import { secretFileKey, secretFileNode } from "./schema/walk.ts";
 import { parseBytes } from "./quantity.ts";
@@ -134,7 +134,7 @@ function validateObject(node: ObjectNode, tree: Tree, path: KeyPath, context: Va
   return Object.freeze(out);
 }
 
-/** A key that the schema does not serve: OpenClaw's, or a typing error. Never an error: an upgrade must not stop a gateway. */
+/** A key that the schema does not serve: OpenClaw's, or a typing error. Rarely an error: an upgrade must not stop a gateway. */
 function unknownKey(node: ObjectNode, key: string, member: ObjectMember, path: KeyPath, context: ValidationContext): void {
   if (context.findings.isFull) return context.findings.add("warning", path, null, { message: "" });
   const at = [...path, key];
@@ -151,7 +151,7 @@ function unknownKey(node: ObjectNode, key: string, member: ObjectMember, path: K
       : (["info", node.additional.note] as const);
     return context.findings.add(severity, at, member.keyStart, { message: `${formatPath(at)} ${said}` });
   }
-  context.findings.add("warning", at, member.keyStart, {
+  context.findings.add(node.unknownKeys ?? "warning", at, member.keyStart, {
     message: `${formatPath(at)} is not a known key${suggestion ? `; did you mean "${suggestion}"?` : ""}`,
     fix: suggestion ? `rename "${key}" to "${suggestion}"` : `delete "${key}"`,
     suggestion,
@@ -195,7 +195,8 @@ function validateArray(node: ArrayNode, tree: Tree, path: KeyPath, context: Vali
   const out: unknown[] = [];
   for (const [index, item] of items.entries()) {
     const value = validate(node.item, item, [...path, index], context);
-    if (value !== INVALID && value !== undefined) out.push(value);
+    const kept = value === INVALID ? node.item.onInvalid : value;
+    if (kept !== INVALID && kept !== undefined) out.push(kept);
   }
   if (node.strict && context.findings.errors > before) return onInvalidValue(node, path, context);
   return Object.freeze(out);
@@ -237,18 +238,19 @@ function secretText(text: string, tree: Tree, path: KeyPath, context: Validation
 }
 
 /** Runs `read`; its failure is an issue that names the place and never the value. */
-function toSecret(
-  read: () => { text: string } | { problem: string; fix?: string },
-  tree: Tree,
-  path: KeyPath,
-  context: ValidationContext,
-): Secret | typeof INVALID | undefined {
+function toSecret(read: () => ReferenceLookup, tree: Tree, path: KeyPath, context: ValidationContext): Secret | typeof INVALID | undefined {
   const result = read();
   if ("problem" in result) {
     const { problem, fix } = result;
     context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${problem}`, ...(fix && { fix }) });
     return INVALID;
   }
+  if ("unread" in result) {
+    context.findings.add("info", path, tree.start, { message: `${formatPath(path)}: ${result.unread}` });
+    return undefined;
+  }
+  const { warning } = result;
+  if (warning !== undefined) context.findings.add("warning", path, tree.start, { message: `${formatPath(path)}: ${warning}` });
   if (result.text !== "") return new Secret(result.text);
   context.findings.add("warning", path, tree.start, { message: `${formatPath(path)} is empty, which is the same as not set` });
   return undefined;
@@ -281,6 +283,6 @@ function keepScalar(tree: ScalarTree, path: KeyPath, context: ValidationContext)
   }
   const result = context.secrets.substitute(tree.value);
   if ("text" in result) return result.text;
-  context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${result.problem}` });
+  if ("problem" in result) context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${result.problem}` });
   return undefined;
 }

@@ -74,6 +74,8 @@ export type ObjectNode = NodeBase & {
   readonly optional?: boolean;
   /** One wrong value inside costs the whole object: half of it would be more open than what was meant. */
   readonly strict?: boolean;
+  /** `error`: a key that is not known may be a limit that was meant; otherwise it is a warning. */
+  readonly unknownKeys?: "error";
   /** Other keys are kept as this node says: with a warning those in `known`, which are no typing errors, and with a note the others. */
   readonly additional?: { readonly node: Node; readonly known: readonly string[]; readonly warning: string; readonly note: string };
   /** A plain string stands for the object with this one field. */

@@ -118,6 +118,7 @@ export const ERROR_DETAILS = {
   MEDIA_NOT_USABLE: { code: "INVALID_REQUEST", text: "The file cannot be read, is too large or is of an unsupported type." },
   MEDIA_QUOTA: { code: "UNAVAILABLE", retryable: false, text: "The storage quota for media is used up." },
   OUTBOUND_DELIVERY_FAILED: { code: "UNAVAILABLE", retryable: false, text: "The message was not sent." },
+  OUTBOUND_HELD: { code: "UNAVAILABLE", retryable: false, text: "The gateway is in shadow mode: the message is held, and never sent." },
   OUTBOUND_DELIVERY_UNKNOWN: {
     code: "UNAVAILABLE",
     retryable: false,

@@ -25,6 +25,11 @@ export type GatewayOptions = {
   readonly configPath?: string;
   readonly verbose: boolean;
   readonly force: boolean;
+  /**
+   * It runs on a copy of a state, to see whether this version can: it serves its clients, and resumes no turn, connects no channel, runs no job
+   * and starts nothing else that reaches out.
+   */
+  readonly canary?: boolean;
 };
 
 /** An account as it would be after a change that is not saved yet. */

@@ -95,6 +95,15 @@ export const LIMITS = {
   pruneRows: 500,
   pruneStepMs: 1_000,
   pruneEveryMs: 3_600_000,
+  /**
+   * Removal of old conversations: the first round after the start, rows and time of one step (the next one has fewer rows when one takes longer), the
+   * pause after each, and the age that nothing reaches.
+   */
+  retentionFirstMs: 120_000,
+  retentionRows: 200,
+  retentionStepMs: 8,
+  retentionPauseMs: 20,
+  endlessMs: 100 * 365 * 86_400_000,
   /** Minimum interval between reads of `/metrics` values that need queries or kernel time. */
   metricsReadMs: 1_000,
   /** Characters of one log value; a longer one is truncated and marked. */
@@ -125,6 +134,8 @@ export const LIMITS = {
   /** The same tool call with the same arguments in one turn: refused from the first number on, the turn stopped at the second. */
   toolRepeatsRefused: 10,
   toolRepeatsStopped: 20,
+  /** Characters of a tool call that budgets compare with earlier ones. */
+  budgetTextChars: 1_000,
   /** So many times as often for a call that waits for a command. */
   toolWaitFactor: 10,
   /** Silence of a model before and after its first output, where its provider has no `timeoutSeconds`; then the call has failed. */
@@ -532,6 +543,8 @@ export const LIMITS = {
   /** Rows that one step of that search reads, and the pause after it. */
   mediaSweepRows: 64,
   mediaSweepPauseMs: 10,
+  /** Names of missing files in one report; all are counted. */
+  mediaMissingNames: 20,
   /** Files of one answer; further `MEDIA:` lines remain text. */
   answerFiles: 10,
   /** Characters of the name of a sent file; the rest is dropped. */

@@ -51,6 +51,8 @@ export type Overview = {
   hours: OverviewHour[];
   queue: { running: number; waiting: number; outgoing: number; oldestAt: number | null };
   deadLetters: number;
+  /** In shadow mode: how many messages for channels are held. */
+  shadow?: { held: number };
   edges: OverviewEdge[];
   recent: OverviewActivity[];
   /** Parts of the gateway that do not work as they should. */

@@ -19,3 +19,6 @@ export const KEY_VARIABLES: Readonly<Record<string, string>> = {
   fireworks: "FIREWORKS_API_KEY",
   nvidia: "NVIDIA_API_KEY",
 };
+
+/** The file in which a key of this provider is kept: its name is safe as a part of a path. */
+export const keyFileName = (provider: string): string => `${Buffer.from(provider).toString("base64url")}.key`;

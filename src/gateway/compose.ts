@@ -73,6 +73,8 @@ import type { McpServers } from "../mcp/servers.ts";
 import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
 import { createMemory } from "./agent-memory.ts";
 import { CommandSandboxes } from "./command-sandbox.ts";
+import { GatewayRetention } from "./retention.ts";
+import { GatewayUpdates } from "./updates.ts";
 
 export type ComposeInput = {
   base: GatewayBase;
@@ -101,7 +103,7 @@ export function composeGateway(input: ComposeInput) {
   const endpoint = new GatewayEndpoint();
   const identityKey = new Secret(randomBytes(32).toString("base64url"));
   const accounts = new LiveAccounts();
-  const links = new LinkTable();
+  const links = new LinkTable(() => running.config.gateway.shadow);
   const media = openMedia(base, running);
   const prompt = new PromptContext({ ...base, ...storage, running, directory });
   const approving = composeApprovals(input);
@@ -136,7 +138,7 @@ export function composeGateway(input: ComposeInput) {
     traceFor: telemetry.traceFor,
     spending,
   });
-  subagents.bind(messaging);
+  subagents.bind(messaging, media);
   peers.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt, spending });
   toolSchedule.bind(() => schedule.get());
@@ -173,6 +175,7 @@ export function composeGateway(input: ComposeInput) {
     answers,
     remote,
     ...composeRecords(input, running),
+    retention: new GatewayRetention({ ...base, ...storage, media, messaging, running, runtime }),
   };
   const reports = composeReports(shared);
   const applier = composeApplier({ ...shared, ...reports, options: input.options });
@@ -185,6 +188,7 @@ const composeRecords = ({ base, storage }: ComposeInput, running: RunningConfig)
   backups: new GatewayBackups({ ...base, ...storage, running }),
   configHistory: new ConfigHistory({ ...base, ...storage, versions: storage.configVersions }),
   crashLoop: new CrashLoop({ ...base, ...storage }, process.env),
+  updates: new GatewayUpdates({ ...base, running, env: process.env, entry: process.argv[1] ?? "" }),
 });
 
 /** The tools of agents, and what they act through. */
@@ -347,6 +351,8 @@ type Shared = GatewayBase &
     configHistory: ConfigHistory;
     remote: RemoteAccess;
     backups: GatewayBackups;
+    updates: GatewayUpdates;
+    retention: GatewayRetention;
   };
 
 /** What the gateway says about itself: health, presence, events. */
@@ -406,7 +412,10 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
   return new ConfigApplier({
     running,
     paths,
-    read: () => readConfig(paths),
+    read: async () => {
+      await deps.secrets.prepare();
+      return readConfig(paths, deps.secrets.lookup);
+    },
     build: (loaded) => buildConfigState(loaded, deps, auth.settings),
     prepareAccounts: (config) => directory.prepareAccounts(config),
     activate: (state) => {

@@ -17,7 +17,7 @@ test("what is fine is counted, and what is not is listed with its fix", () => {
   assert.deepEqual(toDoctorReport(output, 5), { ts: 5, problems: 1, warnings: 0, fine: 1, findings: [bad] });
 });
 
-test("an error of the command is no report", () => {
+test("an error of the command is not taken for a report", () => {
   for (const output of [undefined, null, "text", [], { ok: false, error: { message: "m" } }, { problems: 1, warnings: 0, fine: 0 }])
     assert.equal(toDoctorReport(output, 5), null);
 });

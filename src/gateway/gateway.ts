@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { GatewayOptions } from "../core/gateway-process.ts";
+import { keptMs } from "../config/retention.ts";
 import { saveLastGood, type LoadedConfig } from "../config/load.ts";
 import { watchConfig } from "../config/watch.ts";
 import { contain } from "../core/contain.ts";
@@ -10,7 +11,6 @@ import { wireRow } from "../methods/chat-context.ts";
 import { startEventStream } from "../methods/stream.ts";
 import { resolveBind, tailnetAddress } from "../server/listen.ts";
 import { startIntegrityCheck } from "../store/integrity-check.ts";
-import { startMediaSweep } from "../store/media-sweep.ts";
 import type { StoreHealth } from "../store/store.ts";
 import { startMessageIndexing } from "../turns/message-indexing.ts";
 import { startPruning } from "../turns/pruning.ts";
@@ -20,11 +20,11 @@ import type { GatewayBase } from "./base.ts";
 import { composeGateway, type GatewayParts } from "./compose.ts";
 import { watchLocalModels } from "./local-models.ts";
 import { prepareWorkspace } from "./method-deps.ts";
+import { endless } from "./retention.ts";
 import { removeOwnerFile, writeOwnerFile } from "./owner-file.ts";
 import type { Storage } from "./storage.ts";
 import { startApprovalEvents } from "../methods/approval-events.ts";
 import { startCronEvents, startHeartbeatEvents } from "../methods/cron-events.ts";
-import { USAGE_LIMITS } from "../usage/limits.ts";
 import { HOOK_LIMITS } from "../hooks/limits.ts";
 import { NODE_LIMITS } from "../nodes/limits.ts";
 import { PEER_LIMITS } from "../peers/limits.ts";
@@ -74,6 +74,7 @@ export class Gateway {
       parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
+    parts.secrets.start({ ...parts, log: log.child({ subsystem: "secrets" }), apply: () => parts.applier.applyAgain() });
     health.report("store", store.health.state, store.health.cause ?? undefined);
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
     startApprovalEvents({ bus, hub });
@@ -98,6 +99,7 @@ export class Gateway {
     const listening = await server.listen(addresses, this.#options.port ?? gateway.port, tls.pair);
     endpoint.opened(listening.addresses, listening.port, tls.pair?.fingerprint ?? null);
     writeOwnerFile({ ...parts, signal: this.#abort.signal });
+    if (this.#options.canary) return this.#serveOnly();
     parts.crashLoop.begin();
     // Before anything is recovered, so that its stages are seen.
     await parts.telemetry.configure();
@@ -112,13 +114,20 @@ export class Gateway {
     this.#startBackground();
   }
 
+  /** The state is a copy: whatever it asks to be done, the gateway that it was copied from does. */
+  #serveOnly(): void {
+    const { health, phase } = this.parts;
+    health.report("server", "ready");
+    phase.value = "serving";
+  }
+
   /**
    * Resumes what an earlier process left, then connects the channels: what those admit must not be taken for something that was left.
    * While the store refuses writes, both wait; reading works meanwhile.
    */
   async #recoverAndConnect(): Promise<void> {
     const { parts } = this;
-    const { log, clock, store, messaging, directory, approvals, schedule, nodes } = parts;
+    const { log, clock, store, messaging, directory, approvals, schedule, nodes, running } = parts;
     if (this.#abort.signal.aborted) return;
     try {
       await approvals.recover();
@@ -147,8 +156,8 @@ export class Gateway {
         parts.outbox,
         parts.approvalRows,
         parts.grantRows,
-        { ...parts.audit, retentionMs: LIMITS.auditRetentionMs },
-        { ...parts.usage, retentionMs: USAGE_LIMITS.retentionMs },
+        { ...parts.audit, retentionMs: () => endless(keptMs(running.config.store.retention.audit)) },
+        { ...parts.usage, retentionMs: () => endless(keptMs(running.config.store.retention.usage)) },
         {
           prune: (before, limit) => schedule.rows.prune(before, limit, SCHEDULE_LIMITS.logRows),
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,
@@ -161,6 +170,7 @@ export class Gateway {
       log: log.child({ subsystem: "turns" }),
       isStopping: () => messaging.turns.lanes.isStopping,
     });
+    parts.retention.start();
     startMessageIndexing({ store, clock, log: log.child({ subsystem: "store" }), isStopping: () => messaging.turns.lanes.isStopping });
     messaging.delivery.start();
     await this.#startOutside();
@@ -195,7 +205,7 @@ export class Gateway {
   /** What can run beside the first requests: watching the configuration, finding local models, the workspace of the default agent. */
   #startBackground(): void {
     const { parts } = this;
-    const { log, clock, store, media, paths, running, applier, turnReadiness, runtime } = parts;
+    const { log, clock, store, paths, running, applier, turnReadiness, runtime } = parts;
     const { signal } = this.#abort;
     const warn = (what: string) => (err: unknown) => log.warn(what, { cause: reasonOf(err) });
     watchConfig(paths.config, {
@@ -208,11 +218,12 @@ export class Gateway {
     const storeLog = log.child({ subsystem: "store" });
     this.#background = [
       startIntegrityCheck(store, clock, storeLog),
-      startMediaSweep({ store, media, clock, log: storeLog }),
+      parts.retention.startSweep(),
       // Clients come first. The first turn does not wait for it.
       clock.after(LIMITS.agentWarmUpMs, () => runtime.start()),
     ];
     parts.backups.configure();
+    parts.updates.start();
     void turnReadiness.check();
     saveLastGood(running.loaded, paths.lastGood).catch(warn("the last good configuration could not be kept"));
     const { agents } = running;
@@ -276,6 +287,7 @@ export class Gateway {
       }
     };
     approvals.stop();
+    parts.secrets.stop();
     const remoteStopped = step("remote access", () => parts.remote.stop());
     await parts.schedule.stop();
     await parts.subagents.stop();
@@ -291,6 +303,7 @@ export class Gateway {
       step("the agents", () => runtime.stop()),
       remoteStopped,
     ]);
+    parts.updates.stop();
     await step("the backup", () => parts.backups.stop());
     await step("telemetry", () => parts.telemetry.stop());
     for (const end of this.#background) end();

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { join, resolve } from "node:path";
 import { asId, type SessionKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { addSystemEvent, checkEventText } from "../methods/status.ts";
@@ -78,7 +79,9 @@ export class GatewayHooks {
     if (hook.problem !== undefined) return { ok: false, hook: hook.id, problem: hook.problem };
     const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
     const request = { path: hook.path, headers: lower, query: {}, peer: "test" };
-    const plans = ingress.plan(hook, { request, payload, key: "test" });
+    const shaped = await ingress.shape(hook, request, payload);
+    if ("error" in shaped) return { ok: false, hook: hook.id, problem: `its transform failed: ${shaped.error}` };
+    const plans = shaped.hook === null ? [] : ingress.plan(shaped.hook, { request, payload, key: "test" });
     return {
       ok: true,
       hook: hook.id,
@@ -103,7 +106,7 @@ export class GatewayHooks {
   }
 
   #deps(): ConstructorParameters<typeof HookIngress>[0] {
-    const { running, messaging, schedule, keyValue, clock, outbox, log } = this.#input;
+    const { running, messaging, schedule, keyValue, clock, outbox, log, paths } = this.#input;
     const { turns } = messaging;
     return {
       ...this.#input,
@@ -111,6 +114,10 @@ export class GatewayHooks {
       config: () => running.config,
       log: log.child({ subsystem: "hooks" }),
       lookups: schedule.lookups(),
+      transforms: () => {
+        const root = join(paths.state, "hooks", "transforms");
+        return { root, directory: resolve(root, running.config.hooks.transformsDir ?? "") };
+      },
       newId: randomUUID,
       prepare: (submission) => turns.admission.prepare(submission),
       addEvent: (session, text, source) =>

@@ -87,6 +87,7 @@ function createDelivery(deps: MessagingDeps, transcript: Transcript) {
     ...deps,
     log: deps.log.child({ subsystem: "delivery" }),
     link: links.get,
+    isShadow: () => running.config.gateway.shadow,
     pauses: new SendPauses(clock),
     previews: new ActivePreviews(),
   };
@@ -130,6 +131,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     replyPrefix: (target, sessionKey) => replyPrefix(running.config, target, sessionKey, paths.state),
     quietMs: (channel) => queueSettings(running.config.messages.queue, channel).debounceMs,
     deliver: delivery.wake,
+    isShadow: () => running.config.gateway.shadow,
     expired: (session, now) => isExpired(resetRule(running.config, session), session.last_message_at, now, () => prompt.timeZone()),
     attachments: (row, signal) => fetchInboundMedia(mediaDeps, row, signal),
     commands: {

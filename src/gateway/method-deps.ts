@@ -30,6 +30,8 @@ import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
 import type { GatewayTelemetry } from "./telemetry.ts";
+import type { GatewayRetention } from "./retention.ts";
+import type { GatewayUpdates } from "./updates.ts";
 import { readConfig } from "./settings.ts";
 import type { Spending } from "./spending.ts";
 import type { Storage } from "./storage.ts";
@@ -82,6 +84,8 @@ export type MethodsDeps = ChatFamilyDeps & {
   restart(reason: string): void;
   schedule: Schedule;
   backups: GatewayBackups;
+  updates: GatewayUpdates;
+  retention: GatewayRetention;
   hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
@@ -121,14 +125,15 @@ export function configDeps({
   applier,
   answers,
   configHistory,
-}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory">): ConfigDeps {
+  secrets,
+}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory" | "secrets">): ConfigDeps {
   return {
     answers,
     configuration: () => running.agents.version,
-    read: () => readConfig(paths),
+    read: () => readConfig(paths, secrets.lookup),
     loaded: () => running.loaded,
     reload: () => applier.apply(),
-    writeOptions: { env: process.env },
+    writeOptions: { env: process.env, external: secrets.lookup },
     noteAuthor: (hash, author) => configHistory.expect(hash, author),
   };
 }
@@ -155,7 +160,8 @@ export function modelsDeps(deps: MethodsDeps): ModelsDeps {
 }
 
 export function statusDeps(deps: MethodsDeps): StatusDeps {
-  const { running, messaging, approvals, runtime, store, sessions, keyValue, clock, chat, presence, presenceChanged, uptimeMs } = deps;
+  const { running, messaging, approvals, runtime, store, sessions, outbox, keyValue, clock, chat, presence, presenceChanged, uptimeMs } =
+    deps;
   return {
     now: clock.now,
     presence,
@@ -172,9 +178,13 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
     modelOf: (row) => running.agents.currentModel(row),
     channelLines: () =>
       messaging.supervisor.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
-    missingSecrets: () => missingSecrets(running.loaded.issues),
+    missingSecrets: () => [...missingSecrets(running.loaded.issues), ...deps.secrets.degraded],
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
     pendingApprovals: () => approvals.waiting,
+    shadow: () => ({
+      on: running.config.gateway.shadow,
+      held: outbox.counts().find(({ state }) => state === "held")?.n ?? 0,
+    }),
     telemetry: () => deps.telemetry.report(),
     agentRuntime: () => runtime.status(),
     keyValue,

@@ -19,6 +19,8 @@ import type { McpDeps } from "../methods/mcp.ts";
 import { requireAgent } from "../methods/require-agent.ts";
 import { decideMcpCall } from "./mcp-servers.ts";
 import { peersMethods } from "../methods/peers.ts";
+import { LIMITS } from "../core/limits.ts";
+import { NODE_LIMITS } from "../nodes/limits.ts";
 import { mirrorIdentity } from "../methods/identity-file.ts";
 import { listModels, modelsMethods } from "../methods/models.ts";
 import { restartMethods } from "../methods/restart.ts";
@@ -79,13 +81,16 @@ export function createMethods(deps: MethodsDeps): ServedMethods {
         sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
       }),
     ),
-    ...lazyMethods(["node", "exec.approvals.node"], async () =>
-      (await import("../methods/nodes.ts")).nodesMethods({
-        nodes: () => deps.nodes.get(),
-        devices: deps.auth.devices,
-        askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
-        newId: randomUUID,
-      }),
+    ...lazyMethods(
+      ["node", "exec.approvals.node"],
+      async () =>
+        (await import("../methods/nodes.ts")).nodesMethods({
+          nodes: () => deps.nodes.get(),
+          devices: deps.auth.devices,
+          askerPlace: (sessionKey) => askerPlace(deps, sessionKey),
+          newId: randomUUID,
+        }),
+      { "node.invoke": 2 * NODE_LIMITS.paramsChars, "node.invoke.result": NODE_LIMITS.resultBytes },
     ),
     ...peersMethods({ ...configDeps(deps), peers: () => deps.peers.get(), isInUse: deps.peers.isInUse }),
     ...lazyMethods(["skills"], async () =>
@@ -151,8 +156,10 @@ function conversationMethods(deps: MethodsDeps) {
       commands: async (agentId) => listCommands(true, await skillNames(deps, agentId)).commands,
     }),
     ...sessionMethods(chat),
-    ...lazyMethods(["sessions.export", "sessions.import"], async () =>
-      (await import("../methods/session-transfer.ts")).sessionTransferMethods(chat),
+    ...lazyMethods(
+      ["sessions.export", "sessions.import"],
+      async () => (await import("../methods/session-transfer.ts")).sessionTransferMethods(chat),
+      { "sessions.import": LIMITS.attachmentRequestBytes },
     ),
     ...timelineMethods({ ...deps, runs: messaging.turns.runs, resolveKey: (key, agentId) => resolveKey(chat, key, agentId) }),
     ...agentMethods(chat),
@@ -216,7 +223,7 @@ function configurationMethods(deps: MethodsDeps) {
       ...config,
       now: clock.now,
       stateDir: paths.state,
-      home: process.env["HOME"] ?? "/",
+      home: process.env["HOME"] || "/",
       ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
       forgetNotes: (agentId) => deps.memory.forget(agentId),
       mirrorIdentity: (workspace, fields) =>
@@ -344,6 +351,7 @@ function operationMethods(deps: MethodsDeps) {
         lanes: deps.messaging.turns.lanes,
         readiness: () => deps.health.readiness(),
         configErrors: () => deps.running.errors(),
+        isShadow: () => deps.running.config.gateway.shadow,
         agents: () => deps.running.agents.list(),
         links: () => deps.peers.reports(),
       }),
@@ -353,6 +361,7 @@ function operationMethods(deps: MethodsDeps) {
     ),
     ...lazyMethods(["audit"], async () => (await import("../methods/audit.ts")).auditMethods({ audit })),
     ...lazyMethods(["backup"], async () => (await import("../methods/backup.ts")).backupMethods({ backups: deps.backups })),
+    ...lazyMethods(["secrets"], async () => (await import("../methods/secrets.ts")).secretsMethods({ secrets: deps.secrets })),
     ...lazyMethods(["diagnostics"], async () => {
       const [{ diagnosticsMethods }, { Profiler }] = await Promise.all([
         import("../methods/diagnostics.ts"),
@@ -360,6 +369,8 @@ function operationMethods(deps: MethodsDeps) {
       ]);
       return diagnosticsMethods({ profiler: new Profiler(join(deps.paths.gateway, "diagnostics"), deps.clock) });
     }),
+    ...lazyMethods(["update"], async () => (await import("../methods/update.ts")).updateMethods({ updates: deps.updates })),
+    ...lazyMethods(["retention"], async () => (await import("../methods/retention.ts")).retentionMethods({ retention: deps.retention })),
     ...lazyMethods(["logs"], async () =>
       (await import("../methods/logs.ts")).logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ),
@@ -372,14 +383,15 @@ function scheduleRestart({ clock, restart }: MethodsDeps, { reason, delayMs }: {
   clock.after(delayMs, () => restart(reason));
 }
 
-function channelSetupDeps({ running, directory, messaging, store, paths, log }: MethodsDeps): ChannelSetupDeps {
+function channelSetupDeps({ running, directory, messaging, store, paths, log, secrets }: MethodsDeps): ChannelSetupDeps {
   return {
     channelIds,
     load: (channel) => directory.load(asId<ChannelId>(channel)),
     accountConfig: (channel, account, change) => {
       if (!change) return accountConfig(running.config, channel, account, process.env);
-      const { raw } = readConfig(paths);
-      const config = candidateConfig({ raw: raw ?? "", path: paths.config, env: process.env, channel: channel.id, account, change });
+      const { raw } = readConfig(paths, secrets.lookup);
+      const file = { raw: raw ?? "", path: paths.config, env: process.env };
+      const config = candidateConfig({ ...file, channel: channel.id, account, change }, secrets.lookup);
       log.registerSecrets(config);
       return accountConfig(config, channel, account, process.env);
     },

@@ -125,7 +125,7 @@ export class IndirectRequests {
   async reserve(terms: ModelTerms, input: { text: string; images: readonly unknown[] }, signal: AbortSignal): Promise<TurnFailure | null> {
     if (this.#hold === null) return null;
     const price = this.#priceOf(terms.model) ?? terms.price;
-    return this.#hold.reserve(worstCase({ ...terms, price }, promptTokens(0, input)), signal);
+    return this.#hold.reserve({ ...worstCase({ ...terms, price }, promptTokens(0, input)), text: input.text }, signal);
   }
 
   release(): void {

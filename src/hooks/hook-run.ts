@@ -84,6 +84,38 @@ function withFields(hook: Hook, payload: JsonObject, rules: HookRules): Hook {
   };
 }
 
+const TRANSFORM_FIELDS = "kind message text mode wakeMode name agentId sessionKey deliver channel to model thinking timeoutSeconds".split(
+  " ",
+);
+
+/** A hook with what its transform has returned. Its rights stay those of the mapping. Throws GatewayError for what would have no effect. */
+export function withChanges(hook: Hook, changes: JsonObject, rules: HookRules): Hook {
+  const unknown = Object.keys(changes).find((name) => !TRANSFORM_FIELDS.includes(name));
+  if (unknown !== undefined)
+    throw invalid(
+      `the transform has returned ${unknown.slice(0, 60)}, which has no effect`,
+      `The fields are ${TRANSFORM_FIELDS.join(", ")}.`,
+    );
+  const { kind, message, text, mode, ...rest } = changes;
+  const action = kind ?? hook.action;
+  if (action !== "agent" && action !== "wake") throw invalid("the transform has returned a kind that is neither agent nor wake");
+  const written = action === "wake" ? (text ?? message) : (message ?? text);
+  if (written !== undefined && typeof written !== "string") throw invalid("the transform has returned a message that is not a text");
+  const wakeMode = mode ?? rest["wakeMode"];
+  if (wakeMode !== undefined && wakeMode !== "now" && wakeMode !== "next-heartbeat")
+    throw invalid("the transform has returned a mode that is neither now nor next-heartbeat");
+  const { wakeMode: _mode, ...fields } = rest;
+  const changed = withFields({ ...hook, kind: "direct-agent" }, fields, rules);
+  return {
+    ...changed,
+    kind: "mapping",
+    action,
+    deliver: rest["deliver"] === undefined && rest["channel"] === undefined && rest["to"] === undefined ? hook.deliver : changed.deliver,
+    ...(wakeMode !== undefined && { wakeMode }),
+    ...(written !== undefined && { text: written.trim(), template: null }),
+  };
+}
+
 function checkRequestKey(key: string, { allowRequestSessionKey, allowedSessionKeyPrefixes }: HookRules): void {
   if (!allowRequestSessionKey) throw invalid("sessionKey: requests may not name the session", "hooks.allowRequestSessionKey allows it.");
   if (!allowedSessionKeyPrefixes.some((prefix) => prefix !== "" && key.startsWith(prefix)))
@@ -103,7 +135,8 @@ export function planHook({ hook: given, data, key, lookups, rules, newId }: Hook
     });
   const session = sessionOf(hook, { agentId, key, data, lookups });
   if (hook.action === "wake") {
-    const text = hook.kind === "direct-wake" ? asString(payload["text"]) : renderPrompt(hook.template ?? "{{payload}}", data);
+    const text =
+      hook.kind === "direct-wake" ? asString(payload["text"]) : (hook.text ?? renderPrompt(hook.template ?? "{{payload}}", data));
     return {
       do: "event",
       agentId,
@@ -132,7 +165,8 @@ function sessionOf(hook: Hook, { agentId, key, data, lookups }: Omit<RunInput, "
 
 function toRun(hook: Hook, { agentId, session, key, data, lookups, newId }: RunInput): HookPlan {
   const payload = isObject(data.payload) ? data.payload : {};
-  const text = hook.kind === "direct-agent" ? asString(payload["message"]).trim() : renderPrompt(hook.template ?? "{{payload}}", data);
+  const text =
+    hook.kind === "direct-agent" ? asString(payload["message"]).trim() : (hook.text ?? renderPrompt(hook.template ?? "{{payload}}", data));
   if (text === "")
     throw invalid(hook.kind === "direct-agent" ? "message: a text is required" : "the template of the hook gives an empty text");
   if (text.length > HOOK_LIMITS.promptChars) throw invalid(`message: at most ${HOOK_LIMITS.promptChars} characters are accepted`);

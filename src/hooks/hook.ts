@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { SignatureSettings } from "./signatures.ts";
 import { HOOK_LIMITS } from "./limits.ts";
+import type { TransformSettings } from "./transform-process.ts";
 
 export type HookTrust = "none" | "owner";
 
@@ -25,6 +26,10 @@ export type Hook = {
   sessionMode: "isolated" | "persistent";
   template: string | null;
   forEach?: string;
+  /** Code that changes or drops requests. */
+  transform?: TransformSettings;
+  /** What such code has written, in place of the template. */
+  text?: string;
   deliver: boolean;
   channel?: string;
   to?: string;
@@ -140,6 +145,7 @@ function toHook(mapping: Mapping, index: number, hooks: HooksConfig): Hook {
     ...(agentId !== undefined && { agentId }),
     ...(sessionKey !== undefined && { sessionKey }),
     ...(forEach !== undefined && { forEach }),
+    ...(mapping.transform !== undefined && { transform: mapping.transform }),
     ...(channel !== undefined && { channel }),
     ...(to !== undefined && { to }),
     ...(model !== undefined && { model }),
@@ -148,8 +154,8 @@ function toHook(mapping: Mapping, index: number, hooks: HooksConfig): Hook {
   };
 }
 
-function problemOf({ transform, match }: Mapping, path: string): string | null {
-  if (transform !== undefined) return "transform is set: code that changes requests is not run here";
+function problemOf({ transform, match, forEach }: Mapping, path: string): string | null {
+  if (transform !== undefined && forEach !== undefined) return "transform and forEach cannot be used together";
   if (match === undefined || path === "") return "match.path is not set";
   return path === "wake" || path === "agent" ? `the address ${path} belongs to a hook of its own` : null;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { cpSync, mkdtempSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import type { Config } from "../config/schema.ts";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { silentLog } from "../core/log.ts";
@@ -19,6 +19,8 @@ import { HOOK_LIMITS } from "./limits.ts";
 type HooksConfig = Config["hooks"];
 const TOKEN = "a-long-random-token";
 const NOW = 1_800_000_000_000;
+const TRANSFORMS = mkdtempSync(join(tmpdir(), "transforms-"));
+after(() => rmSync(TRANSFORMS, { recursive: true, force: true }));
 
 const BASE: HooksConfig = {
   enabled: true,
@@ -75,6 +77,7 @@ function open(more: Partial<HooksConfig> = {}, dir?: string) {
     wake: async (session) => void woken.push(session),
     waitForOutcome: (runId, timeoutMs, signal) => bench.turns.runs.waitForOutcome(runId, timeoutMs, signal),
     isDelivered: () => false,
+    transforms: () => ({ root: TRANSFORMS, directory: TRANSFORMS }),
   });
   const send = async (path: string, payload: unknown, headers: Record<string, string> = {}, peer = "1.2.3.4"): Promise<HookAnswer> => {
     const request: HookRequest = { path, headers, query: {}, peer };
@@ -88,6 +91,7 @@ function open(more: Partial<HooksConfig> = {}, dir?: string) {
 }
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
+const named = (key: string): Record<string, string> => ({ ...bearer, "idempotency-key": key });
 const github = (payload: unknown, delivery: string, key = "github-secret"): Record<string, string> => ({
   "x-hub-signature-256": `sha256=${createHmac("sha256", key).update(JSON.stringify(payload)).digest("hex")}`,
   "x-github-delivery": delivery,
@@ -121,15 +125,44 @@ test("hooks that are off, unknown, without a token or without a configured token
   open2.bench.close();
 });
 
-test("a hook whose signature is not configured, or that has a transform, takes nothing", async () => {
+test("a hook whose signature is not configured, or that has a transform beside forEach, takes nothing", async () => {
   const mappings = [
     { id: "a", match: { path: "a" }, signature: "missing" },
-    { id: "b", match: { path: "b" }, transform: { module: "x.js" } },
+    { id: "b", match: { path: "b" }, transform: { module: "x.js" }, forEach: "items" },
   ] as HooksConfig["mappings"];
   const { send, bench, ingress } = open({ mappings });
   assert.equal((await send("a", {}, { ...bearer, ...github({}, "1") })).status, 401);
   assert.equal((await send("b", {}, bearer)).status, 404);
   assert.match(ingress.refusals()[0]!.reason, /transform/);
+  bench.close();
+});
+
+test("a transform changes or drops a request before it runs; it cannot raise its rights, and a failed one may be sent again", async () => {
+  const code = `export default ({ payload }) => {
+    if (payload.kind === "noise") return null;
+    if (payload.kind === "wrong") return { trust: "owner", message: "x" };
+    if (payload.kind === "broken") throw new Error("no luck");
+    if (payload.kind === "as it is") return undefined;
+    if (payload.kind === "event") return { kind: "wake", text: "An alarm", mode: "next-heartbeat" };
+    return { message: "Alarm: " + payload.kind, name: "Alarm", model: "test/echo" };
+  };`;
+  writeFileSync(join(TRANSFORMS, "alarm.js"), code);
+  const mappings = [
+    { id: "alarm", match: { path: "alarm" }, messageTemplate: "Sensor: {{kind}}", transform: { module: "alarm.js" } },
+  ] as HooksConfig["mappings"];
+  const { send, bench, events, ingress } = open({ mappings });
+  const textOf = ({ body }: HookAnswer): string =>
+    bench.inbox.byRun<{ text: string }>((body as { runId: string }).runId as never)!.payload!.text;
+  assert.equal(textOf(await send("alarm", { kind: "smoke" }, named("1"))), "Alarm: smoke");
+  assert.match(textOf(await send("alarm", { kind: "as it is" }, named("2"))), /^Sensor: /);
+  assert.deepEqual((await send("alarm", { kind: "noise" }, named("3"))).body, { ok: true, skipped: true });
+  assert.deepEqual((await send("alarm", { kind: "smoke" }, named("3"))).body, { ok: true, skipped: true, duplicate: true });
+  assert.deepEqual((await send("alarm", { kind: "event" }, named("4"))).body, { ok: true, mode: "next-heartbeat", eventOutcome: "queued" });
+  assert.deepEqual(events, [["agent:main:main", "An alarm", "the hook alarm"]]);
+  await assert.rejects(send("alarm", { kind: "wrong" }, named("5")), /the transform has returned trust, which has no effect/);
+  assert.equal((await send("alarm", { kind: "broken" }, named("6"))).status, 500);
+  assert.match(ingress.refusals()[0]!.reason, /transform-failed: no luck/);
+  assert.equal(textOf(await send("alarm", { kind: "water" }, named("6"))), "Alarm: water", "the failed one was not taken");
   bench.close();
 });
 

@@ -11,11 +11,12 @@ import type { Store } from "../store/open.ts";
 import type { Submission, SubmitResult } from "../turns/submission.ts";
 import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
 import { hooksOf, type Hook } from "./hook.ts";
-import { planHook, type HookLookups, type HookPlan, type HookRules } from "./hook-run.ts";
+import { planHook, withChanges, type HookLookups, type HookPlan, type HookRules } from "./hook-run.ts";
 import { HOOK_LIMITS } from "./limits.ts";
 import { PeerLimits } from "./peer-limits.ts";
 import { checkSignature, isToken, SIGNATURE_HEADERS } from "./signatures.ts";
 import { lookUp, type TemplateData } from "./template.ts";
+import type { TransformPlace } from "./transform-process.ts";
 
 /** A request as it came. `path`: what follows `hooks.path`. Names of headers are in lower case. */
 export type HookRequest = {
@@ -47,12 +48,16 @@ export type HookIngressDeps = {
   /** Asks for a heartbeat. */
   wake: (session: SessionKey) => Promise<unknown>;
   waitForOutcome: (runId: RunId, timeoutMs: number, signal: AbortSignal) => Promise<RunOutcome | null>;
+  transforms: () => TransformPlace;
   /** Whether all parts of an answer were sent. */
   isDelivered: (runId: RunId) => boolean;
 };
 
 const UNAUTHORIZED: HookAnswer = { status: 401, body: "Unauthorized" };
 const NOT_FOUND: HookAnswer = { status: 404, body: "Not Found" };
+/** Not taken: the sender may send it again. Why is in the log, and in the list of refused requests. */
+const TRANSFORM_FAILED: HookAnswer = { status: 500, body: { ok: false, error: "the transform of this hook failed" } };
+const TRANSFORM_RETRY_MS = 1_000;
 
 /** Takes requests to hooks: each is proved before anything is done with it, and none is taken twice. */
 export class HookIngress {
@@ -61,6 +66,7 @@ export class HookIngress {
   readonly #refusals: HookRefusal[] = [];
   #hooks: { config: Config; hooks: readonly Hook[] } | null = null;
   #waiting = 0;
+  #transforming = 0;
 
   constructor(deps: HookIngressDeps) {
     this.#deps = deps;
@@ -137,8 +143,12 @@ export class HookIngress {
     const retryAfterMs = this.#limits.deliver(hook.id, config().hooks.requestsPerMinute, clock.monotonic());
     if (retryAfterMs > 0) return this.#tooMany(request, "too-many-deliveries", retryAfterMs);
     const key = named ?? `random:${this.#deps.newId()}`;
-    const plans = this.plan(hook, { request, payload, key });
-    const answer = toAnswer(hook, plans);
+    if (hook.transform !== undefined && this.#transforming >= HOOK_LIMITS.transforms)
+      return this.#tooMany(request, "too-many-transforms", TRANSFORM_RETRY_MS);
+    const shaped = await this.shape(hook, request, payload);
+    if ("error" in shaped) return this.#refuse(request, `transform-failed: ${shaped.error}`, TRANSFORM_FAILED);
+    const plans = shaped.hook === null ? [] : this.plan(shaped.hook, { request, payload, key });
+    const answer: StoredAnswer = shaped.hook === null ? { ok: true, skipped: true, runIds: [] } : toAnswer(shaped.hook, plans);
     const isNew = await this.#store(delivery, { key, plans, answer });
     if (!isNew) return this.#repeat(delivery, rows.find(hook.id, key, digest)?.answer ?? answer);
     this.#count(hook.id, "accepted");
@@ -146,21 +156,41 @@ export class HookIngress {
     return this.#complete(delivery, answer, plans);
   }
 
+  /** The hook as its transform leaves it; null: the request is dropped. Throws GatewayError for what would have no effect. */
+  async shape(hook: Hook, request: HookRequest, payload: JsonObject): Promise<{ hook: Hook | null } | { error: string }> {
+    if (hook.transform === undefined) return { hook };
+    const { clock, log, transforms } = this.#deps;
+    this.#transforming += 1;
+    try {
+      const { runTransform } = await import("./transform-process.ts");
+      const result = await runTransform(hook.transform, this.#dataOf(request, payload), { clock, ...transforms() });
+      if ("error" in result) {
+        log.warn("the transform of a hook failed", { hook: hook.id, cause: result.error });
+        return result;
+      }
+      if (result.changes === undefined) return { hook };
+      return { hook: result.changes === null ? null : withChanges(hook, result.changes, this.#rules()) };
+    } finally {
+      this.#transforming -= 1;
+    }
+  }
+
+  #rules(): HookRules {
+    const { allowedAgentIds, allowRequestSessionKey, allowedSessionKeyPrefixes } = this.#deps.config().hooks;
+    return { allowedAgentIds, allowRequestSessionKey, allowedSessionKeyPrefixes };
+  }
+
+  #dataOf({ headers, query, path }: HookRequest, payload: JsonObject): TemplateData {
+    return { payload, headers, query, path, now: new Date(this.#deps.clock.now()).toISOString() };
+  }
+
   /** What a delivery would do. Throws GatewayError for what cannot be done. */
   plan(hook: Hook, { request, payload, key }: { request: HookRequest; payload: JsonObject; key: string }): readonly HookPlan[] {
-    const { clock, lookups, newId } = this.#deps;
-    const { hooks } = this.#deps.config();
-    const { allowedAgentIds, allowRequestSessionKey, allowedSessionKeyPrefixes } = hooks;
-    const rules: HookRules = { allowedAgentIds, allowRequestSessionKey, allowedSessionKeyPrefixes };
+    const { lookups, newId } = this.#deps;
+    const rules = this.#rules();
     const payloads = itemsOf(hook, payload);
     return payloads.map((item, index) => {
-      const data: TemplateData = {
-        payload: item,
-        headers: request.headers,
-        query: request.query,
-        path: request.path,
-        now: new Date(clock.now()).toISOString(),
-      };
+      const data = this.#dataOf(request, item);
       return planHook({ hook, data, key: payloads.length > 1 ? `${key}#${index + 1}` : key, lookups, rules, newId });
     });
   }

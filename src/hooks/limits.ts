@@ -18,6 +18,13 @@ export const HOOK_LIMITS = {
   keyChars: 256,
   inlineChars: 500,
   promptChars: 200_000,
+  /** A transform: the bytes of its file and of what it returns, its memory and time; with more it fails. */
+  transformBytes: 262_144,
+  transformOutputBytes: 1_048_576,
+  transformHeapMb: 64,
+  transformMs: 5_000,
+  /** Transforms that run at the same time; further requests to hooks with one are answered 429. */
+  transforms: 4,
   /** Longest wait for the end of a run, and the usual one. */
   maxWaitMs: 600_000,
   waitMs: 120_000,

@@ -10,7 +10,7 @@ import { isObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import { makePrivateDir } from "../core/private-dir.ts";
-import { KEY_VARIABLES } from "../core/provider-keys.ts";
+import { keyFileName, KEY_VARIABLES } from "../core/provider-keys.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { authorOf, editConfig, type ConfigDeps } from "./config-edit.ts";
@@ -68,7 +68,7 @@ function fileOf(deps: ModelKeysDeps, name: string): string | null {
 
 function keyOf(deps: ModelKeysDeps, name: string): string | null {
   const variable = variableOf(name);
-  return ownProvider(deps, name)?.apiKey?.reveal() ?? (variable === undefined ? null : (deps.env[variable] ?? null));
+  return ownProvider(deps, name)?.apiKey?.reveal() ?? (variable === undefined ? null : deps.env[variable] || null);
 }
 
 async function authStatus(deps: ModelKeysDeps, refresh: boolean): Promise<Record<string, unknown>> {
@@ -176,7 +176,7 @@ async function setKey(
       details: { status: tested.status },
       ...(tested.fix && { fix: tested.fix }),
     });
-  const file = join(deps.keysDir, `${fileNameOf(name)}.key`);
+  const file = join(deps.keysDir, keyFileName(name));
   await makePrivateDir(deps.keysDir, deps.log);
   await writeFileAtomic(file, `${key}\n`);
   const at = ["models", "providers", name];
@@ -199,9 +199,6 @@ async function setKey(
     hash: loaded.hash,
   };
 }
-
-/** A name that is safe as a part of a path. */
-const fileNameOf = (provider: string): string => Buffer.from(provider).toString("base64url");
 
 async function removeKey(
   deps: ModelKeysDeps,

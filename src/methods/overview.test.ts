@@ -94,6 +94,7 @@ function openOverview(inbox: ReturnType<typeof inboxOf>) {
         { state: "attempting", n: 1 },
       ],
     },
+    isShadow: () => false,
     lanes: {
       load: () => {
         asked += 1;

@@ -18,6 +18,8 @@ export type OverviewDeps = {
   lanes: Pick<Turns["lanes"], "load">;
   readiness: () => Readiness;
   configErrors: () => readonly string[];
+  /** The gateway receives and does not send. */
+  isShadow: () => boolean;
   agents: () => readonly { id: string; name: string }[];
   /** The links to other gateways. */
   links: () => Promise<readonly OverviewLink[]>;
@@ -59,6 +61,7 @@ async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<
       outgoing: (outboxCounts.get("queued") ?? 0) + (outboxCounts.get("attempting") ?? 0),
       oldestAt: inbox.oldestOpenAt(),
     },
+    ...(deps.isShadow() && { shadow: { held: outboxCounts.get("held") ?? 0 } }),
     deadLetters: (inboxCounts.get("parked") ?? 0) + (outboxCounts.get("parked") ?? 0) + (outboxCounts.get("unknown") ?? 0),
     recent: inbox.listNewest<Payload>(LIMITS.overviewRecent).map(toActivity),
     problems: parts

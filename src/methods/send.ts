@@ -217,6 +217,10 @@ function toReceipt(runId: string, channel: string, to: string, parts: readonly O
     throw detailError("OUTBOUND_DELIVERY_UNKNOWN", "it is not known whether the message arrived; it was not sent again", {
       details: { partKey: unknown.partKey },
     });
+  if (parts.some((part) => part.state === "held"))
+    throw detailError("OUTBOUND_HELD", "not sent: the gateway is in shadow mode, and holds what it would send", {
+      fix: "openclaw config set gateway.shadow false ends it; what was held is not sent.",
+    });
   const sent = parts.every((part) => part.state === "sent");
   const ids = parts.flatMap((part) => part.platformIds);
   return { ok: true, runId, channel, to, status: sent ? "sent" : "queued", messageId: ids[0] ?? null, messageIds: ids };

@@ -119,6 +119,7 @@ async function rig() {
     missingSecrets: () => [],
     slotWaits: () => state.slotWaits,
     pendingApprovals: () => state.pendingApprovals,
+    shadow: () => ({ on: true, held: 3 }),
     telemetry: () => ({ enabled: false, error: null }),
     agentRuntime: () => ({ state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 }),
     keyValue: facts,

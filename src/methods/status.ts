@@ -33,6 +33,8 @@ export type StatusDeps = {
   slotWaits: () => { sessions: number; longestMs: number };
   /** Questions about commands that wait for a person. */
   pendingApprovals: () => number;
+  /** Whether the gateway receives only, and how many messages it holds because of that. */
+  shadow: () => ShadowState;
   /** The processes that run the agents. */
   agentRuntime: () => RuntimeStatus;
   /** Whether telemetry is exported, and whether it arrives. */
@@ -71,6 +73,9 @@ export type HeartbeatFacts = {
   ackMaxChars: number;
   waitingForRoute: boolean;
 };
+
+/** Messages for channels are held in shadow mode; those of an earlier one are counted, too. */
+export type ShadowState = { on: boolean; held: number };
 
 const EVENTS = "system-events";
 const RECENT = 10;
@@ -191,6 +196,7 @@ function summarise(
     queuedSystemEvents: listSystemEvents(deps.keyValue).map((event) => event.text),
     slotWaits: deps.slotWaits(),
     pendingApprovals: deps.pendingApprovals(),
+    shadow: deps.shadow(),
     agentRuntime: deps.agentRuntime(),
     telemetry: deps.telemetry(),
     degradedSecretOwners: deps.missingSecrets(),

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { MethodTable } from "../protocol/method.ts";
 import { USAGE_DIMENSIONS, type UsageDimension, type UsageFilter } from "../store/usage.ts";
-import { dollars, limitText, toNanoDollars } from "../usage/budget-rules.ts";
+import { budgetText, dollars, isInvalid, toNanoDollars } from "../usage/budget-rules.ts";
 import type { Budgets, BudgetStatus } from "../usage/budgets.ts";
 import { USAGE_LIMITS } from "../usage/limits.ts";
 import type { RangeParams } from "../usage/range.ts";
@@ -18,6 +18,7 @@ export type UsageMethodsDeps = {
 };
 
 const NANO = 1e9;
+const LIMIT_NAMES = ["tokens", "usd", "callsPerMinute", "similarPerHour"] as const;
 const DEFAULT_POINTS = 200;
 const DEFAULT_LIFT_MS = 3_600_000;
 
@@ -92,24 +93,33 @@ function toDimensions(names: readonly string[]): UsageDimension[] {
 }
 
 function toBudgetRow({ budget, pot, period, state, usedPercent, liftedUntil }: BudgetStatus): Record<string, unknown> {
-  const { name, agent, channel, sender, cause, each, per, tokens, usd, callsPerMinute, warnAtPercent } = budget;
+  const { name, agent, channel, sender, cause, each, per, tokens, usd, warnAtPercent } = budget;
   const isUsedUp = (tokens !== undefined && state.spentTokens >= tokens) || (usd !== undefined && state.spentCost >= toNanoDollars(usd));
   return {
     name,
     ...given({ agent, channel, sender, cause }),
     ...(each !== undefined && { each, for: pot }),
     per,
-    ...(tokens !== undefined && { tokens }),
-    ...(usd !== undefined && { usd }),
-    ...(callsPerMinute !== undefined && { callsPerMinute }),
+    ...Object.fromEntries(
+      LIMIT_NAMES.flatMap((limit) => (budget[limit] === undefined || budget[limit] < 0 ? [] : [[limit, budget[limit]]])),
+    ),
     warnAtPercent,
-    text: tokens === undefined && usd === undefined ? `${callsPerMinute ?? 0} requests a minute` : limitText(budget),
+    text: budgetText(budget),
     spentTokens: state.spentTokens,
     spentUsd: state.spentCost / NANO,
     spentText: dollars(state.spentCost),
     heldTokens: state.heldTokens,
     usedPercent,
-    state: liftedUntil !== null ? "lifted" : isUsedUp ? "used-up" : usedPercent >= warnAtPercent ? "warning" : "ok",
+    state:
+      liftedUntil !== null
+        ? "lifted"
+        : isInvalid(budget)
+          ? "invalid"
+          : isUsedUp
+            ? "used-up"
+            : usedPercent >= warnAtPercent
+              ? "warning"
+              : "ok",
     since: period.start,
     until: period.end,
     ...(liftedUntil !== null && { liftedUntil }),

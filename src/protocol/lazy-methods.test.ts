@@ -7,6 +7,8 @@ const FAMILY = {
   "tokens.list": { scope: "operator.read", run: () => "listed" },
   "tokens.revoke": { scope: "operator.admin", run: () => "revoked" },
 } as const;
+const refuse = (): Promise<never> => Promise.reject(new Error("not asked for"));
+const loadLarge = async () => ({ ...FAMILY, "tokens.list": { ...FAMILY["tokens.list"], maxBytes: 7 } });
 
 test("a family has all served names of its prefix, and is loaded once, with the first request", async () => {
   let loads = 0;
@@ -23,9 +25,8 @@ test("a family has all served names of its prefix, and is loaded once, with the 
 });
 
 test("a name without a dot is a family of its own; names that only begin alike are none of it", () => {
-  const load = () => Promise.reject(new Error("not asked for"));
-  assert.deepEqual(Object.keys(lazyMethods(["status"], load)), ["status"]);
-  assert.deepEqual(Object.keys(lazyMethods(["node.pair"], load)), [
+  assert.deepEqual(Object.keys(lazyMethods(["status"], refuse)), ["status"]);
+  assert.deepEqual(Object.keys(lazyMethods(["node.pair"], refuse)), [
     "node.pair.approve",
     "node.pair.list",
     "node.pair.reject",
@@ -44,7 +45,10 @@ test("a load that fails fails its request, and the next request loads again", as
   assert.equal((await loadMethod(methods, "tokens.list")).scope, "operator.read");
 });
 
-test("a method with a size of its own is refused: its size is asked for before it is loaded", async () => {
-  const methods = lazyMethods(["tokens"], async () => ({ ...FAMILY, "tokens.list": { ...FAMILY["tokens.list"], maxBytes: 1 } }));
-  await assert.rejects(loadMethod(methods, "tokens.list"), /tokens\.list takes large requests/);
+test("the size of a request is known before its method is loaded, and is the method's", async () => {
+  const declared = lazyMethods(["tokens"], loadLarge, { "tokens.list": 7 });
+  assert.equal(declared["tokens.list"].maxBytes, 7);
+  assert.equal((await loadMethod(declared, "tokens.list")).maxBytes, 7);
+  const undeclared = lazyMethods(["tokens"], loadLarge);
+  await assert.rejects(loadMethod(undeclared, "tokens.list"), /tokens\.list takes 7 bytes/);
 });

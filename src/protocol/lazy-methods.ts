@@ -8,11 +8,12 @@ type FamilyTable<P extends string> = { readonly [M in Family<P>]: Method<MethodP
 
 /**
  * The methods with one of `names`, or with a name that begins with one and a dot. Their code is loaded with the first request for one
- * of them. A load that fails fails that request; the next one tries again.
+ * of them. A load that fails fails that request; the next one tries again. `maxBytes`: the sizes of those that have one.
  */
 export function lazyMethods<const P extends string>(
   names: readonly P[],
   load: () => Promise<FamilyTable<P>>,
+  maxBytes: { readonly [M in Family<P>]?: number } = {},
 ): { readonly [M in Family<P>]: LazyMethod<MethodParams<M>> } {
   let loading: Promise<FamilyTable<P>> | null = null;
   const family = (): Promise<FamilyTable<P>> => {
@@ -26,9 +27,10 @@ export function lazyMethods<const P extends string>(
   const entries = SERVED_METHODS.filter(isOfFamily).map((method) => [
     method,
     {
+      ...(maxBytes[method] !== undefined && { maxBytes: maxBytes[method] }),
       load: async () => {
         const found = (await family())[method];
-        checkUsualSize(method, found as { readonly maxBytes?: number });
+        checkSize(method, found as { readonly maxBytes?: number }, maxBytes[method]);
         return found;
       },
     },
@@ -37,8 +39,8 @@ export function lazyMethods<const P extends string>(
 }
 
 /** The size of a request is checked before its method is loaded. */
-function checkUsualSize(name: string, { maxBytes }: { readonly maxBytes?: number }): void {
-  if (maxBytes !== undefined) throw new Error(`${name} takes large requests: it cannot be loaded with its first one`);
+function checkSize(name: string, { maxBytes }: { readonly maxBytes?: number }, declared: number | undefined): void {
+  if (maxBytes !== declared) throw new Error(`${name} takes ${maxBytes ?? "the usual number of"} bytes: its family does not say so`);
 }
 
 /** One of `methods`, loaded. */

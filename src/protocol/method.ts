@@ -49,8 +49,12 @@ export type Method<Params> = {
 /** Methods by name, each with the params of its schema. */
 export type MethodTable = { readonly [M in ServedMethod]?: Method<MethodParams<M>> };
 
-/** A method whose code is loaded with the first request of its family. It takes requests of the usual size. */
-export type LazyMethod<Params> = { load(): Promise<Method<Params>> };
+/** A method whose code is loaded with the first request of its family. */
+export type LazyMethod<Params> = {
+  /** Bytes of the request frame, which is read before the code is there; default LIMITS.requestBytes. */
+  maxBytes?: number;
+  load(): Promise<Method<Params>>;
+};
 
 /** All methods of a gateway: this table is the advertised list. */
 export type ServedMethods = { readonly [M in ServedMethod]?: Method<MethodParams<M>> | LazyMethod<MethodParams<M>> };

@@ -62,6 +62,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
     verify: { type: "boolean" },
   }),
   "backup.status": NO_PARAMS,
+  "secrets.reload": NO_PARAMS,
+  "secrets.store.list": NO_PARAMS,
   "browser.explain": objectSchema({ deep: { type: "boolean" } }),
   "browser.profiles": objectSchema({ agentId: boundedString(128) }),
   "browser.profiles.reset": objectSchema({ profile: boundedString(64), agentId: boundedString(128), allAgents: { type: "boolean" } }),
@@ -204,6 +206,8 @@ export const OWN_PARAMS: Readonly<Record<string, JsonSchema>> = {
   "plugin.approval.list": NO_PARAMS,
   "plugin.approval.waitDecision": objectSchema({ id: boundedString(128) }, ["id"]),
   "plugins.status": objectSchema({ id: boundedString(128) }),
+  "retention.run": NO_PARAMS,
+  "retention.status": NO_PARAMS,
   "route.explain": objectSchema(
     {
       channel: boundedString(64),
@@ -423,6 +427,10 @@ export const OWN_SCOPES: Readonly<Record<string, string>> = {
   "audit.details": "operator.admin",
   "backup.create": "operator.admin",
   "backup.status": "operator.read",
+  "retention.run": "operator.admin",
+  "retention.status": "operator.read",
+  "secrets.reload": "operator.admin",
+  "secrets.store.list": "operator.admin",
   "browser.explain": "operator.read",
   "browser.profiles": "operator.read",
   "browser.profiles.reset": "operator.admin",

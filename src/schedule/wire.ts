@@ -83,6 +83,7 @@ export function deliveryOf(
   if (record.delivery === "no-route") return { status: "not-delivered", error: record.deliveryError ?? "there is no route" };
   const failed = parts.find((part) => part.state === "parked" || part.state === "dropped");
   if (failed) return { status: "not-delivered", error: failed.cause ?? "the channel refused it" };
+  if (parts.some((part) => part.state === "held")) return { status: "not-delivered", error: "held: the gateway is in shadow mode" };
   const open = parts.find((part) => part.state !== "sent");
   if (open)
     return { status: "unknown", error: open.state === "unknown" ? (open.cause ?? "its outcome is unknown") : "it waits for the channel" };

@@ -72,8 +72,7 @@ export class Dispatcher {
   /** Bytes that a request of this method may have; null when the method is not served. */
   limitOf(method: string): number | null {
     if (!this.#serves(method)) return null;
-    const found = this.#options.methods[method]!;
-    return "load" in found ? LIMITS.requestBytes : (found.maxBytes ?? LIMITS.requestBytes);
+    return this.#options.methods[method]?.maxBytes ?? LIMITS.requestBytes;
   }
 
   /**

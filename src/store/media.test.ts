@@ -129,7 +129,7 @@ test("unreferenced files are removed; referenced, recent and foreign files stay"
   const old = new Date(Date.now() - 2 * LIMITS.mediaGraceMs);
   for (const name of ["note.txt", inMessage, inOutbox, unused]) utimesSync(join(media.dir, name), old, old);
   const removed = await sweepMedia({ store, media, now: Date.now, pause: async () => {} }, new AbortController().signal);
-  assert.deepEqual(removed, { files: 1, bytes: 9 });
+  assert.deepEqual(removed, { files: 1, bytes: 9, missing: { count: 0, names: [] }, isPartial: false });
   assert.deepEqual(readdirSync(media.dir).toSorted(), ["note.txt", inMessage, inOutbox, young].toSorted());
   store.close();
   rmSync(dir, { recursive: true });

@@ -3,8 +3,8 @@ import type { StoredFile } from "./media.ts";
 import type { Store } from "./open.ts";
 import { createPreviews } from "./previews.ts";
 
-/** queued -> attempting -> sent | refused (back to `queued` or `parked`) | unknown. `parked` and `unknown` wait for an operator. */
-export type PartState = "queued" | "attempting" | "sent" | "parked" | "unknown" | "dropped";
+/** queued -> attempting -> sent | refused (back to `queued` or `parked`) | unknown. `parked` and `unknown` wait for an operator. `held`: written in shadow mode, and never sent. */
+export type PartState = "queued" | "attempting" | "sent" | "parked" | "unknown" | "dropped" | "held";
 
 export type OutboxPart = {
   partKey: string;
@@ -62,11 +62,11 @@ export function createOutbox(store: Store) {
   return {
     add(
       part: Pick<OutboxPart, "partKey" | "intentId" | "position" | "runId" | "sessionKey" | "conversation" | "target" | "text"> &
-        Partial<Pick<OutboxPart, "media" | "buttons">> & { at: number },
+        Partial<Pick<OutboxPart, "media" | "buttons">> & { at: number; held?: boolean },
     ): boolean {
       const added = store.run(
         `INSERT INTO outbox (part_key, intent_id, position, run_id, session_key, conversation, target, text, media, buttons, state, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT DO NOTHING`,
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
         part.partKey,
         part.intentId,
         part.position,
@@ -77,6 +77,7 @@ export function createOutbox(store: Store) {
         part.text,
         part.media ? JSON.stringify(part.media) : null,
         part.buttons ? JSON.stringify(part.buttons) : null,
+        part.held ? "held" : "queued",
         part.at,
         part.at,
       );
@@ -142,25 +143,22 @@ export function createOutbox(store: Store) {
     },
 
     counts: (): { state: string; n: number }[] =>
-      store.all("SELECT state, count(*) AS n FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown') GROUP BY state"),
+      store.all(
+        "SELECT state, count(*) AS n FROM outbox WHERE state IN ('queued', 'attempting', 'parked', 'unknown', 'held') GROUP BY state",
+      ),
     oldestQueuedAt: (): number | null =>
       store.get<{ at: number | null }>("SELECT min(created_at) AS at FROM outbox WHERE state IN ('queued', 'attempting')")!.at,
     previews: createPreviews(store),
 
     /** Removes at most `limit` parts of each final state. True: more are left. */
     prune: (before: number, limit: number): boolean =>
-      ["sent", "dropped"]
-        .map((state) =>
-          store.run(
-            "DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM outbox WHERE state = ? AND updated_at < ? ORDER BY updated_at LIMIT ?)",
-            state,
-            before,
-            limit,
-          ),
-        )
-        .some((count) => count >= limit),
+      FINAL_STATES.map((state) => store.run(PRUNE, state, before, limit)).some((count) => count >= limit),
   };
 }
+
+/** States that nothing follows. */
+const FINAL_STATES: readonly PartState[] = ["sent", "dropped", "held"];
+const PRUNE = "DELETE FROM outbox WHERE rowid IN (SELECT rowid FROM outbox WHERE state = ? AND updated_at < ? ORDER BY updated_at LIMIT ?)";
 
 /** Intents of a run are its id, and those of its notices begin with the id and a colon. */
 const BY_RUN = "SELECT * FROM outbox WHERE intent_id = ? OR (intent_id > ? AND intent_id < ?) ORDER BY rowid";

@@ -111,6 +111,16 @@ export function createPairings(store: Store, options: PairingOptions) {
       return request;
     },
 
+    /** Counts someone as paired whom the owner has approved elsewhere. */
+    add: (channel: string, account: string, sender: string): number =>
+      store.run(
+        "INSERT INTO paired_senders (channel, account, sender, name, approved_at) VALUES (?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING",
+        channel,
+        account,
+        sender,
+        options.now(),
+      ),
+
     /** Discards a request without approval; the sender may ask again. */
     dismiss(channel: string, account: string, code: string): PairingRequest | undefined {
       const request = find(channel, account, code);

@@ -12,7 +12,7 @@ const START = 490_000;
 
 /** Requests of 12 days, of which each number follows from its place. */
 const CALLS: readonly UsageCall[] = Array.from({ length: 600 }, (_, index) => ({
-  agentId: `agent-${index % 3}`,
+  agentId: `agent-${(index % 4) % 3}`,
   channel: index % 2 === 0 ? "webchat" : "irc",
   sender: `sender-${index % 5}`,
   cause: index % 7 === 0 ? ("heartbeat" as const) : ("message" as const),
@@ -49,6 +49,7 @@ async function open() {
   return { store, usage, close };
 }
 
+const calledBy = (rows: readonly { count: number }[]): number => rows.reduce((sum, { count }) => sum + count, 0);
 const hourOf = ({ at }: UsageCall): number => Math.floor(at / HOUR_MS);
 
 test("sums of days and hours are those of the rows, for each range, grouping and filter", async () => {
@@ -98,5 +99,92 @@ test("after a removal of old rows the sums agree with what is left", async () =>
   while (await store.write(() => usage.prune((START + 100) * HOUR_MS, 100)));
   assert.equal(usage.difference(), null);
   assert.ok(usage.callsAfter(0, 1_000).length < CALLS.length);
+  close();
+});
+
+test("sessions, their sums and their tools are those of the rows, for each range and agent", async () => {
+  const { store, usage, close } = await open();
+  const TOOLS = ["read", "exec"];
+  for (let index = 0; index < 60; index++)
+    await store.write(() =>
+      usage.add([{ ...CALLS[index * 10]!, input: 0 }], { user: 1, assistant: 1, toolResults: 1, tools: [TOOLS[index % 2]!] }),
+    );
+  const all = usage.callsAfter(0, 10_000);
+  const end = START + 12 * 24;
+  for (const agent of [undefined, "agent-1", "another"])
+    for (const [from, to] of [
+      [START, end],
+      [START + 7, START + 31],
+      [START + 5, START + 200],
+      [START - 100, end + 100],
+    ] as const) {
+      const kept = all.filter((call) => hourOf(call) >= from && hourOf(call) < to);
+      const own = kept.filter(({ agentId }) => agent === undefined || agentId === agent);
+      const keys = [...new Set(own.map(({ sessionKey }) => sessionKey))];
+      assert.equal(usage.countSessions({ from, to }, agent), keys.length);
+      const lastAt = (key: string): number => Math.max(...own.filter(({ sessionKey }) => sessionKey === key).map(({ at }) => at));
+      const recent = usage.recentSessions({ from, to }, { ...(agent !== undefined && { agent }), byConversation: true, limit: 3 });
+      assert.deepEqual(
+        recent.map(({ sessionKey }) => sessionKey),
+        keys.toSorted((a, b) => lastAt(b) - lastAt(a)).slice(0, 3),
+      );
+      const whole = keys.map((key) => kept.filter(({ sessionKey }) => sessionKey === key));
+      const sums = usage.sessionSums({ from, to }, keys);
+      for (const calls of whole) {
+        const rows = sums.filter(({ sessionKey }) => sessionKey === calls[0]!.sessionKey);
+        assert.deepEqual(
+          [rows.reduce((sum, row) => sum + row.calls, 0), rows.reduce((sum, row) => sum + row.input, 0), rows.at(-1)!.lastAt],
+          [
+            calls.length,
+            calls.reduce((sum, { input }) => sum + input, 0),
+            calls
+              .map(({ at }) => at)
+              .toSorted((a, b) => a - b)
+              .at(-1),
+          ],
+        );
+      }
+      const people = usage.people({ from, to }, agent);
+      assert.deepEqual(
+        [people.reduce((sum, row) => sum + row.calls, 0), people.reduce((sum, row) => sum + row.input, 0)],
+        [own.length, own.reduce((sum, { input }) => sum + input, 0)],
+      );
+      const withTools = (calls: typeof all): number => calls.filter(({ input, seq }) => input === 0 && seq > CALLS.length).length;
+      assert.equal(calledBy(usage.tools({ from, to }, agent)), withTools(own));
+      assert.equal(calledBy(usage.sessionTools({ from, to }, keys)), withTools(whole.flat()));
+    }
+  assert.equal(usage.difference(), null);
+  close();
+});
+
+test("questions about months read no table of single requests and no hours of all sessions", async () => {
+  const { store, usage, close } = await open();
+  const asked: string[] = [];
+  const { all, get } = store;
+  store.all = <R>(sql: string, ...params: Parameters<typeof all>[1][]): R[] => (asked.push(sql), all.call(store, sql, ...params) as R[]);
+  store.get = <R>(sql: string, ...params: Parameters<typeof all>[1][]): R | undefined => (
+    asked.push(sql),
+    get.call(store, sql, ...params) as R | undefined
+  );
+  const range = { from: START + 5, to: START + 11 * 24 + 7 };
+  // In the order of its key: sums over months of many people need no sorting.
+  const IN_ORDER = "SCAN usage_people";
+  usage.recentSessions(range, { byConversation: true, limit: 1_000 });
+  usage.countSessions(range, undefined);
+  usage.sessionSums(range, ["agent:main:1"]);
+  usage.sessionTools(range, ["agent:main:1"]);
+  usage.sessionHours(range, "agent:main:1");
+  usage.tools(range);
+  usage.people(range);
+  usage.sums(range, ["provider", "model"], {}, { offset: 2, lastDay: 1_000_000 });
+  Object.assign(store, { all, get });
+  assert.ok(asked.length > 8);
+  for (const sql of asked) {
+    const plan = store
+      .all<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, ...Array.from({ length: sql.split("?").length - 1 }, () => 0))
+      .map(({ detail }) => detail);
+    for (const step of plan) if (step !== IN_ORDER) assert.doesNotMatch(step, /^SCAN usage_|usage_calls/, `${sql}\n${plan.join("\n")}`);
+  }
+  assert.equal(usage.difference(), null);
   close();
 });

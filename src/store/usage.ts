@@ -63,6 +63,8 @@ export type UsageMessageCounts = { userMessages: number; assistantMessages: numb
 export type UsageGroup = UsageSums &
   UsageMessageCounts &
   Partial<Record<UsageDimension, string>> & { day?: number; firstTokenMs: number; firstTokens: number };
+/** What was asked for one person and cause, in a part of a range. */
+export type UsagePeople = UsageAmounts & Record<"agent" | "channel" | "sender" | "cause", string> & { calls: number; unpriced: number };
 /** What a model did in one hour of a conversation. */
 export type UsageSessionHour = UsageSums &
   UsageMessageCounts & {
@@ -76,6 +78,8 @@ export type UsageSessionHour = UsageSums &
     firstAt: number;
     lastAt: number;
   };
+/** What a model did in a conversation in a whole range. */
+export type UsageSessionSums = Omit<UsageSessionHour, "hour">;
 export type UsedSession = { sessionKey: string; sessionId: string };
 export type UsageCallRow = UsageCall & { seq: number };
 
@@ -126,18 +130,21 @@ const ADD_HOUR = upsert("usage_hours", HOUR_KEYS, HOUR_SUMS);
 const MODEL_KEYS = "hour agent_id provider model".split(" ");
 const ADD_MODEL = upsert("usage_models", MODEL_KEYS, HOUR_SUMS);
 const ADD_DAY = upsert("usage_days", ["day", ...HOUR_KEYS.slice(1)], HOUR_SUMS);
-const ADD_SESSION = upsert(
-  "usage_sessions",
-  ["hour", "session_key", "session_id", "provider", "model"],
-  [...SUMS.slice(0, 3), ...SESSION_COUNTS, "duration_ms", ...AMOUNTS],
-  {
-    agent_id: "",
-    channel: "",
-    first_at: "min(first_at, excluded.first_at)",
-    last_at: "max(last_at, excluded.last_at)",
-  },
-);
+const SESSION_KEYS = ["session_key", "session_id", "provider", "model"];
+const SESSION_SUMS = [...SUMS.slice(0, 3), ...SESSION_COUNTS, "duration_ms", ...AMOUNTS];
+const SESSION_OTHERS = {
+  agent_id: "",
+  channel: "",
+  first_at: "min(first_at, excluded.first_at)",
+  last_at: "max(last_at, excluded.last_at)",
+};
+const ADD_SESSION = upsert("usage_sessions", ["hour", ...SESSION_KEYS], SESSION_SUMS, SESSION_OTHERS);
+const ADD_SESSION_DAY = upsert("usage_session_days", ["day", ...SESSION_KEYS], SESSION_SUMS, SESSION_OTHERS);
+const PEOPLE_SUMS = ["calls", "unpriced", ...AMOUNTS];
+const ADD_PEOPLE = upsert("usage_people", ["agent_id", "channel", "sender", "cause", "day"], PEOPLE_SUMS);
 const ADD_TOOL = upsert("usage_tools", ["hour", "session_key", "tool"], ["calls"], { agent_id: "" });
+const ADD_TOOL_DAY = upsert("usage_tool_days", ["day", "session_key", "tool"], ["calls"]);
+const ADD_AGENT_TOOL = upsert("usage_agent_tools", ["day", "agent_id", "tool"], ["calls"]);
 
 const SESSION_HOUR = `hour, session_key AS sessionKey, session_id AS sessionId, agent_id AS agentId, channel, provider, model,
   first_at AS firstAt, last_at AS lastAt, ${[...SUMS, ...SESSION_COUNTS].map((column) => `${column} AS ${toCamel(column)}`).join(", ")}`;
@@ -145,9 +152,6 @@ const CALL_ROW = `seq, at, agent_id AS agentId, session_key AS sessionKey, sessi
   provider, model, status, duration_ms AS durationMs, first_token_ms AS firstTokenMs, input, output, cache_read AS cacheRead,
   cache_write AS cacheWrite, input_cost AS inputCost, output_cost AS outputCost, cache_read_cost AS cacheReadCost,
   cache_write_cost AS cacheWriteCost, 1 - unpriced AS isPriced`;
-
-/** Rows that are read at once to find sessions. */
-const SESSION_PAGE = 2_000;
 
 const NO_MESSAGES: UsageMessages = { user: 0, assistant: 0, toolResults: 0, tools: [] };
 const amountsOf = (call: UsageAmounts): number[] => [
@@ -164,7 +168,7 @@ const amountsOf = (call: UsageAmounts): number[] => [
 export type Usage = ReturnType<typeof createUsage>;
 
 /** Requests to models, and their sums. Rows are added in the transaction of the messages that they led to. */
-export const createUsage = (store: Store) => ({ ...usageWrites(store), ...usageSums(store), ...usageRows(store) });
+export const createUsage = (store: Store) => ({ ...usageWrites(store), ...usageSums(store), ...usageSessions(store), ...usageRows(store) });
 
 function usageWrites(store: Store) {
   const addCall = (call: UsageCall, messages: UsageMessages): void => {
@@ -182,8 +186,10 @@ function usageWrites(store: Store) {
     store.run(ADD_HOUR, hour, ...people);
     store.run(ADD_DAY, Math.floor(hour / DAY_HOURS), ...people);
     store.run(ADD_MODEL, hour, agentId, provider, model, ...sums);
-    const seen = [at - durationMs, at];
-    store.run(ADD_SESSION, hour, sessionKey, sessionId, provider, model, agentId, channel, ...seen, ...counts, ...amounts);
+    store.run(ADD_PEOPLE, agentId, channel, sender, cause, Math.floor(hour / DAY_HOURS), 1, unpriced, ...amounts);
+    const session = [sessionKey, sessionId, provider, model, agentId, channel, at - durationMs, at, ...counts, ...amounts];
+    store.run(ADD_SESSION, hour, ...session);
+    store.run(ADD_SESSION_DAY, Math.floor(hour / DAY_HOURS), ...session);
   };
   return {
     /** The requests of one turn, or of a part of it. What it added to the conversation counts with the last of them. Inside a `store.write`. */
@@ -191,7 +197,13 @@ function usageWrites(store: Store) {
       for (const [index, call] of calls.entries()) addCall(call, index === calls.length - 1 ? messages : NO_MESSAGES);
       const last = calls.at(-1);
       if (!last) return;
-      for (const tool of messages.tools) store.run(ADD_TOOL, Math.floor(last.at / HOUR_MS), last.sessionKey, tool, last.agentId, 1);
+      const hour = Math.floor(last.at / HOUR_MS);
+      const day = Math.floor(hour / DAY_HOURS);
+      for (const tool of messages.tools) {
+        store.run(ADD_TOOL, hour, last.sessionKey, tool, last.agentId, 1);
+        store.run(ADD_TOOL_DAY, day, last.sessionKey, tool, 1);
+        store.run(ADD_AGENT_TOOL, day, last.agentId, tool, 1);
+      }
     },
 
     /** Removes at most `limit` rows of each table from before. True: more are left. */
@@ -199,6 +211,9 @@ function usageWrites(store: Store) {
       // Whole days, so that the sums of hours and of days agree.
       const hour = Math.floor(before / HOUR_MS / DAY_HOURS) * DAY_HOURS;
       // Sums are removed with the last of their rows, so that what is left of both agrees.
+      const days = store.run("DELETE FROM usage_days WHERE day < ?", hour / DAY_HOURS);
+      // Reads all of it: only when a day ends.
+      if (days > 0) store.run("DELETE FROM usage_people WHERE day < ?", hour / DAY_HOURS);
       const removed = [
         store.run(
           "DELETE FROM usage_calls WHERE seq IN (SELECT seq FROM usage_calls WHERE seq < (SELECT min(seq) FROM usage_calls) + ?1 AND at < ?2)",
@@ -209,8 +224,11 @@ function usageWrites(store: Store) {
           "DELETE FROM usage_hours WHERE hour IN (SELECT DISTINCT hour FROM usage_hours WHERE hour < ? ORDER BY hour LIMIT 24)",
           hour,
         ),
-        store.run("DELETE FROM usage_days WHERE day < ?", hour / DAY_HOURS),
+        days,
         store.run("DELETE FROM usage_models WHERE hour < ?", hour),
+        store.run("DELETE FROM usage_session_days WHERE day IN (SELECT min(day) FROM usage_session_days) AND day < ?", hour / DAY_HOURS),
+        store.run("DELETE FROM usage_tool_days WHERE day IN (SELECT min(day) FROM usage_tool_days) AND day < ?", hour / DAY_HOURS),
+        store.run("DELETE FROM usage_agent_tools WHERE day < ?", hour / DAY_HOURS),
         store.run(
           "DELETE FROM usage_sessions WHERE hour IN (SELECT DISTINCT hour FROM usage_sessions WHERE hour < ? ORDER BY hour LIMIT 24)",
           hour,
@@ -242,7 +260,8 @@ function sourceOf({ from, to }: HourRange, by: readonly UsageDimension[], filter
   const columns = [...(isAboutModels ? MODEL_KEYS : HOUR_KEYS).slice(1), ...HOUR_SUMS].join(", ");
   const hours = `SELECT hour, ${columns} FROM ${isAboutModels ? "usage_models" : "usage_hours"} WHERE hour >= ? AND hour < ?${conditions}`;
   const [firstDay, endDay] = [Math.ceil(from / DAY_HOURS), Math.floor(to / DAY_HOURS)];
-  if (!isByUtcDay || endDay - firstDay < LEAST_DAYS) return { table: `(${hours})`, params: [from, to, ...values] };
+  // Hours without people are fewer than days with them.
+  if (isAboutModels || !isByUtcDay || endDay - firstDay < LEAST_DAYS) return { table: `(${hours})`, params: [from, to, ...values] };
   const days = `SELECT day * ${DAY_HOURS} AS hour, ${columns} FROM usage_days WHERE day >= ? AND day < ?${conditions}`;
   return {
     table: `(${hours} UNION ALL ${days} UNION ALL ${hours})`,
@@ -266,26 +285,98 @@ function usageSums(store: Store) {
       );
     },
 
-    /** Sessions, or with `byConversation` their conversations, by the hour in which they were last used; the newest first. */
+    /** Requests and what they took, by agent, channel, sender and cause. Sums with fewer columns, as with many people each of them costs time. */
+    people(range: HourRange, agent?: string): UsagePeople[] {
+      const { hours, days } = partsOf(range);
+      const read = (table: string, column: "hour" | "day", from: number, to: number): UsagePeople[] =>
+        store.all<UsagePeople>(
+          `SELECT agent_id AS agent, channel, sender, cause, ${sumsOf(PEOPLE_SUMS)} FROM ${table}
+           WHERE ${column} >= ? AND ${column} < ?${agent === undefined ? "" : " AND agent_id = ?"} GROUP BY agent_id, channel, sender, cause`,
+          from,
+          to,
+          ...(agent === undefined ? [] : [agent]),
+        );
+      return [
+        ...(days.end > days.first ? read("usage_people", "day", days.first, days.end) : []),
+        ...hours.flatMap(({ from, to }) => read("usage_hours", "hour", from, to)),
+      ];
+    },
+  };
+}
+
+type Parts = {
+  /** Hours that are not part of whole days. */ hours: HourRange[];
+  /** Whole days; `end` is not part of it. */ days: { first: number; end: number };
+};
+
+/** A range as its whole days of UTC, and the hours before and after them. Pure. */
+function partsOf({ from, to }: HourRange): Parts {
+  const [first, end] = [Math.ceil(from / DAY_HOURS), Math.floor(to / DAY_HOURS)];
+  if (end - first < LEAST_DAYS) return { hours: [{ from, to }], days: { first, end: first } };
+  const around = [
+    { from, to: first * DAY_HOURS },
+    { from: end * DAY_HOURS, to },
+  ];
+  return { hours: around.filter((part) => part.from < part.to), days: { first, end } };
+}
+
+/** Rows of a range, in which each part of it is read from the table that has it; `condition` is about both tables. */
+function unionOf(
+  parts: Parts,
+  tables: { hours: string; days: string; columns: string; condition?: string },
+  values: (string | number)[],
+): Source {
+  const { hours, days, columns, condition = "" } = tables;
+  const isDays = parts.days.end > parts.days.first;
+  const selects = [
+    ...parts.hours.map(() => `SELECT ${columns} FROM ${hours} WHERE hour >= ? AND hour < ?${condition}`),
+    ...(isDays ? [`SELECT ${columns} FROM ${days} WHERE day >= ? AND day < ?${condition}`] : []),
+  ];
+  return {
+    table: `(${selects.join(" UNION ALL ")})`,
+    params: [
+      ...parts.hours.flatMap(({ from, to }) => [from, to, ...values]),
+      ...(isDays ? [parts.days.first, parts.days.end, ...values] : []),
+    ],
+  };
+}
+
+const IN_KEYS = " AND session_key IN (SELECT value FROM json_each(?))";
+const RECENT = `SELECT session_key AS sessionKey, session_id AS sessionId, max(last_at) AS lastAt`;
+
+const ofAgent = (agent: string | undefined): { condition: string; values: string[] } =>
+  agent === undefined ? { condition: "", values: [] } : { condition: " AND agent_id = ?", values: [agent] };
+
+function usageSessions(store: Store) {
+  return {
+    /** Sessions, or with `byConversation` their conversations, the last used first. Reads the newest days, until enough are found. */
     recentSessions(range: HourRange, query: { agent?: string; byConversation: boolean; limit: number }): UsedSession[] {
       const { agent, byConversation, limit } = query;
+      const { condition, values } = ofAgent(agent);
       const found = new Map<string, UsedSession>();
-      for (let offset = 0; ; offset += SESSION_PAGE) {
-        const page = store.all<UsedSession>(
-          `SELECT session_key AS sessionKey, session_id AS sessionId FROM usage_sessions
-           WHERE hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"} ORDER BY hour DESC LIMIT ${SESSION_PAGE} OFFSET ?`,
-          range.from,
-          range.to,
-          ...(agent === undefined ? [] : [agent]),
-          offset,
+      const read = (table: string, column: "hour" | "day", { from, to }: HourRange): boolean => {
+        const rows = store.all<UsedSession & { lastAt: number }>(
+          `${RECENT} FROM ${table} WHERE ${column} >= ? AND ${column} < ?${condition} GROUP BY session_key, session_id ORDER BY lastAt DESC`,
+          from,
+          to,
+          ...values,
         );
-        for (const used of page) {
-          const key = byConversation ? `${used.sessionKey}\n${used.sessionId}` : used.sessionKey;
-          if (!found.has(key)) found.set(key, used);
-          if (found.size >= limit) return [...found.values()];
+        for (const { sessionKey, sessionId } of rows) {
+          const key = byConversation ? `${sessionKey}\n${sessionId}` : sessionKey;
+          if (!found.has(key)) found.set(key, { sessionKey, sessionId });
+          if (found.size >= limit) return true;
         }
-        if (page.length < SESSION_PAGE) return [...found.values()];
-      }
+        return false;
+      };
+      const { hours, days } = partsOf(range);
+      const isBefore = (part: HourRange): boolean => part.to <= days.first * DAY_HOURS;
+      const after = hours.filter((part) => !isBefore(part));
+      const before = hours.filter(isBefore);
+      if (after.some((part) => read("usage_sessions", "hour", part))) return [...found.values()];
+      for (let day = days.end - 1; day >= days.first; day--)
+        if (read("usage_session_days", "day", { from: day, to: day + 1 })) return [...found.values()];
+      for (const part of before) read("usage_sessions", "hour", part);
+      return [...found.values()];
     },
 
     /** The hours of one session, by conversation and model. */
@@ -297,29 +388,44 @@ function usageSums(store: Store) {
         range.to,
       ),
 
-    /** How many sessions asked a model. Looks at each of them once, whatever they asked. */
-    countSessions: (range: HourRange, agent: string | undefined): number =>
-      store.get<{ n: number }>(
-        `WITH RECURSIVE keys(k) AS (
-           SELECT min(session_key) FROM usage_sessions
-           UNION ALL SELECT (SELECT min(session_key) FROM usage_sessions WHERE session_key > k) FROM keys WHERE k IS NOT NULL
-         )
-         SELECT count(*) AS n FROM keys WHERE k IS NOT NULL AND EXISTS (
-           SELECT 1 FROM usage_sessions WHERE session_key = k AND hour >= ? AND hour < ?${agent === undefined ? "" : " AND agent_id = ?"})`,
-        range.from,
-        range.to,
-        ...(agent === undefined ? [] : [agent]),
-      )!.n,
+    /** The sums of sessions, by conversation and model; what was used last comes last. */
+    sessionSums(range: HourRange, sessionKeys: readonly string[]): UsageSessionSums[] {
+      if (sessionKeys.length === 0) return [];
+      const columns = [...SESSION_KEYS, "agent_id", "channel", "first_at", "last_at", ...SUMS, ...SESSION_COUNTS].join(", ");
+      const tables = { hours: "usage_sessions", days: "usage_session_days", columns, condition: IN_KEYS };
+      const { table, params } = unionOf(partsOf(range), tables, [JSON.stringify(sessionKeys)]);
+      return store.all<UsageSessionSums>(
+        `SELECT session_key AS sessionKey, session_id AS sessionId, agent_id AS agentId, channel, provider, model,
+           min(first_at) AS firstAt, max(last_at) AS lastAt, ${sumsOf([...SUMS, ...SESSION_COUNTS])}
+         FROM ${table} GROUP BY ${SESSION_KEYS.join(", ")} ORDER BY lastAt`,
+        ...params,
+      );
+    },
 
-    tools({ from, to }: HourRange, { agent, key }: { agent?: string; key?: string }): { name: string; count: number }[] {
-      const conditions = [...(agent === undefined ? [] : ["agent_id = ?"]), ...(key === undefined ? [] : ["session_key = ?"])];
-      return store.all<{ name: string; count: number }>(
-        `SELECT tool AS name, sum(calls) AS count FROM usage_tools WHERE ${["hour >= ? AND hour < ?", ...conditions].join(" AND ")}
-         GROUP BY tool ORDER BY count DESC, tool`,
-        from,
-        to,
-        ...(agent === undefined ? [] : [agent]),
-        ...(key === undefined ? [] : [key]),
+    /** How many sessions asked a model. */
+    countSessions(range: HourRange, agent: string | undefined): number {
+      const { condition, values } = ofAgent(agent);
+      const tables = { hours: "usage_sessions", days: "usage_session_days", columns: "session_key", condition };
+      const { table, params } = unionOf(partsOf(range), tables, values);
+      return store.get<{ n: number }>(`SELECT count(*) AS n FROM (SELECT DISTINCT session_key FROM ${table})`, ...params)!.n;
+    },
+
+    /** Calls of tools by all sessions, or those of one agent; the most called first. */
+    tools(range: HourRange, agent?: string): { name: string; count: number }[] {
+      const { condition, values } = ofAgent(agent);
+      const tables = { hours: "usage_tools", days: "usage_agent_tools", columns: "tool, calls", condition };
+      const { table, params } = unionOf(partsOf(range), tables, values);
+      return store.all(`SELECT tool AS name, sum(calls) AS count FROM ${table} GROUP BY tool ORDER BY count DESC, tool`, ...params);
+    },
+
+    /** Calls of tools by each of these sessions; the most called first. */
+    sessionTools(range: HourRange, sessionKeys: readonly string[]): { sessionKey: string; name: string; count: number }[] {
+      if (sessionKeys.length === 0) return [];
+      const tables = { hours: "usage_tools", days: "usage_tool_days", columns: "session_key, tool, calls", condition: IN_KEYS };
+      const { table, params } = unionOf(partsOf(range), tables, [JSON.stringify(sessionKeys)]);
+      return store.all(
+        `SELECT session_key AS sessionKey, tool AS name, sum(calls) AS count FROM ${table} GROUP BY session_key, tool ORDER BY count DESC, tool`,
+        ...params,
       );
     },
   };
@@ -345,11 +451,15 @@ function usageRows(store: Store) {
     /** Whether the sums are those of the rows: null, or what differs. */
     difference(): string | null {
       const rows = store.get<Record<string, number>>(totalsOf("usage_calls", "count(*)"))!;
-      for (const table of ["usage_hours", "usage_days", "usage_models", "usage_sessions"]) {
+      for (const table of ["usage_hours", "usage_days", "usage_models", "usage_sessions", "usage_session_days", "usage_people"]) {
         const sums = store.get<Record<string, number>>(totalsOf(table, "coalesce(sum(calls), 0)"))!;
         const name = Object.keys(rows).find((column) => rows[column] !== sums[column]);
         if (name !== undefined) return `${table}.${name} is ${sums[name]}, and the rows add up to ${rows[name]}`;
       }
+      const callsOf = (table: string): number => store.get<{ n: number }>(`SELECT coalesce(sum(calls), 0) AS n FROM ${table}`)!.n;
+      const tools = callsOf("usage_tools");
+      for (const table of ["usage_tool_days", "usage_agent_tools"])
+        if (callsOf(table) !== tools) return `${table}.calls is ${callsOf(table)}, and the hours add up to ${tools}`;
       return null;
     },
   };

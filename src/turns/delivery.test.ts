@@ -41,6 +41,7 @@ type Rig = TurnBench & {
   link: { current: Link | null };
   say: (intent: string, chat: string, text: string) => Promise<void>;
   states: () => string[];
+  shadow: { on: boolean };
 };
 
 function openRig(
@@ -61,6 +62,7 @@ function openRig(
     ...(lookup ? { lookup } : {}),
   };
   const current: Rig["link"] = { current: link };
+  const shadow = { on: false };
   const delivery = new Delivery({
     store: bench.store,
     outbox: bench.outbox,
@@ -69,6 +71,7 @@ function openRig(
     log: silentLog,
     metrics: silentMetrics,
     link: () => current.current,
+    isShadow: () => shadow.on,
     directory: { capabilities: () => abilities(idempotency) },
     media: bench.media,
     previews: new ActivePreviews(),
@@ -85,8 +88,26 @@ function openRig(
     void delivery.stop();
     bench.close();
   };
-  return { ...bench, close, delivery, sends, link: current, say, states };
+  return { ...bench, close, delivery, sends, link: current, say, states, shadow };
 }
+
+test("what was queued when shadow mode begins is held, and is not sent when it ends", async () => {
+  const rig = openRig(() => sent);
+  rig.link.current = null;
+  await rig.say("1", "alice", "a1||a2");
+  rig.shadow.on = true;
+  await until(() => {
+    rig.delivery.wake(conversationOf(target("alice")));
+    return rig.states().join() === "held,held";
+  });
+  rig.shadow.on = false;
+  rig.link.current = { send: async (part) => (rig.sends.push(part.text), sent) };
+  await rig.say("2", "alice", "later");
+  await until(() => rig.states().join() === "held,held,sent");
+  assert.deepEqual(rig.sends, ["later"]);
+  assert.equal(rig.outbox.counts().find(({ state }) => state === "held")?.n, 2);
+  rig.close();
+});
 
 test("parts of one conversation leave in order, and another conversation does not wait for them", async () => {
   const gate = Promise.withResolvers<SendResult>();

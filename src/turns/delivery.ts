@@ -40,6 +40,8 @@ export type DeliveryOptions = {
   media: MediaStore;
   previews: Pick<ActivePreviews, "settled">;
   pauses: SendPauses;
+  /** This gateway receives and does not send. Default: it sends. */
+  isShadow?: () => boolean;
   /** A part did not arrive, or its outcome is unknown; called in the transaction that stores this. The returned function runs after the commit. */
   onUndelivered: (part: OutboxPart, state: "parked" | "unknown", cause: string) => (() => void) | null;
   /** Marks for crash tests. */
@@ -154,7 +156,9 @@ export class Delivery {
       if (!part) return;
       const pauseEnd = this.#options.pauses.endOf(part.target as ReplyTarget);
       const link = this.#linkOf(part);
-      if (this.#isTooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
+      // What was queued before shadow mode began.
+      if (this.#options.isShadow?.()) await this.#settle(part, { state: "held", cause: "shadow mode" });
+      else if (this.#isTooOld(part)) await this.#settle(part, { state: "parked", cause: "too old to be sent" });
       else if (!link) return this.#awaitLink(part);
       else if (pauseEnd > this.#options.clock.monotonic()) return this.#scheduleWake(conversation, pauseEnd);
       else await this.#attemptContained(part, link);

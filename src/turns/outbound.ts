@@ -19,6 +19,8 @@ export type OutboundDeps = {
   replyPrefix: (target: ReplyTarget, sessionKey: SessionKey) => string;
   directory: Pick<ChannelLookup, "capabilities">;
   replyToMode: (target: ReplyTarget) => ReplyToMode;
+  /** This gateway receives and does not send. Default: it sends. */
+  isShadow?: () => boolean;
 };
 
 /** What goes out with a text: files after it, buttons under it. */
@@ -53,8 +55,10 @@ export class Outbound {
     const { outbox, directory } = this.#deps;
     const { id, sessionKey, target, at, runId = id } = intent;
     const conversation = conversationOf(target);
+    // Decided when it is written: the end of shadow mode sends nothing of it.
+    const held = this.#deps.isShadow?.() === true;
     const add = (piece: IntentPart, position: number): unknown =>
-      outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, ...piece });
+      outbox.add({ partKey: `${id}:${position}`, intentId: id, position, runId, sessionKey, conversation, at, held, ...piece });
     const pieces = this.#split(intent);
     pieces.forEach(add);
     // Nothing to say, but a preview is visible: this part removes it.

@@ -8,7 +8,7 @@ import type { Store } from "../store/open.ts";
 type Prune = (before: number, limit: number) => boolean;
 
 /** `retentionMs`: how long rows are kept, where that is not `dedupeRetentionMs`. */
-type PrunedTable = { prune: Prune; retentionMs?: number };
+type PrunedTable = { prune: Prune; retentionMs?: number | (() => number) };
 
 export type PruningDeps = { store: Store; tables: readonly PrunedTable[]; clock: Clock; log: Log; isStopping: () => boolean };
 
@@ -19,7 +19,11 @@ export type PruningDeps = { store: Store; tables: readonly PrunedTable[]; clock:
 export function startPruning({ store, tables, clock, log, isStopping }: PruningDeps): void {
   const removeSome = (): boolean => {
     const now = clock.now();
-    return tables.map(({ prune, retentionMs = LIMITS.dedupeRetentionMs }) => prune(now - retentionMs, LIMITS.pruneRows)).some(Boolean);
+    return tables
+      .map(({ prune, retentionMs = LIMITS.dedupeRetentionMs }) =>
+        prune(now - (typeof retentionMs === "number" ? retentionMs : retentionMs()), LIMITS.pruneRows),
+      )
+      .some(Boolean);
   };
   const step = async (): Promise<void> => {
     if (isStopping()) return;

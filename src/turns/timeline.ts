@@ -1,4 +1,4 @@
-import type { RunStages, RunStep, StepTokens } from "../core/run-stages.ts";
+import type { RunStages, RunStep, StepTokens } from "../core/stages.ts";
 import type { StageStatus, Timeline, TimelineStage } from "../core/timeline.ts";
 import type { AuditRow } from "../store/audit.ts";
 import type { InboxRow } from "../store/inbox.ts";
@@ -131,6 +131,7 @@ const DELIVERY_STATUS: Readonly<Record<OutboxPart["state"], StageStatus>> = {
   parked: "failed",
   unknown: "unknown",
   dropped: "failed",
+  held: "failed",
 };
 
 function toDelivery(part: OutboxPart, index: number): TimelineStage {

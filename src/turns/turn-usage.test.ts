@@ -52,7 +52,7 @@ test("each request of a turn is a row with its subject, and the sums are those o
   assert.equal(bench.usage.difference(), null);
   const [hour] = bench.usage.sessionHours({ from: 0, to: Number.MAX_SAFE_INTEGER }, bench.usage.callsAfter(0, 1)[0]!.sessionKey);
   assert.deepEqual([hour!.userMessages, hour!.assistantMessages, hour!.toolCalls, hour!.calls, hour!.errors], [1, 2, 1, 3, 1]);
-  const tools = bench.usage.tools({ from: 0, to: Number.MAX_SAFE_INTEGER }, {});
+  const tools = bench.usage.tools({ from: 0, to: Number.MAX_SAFE_INTEGER });
   assert.deepEqual(
     tools.map(({ name, count }) => [name, count]),
     [["read", 1]],
@@ -63,7 +63,7 @@ test("each request of a turn is a row with its subject, and the sums are those o
 const failure = { kind: "budget" as const, message: "The budget is used up." };
 const hold = (answers: (typeof failure | null)[], log: string[]): BudgetHold => ({
   reserve: (worst) => {
-    log.push(`reserve ${worst.tokens}`);
+    log.push(`reserve ${worst.tokens}: ${worst.text}`);
     return Promise.resolve(answers.shift() ?? null);
   },
   settle: ({ input }) => void log.push(`settle ${input}`),
@@ -79,7 +79,7 @@ test("a budget that is used up keeps the model from being asked, and the person 
     yield { type: "end", reason: "error", checkpoint: null, error: failure };
   };
   assert.equal(await run(bench, "r1"), failure.message);
-  assert.deepEqual(log, ["reserve 1100", "release"]);
+  assert.deepEqual(log, ["reserve 1100: do it", "release"]);
   bench.close();
 });
 
@@ -97,7 +97,7 @@ test("a budget that runs out between two tools ends the turn, and the tool does 
   };
   assert.equal(await run(bench, "r1"), failure.message);
   assert.deepEqual(allowed, [false]);
-  assert.deepEqual(log, ["reserve 1100", "settle 100", "reserve 1100", "release"]);
+  assert.deepEqual(log, ["reserve 1100: do it", "settle 100", "reserve 1100: read {}", "release"]);
   assert.equal(bench.usage.callsAfter(0, 10).length, 1, "what was used is stored");
   bench.close();
 });

@@ -10,6 +10,8 @@ export type WorstCase = {
   tokens: number;
   /** Billionths of a US dollar; null: the price is not known. */ cost: number | null;
   model: ModelRef;
+  /** What is asked: a message, or the call of a tool whose result is read. Budgets find loops by it. */
+  text?: string;
 };
 
 /** What the budgets hold back for the requests of one turn. */
@@ -52,7 +54,12 @@ const CAUSES: Readonly<Record<string, UsageCause>> = { cron: "cron", heartbeat: 
 export function subjectOf({ agentId, channel, payload }: RunRow): UsageSubject {
   const { provenance, target } = payload ?? {};
   const sender = provenance?.senderId ?? provenance?.client?.id ?? "unknown";
-  return { agentId, channel: target?.channel ?? provenance?.channel ?? "webchat", sender, cause: CAUSES[channel] ?? "message" };
+  return {
+    agentId: payload?.payer ?? agentId,
+    channel: target?.channel ?? provenance?.channel ?? "webchat",
+    sender,
+    cause: CAUSES[channel] ?? "message",
+  };
 }
 
 const NANO = 1e9;
@@ -121,21 +128,21 @@ export class UsageRecorder {
   }
 
   /** The first request of a model in this turn. Resolves to why it may not be made; null: it may. */
-  reserveFirst(terms: ModelTerms, inputTokens: number, signal: AbortSignal): Promise<TurnFailure | null> {
+  reserveFirst(terms: ModelTerms, { text, tokens }: { text: string; tokens: number }, signal: AbortSignal): Promise<TurnFailure | null> {
     const price = this.#deps.priceOf(terms.model) ?? terms.price;
     this.#terms = { ...terms, price };
-    this.#contextTokens = inputTokens;
-    return this.#reserve(inputTokens, signal);
+    this.#contextTokens = tokens;
+    return this.#reserve(tokens, text, signal);
   }
 
-  /** A further request, after results of tools or of a message that was handed in. */
-  reserveNext(signal: AbortSignal): Promise<TurnFailure | null> {
-    return this.#reserve(this.#contextTokens + LIMITS.toolResultChars / CHARS_PER_TOKEN, signal);
+  /** A further request, after results of tools or of a message that was handed in. `text`: the call of a tool. */
+  reserveNext(text: string, signal: AbortSignal): Promise<TurnFailure | null> {
+    return this.#reserve(this.#contextTokens + LIMITS.toolResultChars / CHARS_PER_TOKEN, text, signal);
   }
 
-  async #reserve(inputTokens: number, signal: AbortSignal): Promise<TurnFailure | null> {
+  async #reserve(inputTokens: number, text: string, signal: AbortSignal): Promise<TurnFailure | null> {
     if (this.#hold === null || this.#terms === null) return null;
-    return this.#hold.reserve(worstCase(this.#terms, inputTokens), signal);
+    return this.#hold.reserve({ ...worstCase(this.#terms, inputTokens), text }, signal);
   }
 
   /** A request has ended. */

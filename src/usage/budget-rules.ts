@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
-import type { TurnFailure } from "../agents/runtime.ts";
+import { INVALID_LIMIT } from "../config/schema/budgets.ts";
+import type { ModelRef, TurnFailure } from "../agents/runtime.ts";
 import type { UsageFilter, UsageSubject } from "../store/usage.ts";
 import type { WorstCase } from "../turns/turn-usage.ts";
 import { dayOf } from "./periods.ts";
@@ -50,20 +51,32 @@ export type PotState = {
   heldCost: number;
   /** When requests of the last minute were let through; monotonic. */
   recent: readonly number[];
+  /** How many requests of the last hour said nearly the same as this one. */
+  similar: number;
 };
 
-export type BudgetVerdict = { do: "allow" } | { do: "wait" } | { do: "refuse"; why: "spent" | "rate" | "price" };
+/** `similar`: it repeats earlier ones. `invalid`: the configuration of the budget has a value that is not one. */
+export type RefusedWhy = "spent" | "rate" | "similar" | "price" | "invalid";
+export type BudgetVerdict = { do: "allow" } | { do: "wait" } | { do: "refuse"; why: RefusedWhy };
 
 const MINUTE_MS = 60_000;
+
+/** Whether a limit has a value that is not one, or there is none. Then it is not known what was meant, and nothing is allowed. Pure. */
+export function isInvalid({ tokens, usd, callsPerMinute, similarPerHour }: Budget): boolean {
+  const limits = [tokens, usd, callsPerMinute, similarPerHour].filter((limit) => limit !== undefined);
+  return limits.length === 0 || limits.includes(INVALID_LIMIT);
+}
 
 /**
  * Whether a request may be made: when less than the budget is used, together with what is held back for others. So the last request
  * exceeds it by at most what was held back for that one. Pure.
  */
 export function decide(budget: Budget, state: PotState, worst: WorstCase, now: number): BudgetVerdict {
-  const { tokens, usd, callsPerMinute } = budget;
+  const { tokens, usd, callsPerMinute, similarPerHour } = budget;
+  if (isInvalid(budget)) return { do: "refuse", why: "invalid" };
   if (callsPerMinute !== undefined && state.recent.filter((at) => now - at < MINUTE_MS).length >= callsPerMinute)
     return { do: "refuse", why: "rate" };
+  if (similarPerHour !== undefined && state.similar >= similarPerHour) return { do: "refuse", why: "similar" };
   const limit = usd === undefined ? undefined : toNanoDollars(usd);
   if (limit !== undefined && worst.cost === null) return { do: "refuse", why: "price" };
   const isSpent = (tokens !== undefined && state.spentTokens >= tokens) || (limit !== undefined && state.spentCost >= limit);
@@ -75,7 +88,7 @@ export function decide(budget: Budget, state: PotState, worst: WorstCase, now: n
 }
 
 /** How much of a budget is used, in percent; the larger of tokens and money. Pure. */
-export function usedPercent({ tokens, usd }: Budget, { spentTokens, spentCost }: PotState): number {
+export function usedPercent({ tokens, usd }: Budget, { spentTokens, spentCost }: Pick<PotState, "spentTokens" | "spentCost">): number {
   const parts = [
     ...(tokens === undefined ? [] : [spentTokens / tokens]),
     ...(usd === undefined ? [] : [usd === 0 ? 1 : spentCost / toNanoDollars(usd)]),
@@ -97,6 +110,18 @@ export function limitText({ tokens, usd, per }: Budget): string {
   return `${parts.join(" and ")} a ${per}`;
 }
 
+/** What is limited, also where it is not an amount of a period. Pure. */
+export function budgetText(budget: Budget): string {
+  const { tokens, usd, callsPerMinute, similarPerHour } = budget;
+  if (isInvalid(budget)) return "not valid in the configuration: nothing is allowed until it is corrected";
+  const parts = [
+    ...(tokens === undefined && usd === undefined ? [] : [limitText(budget)]),
+    ...(callsPerMinute === undefined ? [] : [`${count(callsPerMinute)} requests a minute`]),
+    ...(similarPerHour === undefined ? [] : [`${count(similarPerHour)} similar requests an hour`]),
+  ];
+  return parts.join(", ");
+}
+
 const spentText = ({ tokens, usd }: Budget, { spentTokens, spentCost }: PotState): string =>
   [...(tokens === undefined ? [] : [`${count(spentTokens)} tokens`]), ...(usd === undefined ? [] : [dollars(spentCost)])].join(" and ");
 
@@ -106,7 +131,7 @@ type Refusal = {
   budget: Budget;
   pot: string;
   state: PotState;
-  why: "spent" | "rate" | "price";
+  why: RefusedWhy;
   end: number;
   zone: string;
   worst: WorstCase;
@@ -121,20 +146,39 @@ export function refusalOf({ budget, pot, state, why, end, zone, worst }: Refusal
       kind: "budget",
       message: `The model was not asked: the budget ${name} allows ${count(budget.callsPerMinute!)} requests a minute, and that many were made. Try again in a minute.`,
     };
-  if (why === "price")
+  if (why === "similar")
     return {
       kind: "budget",
-      message: `The model was not asked: the budget ${name} is in US dollars, and the price of ${worst.model.provider}/${worst.model.id} is not known. The operator of this gateway can set it in models.providers.${worst.model.provider}.models[].cost.`,
+      message: `The model was not asked: the budget ${name} allows ${count(budget.similarPerHour!)} requests an hour that say nearly the same, and that many were made. This looks like a loop. Other requests are answered. ${fix}`,
     };
+  if (why === "invalid")
+    return {
+      kind: "budget",
+      message: `The model was not asked: the budget ${name} is not valid in the configuration, so that it is not known what it allows. Its operator finds the place with \`openclaw config validate\`.`,
+    };
+  if (why === "price") return { kind: "budget", message: priceText(name, worst.model) };
   return {
     kind: "budget",
     message: `The model was not asked: the budget ${name} of ${limitText(budget)} is used up (${spentText(budget, state)}). It begins again on ${dayOf(end, zone)}. ${fix}`,
   };
 }
 
+/** An agent of the provider `acp` is a program that pays for its models itself, so that no catalog has its price. Pure. */
+function priceText(name: string, { provider, id }: ModelRef): string {
+  if (provider === "acp")
+    return `The model was not asked: the budget ${name} is in US dollars, and what a turn of the agent ${id} costs is not known before it ends, because the agent is a program that asks its own models. The operator of this gateway can limit it with tokens or callsPerMinute, and leave it out of the budget in dollars.`;
+  return `The model was not asked: the budget ${name} is in US dollars, and the price of ${provider}/${id} is not known. The operator of this gateway can set it in models.providers.${provider}.models[].cost.`;
+}
+
+export type NoticeKind = "warning" | "refusal" | "loop" | "invalid";
+
 /** For the operator, once in each period. Pure. */
-export function noticeText(kind: "warning" | "refusal", budget: Budget, pot: string, state: PotState): string {
+export function noticeText(kind: NoticeKind, budget: Budget, pot: string, state: PotState): string {
   const name = `The budget ${JSON.stringify(budget.name)}${potText(pot)}`;
+  if (kind === "invalid")
+    return `${name} is not valid in the configuration, and models are not asked for what it is about. To find the place: openclaw config validate`;
+  if (kind === "loop")
+    return `${name} has stopped requests that say nearly the same as ${budget.similarPerHour} others within an hour: this looks like a loop. To see where they come from: openclaw usage --by cause. To let them through for a time: openclaw usage allow ${budget.name}`;
   if (kind === "refusal")
     return `${name} of ${limitText(budget)} is used up, and models are not asked any more. To lift it for a time: openclaw usage allow ${budget.name}`;
   return `${name} of ${limitText(budget)} is used to ${usedPercent(budget, state)} % (${spentText(budget, state)}).`;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { ModelRef } from "../agents/runtime.ts";
+import { checkConfigValue } from "../config/load.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { createKeyValueStore } from "../store/key-value.ts";
@@ -47,6 +48,9 @@ const call = (subject: UsageSubject, tokens: number, more: Partial<UsageCall> = 
 const dirs: string[] = [];
 after(() => dirs.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
 
+/** What a loop says: each time with other numbers. */
+const notice = (number: number): string => `The build ${number} of the branch main has failed, please look at what has changed`;
+
 type Bench = { budgets: Budgets; usage: ReturnType<typeof createUsage>; store: Store; clock: FakeClock; alerts: string[]; dir: string };
 
 function openBench(list: readonly Budget[], dir = mkdtempSync(join(tmpdir(), "budgets-"))): Bench {
@@ -73,9 +77,9 @@ function openBench(list: readonly Budget[], dir = mkdtempSync(join(tmpdir(), "bu
 }
 
 /** One request, as a turn makes it: reserved, made, stored. Resolves to whether it was made. */
-async function request({ budgets, store, usage }: Bench, subject: UsageSubject, tokens: number, reserved = tokens): Promise<boolean> {
+async function request({ budgets, store, usage }: Bench, subject: UsageSubject, tokens: number, reserved = tokens, text?: string) {
   const hold = budgets.open(subject);
-  const failure = hold === null ? null : await hold.reserve(worst(reserved), never);
+  const failure = hold === null ? null : await hold.reserve({ ...worst(reserved), ...(text !== undefined && { text }) }, never);
   if (failure) return false;
   await new Promise((resolve) => setImmediate(resolve));
   const entry = call(subject, tokens);
@@ -157,7 +161,7 @@ test("a request waits while others hold the rest of the budget, and an abort end
 const DECISIONS: readonly [
   string,
   Partial<Budget>,
-  { spentTokens?: number; spentCost?: number; heldTokens?: number; recent?: number[] },
+  { spentTokens?: number; spentCost?: number; heldTokens?: number; recent?: number[]; similar?: number },
   WorstCase,
   string,
 ][] = [
@@ -168,16 +172,92 @@ const DECISIONS: readonly [
   ["money refuses a model without a price", { usd: 5 }, {}, worst(1, null), "price"],
   ["tokens do not ask for a price", { tokens: 5 }, {}, worst(1, null), "allow"],
   ["the rate counts the last minute only", { callsPerMinute: 2 }, { recent: [1_000, 70_000] }, worst(1), "allow"],
+  ["a loop is cut by what it repeats", { similarPerHour: 3 }, { similar: 3 }, worst(1), "similar"],
+  ["fewer repeats are let through", { similarPerHour: 3 }, { similar: 2 }, worst(1), "allow"],
+  ["a limit that is not one allows nothing", { tokens: -1 }, {}, worst(1), "invalid"],
+  ["one limit that is not one is enough", { tokens: 1_000, usd: -1 }, {}, worst(1), "invalid"],
+  ["a budget without a limit allows nothing", {}, {}, worst(1), "invalid"],
   ["a loop is cut by its rate", { callsPerMinute: 2 }, { recent: [60_000, 70_000] }, worst(1), "rate"],
 ];
 
 for (const [title, fields, state, request, expected] of DECISIONS) {
   test(title, () => {
-    const full = { spentTokens: 0, spentCost: 0, heldTokens: 0, heldCost: 0, recent: [], ...state };
+    const full = { spentTokens: 0, spentCost: 0, heldTokens: 0, heldCost: 0, recent: [], similar: 0, ...state };
     const verdict = decide(budget(fields), full, request, 100_000);
     assert.equal(verdict.do === "refuse" ? verdict.why : verdict.do, expected);
   });
 }
+
+test("a loop that says nearly the same is stopped, its sender is still answered otherwise, and the operator is notified once", async () => {
+  const bench = openBench([budget({ name: "loops", each: "sender", similarPerHour: 5 })]);
+  const made: boolean[] = [];
+  for (let number = 0; number < 8; number++) made.push(await request(bench, PERSON, 10, 10, notice(number)));
+  assert.deepEqual(made, [true, true, true, true, true, false, false, false]);
+  assert.equal(bench.alerts.length, 1);
+  assert.match(bench.alerts[0]!, /has stopped requests that say nearly the same as 5 others within an hour: this looks like a loop/);
+  assert.equal(await request(bench, PERSON, 10, 10, "What is in my calendar for the day after tomorrow?"), true);
+  assert.equal(await request(bench, { ...PERSON, sender: "8" }, 10, 10, notice(9)), true, "another person");
+  const failure = await bench.budgets.open(PERSON)!.reserve({ ...worst(1), text: notice(10) }, never);
+  assert.match(failure!.message, /allows 5 requests an hour that say nearly the same, and that many were made.*openclaw usage allow loops/);
+  await bench.budgets.lift("loops", "telegram:7", 60_000);
+  assert.equal(await request(bench, PERSON, 10, 10, notice(11)), true, "the operator lets it through");
+  bench.clock.advance(3_600_001);
+  assert.equal(await request(bench, PERSON, 10, 10, notice(12)), true, "an hour later");
+  bench.store.close();
+});
+
+test("a person who writes ok ten times, or asks many different things, is not stopped", async () => {
+  const bench = openBench([budget({ each: "sender", similarPerHour: 3 })]);
+  for (let count = 0; count < 10; count++) assert.equal(await request(bench, PERSON, 10, 10, "ok"), true);
+  const questions = [
+    "When does the train to Bonn leave today?",
+    "Which of my mails need an answer this week?",
+    "Write a poem about autumn leaves please",
+  ];
+  for (const text of [...questions, ...questions]) assert.equal(await request(bench, PERSON, 10, 10, text), true, text);
+  bench.store.close();
+});
+
+test("a budget with an invalid value stays, and allows nothing until it is corrected", async () => {
+  const wrong: readonly [unknown, RegExp][] = [
+    [[{ name: "b", usd: "five" }], /budgets\[0\]\.usd/],
+    [[{ name: "b", tokens: 0 }], /budgets\[0\]\.tokens/],
+    [[{ name: "b", token: 500 }], /budgets\[0\]\.token is not a known key; did you mean "tokens"/],
+    [[{ name: "b", callsPerMinute: -2 }], /budgets\[0\]\.callsPerMinute/],
+    [[{ tokens: 5 }], /budgets\[0\]\.name is missing/],
+    [[7], /budgets\[0\] must be an object/],
+    [[{ name: "b" }], /has no limit/],
+    [{ name: "b", tokens: 5 }, /budgets must be a list/],
+  ];
+  for (const [value, why] of wrong) {
+    const { config, issues } = checkConfigValue({ budgets: value });
+    const errors = issues.filter(({ severity }) => severity === "error").map(({ message }) => message);
+    assert.match(errors.join("\n"), why);
+    const bench = openBench(config.budgets);
+    const failure = await bench.budgets.open(PERSON)!.reserve(worst(1), never);
+    assert.match(failure?.message ?? "", /is not valid in the configuration/, JSON.stringify(value));
+    assert.equal(bench.alerts.length, 1);
+    await bench.budgets.lift(config.budgets[0]!.name, null, 60_000);
+    assert.equal(await request(bench, PERSON, 10), true, "its operator lifts it like any other");
+    bench.store.close();
+  }
+});
+
+test("an invalid condition is left out, so that the budget is about more", () => {
+  const { config } = checkConfigValue({ budgets: [{ name: "b", tokens: 5, cause: "letters", each: "person" }] });
+  assert.equal(potOf(config.budgets[0]!, PERSON), "");
+});
+
+test("a budget in dollars says that the price of an agent program is not known, and what to do", async () => {
+  const bench = openBench([budget({ name: "money", usd: 5 })]);
+  const failure = await bench.budgets.open(PERSON)!.reserve({ tokens: 1, cost: null, model: { provider: "acp", id: "codex" } }, never);
+  assert.match(
+    failure!.message,
+    /what a turn of the agent codex costs is not known before it ends.*limit it with tokens or callsPerMinute/,
+  );
+  assert.doesNotMatch(failure!.message, /models\.providers/);
+  bench.store.close();
+});
 
 test("a budget is about what all of its conditions name", () => {
   assert.equal(potOf(budget({ sender: "telegram:7" }), PERSON), "");

@@ -16,10 +16,13 @@ import {
   usedPercent,
   type Budget,
   type BudgetPeriod,
+  type NoticeKind,
   type PotState,
+  type RefusedWhy,
 } from "./budget-rules.ts";
 import { USAGE_LIMITS } from "./limits.ts";
 import { periodOf } from "./periods.ts";
+import { fingerprintOf, Repeats, type Fingerprint } from "./repeats.ts";
 
 export type BudgetsDeps = {
   budgets: () => readonly Budget[];
@@ -38,7 +41,9 @@ type Pot = {
   budget: Budget;
   name: string;
   period: BudgetPeriod;
-  state: PotState & { recent: number[] };
+  state: Omit<PotState, "similar"> & { recent: number[] };
+  /** Null where similar requests are not limited. */
+  repeats: Repeats | null;
   /** Turns that hold something back, or wait. */
   users: number;
   waiting: (() => void)[];
@@ -52,7 +57,7 @@ export type BudgetStatus = {
   budget: Budget;
   pot: string;
   period: BudgetPeriod;
-  state: PotState;
+  state: Omit<PotState, "similar">;
   usedPercent: number;
   /** Lifted until then. */
   liftedUntil: number | null;
@@ -61,6 +66,8 @@ export type BudgetStatus = {
 const OVERRIDES = "budget-overrides";
 const NOTICES = "budget-notices";
 const MINUTE_MS = 60_000;
+/** What is reported to the operator when a request is refused. */
+const NOTICE_OF: Partial<Record<RefusedWhy, NoticeKind>> = { spent: "refusal", similar: "loop", invalid: "invalid" };
 
 /**
  * What models may still be asked for. Sums are read from the usage of the store when a budget is first needed in its period, and kept
@@ -82,11 +89,14 @@ export class Budgets implements TurnBudgets {
 
   /** Takes the request into all of its budgets, or says why not. */
   async reserve(subject: UsageSubject, worst: WorstCase, signal: AbortSignal): Promise<{ held: Held } | { failure: TurnFailure } | null> {
+    let sample: Fingerprint | null = null;
     for (;;) {
       if (signal.aborted) return null;
       const pots = this.#potsOf(subject).filter((pot) => this.#liftedUntil(pot) === null);
       const now = this.#deps.clock.monotonic();
-      const verdicts = pots.map((pot) => ({ pot, verdict: decide(pot.budget, pot.state, worst, now) }));
+      sample ??= pots.some(({ repeats }) => repeats !== null) ? fingerprintOf(worst.text ?? "") : null;
+      const stateOf = ({ state, repeats }: Pot): PotState => ({ ...state, similar: sample ? (repeats?.count(sample, now) ?? 0) : 0 });
+      const verdicts = pots.map((pot) => ({ pot, verdict: decide(pot.budget, stateOf(pot), worst, now) }));
       const refused = verdicts.find(({ verdict }) => verdict.do === "refuse");
       if (refused?.verdict.do === "refuse") return { failure: this.#refuse(refused.pot, refused.verdict.why, worst) };
       const full = verdicts.find(({ verdict }) => verdict.do === "wait");
@@ -95,6 +105,7 @@ export class Budgets implements TurnBudgets {
         continue;
       }
       for (const pot of pots) hold(pot, worst, now);
+      if (sample !== null) for (const { budget, repeats } of pots) repeats?.add(sample, now, budget.similarPerHour ?? 1);
       return { held: { pots, tokens: worst.tokens, cost: worst.cost ?? 0 } };
     }
   }
@@ -176,7 +187,8 @@ export class Budgets implements TurnBudgets {
       heldCost: 0,
       recent: known?.state.recent ?? [],
     };
-    const pot: Pot = { budget, name, period, state, users: 0, waiting: [] };
+    const repeats = known?.repeats ?? (budget.similarPerHour === undefined ? null : new Repeats());
+    const pot: Pot = { budget, name, period, state, repeats, users: 0, waiting: [] };
     if (this.#pots.size >= USAGE_LIMITS.pots) this.#forgetIdle();
     this.#pots.set(key, pot);
     if (known) wake(known);
@@ -205,18 +217,20 @@ export class Budgets implements TurnBudgets {
     return { budget, pot: name, period, state, usedPercent: usedPercent(budget, state), liftedUntil: this.#liftedUntil(pot) };
   }
 
-  #refuse(pot: Pot, why: "spent" | "rate" | "price", worst: WorstCase): TurnFailure {
+  #refuse(pot: Pot, why: RefusedWhy, worst: WorstCase): TurnFailure {
     const { metrics, zone, log } = this.#deps;
-    const { budget, name, state, period } = pot;
+    const { budget, name, period } = pot;
+    const state = { ...pot.state, similar: 0 };
     metrics.count("gateway_usage_refused_total", { why });
-    if (why === "spent") this.#notify("refusal", pot);
+    const kind = NOTICE_OF[why];
+    if (kind !== undefined) this.#notify(kind, pot);
     const failure = refusalOf({ budget, pot: name, state, why, end: period.end, zone: zone(), worst });
     log.warn("a model was not asked because of a budget", { budget: budget.name, for: name === "" ? undefined : name, why });
     return failure;
   }
 
   /** Once in each period, also over restarts. */
-  #notify(kind: "warning" | "refusal", { budget, name, period, state }: Pot): void {
+  #notify(kind: NoticeKind, { budget, name, period, state }: Pot): void {
     const { alert, clock, keyValue, log, write } = this.#deps;
     const now = clock.now();
     const notices = (this.#notices ??= fieldsOf(keyValue.get(NOTICES)) as Record<string, number>);
@@ -224,7 +238,7 @@ export class Budgets implements TurnBudgets {
     if (notices[key] !== undefined) return;
     const kept = Object.fromEntries(Object.entries(notices).filter(([, at]) => now - at < USAGE_LIMITS.noticeMs));
     this.#notices = { ...kept, [key]: now };
-    const text = noticeText(kind, budget, name, state);
+    const text = noticeText(kind, budget, name, { ...state, similar: 0 });
     log.warn(text);
     alert(text);
     const saved = this.#notices;

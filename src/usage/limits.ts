@@ -12,6 +12,8 @@ export const USAGE_LIMITS = {
   noticeMs: 62 * 86_400_000,
   /** Rows of one page of a list of requests. */
   exportRows: 1_000,
+  /** Hours of sessions in one answer about sessions; when they are more, the sessions that were used longer ago have their sums only. */
+  detailRows: 2_000,
   /** Days of one answer. */
   days: 400,
 } as const;

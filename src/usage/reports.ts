@@ -9,10 +9,13 @@ import type {
   UsageFilter,
   UsageGroup,
   UsageMessageCounts,
+  UsagePeople,
   UsageSessionHour,
+  UsageSessionSums,
   UsedSession,
 } from "../store/usage.ts";
 import { hoursOf, toDayRange, type DayRange, type RangeParams } from "./range.ts";
+import { USAGE_LIMITS } from "./limits.ts";
 import { toDate } from "./periods.ts";
 
 type Wire = Record<string, unknown>;
@@ -123,7 +126,7 @@ export class UsageReports {
       key === undefined
         ? usage.recentSessions(hours, { ...(agentId !== undefined && { agent: agentId }), byConversation: !isFamily, limit })
         : conversationsOf(usage.sessionHours(hours, key), isFamily).slice(0, limit);
-    const rows = used.map((each) => this.#toSession(each, range, isFamily)).toSorted((a, b) => b.updatedAt - a.updatedAt);
+    const rows = this.#toSessions(used, range, isFamily).toSorted((a, b) => b.updatedAt - a.updatedAt);
     const unused = key !== undefined && rows.length === 0 ? this.#unusedSession(key) : [];
     const aggregates = key === undefined ? this.#aggregates(range, agentId) : this.#aggregatesOfSession(range, key);
     return {
@@ -171,8 +174,8 @@ export class UsageReports {
     const hours = hoursOf(range);
     const filter = agent === undefined ? {} : { agent };
     const models = this.#daily(range, ["provider", "model"], filter);
-    const people = usage.sums(hours, ["agent", "channel", "sender", "cause"], filter);
-    const tools = usage.tools(hours, agent === undefined ? {} : { agent });
+    const people = usage.people(hours, agent);
+    const tools = usage.tools(hours, agent);
     return {
       totals: toTotals(addUp(models)),
       aggregates: {
@@ -195,12 +198,9 @@ export class UsageReports {
       aggregates: {
         sessionCount: rows.length === 0 ? 0 : 1,
         messages: toMessages(rows),
-        tools: toTools(usage.tools(hoursOf(range), { key })),
+        tools: toTools(usage.sessionTools(hoursOf(range), [key])),
         // The sums of a session are not kept by sender and cause.
-        ...toGroups(
-          rows.map((row) => ({ ...row, firstTokenMs: 0, firstTokens: 0 })),
-          [],
-        ),
+        ...toGroups(rows, []),
         costDaily: toDaily(rows, (day, sums) => ({ date: toDate(day), ...toTotals(sums) })),
         daily: toDayRows(rows),
       },
@@ -223,16 +223,46 @@ export class UsageReports {
     ];
   }
 
-  #toSession({ sessionKey, sessionId: usedId }: UsedSession, range: DayRange, isFamily: boolean) {
-    const { usage, sessions } = this.#deps;
-    const session = sessions.get(asId<SessionKey>(sessionKey));
-    const hours = usage.sessionHours(hoursOf(range), sessionKey).filter(({ sessionId }) => isFamily || sessionId === usedId);
-    const last = hours.at(-1)!;
-    const ids = [...new Set(hours.map(({ sessionId }) => sessionId))];
+  /** Sessions with their days and hours, as long as these fit into an answer; further ones have their sums only. */
+  #toSessions(used: readonly UsedSession[], range: DayRange, isFamily: boolean) {
+    const { usage } = this.#deps;
+    const hours = hoursOf(range);
+    let left: number = USAGE_LIMITS.detailRows;
+    const detailed = new Map<string, UsageSessionHour[]>();
+    for (const { sessionKey } of used) {
+      if (left <= 0) break;
+      if (detailed.has(sessionKey)) continue;
+      const own = usage.sessionHours(hours, sessionKey);
+      detailed.set(sessionKey, own);
+      left -= own.length;
+    }
+    const keys = [...new Set(used.map(({ sessionKey }) => sessionKey))];
+    const summed = Map.groupBy(
+      usage.sessionSums(
+        hours,
+        keys.filter((key) => !detailed.has(key)),
+      ),
+      ({ sessionKey }) => sessionKey,
+    );
+    const tools = Map.groupBy(usage.sessionTools(hours, keys), ({ sessionKey }) => sessionKey);
+    return used.map((each) => {
+      const isOwn = ({ sessionId }: UsageSessionSums): boolean => isFamily || sessionId === each.sessionId;
+      const own = detailed.get(each.sessionKey)?.filter(isOwn);
+      const sums = own ?? summed.get(each.sessionKey)!.filter(isOwn);
+      const details = own === undefined ? { modelUsage: toModelUsage(sums) } : toSessionDetails(own, range);
+      return this.#toSession(sums, isFamily, { toolUsage: toTools(tools.get(each.sessionKey) ?? []), ...details });
+    });
+  }
+
+  /** `sums`: those of one session, of which what was used last comes last. */
+  #toSession(sums: readonly UsageSessionSums[], isFamily: boolean, details: Wire) {
+    const last = sums.at(-1)!;
+    const { agentId, channel, sessionKey } = last;
+    const session = this.#deps.sessions.get(asId<SessionKey>(sessionKey));
+    const ids = [...new Set(sums.map(({ sessionId }) => sessionId))];
     const sessionId = session !== undefined && ids.includes(session.session_id) ? session.session_id : ids.at(-1)!;
-    const firstAt = Math.min(...hours.map((row) => row.firstAt));
-    const lastAt = Math.max(...hours.map((row) => row.lastAt));
-    const { agentId, channel } = last;
+    const firstAt = Math.min(...sums.map((row) => row.firstAt));
+    const lastAt = Math.max(...sums.map((row) => row.lastAt));
     return {
       key: sessionKey,
       ...(session?.label && { label: session.label }),
@@ -251,14 +281,13 @@ export class UsageReports {
       modelProvider: last.provider,
       model: last.model,
       usage: {
-        ...toTotals(addUp(hours)),
+        ...toTotals(addUp(sums)),
         sessionId,
         firstActivity: firstAt,
         lastActivity: lastAt,
         durationMs: lastAt - firstAt,
-        messageCounts: toMessages(hours),
-        toolUsage: toTools(usage.tools(hoursOf(range), { key: sessionKey })),
-        ...toSessionDetails(hours, range),
+        messageCounts: toMessages(sums),
+        ...details,
       },
       hasContextWeight: false,
     };
@@ -324,8 +353,10 @@ function groupRows<S extends Sums & { calls: number }>(
     .toSorted((a, b) => nanoOf(b.sums) - nanoOf(a.sums) || tokensOf(b.sums) - tokensOf(a.sums));
 }
 
-function toGroups(models: readonly UsageGroup[], people: readonly UsageGroup[]): Wire {
-  const group = (rows: readonly UsageGroup[], keyOf: (row: UsageGroup) => Wire): Wire[] =>
+type ModelDay = Sums & { calls: number; day?: number; provider?: string; model?: string };
+
+function toGroups(models: readonly ModelDay[], people: readonly UsagePeople[]): Wire {
+  const group = <S extends Sums & { calls: number }>(rows: readonly S[], keyOf: (row: S) => Wire): Wire[] =>
     groupRows(rows, keyOf).map(({ sums, calls, ...key }) => ({ ...key, count: calls, totals: toTotals(sums) }));
   return {
     byModel: group(models, ({ provider, model }) => ({ provider, model })),
@@ -340,7 +371,7 @@ function toGroups(models: readonly UsageGroup[], people: readonly UsageGroup[]):
   };
 }
 
-const toModelDays = (rows: readonly (Sums & { calls: number; day?: number; provider?: string; model?: string })[]): Wire[] =>
+const toModelDays = (rows: readonly ModelDay[]): Wire[] =>
   groupRows(rows, ({ day, provider, model }) => ({ day, provider, model })).map(({ sums, calls, day, ...key }) => ({
     date: toDate(day as number),
     ...key,
@@ -366,16 +397,19 @@ function toDayRows<S extends Sums & Counted & { day?: number }>(rows: readonly S
 /** The first quarter of an hour, as the protocol names it. Pure. */
 const utcQuarter = (hour: number): Wire => ({ date: toDate(Math.floor(hour / 24)), quarterIndex: (hour % 24) * 4 });
 
+const toModelUsage = (rows: readonly UsageSessionSums[]): Wire[] =>
+  groupRows(rows, ({ provider, model }) => ({ provider, model })).map(({ sums, calls, ...key }) => ({
+    ...key,
+    count: calls,
+    totals: toTotals(sums),
+  }));
+
 /** Models, days and quarters of hours of one session. A row is an hour: its quarter is the first one. */
 function toSessionDetails(hours: readonly UsageSessionHour[], range: DayRange): Wire {
   const rows = hours.map((row) => ({ ...row, day: dayIn(range, row.hour) }));
   const dates = [...new Set(rows.map(({ day }) => toDate(day)))];
   return {
-    modelUsage: groupRows(rows, ({ provider, model }) => ({ provider, model })).map(({ sums, calls, ...key }) => ({
-      ...key,
-      count: calls,
-      totals: toTotals(sums),
-    })),
+    modelUsage: toModelUsage(rows),
     activityDates: dates,
     dailyBreakdown: toDaily(rows, (day, sums) => ({ date: toDate(day), tokens: tokensOf(sums), cost: dollarsOf(sums), ...toTotals(sums) })),
     dailyMessageCounts: [...Map.groupBy(rows, ({ day }) => day)].map(([day, group]) => ({ date: toDate(day), ...toMessages(group) })),

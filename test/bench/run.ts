@@ -21,6 +21,7 @@ import { start } from "./parts/start.ts";
 import { stream } from "./parts/stream.ts";
 import { tools } from "./parts/tools.ts";
 import { turn } from "./parts/turn.ts";
+import { usage } from "./parts/usage.ts";
 import { toText, writeTables, type PartResult } from "./report.ts";
 import { cacheDir, Subject, type Part } from "./subject.ts";
 
@@ -40,6 +41,7 @@ const PARTS: readonly Part[] = [
   growth,
   soak,
   hooks,
+  usage,
 ];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -47,7 +49,7 @@ const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.
 
 const HELP = `npm run bench -- [options]
 
-  --only A,B        these parts; soak and hooks run only when they are named
+  --only A,B        these parts; soak, hooks and usage run only when they are named
   --runs N          runs of each part (default 5)
   --main FILE       dist/main.js of the measured build (default: this checkout)
   --compare FILE    dist/main.js of a second build; the runs alternate

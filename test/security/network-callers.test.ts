@@ -38,6 +38,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/tools/web/guarded-fetch.ts": "the guarded function itself",
   "src/tools/sandbox/relay.ts": "runs in the sandbox, and connects to the proxy of the gateway",
   "src/tools/sandbox/trial.ts": "the trial of the sandbox, inside of it, to a port of its own",
+  "src/update/canary.ts": "the canary that it has started, on a port of this machine",
   "web/src/client.ts": "the page, to the host that served it",
 };
 

@@ -32,6 +32,7 @@ export class ScriptedModels {
   #keys = new Set<string>();
   #isOn = false;
   #isFilled = false;
+  #isOffered = false;
   #fallbacks: readonly string[] = [];
   #primary = "anthropic/claude-sonnet-5";
 
@@ -39,6 +40,7 @@ export class ScriptedModels {
     this.#keys.clear();
     this.#isOn = false;
     this.#isFilled = false;
+    this.#isOffered = false;
     this.#fallbacks = [];
     this.#primary = "anthropic/claude-sonnet-5";
   }
@@ -46,6 +48,17 @@ export class ScriptedModels {
   /** From now on it answers for agents, too; nothing is connected. */
   empty(): void {
     this.#isOn = true;
+  }
+
+  /** A gateway on its first day: nothing is connected, and the page offers to connect it. */
+  offer(): void {
+    this.#isOn = true;
+    this.#isOffered = true;
+  }
+
+  /** Methods that the gateway says it has because of this. */
+  get served(): readonly string[] {
+    return this.#isOffered ? ["models.key.set"] : [];
   }
 
   fill(): void {
@@ -93,7 +106,7 @@ export class ScriptedModels {
       this.#primary = String(params["model"]);
       return { ok: true, model: params["model"], known: true, hash: "h" };
     }
-    if (method === "config.patch" && this.#isOn) {
+    if (method === "config.patch" && this.#isOn && String(params["raw"]).includes('"agents"')) {
       this.#patch(String(params["raw"]));
       return { ok: true, hash: "h" };
     }

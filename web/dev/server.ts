@@ -317,7 +317,11 @@ function connect(peer: Peer, params: Params, auth: House): unknown {
     type: "hello-ok",
     protocol: 4,
     server: { version: "0.1.0-dev", connId: randomUUID() },
-    features: { methods: auth.conversations.hasBranches ? [...SERVED, ...BRANCHES] : SERVED, events: ["chat", "agent"], capabilities: [] },
+    features: {
+      methods: [...SERVED, ...(auth.conversations.hasBranches ? BRANCHES : []), ...auth.models.served],
+      events: ["chat", "agent"],
+      capabilities: [],
+    },
     snapshot: {
       presence: [],
       health: {},

@@ -228,7 +228,7 @@ export async function subscribe(key: string): Promise<void> {
 }
 
 /** For calls that improve the page but that it can do without. */
-async function ignoreConnectionLoss(call: Promise<unknown>): Promise<void> {
+export async function ignoreConnectionLoss(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {

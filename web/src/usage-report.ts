@@ -34,7 +34,7 @@ export type BudgetRow = {
   tokens?: number;
   usd?: number;
   usedPercent: number;
-  state: "ok" | "warning" | "used-up" | "lifted";
+  state: "ok" | "warning" | "used-up" | "lifted" | "invalid";
   until: number;
   liftedUntil?: number;
 };

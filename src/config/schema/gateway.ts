@@ -218,6 +218,10 @@ export const gateway = object(
     controlUi,
     http,
     remote,
+    shadow: boolean(
+      "Shadow mode: channels receive, agents answer, and nothing is sent. Messages for channels are held, counted and never sent, also not when it ends. For a gateway beside the one that answers.",
+      { default: false, onInvalid: true, effect: "applied" },
+    ),
     reload: object(
       "What happens when the file changes while the gateway runs.",
       {

@@ -1,4 +1,4 @@
-import { array, boolean, enumOf, integer, object, record, requiredSecret, secret, string, unknown } from "../../core/config-schema.ts";
+import { array, boolean, enumOf, integer, object, record, requiredSecret, secret, string } from "../../core/config-schema.ts";
 import { THINKING_CHOICES } from "../../core/thinking.ts";
 
 const NAME = { regex: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", description: "letters, digits, dots, dashes and underscores" } as const;
@@ -61,7 +61,14 @@ const mapping = object(
     model: string("Model of its runs, as `provider/model`."),
     thinking: enumOf("How long the model thinks.", THINKING_CHOICES),
     timeoutSeconds: integer("Longest time of a run.", { min: 1, max: 86_400 }),
-    transform: unknown("Code of OpenClaw that changes requests. It is not run here: a hook with it takes nothing."),
+    transform: object(
+      "Code that changes or drops requests before anything else is done with them (docs/hooks.md). It runs in a process without files and network.",
+      {
+        module: string("File beneath the directory of transforms, which ends in .js, .mjs or .ts.", { required: true, maxChars: 512 }),
+        export: string("Name of the function; the default export, or `transform`, when it is not set.", { maxChars: 128 }),
+      },
+      { optional: true, strict: true },
+    ),
   },
   // Half of a hook would take what was not meant.
   { strict: true, unserved: ["allowUnsafeExternalContent"] },
@@ -124,8 +131,11 @@ export const hooks = object(
       enumOf("A preset.", ["github", "gmail", "generic"]),
       { default: [] },
     ),
+    transformsDir: string("Directory of transforms, within `hooks/transforms` of the state directory, which it is when it is not set.", {
+      maxChars: 1_024,
+    }),
     mappings: array("Hooks of your own.", mapping, { default: [] }),
     internal,
   },
-  { unserved: ["gmail", "transformsDir", "maxBodyBytes"] },
+  { unserved: ["gmail", "maxBodyBytes"] },
 );

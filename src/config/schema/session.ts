@@ -1,5 +1,6 @@
 import { DEFAULT_QUEUE_MODE, QUEUE_MODE_HELP, QUEUE_MODES } from "../../core/queue-modes.ts";
 import { enumOf, boolean, object, array, record, unknown, string, integer } from "../../core/config-schema.ts";
+import { maintenance } from "./retention.ts";
 
 const DM_SCOPE = ["main", "per-peer", "per-channel-peer", "per-account-channel-peer"] as const;
 const GROUP_SCOPE = ["main", "per-group"] as const;
@@ -64,9 +65,10 @@ export const session = object(
       { default: ["/new", "/reset"] },
     ),
     typingMode: typingMode('When "is typing" is shown; `agents.defaults.typingMode` when it is not set.'),
+    maintenance,
   },
   {
-    unserved: ["mainKey", "maintenance", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "agentToAgent"],
+    unserved: ["mainKey", "notifyOnCreate", "store", "sendPolicy", "threadBindings", "sharing", "agentToAgent"],
   },
 );
 

@@ -1,5 +1,5 @@
 import type { ServedMethod } from "../served-methods.ts";
-import { any, when, ALWAYS_INCLUDED, type ParamRules } from "./rules.ts";
+import { any, ALWAYS_INCLUDED, type ParamRules } from "./rules.ts";
 
 const RESTART_REPORT = any("the report about a restart goes to the log, not to a session");
 const AUDIT_FILTERS = ["agentId", "sessionKey", "runId", "kind", "status", "after", "before", "limit", "cursor"] as const;
@@ -31,6 +31,11 @@ export const OPERATIONS = {
   "audit.list": { served: AUDIT_FILTERS },
   "backup.create": { served: ["output", "includeWorkspace", "secrets", "onlyConfig", "verify"] },
   "backup.status": { served: [] },
+  "retention.run": { served: [] },
+  "retention.status": { served: [] },
+  "update.status": { served: ["refreshCheckout"] },
+  "secrets.reload": { served: [] },
+  "secrets.store.list": { served: [] },
   "diagnostics.cpuProfile": { served: ["durationMs"] },
   "diagnostics.heapProfile": { served: ["durationMs"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },

@@ -609,6 +609,67 @@ CREATE TABLE config_versions (
   changes TEXT NOT NULL,
   text TEXT NOT NULL
 ) STRICT;
+CREATE TABLE usage_session_days (
+  day INTEGER NOT NULL,
+  session_key TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  first_at INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  calls INTEGER NOT NULL,
+  errors INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  user_messages INTEGER NOT NULL,
+  assistant_messages INTEGER NOT NULL,
+  tool_calls INTEGER NOT NULL,
+  tool_results INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  input_cost INTEGER NOT NULL,
+  output_cost INTEGER NOT NULL,
+  cache_read_cost INTEGER NOT NULL,
+  cache_write_cost INTEGER NOT NULL,
+  -- The days of a session lie together.
+  PRIMARY KEY (session_key, day, session_id, provider, model)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE usage_tool_days (
+  day INTEGER NOT NULL,
+  session_key TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  PRIMARY KEY (session_key, day, tool)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE usage_agent_tools (
+  day INTEGER NOT NULL,
+  agent_id TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  PRIMARY KEY (day, agent_id, tool)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE usage_people (
+  agent_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  sender TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  calls INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  input_cost INTEGER NOT NULL,
+  output_cost INTEGER NOT NULL,
+  cache_read_cost INTEGER NOT NULL,
+  cache_write_cost INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, channel, sender, cause, day)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX messages_session ON messages (session_key, session_id, seq);
 CREATE INDEX messages_run ON messages (run_id);
 CREATE INDEX inbox_open ON inbox (state, seq) WHERE state IN ('queued', 'running');
@@ -660,6 +721,8 @@ CREATE INDEX peer_inbox_open ON peer_inbox (peer, received_at) WHERE ended_at IS
 CREATE INDEX peer_inbox_expires ON peer_inbox (expires_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX gateway_boot_started ON gateway_boot_lifecycle (started_at);
 CREATE INDEX session_branches_session ON session_branches (session_key, session_id);
+CREATE INDEX usage_session_days_day ON usage_session_days (day, session_key, session_id, agent_id, last_at);
+CREATE INDEX usage_tool_days_day ON usage_tool_days (day);
 INSERT INTO "row_counts" (name, rows) VALUES ('inbox', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('messages', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('outbox', 0);

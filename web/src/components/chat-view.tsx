@@ -12,12 +12,15 @@ import { MessageView } from "./message.tsx";
 import { Banner } from "./connection-status.tsx";
 import { SessionQuestion } from "./approval-question.tsx";
 import { onDemand } from "./on-demand.tsx";
+import { isFirstRun } from "../first-run.ts";
 import { MenuButton } from "./view-frame.tsx";
 import type { TranscriptItem } from "../../../src/client/conversation/transcript-items.ts";
 
 /** After the conversation, which is what people wait for. */
 const ChatTools = onDemand(() => import("./chat-tools.tsx").then((module) => module.ChatTools));
 const BranchBar = onDemand(() => import("./chat-tools.tsx").then((module) => module.BranchBar));
+
+const FirstRun = onDemand(() => import("./first-run.tsx").then((module) => module.FirstRun));
 
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;
@@ -143,7 +146,8 @@ function Messages(): JSX.Element {
 
   const toEnd = (): void => {
     const box = scroller.current;
-    if (box !== null) box.scrollTop = box.scrollHeight;
+    // What an empty conversation shows is read from its beginning.
+    if (box !== null && store.items.value.length > 0) box.scrollTop = box.scrollHeight;
   };
   // When older messages come in above, what is being read stays where it is.
   useLayoutEffect(() => {
@@ -230,6 +234,7 @@ function EmptyChat(): JSX.Element | null {
   }
   if (!chat.loaded) return <div class="skeleton" aria-label="Loading" />;
   const scripted = store.answering.value?.scripted === true;
+  if (isFirstRun(scripted)) return <FirstRun />;
   return (
     <div class="empty">
       <Mark size={40} />

@@ -4,6 +4,7 @@ import { GUIDE_PROVIDER } from "../../../src/core/guide-model.ts";
 import * as models from "../model-providers.ts";
 import * as store from "../state.ts";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
+import { KeyForm, Problem } from "./key-form.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { AgentRow, ModelChoice, ProviderRow } from "../model-providers.ts";
 
@@ -30,16 +31,6 @@ export function ModelsView(): JSX.Element {
         </>
       )}
     </ViewFrame>
-  );
-}
-
-function Problem({ about }: { about: string }): JSX.Element | null {
-  const problem = models.problems.value.get(about);
-  if (problem === undefined) return null;
-  return (
-    <p class="problem" role="alert">
-      {problem.text} {problem.fix}
-    </p>
   );
 }
 
@@ -261,62 +252,13 @@ function Provider({ row }: { row: ProviderRow }): JSX.Element {
   );
 }
 
-/** A key is pasted, tested, and kept by the gateway. */
 function AddKey(): JSX.Element {
-  const { capabilities, providers } = models.answer.value!;
-  const names = [...capabilities, ...providers.filter(({ kind }) => kind === "custom")].map((each) => each.provider);
-  const [key, setKey] = useState("");
-  const [chosen, setChosen] = useState("");
-  const provider = chosen || (models.providerOfKey(key) ?? "");
-  const capability = capabilities.find((each) => each.provider === provider);
-  const isBusy = models.busy.value === "key";
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (provider === "" || key.trim() === "") return;
-    if (await models.setKey(provider, key)) {
-      setKey("");
-      setChosen("");
-    }
-  };
   return (
     <section class="panel" aria-labelledby="models-key-title">
       <div class="panel-head">
         <h2 id="models-key-title">Add a key</h2>
       </div>
-      <form class="form" onSubmit={(event) => void submit(event)}>
-        <div>
-          <label for="model-key">API key</label>
-          <input
-            id="model-key"
-            type="password"
-            autocomplete="off"
-            value={key}
-            aria-describedby="model-key-help"
-            onInput={({ currentTarget }) => setKey(currentTarget.value)}
-          />
-          <p class="hint" id="model-key-help">
-            It is tested before it is kept, in a file on the gateway that only its user reads. It is never shown again.
-          </p>
-        </div>
-        <div>
-          <label for="model-provider">Provider</label>
-          <select id="model-provider" value={provider} onChange={({ currentTarget }) => setChosen(currentTarget.value)}>
-            <option value="">Choose</option>
-            {[...new Set(names)].map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-          {capability?.testable === false && (
-            <p class="hint">This provider has no free request, so the key is tested by the first message.</p>
-          )}
-        </div>
-        <Problem about="key" />
-        <button type="submit" class="primary" disabled={isBusy || provider === "" || key.trim() === ""}>
-          {isBusy ? "Testing…" : "Test and keep"}
-        </button>
-      </form>
+      <KeyForm />
     </section>
   );
 }

@@ -39,6 +39,12 @@ export function OverviewView(): JSX.Element {
   return (
     <ViewFrame view="overview" failed={failed}>
       <StandingLine overview={overview} />
+      {overview?.shadow !== undefined && (
+        <p class="warn" role="status">
+          Shadow mode is on: channels receive, and nothing is sent. {overview.shadow.held.toLocaleString()}{" "}
+          {overview.shadow.held === 1 ? "message is" : "messages are"} held, and never sent.
+        </p>
+      )}
       <Tiles overview={overview} />
       <NeedsYou />
       {overview?.links !== undefined && <Links links={overview.links} now={overview.ts} />}

@@ -161,8 +161,8 @@ function Budgets(): JSX.Element {
   );
 }
 
-const STATES = { ok: "On", warning: "Nearly used up", "used-up": "Used up", lifted: "Lifted" } as const;
-const TONES = { ok: "good", warning: "off", "used-up": "bad", lifted: "off" } as const;
+const STATES = { ok: "On", warning: "Nearly used up", "used-up": "Used up", lifted: "Lifted", invalid: "Not valid" } as const;
+const TONES = { ok: "good", warning: "off", "used-up": "bad", lifted: "off", invalid: "bad" } as const;
 
 const timeText = (at: number): string => new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -174,7 +174,7 @@ function Budget({ row }: { row: BudgetRow }): JSX.Element {
   ].join(", ");
   return (
     <li class="entry">
-      <span class="dot" data-state={state === "used-up" ? "failed" : state === "ok" ? "on" : ""} />
+      <span class="dot" data-state={state === "used-up" || state === "invalid" ? "failed" : state === "ok" ? "on" : ""} />
       <div class="entry-text">
         <p class="entry-name">
           <strong>
