@@ -123,7 +123,7 @@ export class GatewaySecrets {
   /** Only programs are asked again by themselves: after a failure, and while values have a lifetime. */
   #plan(isFailing: boolean): void {
     this.#cancel();
-    const delayMs = this.#stopped ? null : this.#sources!.nextReadMs(isFailing ? this.#failures : 0);
+    const delayMs = this.#stopped || this.#sources === null ? null : this.#sources.nextReadMs(isFailing ? this.#failures : 0);
     if (delayMs === null) return;
     const again = contain(
       (failure) => this.#runtime?.log.error("secrets could not be read again", { error: failure }),
