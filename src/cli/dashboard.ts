@@ -1,27 +1,25 @@
 import { spawn } from "node:child_process";
+import type { ProtocolClient } from "../client/protocol-client.ts";
+import { OFFICIAL_PATH } from "../core/control-ui-root.ts";
 import { CliError } from "../core/errors.ts";
 import { qrText } from "../core/qr.ts";
 import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { formatDuration } from "./terminal-text.ts";
 
-type SetupCode = { joinUrl?: string; officialUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
+type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
 
 /** `openclaw dashboard` */
 export const dashboard: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
   const isForDevice = invocation.has("qr");
-  const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
-    client.request<SetupCode>("device.pair.setupCode", { includeQr: isForDevice }),
-  );
-  const isOfficial = invocation.has("official");
-  if (isOfficial && answer.officialUrl === undefined) {
-    throw new CliError("The gateway does not serve the Control UI of OpenClaw", {
-      why: "gateway.controlUi.root is not set, or the gateway has not restarted since.",
-      fix: "openclaw config set gateway.controlUi.root DIR, where DIR has the package openclaw, and openclaw gateway restart.",
-    });
-  }
-  const url = isOfficial ? answer.officialUrl : (answer.joinUrl ?? answer.url ?? answer.setupUrl);
+  const { answer, controlUi } = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, async ({ client }) => ({
+    // Asked first: a code that is not used would stay valid.
+    controlUi: invocation.has("official") ? await readControlUi(client) : null,
+    answer: await client.request<SetupCode>("device.pair.setupCode", { includeQr: isForDevice }),
+  }));
+  const joinUrl = answer.joinUrl ?? answer.url ?? answer.setupUrl;
+  const url = controlUi === null ? joinUrl : officialUrl(joinUrl, controlUi);
   if (!url || !/^https?:\/\//.test(url)) {
     throw new CliError("The gateway returned no link", {
       why: "its answer to device.pair.setupCode has no web address.",
@@ -38,6 +36,29 @@ export const dashboard: CommandHandler = async (invocation) => {
     out.note(`${opened ? "Opened in your browser. " : ""}${isForDevice ? "Scan it with the camera of the device. " : ""}${valid}`);
   });
 };
+
+type ControlUi = { readonly enabled?: boolean; readonly root?: string; readonly basePath?: string };
+
+/** The settings of the gateway; throws where it does not serve OpenClaw's Control UI. */
+async function readControlUi(client: ProtocolClient): Promise<ControlUi> {
+  const { config } = await client.request<{ config?: { gateway?: { controlUi?: ControlUi } } }>("config.get", {});
+  const controlUi = config?.gateway?.controlUi ?? {};
+  if (controlUi.enabled !== false && controlUi.root !== undefined) return controlUi;
+  throw new CliError("The gateway does not serve the Control UI of OpenClaw", {
+    why: controlUi.root === undefined ? "gateway.controlUi.root is not set." : "gateway.controlUi.enabled is false.",
+    fix:
+      controlUi.root === undefined
+        ? "openclaw config set gateway.controlUi.root DIR, where DIR is the directory in which the package openclaw is installed."
+        : "openclaw config set gateway.controlUi.enabled true",
+  });
+}
+
+/** The same one-time code, where the Control UI looks for it. */
+function officialUrl(joinUrl: string | undefined, { basePath = "" }: ControlUi): string | undefined {
+  const [origin, code] = joinUrl?.split("/#k=") ?? [];
+  if (origin === undefined || code === undefined) return undefined;
+  return `${origin}${basePath.replace(/\/+$/, "")}${OFFICIAL_PATH}/#bootstrapToken=${code}&bootstrapProfile=owner`;
+}
 
 type PairingCode = SetupCode & { setupCode?: string; gatewayUrl?: string; auth?: string; urlSource?: string };
 

@@ -7,8 +7,8 @@ import { ClientError } from "./errors.ts";
 export type ReconnectEvents = {
   /** Called for each connection, also the first. Subscriptions start here; a rejection ends that connection. */
   onConnected(client: ProtocolClient): void | Promise<void>;
-  /** Called when a connection ended or could not be made, with the time until the next try. */
-  onDisconnected(err: ClientError, retryInMs: number): void;
+  /** Called when a connection ended or could not be made, with the time until the next try; `retryNow` ends that time. */
+  onDisconnected(err: ClientError, retryInMs: number, retryNow: () => void): void;
 };
 
 /**
@@ -29,8 +29,9 @@ export async function keepConnected(options: ProtocolClientOptions, events: Reco
     if (!wasUp && (err.kind === "unproven" || err.kind === "untrusted")) throw err;
     if (err.kind === "auth" || err.kind === "pairing" || err.kind === "handshake") throw err;
     const retryInMs = err.retryAfterMs ?? backoffDelay(BACKOFF, failures++, Math.random());
-    events.onDisconnected(err, retryInMs);
-    await sleep(foregroundClock, retryInMs, signal);
+    const wait = new AbortController();
+    events.onDisconnected(err, retryInMs, () => wait.abort());
+    await sleep(foregroundClock, retryInMs, AbortSignal.any([signal, wait.signal]));
   }
 }
 

@@ -46,7 +46,6 @@ import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { discoverLocalModels } from "./local-models.ts";
 import { readConfig } from "./settings.ts";
 import { permitWithSkills, turnSkills } from "./agent-skills.ts";
-import { officialPage } from "./server-deps.ts";
 import { commandSettings, fileAccess } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 import type { AgentWorkspace } from "../methods/approval-patterns.ts";
@@ -340,7 +339,6 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 
 /** Devices, audit, logs, restart and the system. */
 function operationMethods(deps: MethodsDeps) {
-  const officialMount = (): string | null => officialPage(deps.running.config)?.mount ?? null;
   const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
     ...lazyMethods(["gateway.doctor"], async () => {
@@ -359,7 +357,7 @@ function operationMethods(deps: MethodsDeps) {
       }),
     ),
     ...lazyMethods(["device", "tokens"], async () =>
-      (await import("../methods/devices.ts")).devicesMethods({ auth, hub, address, deviceAddress, officialMount }),
+      (await import("../methods/devices.ts")).devicesMethods({ auth, hub, address, deviceAddress }),
     ),
     ...lazyMethods(["audit"], async () => (await import("../methods/audit.ts")).auditMethods({ audit })),
     ...lazyMethods(["backup"], async () => (await import("../methods/backup.ts")).backupMethods({ backups: deps.backups })),

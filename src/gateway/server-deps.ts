@@ -127,7 +127,7 @@ export function countPresence(stateVersion: StateVersion, isChange: boolean): bo
 const basePathOf = ({ config }: Pick<RunningConfig, "config">): string => config.gateway.controlUi.basePath.replace(/\/+$/, "");
 
 /** Where the Control UI of OpenClaw is, and its path in browsers; null where it is not served. */
-export function officialPage(config: Config): { root: string; mount: string } | null {
+function officialPage(config: Config): { root: string; mount: string } | null {
   const { enabled, root } = config.gateway.controlUi;
   return enabled && root !== undefined ? { root, mount: basePathOf({ config }) + OFFICIAL_PATH } : null;
 }

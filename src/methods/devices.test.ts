@@ -54,7 +54,6 @@ function rig() {
   });
   const peers: Peer[] = [];
   const methods = devicesMethods({
-    officialMount: () => null,
     auth,
     hub: { peers: () => peers },
     address: () => ({ url: "http://127.0.0.1:18789", source: "gateway.bind" }),

@@ -58,7 +58,7 @@ export class OfficialPage {
     this.#list();
   }
 
-  /** `path` is below the mount and begins with a slash. A path that is no file is one of the page's own. */
+  /** `path` is below the mount and begins with a slash. A path that is not a file is one of the page's own. */
   async serve(exchange: Exchange, path: string): Promise<void> {
     if (API.test(path)) return exchange.sendError(404, "not_found", "there is nothing here");
     const isFile = extname(path) in TYPES && path !== "/index.html";

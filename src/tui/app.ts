@@ -72,6 +72,8 @@ export class TuiApp {
   #timers: readonly NodeJS.Timeout[] = [];
   #knownRequests = new Set<string>();
   #hasHistory = false;
+  /** Ends the wait for the next try to connect. */
+  #retryNow: (() => void) | null = null;
   /** They go with the next message. */
   #files: readonly Attachment[] = [];
 
@@ -136,13 +138,15 @@ export class TuiApp {
     await this.#inbox.attach(client);
     this.#options.connection.attach(client);
     this.#link = { kind: "online" };
+    this.#retryNow = null;
     this.#session.resume();
     this.#rememberOwnMessages();
     void this.#loadLists(client);
   }
 
-  detach(why: string, retryInMs: number): void {
+  detach(why: string, retryInMs: number, retryNow: () => void): void {
     this.#options.connection.detach();
+    this.#retryNow = retryNow;
     this.#link = { kind: "lost", why, retryAt: Date.now() + retryInMs };
     this.#onChange();
   }
@@ -157,6 +161,7 @@ export class TuiApp {
   send(text: string, mode?: QueueMode): void {
     this.#session.send(text, mode, this.#files);
     this.#files = [];
+    this.#retryNow?.();
     this.#screen.scrollToEnd();
   }
 
@@ -371,6 +376,7 @@ export class TuiApp {
     switch (submission.kind) {
       case "empty":
         if (this.#files.length > 0) return this.send("");
+        this.#retryNow?.();
         return this.#screen.draw();
       case "ask-shell":
         this.#askedShell = submission.text;

@@ -45,10 +45,10 @@ export async function runTui(options: TuiOptions): Promise<TuiEnding> {
           app.start();
           if (options.message !== undefined) app.send(options.message);
         },
-        onDisconnected: (err, retryInMs) => {
+        onDisconnected: (err, retryInMs, retryNow) => {
           // Without a first connection there is nothing to come back to.
           if (release === null) throw err;
-          app.detach(err.message, retryInMs);
+          app.detach(err.message, retryInMs, retryNow);
         },
       },
       leave.signal,

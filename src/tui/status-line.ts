@@ -21,11 +21,12 @@ export type StatusFacts = {
 };
 
 const SEPARATOR = " · ";
+const MIN_TITLE = 10;
 
 /** The state of the connection and of the session in one line, or in two where the terminal is narrow. Pure. */
 export function statusLines(palette: Palette, facts: StatusFacts, width: number): string[] {
   const left = [linkText(palette, facts), activityText(palette, facts), ...requestText(palette, facts)].filter((text) => text !== "");
-  const right = sessionParts(facts.chat).map((text) => palette.dim(text));
+  const right = fitTitle(sessionParts(facts.chat), width).map((text) => palette.dim(text));
   const one = `${left.join(SEPARATOR)}   ${right.join(palette.dim(SEPARATOR))}`;
   if (visibleWidth(one) <= width) {
     const gap = width - visibleWidth(left.join(SEPARATOR)) - visibleWidth(right.join(SEPARATOR));
@@ -39,10 +40,12 @@ function linkText(palette: Palette, { link, now }: StatusFacts): string {
   if (link.kind === "connecting") return palette.warning("○ connecting");
   const wait = Math.max(0, link.retryAt - now);
   const when = wait < 1_000 ? "now" : `in ${formatDuration(Math.ceil(wait / 1_000) * 1_000)}`;
-  return palette.bad(`○ ${truncateText(sanitizeLine(link.why), 48)}; trying again ${when}`);
+  return palette.bad(`○ ${truncateText(sanitizeLine(link.why), 48)}; trying again ${when}${wait < 1_000 ? "" : " (Enter: now)"}`);
 }
 
-function activityText(palette: Palette, { chat, since: at, now }: StatusFacts): string {
+function activityText(palette: Palette, { link, chat, since: at, now }: StatusFacts): string {
+  // What the gateway does meanwhile is not known.
+  if (link.kind === "lost") return "";
   const run = activeRun(chat);
   const waiting = chat.session?.queuedInputs ?? 0;
   const queue = waiting > 0 ? `${waiting} queued` : "";
@@ -55,6 +58,13 @@ function activityText(palette: Palette, { chat, since: at, now }: StatusFacts): 
 
 const requestText = (palette: Palette, { requests }: StatusFacts): string[] =>
   requests === 0 ? [] : [palette.warning(`${requests} ${requests === 1 ? "request" : "requests"} (F2)`)];
+
+/** What follows the title says more than its end. */
+function fitTitle([title, ...rest]: readonly string[], width: number): string[] {
+  if (title === undefined) return [];
+  const room = width - visibleWidth(["", ...rest].join(SEPARATOR));
+  return [visibleWidth(title) <= room ? title : truncateToWidth(title, Math.max(MIN_TITLE, room), "…"), ...rest];
+}
 
 /** Agent and session, model, context, cost, queue mode: what the gateway has said. */
 function sessionParts({ sessionKey, agentId, session }: ChatState): string[] {

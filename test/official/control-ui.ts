@@ -53,6 +53,9 @@ const PAGES: Readonly<Record<string, RegExp>> = {
   "/worktrees": /No managed worktrees/,
 };
 
+/** What pages say about a part that is not there. */
+const SAYS_MISSING = /This gateway does not support [\w ]+|Update the Gateway to [\w ]+|Gateway\/admin required/;
+
 /** The built page of the release, in headless Chromium, with a profile of its own. */
 export async function driveControlUi(stage: OfficialBench): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), "official-page-"));
@@ -142,7 +145,7 @@ class Person {
     await until("answers to all requests of the page", () => this.#unanswered.size === 0, 30_000);
     const text = await this.text();
     if (/Panel failed to load|Something went wrong/i.test(text)) throw new Error("the panel failed to load");
-    return this.refusals();
+    return this.refusals() || (SAYS_MISSING.exec(text)?.[0] ?? "");
   }
 
   async say(text: string): Promise<void> {

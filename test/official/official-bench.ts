@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { startModelServer, type ModelServer } from "../model-server.ts";
+import { openclawJson } from "../wire/cli.ts";
 import { dropHome, modelConfig, startGateway, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import type { OfficialInstall } from "./install.ts";
 
@@ -57,12 +58,7 @@ export async function openOfficialBench(official: OfficialInstall): Promise<Offi
     env,
     results,
     async officialLink() {
-      const client = await gateway.connect();
-      try {
-        return (await client.request<{ officialUrl: string }>("device.pair.setupCode", { includeQr: false })).officialUrl;
-      } finally {
-        client.close();
-      }
+      return (await openclawJson<{ url: string }>(gateway.home, "dashboard", "--official")).url;
     },
     async task(client, task, run) {
       const result = await run().then(

@@ -38,7 +38,10 @@ const NAMES = ["CLI", "ACP bridge", "node host", "TUI", "Control UI"];
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
 
-const outcome = (ok: boolean, seen: string): string => (!ok ? "fails" : seen.startsWith("not served") ? "in part" : "works");
+/** What a page lacks, and not what a task has brought. */
+const IN_PART = /^(?:not served: |This gateway|Update the Gateway|Gateway\/admin)/;
+
+const outcome = (ok: boolean, seen: string): string => (!ok ? "fails" : IN_PART.test(seen) ? "in part" : "works");
 
 const clientOf = (row: string): string => row.split("|")[1]!.trim();
 

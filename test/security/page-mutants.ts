@@ -1,9 +1,37 @@
 const FILES = ["src/methods/agent-files.test.ts"];
 const KEYS = ["src/methods/model-keys.test.ts"];
 const CONFIG = ["src/methods/config.test.ts"];
+const OFFICIAL = ["src/server/official-page.test.ts"];
 
 /** Guards of what the page changes; part of `MUTANTS` in mutants.ts, which describes the fields. */
 export const PAGE_MUTANTS = [
+  {
+    invariant: 8,
+    breaks: "a file of the Control UI that became a link is not served",
+    file: "src/server/official-page.ts",
+    text: "if (real !== file || !real.startsWith(dir + sep) || ",
+    broken: "if (",
+    tests: OFFICIAL,
+    title: "replaced with a link",
+  },
+  {
+    invariant: 8,
+    breaks: "only listed files of the Control UI are served",
+    file: "src/server/official-page.ts",
+    text: "found === undefined ? null : await readInside(listing.dir, found.file",
+    broken: "await readInside(listing.dir, (found?.file ?? listing.dir + path)",
+    tests: OFFICIAL,
+    title: "nothing outside",
+  },
+  {
+    invariant: 9,
+    breaks: "the Control UI runs no script but its own",
+    file: "src/server/official-page.ts",
+    text: "`script-src 'self'${hashes.join(\"\")}`",
+    broken: "`script-src 'self' 'unsafe-inline'`",
+    tests: OFFICIAL,
+    title: "its policy names",
+  },
   {
     invariant: 8,
     breaks: "the name of an agent's file is one of the list",

@@ -1,5 +1,7 @@
 // The terminal interface as a person sees it: in tmux, against a real gateway and the scripted model.
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openClient } from "../../src/client/client.ts";
 import { createDevice } from "../../src/client/device.ts";
@@ -10,6 +12,7 @@ import { endTmux, noTmux, TuiInTmux, type TuiSize } from "./tui-in-tmux.ts";
 
 const SMALL = { width: 80, height: 24 };
 const LARGE = { width: 200, height: 60 };
+const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 const home = newHome();
 let model: ModelServer;
 let gateway: GatewayUnderTest;
@@ -143,6 +146,7 @@ test("a message that is written while the gateway is away is answered once when 
     await tui.say("written meanwhile");
     await tui.shows(/written meanwhile\n▌ not sent yet/);
     gateway = await start(port);
+    await tui.press("Enter");
     const screen = await tui.shows("You said: written meanwhile");
     assert.equal(screen.split("You said: before").length, 2, "nothing is shown twice");
     assert.deepEqual(await ownMessages("agent:main:away"), ["before", "written meanwhile"]);
@@ -201,6 +205,34 @@ test("a paste of 50 lines is one message, and neither it nor a line with ! is ru
     await tui.shows("You said: !touch should-not-exist");
   });
 });
+
+test(
+  "a file is attached by its path, a picture also by a paste of its path, and both go with the next message",
+  { skip: noTmux },
+  async () => {
+    await withTui(LARGE, ["--session", "files"], async (tui) => {
+      const picture = join(home, "photo.png");
+      writeFileSync(picture, Buffer.from(PIXEL, "base64"));
+      writeFileSync(join(home, "notes.txt"), "the words in the file");
+      await tui.say("/attach ~/none.txt");
+      await tui.shows(/Not attached: .*none\.txt does not exist/s);
+      await tui.type("/attach ~/no");
+      await tui.shows("→ notes.txt");
+      await tui.press("Tab");
+      await tui.shows("/attach ~/notes.txt");
+      await tui.press("Enter");
+      await tui.shows(/\+ notes\.txt \(21 B\): with the next message/);
+      await tui.paste(`${picture}\n`);
+      await tui.shows(/notes\.txt \(21 B\), photo\.png/);
+      await tui.say("look at these");
+      await tui.shows(/▌ look at these.*image\/png.*You said/s);
+      await tui.hides("with the next message");
+      const sent = JSON.stringify(model.requests().at(-1)?.messages.at(-1)?.content);
+      assert.match(sent, /look at these/);
+      assert.match(sent, /the words in the file/);
+    });
+  },
+);
 
 test("the screen follows the size of the terminal, and warnings of the program are shown after it", { skip: noTmux }, async () => {
   const noisy = { NODE_OPTIONS: `--import=data:text/javascript,setInterval(()=>process.emitWarning('noise-here'),200).unref()` };
