@@ -298,8 +298,9 @@ test("doctor counts by severity, worst first, and repairs what its plan says", a
   assert.equal(statSync(file).mode & 0o777, 0o644);
   const fixed = await cli(state, ["doctor", "--fix", "--yes", "--skip", "state-persistent"]);
   assert.match(fixed.err, /The plan:\n {2}- set the mode of .*openclaw\.json to 600/);
+  assert.match(fixed.err, /- gateway\.bnd: "lan"\n\s+\+ gateway\.bind: "lan"/);
   assert.equal(statSync(file).mode & 0o777, 0o600);
-  assert.match(lines(fixed.out).at(-1)!, /^1 problem, 1 warning, \d+ ok$/);
+  assert.match(lines(fixed.out).at(-1)!, /^1 problem, 0 warnings, \d+ ok$/);
 });
 
 test("doctor --lint looks at the file only", async () => {
