@@ -302,15 +302,15 @@ test("a project that depends on the gateway gets the new version as a whole", { 
   for (const version of ["0.1.0", "0.4.0"]) ensureRelease(version);
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "mine", private: true }));
-  const npm = await run("npm", "install", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund", join(work, "0.1.0.tgz"));
+  const npm = await run("npm", "install", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund", "openclaw-gateway@0.1.0");
   assert.equal(npm.code, 0, npm.stderr);
   linkDependencies(join(project, "node_modules"));
   const entry = join(project, "node_modules/openclaw-gateway/bin/openclaw.js");
   const update = (...args: string[]): Promise<CliRun> =>
     run("env", `OPENCLAW_STATE_DIR=${join(home, "project-state")}`, process.execPath, entry, "update", "--yes", "--json", ...args);
-  const done = json(await update("--tag", join(work, "0.4.0.tgz"))) as Record<string, unknown>;
-  assert.deepEqual([done["updated"], (done["after"] as { version: string }).version], [true, "0.4.0"]);
-  assert.match(readFileSync(join(project, "package.json"), "utf8"), /0\.4\.0\.tgz/);
+  const done = json(await update("--tag", "0.4.0")) as Record<string, unknown>;
+  assert.deepEqual([done["updated"], done["after"]], [true, { version: "0.4.0", sha: null }], JSON.stringify(done));
+  assert.match(readFileSync(join(project, "package.json"), "utf8"), /"openclaw-gateway": "\^?0\.4\.0"/);
   assert.equal((await run(process.execPath, entry, "--version")).stdout.trim(), "openclaw-gateway 0.4.0");
   assert.deepEqual(readdirSync(project).toSorted(), ["node_modules", "package-lock.json", "package.json"]);
 });
