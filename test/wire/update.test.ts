@@ -310,7 +310,7 @@ test("a project that depends on the gateway gets the new version as a whole", { 
     run("env", `OPENCLAW_STATE_DIR=${join(home, "project-state")}`, process.execPath, entry, "update", "--yes", "--json", ...args);
   const done = json(await update("--tag", "0.4.0")) as Record<string, unknown>;
   assert.deepEqual([done["updated"], done["after"]], [true, { version: "0.4.0", sha: null }], JSON.stringify(done));
-  assert.match(readFileSync(join(project, "package.json"), "utf8"), /"openclaw-gateway": "\^?0\.4\.0"/);
+  assert.match(readFileSync(join(project, "package.json"), "utf8"), /"openclaw-gateway":\s*"\^?0\.4\.0"/);
   assert.equal((await run(process.execPath, entry, "--version")).stdout.trim(), "openclaw-gateway 0.4.0");
   assert.deepEqual(readdirSync(project).toSorted(), ["node_modules", "package-lock.json", "package.json"]);
 });
