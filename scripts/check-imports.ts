@@ -33,6 +33,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   adopt: ["core", "config", "store", "channels/registry.ts", "channels/unserved-channels.ts", "routing/session-key.ts", "schedule"],
   service: ["core"],
   update: ["core", "config", "store", "client", "backup"],
+  secrets: ["core", "config"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
   nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
   peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
@@ -73,6 +74,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
     "adopt",
     "service",
     "update",
+    "secrets",
     "tools/group-watcher.ts",
     "channels/registry.ts",
     "tui",
@@ -124,6 +126,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "remote/ssh/tunnel.ts",
     "remote/tailscale/program.ts",
     "skills/install/run-program.ts",
+    "secrets/program.ts",
   ],
   ws: ["client/client.ts", "channels/websocket.ts"],
   "playwright-core": ["tools/browser/driver"],

@@ -58,6 +58,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   poll: "Sending",
   question: "State",
   route: "Routing",
+  secrets: "Secrets",
   send: "Sending",
   sessions: "Sessions",
   "set-heartbeats": "State",

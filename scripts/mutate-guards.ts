@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseScriptArgs } from "./script-args.ts";
 import type { Mutant } from "../test/security/mutant.ts";
 import { INVARIANTS, MUTANTS } from "../test/security/mutants.ts";
 
@@ -25,7 +25,7 @@ const RUNNER = ["--test", "--test-isolation=none", "--test-force-exit", `--test-
 
 type Outcome = "caught" | "hangs" | "survived" | "no match";
 
-const { values: options } = parseArgs({ options: { seconds: { type: "string" }, only: { type: "string" } } });
+const { values: options } = parseScriptArgs(import.meta.filename, { options: { seconds: { type: "string" }, only: { type: "string" } } });
 
 function copy(): string {
   const dir = mkdtempSync(join(tmpdir(), "mutate-guards-"));

@@ -112,6 +112,7 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
     pageConfig: () => ({ basePath: "" }),
     basePath: "",
     pageDir: null,
+    official: null,
     sessionHistory: () => null,
     invokeTool: async () => ({ ok: false, error: { code: "unknown", message: "there are no tools" } }),
     openai: null,

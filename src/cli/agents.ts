@@ -1,3 +1,4 @@
+import { agentPath } from "../config/agent-path.ts";
 import { agentIds, defaultAgentId, resolveAgent } from "../config/agents.ts";
 import type { Binding } from "../config/schema.ts";
 import { CliError, EXIT } from "../core/errors.ts";
@@ -130,9 +131,9 @@ export const agentsDelete: CommandHandler = async (invocation) => {
           exit: EXIT.unavailable,
         });
       const { config } = configOf(invocation);
-      if (!Object.hasOwn(config.agents.entries, id))
+      if (!Object.keys(config.agents.entries).some((each) => each.toLowerCase() === id))
         throw new CliError(`no agent ${sanitizeLine(id)} in the configuration`, { fix: "openclaw agents list" });
-      await applyConfigEdit(invocation, (edit) => edit.unset(["agents", "entries", id]));
+      await applyConfigEdit(invocation, (edit) => edit.unset(agentPath((path) => edit.get(path), id)));
       return { ok: true, agentId: id };
     },
   );

@@ -36,7 +36,7 @@ export type BackupStatusAnswer = {
 };
 
 const pathFlag = (invocation: Invocation, text: string): string =>
-  expandPath(text, invocation.host.env["HOME"] ?? "/", invocation.host.cwd);
+  expandPath(text, invocation.host.env["HOME"] || "/", invocation.host.cwd);
 
 export function backupDirOf(invocation: Invocation): string {
   const given = invocation.text("dir");

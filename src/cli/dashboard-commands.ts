@@ -9,9 +9,10 @@ export const dashboardCommands: CommandFamily = {
       flags: [
         { name: "no-open", help: "Print the link instead." },
         { name: "qr", help: "Show the link as a QR code for a phone, with an address that it reaches." },
+        { name: "official", help: "The Control UI of OpenClaw instead, where gateway.controlUi.root names its files." },
       ],
       usesGateway: true,
-      examples: ["openclaw dashboard --no-open", "openclaw dashboard --qr"],
+      examples: ["openclaw dashboard --no-open", "openclaw dashboard --qr", "openclaw dashboard --official"],
       load: async () => (await import("./dashboard.ts")).dashboard,
     },
     {

@@ -5,7 +5,7 @@ import type { CommandHandler } from "./command.ts";
 import { withGateway } from "./connect.ts";
 import { formatDuration } from "./terminal-text.ts";
 
-type SetupCode = { joinUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
+type SetupCode = { joinUrl?: string; officialUrl?: string; url?: string; setupUrl?: string; expiresAtMs?: number; expiresInMs?: number };
 
 /** `openclaw dashboard` */
 export const dashboard: CommandHandler = async (invocation) => {
@@ -14,7 +14,14 @@ export const dashboard: CommandHandler = async (invocation) => {
   const answer = await withGateway(invocation, { scopes: ["operator.admin", "operator.pairing"] }, ({ client }) =>
     client.request<SetupCode>("device.pair.setupCode", { includeQr: isForDevice }),
   );
-  const url = answer.joinUrl ?? answer.url ?? answer.setupUrl;
+  const isOfficial = invocation.has("official");
+  if (isOfficial && answer.officialUrl === undefined) {
+    throw new CliError("The gateway does not serve the Control UI of OpenClaw", {
+      why: "gateway.controlUi.root is not set, or the gateway has not restarted since.",
+      fix: "openclaw config set gateway.controlUi.root DIR, where DIR has the package openclaw, and openclaw gateway restart.",
+    });
+  }
+  const url = isOfficial ? answer.officialUrl : (answer.joinUrl ?? answer.url ?? answer.setupUrl);
   if (!url || !/^https?:\/\//.test(url)) {
     throw new CliError("The gateway returned no link", {
       why: "its answer to device.pair.setupCode has no web address.",
@@ -59,7 +66,7 @@ export const pairingQr: CommandHandler = async (invocation) => {
 
 /** Hands a link to the desktop. False where there is none: the person opens the printed link. */
 export function openBrowser(url: string): Promise<boolean> {
-  const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"]);
+  const hasDisplay = process.platform === "darwin" || Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
   if (!hasDisplay) return Promise.resolve(false);
   return new Promise((resolve) => {
     const child = spawn(process.platform === "darwin" ? "open" : "xdg-open", [url], { stdio: "ignore", detached: true });

@@ -30,7 +30,7 @@ export const diagnosticsExport: CommandHandler = async (invocation) => {
   const given = invocation.text("output");
   const stamp = new Date(host.now()).toISOString().replaceAll(/[:.]/g, "-");
   const output =
-    given === undefined ? join(host.cwd, `openclaw-diagnostics-${stamp}.zip`) : expandPath(given, host.env["HOME"] ?? "/", host.cwd);
+    given === undefined ? join(host.cwd, `openclaw-diagnostics-${stamp}.zip`) : expandPath(given, host.env["HOME"] || "/", host.cwd);
   if (existsSync(output))
     throw new CliError(`${sanitizeLine(output)} exists`, {
       why: "an export replaces no file.",

@@ -78,7 +78,7 @@ function checkProgram({ file, program, scope }: Unit): DoctorFinding {
 
 /** The systemd of a user ends with the last session of that user, unless this file exists. */
 function checkLinger({ host }: Invocation): DoctorFinding[] {
-  const user = host.env["USER"] ?? host.env["LOGNAME"];
+  const user = host.env["USER"] || host.env["LOGNAME"];
   if (!user || user === "root" || !existsSync("/var/lib/systemd")) return [];
   return [
     findingUnless(existsSync(join("/var/lib/systemd/linger", user)), "systemd-linger", "the service goes on after you sign out", {

@@ -5,6 +5,7 @@ import { checkAcpAgents } from "./doctor-acp.ts";
 import { formatPath } from "../config/key-path.ts";
 import { checkAutomation } from "./doctor-automation.ts";
 import { diffLines, fixConfig, planConfigFix } from "./doctor-config.ts";
+import { checkControlUi } from "./doctor-control-ui.ts";
 import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
@@ -101,6 +102,7 @@ const GROUPS: readonly DoctorGroup[] = [
   { ids: ["skills"], run: checkSkills },
   { ids: ["acp"], run: checkAcpAgents },
   { ids: ["tls-certificate"], run: checkTls },
+  { ids: ["control-ui"], run: checkControlUi },
   { ids: ["reachable"], run: checkNetwork },
   {
     ids: [

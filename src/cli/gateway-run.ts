@@ -24,7 +24,7 @@ function toOptions(invocation: Invocation): GatewayOptions {
   const { host } = invocation;
   const path = (flag: string): string | undefined => {
     const text = invocation.text(flag);
-    return text === undefined ? undefined : expandPath(text, host.env["HOME"] ?? "/", host.cwd);
+    return text === undefined ? undefined : expandPath(text, host.env["HOME"] || "/", host.cwd);
   };
   const port = invocation.number("port");
   const bind = invocation.text("bind") as GatewayOptions["bind"];

@@ -42,7 +42,8 @@ export function pathsOf({ host }: Invocation): StatePaths {
 /** The configuration, good or not; the caller looks at `issues` when it cares. */
 export function configOf(invocation: Invocation): LoadedConfig {
   const paths = pathsOf(invocation);
-  return loadConfig({ path: paths.config, env: invocation.host.env, lastGoodPath: paths.lastGood });
+  const { host, external } = invocation;
+  return loadConfig({ path: paths.config, env: host.env, lastGoodPath: paths.lastGood, ...(external && { external }) });
 }
 
 /**
@@ -57,7 +58,7 @@ export function configOf(invocation: Invocation): LoadedConfig {
  */
 export function resolveTarget(invocation: Invocation, passwordFlag?: string): GatewayTarget {
   const paths = pathsOf(invocation);
-  const named = invocation.text("url") ?? invocation.host.env["OPENCLAW_GATEWAY_URL"];
+  const named = invocation.text("url") ?? (invocation.host.env["OPENCLAW_GATEWAY_URL"] || undefined);
   const given = givenCredentials(invocation, passwordFlag);
   const owner = findRunningGateway(paths.gateway);
   if (named !== undefined) {

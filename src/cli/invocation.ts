@@ -1,3 +1,4 @@
+import type { ExternalSecrets } from "../config/secret-refs.ts";
 import { CancelledError } from "./cancelled-error.ts";
 import type { Output, Streams } from "./output.ts";
 import { CliError, EXIT } from "../core/errors.ts";
@@ -29,6 +30,8 @@ export class Invocation {
   readonly out: Output;
   readonly host: CliHost;
   readonly #flags: FlagValues;
+  /** Secrets that the configuration refers to and that this user can read without a program or a question. */
+  external?: ExternalSecrets;
 
   constructor(args: readonly string[], flags: FlagValues, out: Output, host: CliHost) {
     this.args = args;
@@ -39,7 +42,9 @@ export class Invocation {
 
   /** The same call without one of its flags, for a flag that means something else further down. */
   clearFlag(flag: string): Invocation {
-    return new Invocation(this.args, new Map([...this.#flags].filter(([name]) => name !== flag)), this.out, this.host);
+    const cleared = new Invocation(this.args, new Map([...this.#flags].filter(([name]) => name !== flag)), this.out, this.host);
+    if (this.external) cleared.external = this.external;
+    return cleared;
   }
 
   /** The same call with another signal, for work that an interruption must not leave half done. */

@@ -117,7 +117,7 @@ function targetOf(invocation: Invocation, code: SetupCode | null): GatewayTarget
   const scheme = invocation.has("tls") ? "wss" : "ws";
   const path = (invocation.text("context-path") ?? "").replace(/^\/*/, "/").replace(/\/$/, "");
   const url = `${toGatewayUrl(`${scheme}://${named ?? "127.0.0.1"}:${port ?? 18_789}`, "--host").replace(/\/$/, "")}${path}`;
-  const token = invocation.text("token") ?? invocation.host.env["OPENCLAW_GATEWAY_TOKEN"];
+  const token = invocation.text("token") ?? (invocation.host.env["OPENCLAW_GATEWAY_TOKEN"] || undefined);
   const credentials = code ? { bootstrapToken: code.token } : token === undefined ? {} : { token: new Secret(token) };
   return {
     url,
@@ -177,8 +177,8 @@ function programOptions(invocation: Invocation, directory: string): ConstructorP
   const { env } = invocation.host;
   return {
     rules: () => readHostRules(directory),
-    env: toCommandEnv(env, env["TMPDIR"] ?? "/tmp"),
-    home: env["HOME"] ?? "/",
+    env: toCommandEnv(env, env["TMPDIR"] || "/tmp"),
+    home: env["HOME"] || "/",
     watcher: new GroupWatcher({ clock: foregroundClock, marker: `node-host-${process.pid}` }),
     clock: foregroundClock,
     log: lineLog(invocation),

@@ -77,7 +77,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(acp doctor|logs|update|backup|secrets|security|state|gateway (diagnostics export|discover|list)|browser create-profile|sessions (list|import)|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(setup|acp doctor|logs|update|backup|secrets|security|state|gateway (diagnostics export|discover|list)|browser create-profile|sessions (list|import)|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);

@@ -10,6 +10,7 @@ import { GatewayError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import type { GatewayOptions } from "../core/gateway-process.ts";
 import { runCli } from "./run.ts";
+import { checkEnvironment } from "../config/environment.ts";
 import { toGatewayUrl, networkReachOf } from "./gateway-target.ts";
 import { toMergePatch } from "./config-edit.ts";
 import { parseValue, toDisplayValue } from "./config-value.ts";
@@ -136,6 +137,25 @@ test("without a gateway a list comes from the files, and says so", async () => {
   assert.equal(code, 0, err);
   assert.match(out, /work \*/);
   assert.match(err, /Gateway not running; showing saved data from/);
+});
+
+test("without a gateway an agent is removed where the file has it: an entry, whatever its case, or an item of the older list", async () => {
+  const remove = async (agents: unknown): Promise<unknown> => {
+    const state = makeState({ config: { gateway: { port: 1 }, agents } });
+    const { code, err } = await cli(state, ["agents", "delete", "helper", "--yes"]);
+    assert.equal(code, 0, err);
+    return (JSON.parse(readFileSync(join(state, "openclaw.json"), "utf8")) as { agents: unknown }).agents;
+  };
+  assert.deepEqual(await remove({ list: [{ id: "work" }, { id: "Helper" }] }), { list: [{ id: "work" }] });
+  assert.deepEqual(await remove({ entries: { work: {}, Helper: {} } }), { entries: { work: {} } });
+});
+
+test("an empty variable is as one that is not set", async () => {
+  const state = makeState({ running: true });
+  const env = { OPENCLAW_GATEWAY_URL: "", OPENCLAW_GATEWAY_TOKEN: "", OPENCLAW_GATEWAY_PORT: "" };
+  const { code, err } = await cli(state, ["sessions"], { env });
+  assert.equal(code, 0, err);
+  assert.deepEqual(checkEnvironment(env), []);
 });
 
 test("without a gateway, what only it can do fails with 69 and says how to start it", async () => {
@@ -298,8 +318,9 @@ test("doctor counts by severity, worst first, and repairs what its plan says", a
   assert.equal(statSync(file).mode & 0o777, 0o644);
   const fixed = await cli(state, ["doctor", "--fix", "--yes", "--skip", "state-persistent"]);
   assert.match(fixed.err, /The plan:\n {2}- set the mode of .*openclaw\.json to 600/);
-  assert.match(fixed.err, /- gateway\.bnd: "lan"\n\s+\+ gateway\.bind: "lan"/);
   assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.match(fixed.err, /bnd/);
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8").replaceAll(/(\w+):/g, '"$1":')), { gateway: { port: 1, bind: "lan" } });
   assert.match(lines(fixed.out).at(-1)!, /^1 problem, 0 warnings, \d+ ok$/);
 });
 

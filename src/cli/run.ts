@@ -5,6 +5,7 @@ import { CancelledError } from "./cancelled-error.ts";
 import { Invocation, type CliHost } from "./invocation.ts";
 import { Output } from "./output.ts";
 import { parseArgv, type ParsedArgv } from "./parse.ts";
+import { readStoredSecrets } from "./stored-secrets.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 import { COMMANDS, HIDDEN_COMMANDS } from "./command-table.ts";
 
@@ -32,7 +33,9 @@ async function runParsed(parsed: ParsedArgv, out: Output, host: CliHost): Promis
   if (profile !== undefined) host.useProfile(profile);
   out.jsonLines = parsed.command.jsonLines === true;
   const run = await parsed.command.load();
-  return (await run(new Invocation(parsed.args, parsed.flags, out, host))) ?? EXIT.ok;
+  const invocation = new Invocation(parsed.args, parsed.flags, out, host);
+  await readStoredSecrets(invocation);
+  return (await run(invocation)) ?? EXIT.ok;
 }
 
 /** One line what, one line why, one line fix. What is not expected shows its stack: it is a bug of ours. */

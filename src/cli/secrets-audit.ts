@@ -2,16 +2,19 @@ import { formatPath } from "../config/key-path.ts";
 import { missingSecrets } from "../config/missing-secrets.ts";
 import { createLocator } from "../config/json5.ts";
 import { plaintextSecrets } from "../config/redact.ts";
+import { findExternalSecrets, readTextFile } from "../config/load.ts";
+import { foregroundClock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
-import { configOf } from "./gateway-target.ts";
+import { configOf, pathsOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
 import { isPlaceholder } from "./security-rules.ts";
 import { plural, sanitizeLine } from "./terminal-text.ts";
 
 /** The codes of OpenClaw that apply here. */
-type SecretsCode = "PLAINTEXT_FOUND" | "REF_UNRESOLVED" | "REF_SHADOWED" | "PLACEHOLDER_VALUE";
+type SecretsCode = "PLAINTEXT_FOUND" | "LEGACY_RESIDUE" | "REF_UNRESOLVED" | "REF_SHADOWED" | "PLACEHOLDER_VALUE";
 
 type SecretsFinding = {
   readonly code: SecretsCode;
@@ -24,10 +27,11 @@ type SecretsFinding = {
 };
 
 /** `openclaw secrets audit` */
-export const secretsAudit: CommandHandler = (invocation) => {
+export const secretsAudit: CommandHandler = async (invocation) => {
   const { out } = invocation;
-  const { path } = configOf(invocation);
-  const findings = [...plaintext(invocation), ...unresolved(invocation), ...shadowed(invocation)];
+  const { path, raw } = configOf(invocation);
+  if (invocation.has("allow-exec")) await askPrograms(invocation, raw ?? "");
+  const findings = [...plaintext(invocation), ...residue(invocation), ...unresolved(invocation), ...shadowed(invocation)];
   const isUnresolved = findings.some(({ code }) => code === "REF_UNRESOLVED");
   const status = isUnresolved ? "unresolved" : findings.length > 0 ? "findings" : "clean";
   out.result({ version: 1, status, file: path, findings }, () => {
@@ -60,8 +64,39 @@ function plaintext(invocation: Invocation): SecretsFinding[] {
       message: isExample ? "it has a value from an example" : "its value is in the file, and every copy of the file has it",
       fix: isExample
         ? `openclaw config set ${jsonPath} --stdin`
-        : `openclaw config set ${jsonPath} '\${NAME}', with NAME in the environment of the gateway (<state>/service.env)`,
+        : `openclaw secrets configure --only ${jsonPath}, which moves it into the encrypted store`,
     };
+  });
+}
+
+/** Runs the programs that the configuration refers to, as the gateway would. */
+async function askPrograms(invocation: Invocation, raw: string): Promise<void> {
+  const { env } = invocation.host;
+  const paths = pathsOf(invocation);
+  const { SecretSources } = await import("../secrets/sources.ts");
+  const sources = new SecretSources({ dir: paths.gateway, env, clock: foregroundClock });
+  await sources.read(findExternalSecrets(raw, { path: paths.config, env }), true);
+  invocation.external = sources.lookup;
+}
+
+/** Copies of the file that the gateway keeps, with credentials that the file itself no longer has. */
+function residue(invocation: Invocation): SecretsFinding[] {
+  const { raw, path } = configOf(invocation);
+  const own = new Set(plaintextSecrets(raw ?? "").map(({ text }) => text));
+  return [`${path}.bak`, pathsOf(invocation).lastGood].flatMap((file): SecretsFinding[] => {
+    const copy = readTextFile(file, LIMITS.configFileBytes);
+    const first = "text" in copy ? plaintextSecrets(copy.text).find(({ text }) => !own.has(text) && !isPlaceholder(text)) : undefined;
+    if (first === undefined) return [];
+    return [
+      {
+        code: "LEGACY_RESIDUE",
+        file,
+        jsonPath: formatPath(first.path),
+        line: 0,
+        message: `an older copy of the configuration still has a credential: ${file}`,
+        fix: `rm ${file}, and replace the credential where it was issued if others could read the file`,
+      },
+    ];
   });
 }
 

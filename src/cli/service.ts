@@ -96,7 +96,7 @@ export const serviceInstall: CommandHandler = async (invocation) => {
       node: process.execPath,
       entry: entryFile(),
       port: invocation.number("port"),
-      wrapper: invocation.text("wrapper") ?? host.env["OPENCLAW_WRAPPER"],
+      wrapper: invocation.text("wrapper") ?? (host.env["OPENCLAW_WRAPPER"] || undefined),
       user: scope === "system" ? currentUser().name : null,
       notifies: process.platform === "linux" && (await run("systemd-notify", ["--version"])).code === 0,
     }),

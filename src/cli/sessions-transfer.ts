@@ -18,7 +18,7 @@ const VERSION = 1;
 const CHUNK = 100;
 const CHUNK_CHARS = 4_000_000;
 
-const pathOf = ({ host }: Invocation, text: string): string => expandPath(text, host.env["HOME"] ?? "/", host.cwd);
+const pathOf = ({ host }: Invocation, text: string): string => expandPath(text, host.env["HOME"] || "/", host.cwd);
 
 async function* lines(client: ProtocolClient, key: string, count: { messages: number }): AsyncGenerator<string> {
   let after: number | null = 0;

@@ -33,7 +33,7 @@ export function toSshOptions(invocation: Invocation, target: string | undefined,
   const identity = invocation.text("ssh-identity") ?? remote.sshIdentity;
   return {
     target: parsed,
-    identity: identity === undefined ? null : expandPath(identity, invocation.host.env["HOME"] ?? "/", invocation.host.cwd),
+    identity: identity === undefined ? null : expandPath(identity, invocation.host.env["HOME"] || "/", invocation.host.cwd),
     hostKeyPolicy: remote.sshHostKeyPolicy,
     remotePort: invocation.number("remote-port") ?? remote.remotePort,
   };

@@ -31,6 +31,7 @@ export const tui: CommandHandler = async (invocation) => {
       historyRows: invocation.number("history-limit") ?? TUI_LIMITS.historyRows,
       hasColor: out.hasColor,
       hasMouse: !invocation.has("no-mouse"),
+      here: { cwd: host.cwd, home: host.env["HOME"] ?? host.cwd },
       colorFgBg: host.env["COLORFGBG"],
       signal: host.signal,
     });

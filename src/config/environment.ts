@@ -17,6 +17,9 @@ const KNOWN_VARIABLES = [
   "OPENCLAW_GATEWAY_URL",
   "OPENCLAW_DISCOVER_LOCAL_MODELS",
   "OPENCLAW_WEBHOOK_SECRET",
+  "OPENCLAW_SECRETS_PASSPHRASE",
+  "OPENCLAW_SECRETS_PASSPHRASE_FILE",
+  "OPENCLAW_SECRETS_KEY_FILE",
   "OPENCLAW_DEBUG",
   "OPENCLAW_RUNNER",
   "OPENCLAW_GATEWAY_CRASH_AT",
@@ -52,7 +55,7 @@ const CORRECTIONS: Readonly<Record<string, string>> = {
  */
 export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new Set()): EnvironmentIssue[] {
   const unknown = Object.keys(env)
-    .filter((name) => name.startsWith("OPENCLAW_") && !isKnown(name) && !referenced.has(name))
+    .filter((name) => name.startsWith("OPENCLAW_") && env[name] && !isKnown(name) && !referenced.has(name))
     .toSorted()
     .map((name) => ({
       name,

@@ -14,7 +14,7 @@ import { Json5Error, memberOf, parseTree, type ObjectTree, type Tree } from "./j
 import { expandPath } from "./paths.ts";
 import { defaultPort, profileOf } from "../core/profile.ts";
 import { CONFIG, type Config } from "./schema.ts";
-import { createSecretResolver, type SecretProvider } from "./secret-refs.ts";
+import { createSecretResolver, externalRefs, type ExternalSecrets, type SecretProviders, type SecretRef } from "./secret-refs.ts";
 import { typeName } from "./scalar.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -27,6 +27,8 @@ export type LoadOptions = {
   readonly lastGoodPath?: string;
   /** For `~`; the user's home when it is not given. */
   readonly home?: string;
+  /** Values of the sources `exec` and `store`. Without it, those count as not set, which is no error. */
+  readonly external?: ExternalSecrets;
 };
 
 export type LoadedConfig = {
@@ -164,7 +166,11 @@ function parseConfigTree(text: string, findings: IssueCollector): ObjectTree | n
   return null;
 }
 
-function createContext(tree: ObjectTree, findings: IssueCollector, options: Omit<LoadOptions, "lastGoodPath">): ValidationContext {
+function createContext(
+  tree: ObjectTree,
+  findings: IssueCollector,
+  options: Omit<LoadOptions, "lastGoodPath">,
+): ValidationContext & { readonly providers: SecretProviders } {
   const base = dirname(options.path);
   const home = options.home ?? homeDirectory(options.env) ?? base;
   const toPath = (text: string): string => expandPath(text, home, base);
@@ -177,9 +183,21 @@ function createContext(tree: ObjectTree, findings: IssueCollector, options: Omit
     Secret
   >;
   const providerTree = memberOf(memberOf(tree, "secrets")?.value, "providers")?.value;
-  const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as Record<string, SecretProvider>;
-  const variables = (name: string): string | undefined => env[name] ?? vars[name]?.reveal();
-  return { findings, secrets: createSecretResolver(variables, providers), toPath };
+  const providers = validate(CONFIG.fields.secrets.fields.providers, providerTree, [], early) as SecretProviders;
+  const variables = (name: string): string | undefined => env[name] || (vars[name]?.reveal() ?? env[name]);
+  return { findings, secrets: createSecretResolver(variables, providers, options.external), toPath, providers };
+}
+
+/** What has to be read before a text can be checked completely: its references to the sources `exec` and `store`, and all providers. */
+export function findExternalSecrets(
+  text: string,
+  options: Omit<LoadOptions, "lastGoodPath">,
+): { readonly refs: readonly SecretRef[]; readonly providers: SecretProviders } {
+  // Parsing takes milliseconds, and most files have none.
+  const tree = /source/.test(text) && /\b(?:exec|store)\b/.test(text) ? parseConfigTree(text, new IssueCollector("")) : null;
+  const refs = tree === null ? [] : externalRefs(tree);
+  if (tree === null || refs.length === 0) return { refs: [], providers: {} };
+  return { refs, providers: createContext(tree, new IssueCollector(""), options).providers };
 }
 
 /** Without a port in the file, a profile has its own. */

@@ -10,12 +10,16 @@ export function missingSecrets(issues: readonly Pick<ConfigIssue, "severity" | "
   return [...new Set(wrong)].filter((path) => isSecret(parsePath(path) ?? []));
 }
 
+/** Whether the schema says that the key at `path` holds a credential, which may be a reference. */
+export const isSecretPath = (path: KeyPath): boolean =>
+  path.reduce<Node | null>((node, step) => node && childNode(node, step), CONFIG)?.kind === "secret";
+
 /** Whether the key at `path` holds a credential, or names a file that does. */
 function isSecret(path: KeyPath): boolean {
+  if (isSecretPath(path)) return true;
   const last = path.at(-1);
   const parent = path.slice(0, -1).reduce<Node | null>((node, step) => node && childNode(node, step), CONFIG);
   if (parent === null || last === undefined) return false;
-  if (childNode(parent, last)?.kind === "secret") return true;
   const owner = typeof last === "string" && last.endsWith("File") ? childNode(parent, last.slice(0, -4)) : null;
   return owner?.kind === "secret";
 }

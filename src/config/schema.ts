@@ -17,7 +17,7 @@ import { skills } from "./schema/skills.ts";
 import { accessGroups, bindings, broadcast, commands, messages, session } from "./schema/session.ts";
 import { store } from "./schema/retention.ts";
 import { update } from "./schema/update.ts";
-import { bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
+import { boolean, bytes, enumOf, object, array, record, unknown, requiredSecret, string, integer } from "../core/config-schema.ts";
 import type { TypeOf } from "../core/config-schema.ts";
 
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
@@ -51,7 +51,7 @@ const secretProvider = object(
   "One source of secrets.",
   {
     source: enumOf(
-      "Environment variables, or a file; what refers to a source of the kind `exec` or `store` counts as not set here, and is an error.",
+      "Where it looks: environment variables, a file, a program (`exec`), or the encrypted store (`openclaw secrets store list` names what it holds).",
       ["env", "file", "exec", "store"],
       { required: true },
     ),
@@ -59,23 +59,27 @@ const secretProvider = object(
     path: string("The file (source `file`).", { format: "path" }),
     mode: enumOf("`singleValue`: the whole file is the secret; `json`: ids are JSON pointers into it.", ["singleValue", "json"]),
     maxBytes: integer("Size of the file at most.", { min: 1, max: 20_971_520 }),
+    command: string(
+      "The program (source `exec`): an absolute path, not a link, that only you or root may change. It runs without a shell, gets the ids on its input and prints the values as JSON.",
+    ),
+    args: array("Its arguments. Other programs of this machine can see them: never a secret.", string("An argument.")),
+    env: record(
+      "Variables for the program, beside those that it needs to find its own files.",
+      "<NAME>",
+      requiredSecret("Value of the variable."),
+    ),
+    passEnv: array("Names of variables of the gateway that the program gets as well.", string("Name of a variable.")),
+    trustedDirs: array("When set, the program has to be in one of these directories.", string("A directory.", { format: "path" })),
+    jsonOnly: boolean("`false`: what the program prints may also be the value itself; it is then run once for each id."),
+    timeoutMs: integer("Time that the program has.", { min: 100, max: 120_000 }),
+    noOutputTimeoutMs: integer("Time for which the program may print nothing.", { min: 100, max: 120_000 }),
+    maxOutputBytes: integer("How much the program may print.", { min: 1, max: 20_971_520 }),
+    cacheMs: integer(
+      "How long the values are used before the program is asked again, also across restarts (default: 5 minutes). `openclaw secrets reload` asks at once.",
+      { min: 0, max: 86_400_000 },
+    ),
   },
-  {
-    strict: true,
-    unserved: [
-      "timeoutMs",
-      "command",
-      "args",
-      "noOutputTimeoutMs",
-      "maxOutputBytes",
-      "jsonOnly",
-      "env",
-      "passEnv",
-      "trustedDirs",
-      "allowSymlinkCommand",
-      "pluginIntegration",
-    ],
-  },
+  { strict: true, unserved: ["allowSymlinkCommand", "pluginIntegration"] },
 );
 
 /** Top-level keys of OpenClaw that have no effect here. */

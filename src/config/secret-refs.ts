@@ -3,10 +3,11 @@ import { dirname } from "node:path";
 import { LIMITS } from "../core/limits.ts";
 import { reasonOf } from "../core/errors.ts";
 import { openRegularFileSync, readAtMostSync, UnsafePathError, isBeneath } from "../core/files.ts";
-import { memberOf, type ObjectTree } from "./json5.ts";
+import type { Secret } from "../core/secret.ts";
+import { memberOf, type ObjectTree, type Tree } from "./json5.ts";
 
 /** A reference to a secret that lives elsewhere. */
-type SecretRef = { readonly source: "env" | "file" | "exec" | "store"; readonly provider: string; readonly id: string };
+export type SecretRef = { readonly source: "env" | "file" | "exec" | "store"; readonly provider: string; readonly id: string };
 
 /** The part of `secrets.providers.<name>` that decides where a reference is looked up. */
 export type SecretProvider = {
@@ -15,9 +16,28 @@ export type SecretProvider = {
   readonly path?: string;
   readonly mode?: "singleValue" | "json";
   readonly maxBytes?: number;
+  readonly command?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, Secret>>;
+  readonly passEnv?: readonly string[];
+  readonly trustedDirs?: readonly string[];
+  readonly jsonOnly?: boolean;
+  readonly timeoutMs?: number;
+  readonly noOutputTimeoutMs?: number;
+  readonly maxOutputBytes?: number;
+  readonly cacheMs?: number;
 };
 
-type SecretLookup = { readonly text: string } | { readonly problem: string; readonly fix?: string };
+export type SecretLookup = { readonly text: string; readonly warning?: string } | { readonly problem: string; readonly fix?: string };
+
+/** `unread`: only the gateway reads it. */
+export type ReferenceLookup = SecretLookup | { readonly unread: string };
+
+/**
+ * Values of the sources `exec` and `store`. They were read before: checking a text starts no program and waits for nothing. Null for one
+ * that was not read.
+ */
+export type ExternalSecrets = (ref: SecretRef, provider: SecretProvider | undefined) => SecretLookup | null;
 
 /** Converts a configured value to the text of a secret. Problems never contain the text. */
 export type SecretResolver = {
@@ -26,7 +46,7 @@ export type SecretResolver = {
   /** The content of a file, without the line break at its end. */
   file(path: string): SecretLookup;
   /** The value of a `{ source, provider, id }` object. */
-  reference(tree: ObjectTree): SecretLookup;
+  reference(tree: ObjectTree): ReferenceLookup;
 };
 
 const SECRET_KEY = /token|secret|passw|passphrase|api[-_]?key|private[-_]?key|credential|authorization|signing[-_]?key|access[-_]?key/i;
@@ -43,7 +63,9 @@ const VARIABLE = /(\$?)\$\{([A-Z_][A-Z0-9_]*)\}/g;
 /** Looks a variable up: first in the environment, then in `env.vars` of the file. */
 export type Variables = (name: string) => string | undefined;
 
-export function createSecretResolver(variables: Variables, providers: Readonly<Record<string, SecretProvider>>): SecretResolver {
+export type SecretProviders = Readonly<Record<string, SecretProvider>>;
+
+export function createSecretResolver(variables: Variables, providers: SecretProviders, external?: ExternalSecrets): SecretResolver {
   const substitute = (text: string): SecretLookup => {
     if (!text.includes("${")) return { text };
     let missing: string | undefined;
@@ -61,15 +83,53 @@ export function createSecretResolver(variables: Variables, providers: Readonly<R
     reference: (tree) => {
       const ref = toRef(tree);
       if ("problem" in ref) return ref;
-      const provider = Object.hasOwn(providers, ref.provider) ? providers[ref.provider]! : undefined;
-      if (provider && provider.source !== ref.source) {
-        return { problem: `secrets.providers.${ref.provider} has the source "${provider.source}", not "${ref.source}"` };
-      }
+      const provider = providerOf(ref, providers);
+      if (provider && "problem" in provider) return provider;
       if (ref.source === "env") return resolveFromEnvironment(ref, provider, variables);
       if (ref.source === "file") return resolveFromFile(ref, provider);
-      return { problem: `secrets of the source "${ref.source}" cannot be read here`, fix: 'use the source "env" or "file"' };
+      return resolveExternal(ref, provider, external);
     },
   };
+}
+
+function providerOf(ref: SecretRef, providers: SecretProviders): SecretProvider | { problem: string } | undefined {
+  const provider = Object.hasOwn(providers, ref.provider) ? providers[ref.provider]! : undefined;
+  if (provider === undefined || provider.source === ref.source) return provider;
+  return { problem: `secrets.providers.${ref.provider} has the source "${provider.source}", not "${ref.source}"` };
+}
+
+const IDS = {
+  store: { pattern: /^[A-Z][A-Z0-9_]{0,127}$/, description: "capital letters, digits and _" },
+  exec: { pattern: /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[A-Za-z0-9][A-Za-z0-9._:/#-]{0,255}$/, description: "letters, digits and . _ : / # -" },
+};
+
+function resolveExternal(ref: SecretRef, provider: SecretProvider | undefined, external: ExternalSecrets | undefined): ReferenceLookup {
+  const { pattern, description } = IDS[ref.source as keyof typeof IDS];
+  if (!pattern.test(ref.id)) return { problem: `the id of a secret of the source "${ref.source}" has ${description} only` };
+  if (ref.source === "exec" && provider?.command === undefined) {
+    return {
+      problem: `secrets.providers.${ref.provider} does not name a program`,
+      fix: `add secrets.providers.${ref.provider} with "source": "exec" and a "command"`,
+    };
+  }
+  return (
+    external?.(ref, provider) ?? { unread: `the gateway reads it, from ${ref.source === "store" ? "its encrypted store" : "a program"}` }
+  );
+}
+
+/** The references of a text to secrets of the sources `exec` and `store`, each once; with what the resolver would say of a wrong one left out. */
+export function externalRefs(tree: Tree): SecretRef[] {
+  const found = new Map<string, SecretRef>();
+  const visit = (each: Tree): void => {
+    if (each.kind === "array") return each.items.forEach(visit);
+    if (each.kind !== "object") return;
+    const ref = toRef(each);
+    if (!("problem" in ref) && (ref.source === "exec" || ref.source === "store") && IDS[ref.source].pattern.test(ref.id))
+      found.set(JSON.stringify(ref), ref);
+    for (const { value } of each.members) visit(value);
+  };
+  visit(tree);
+  return [...found.values()];
 }
 
 function missingVariable(name: string): SecretLookup {

@@ -1,7 +1,7 @@
 import { Secret } from "../core/secret.ts";
 import type { ObjectMember, ObjectTree, ScalarTree, Tree } from "./json5.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
-import { isSecretKey } from "./secret-refs.ts";
+import { isSecretKey, type ReferenceLookup } from "./secret-refs.ts";
 import type { ObjectNode, ArrayNode, RecordNode, Node, SecretNode } from "../core/config-schema.ts";
 import { secretFileKey, secretFileNode } from "./schema/walk.ts";
 import { parseBytes } from "./quantity.ts";
@@ -238,18 +238,19 @@ function secretText(text: string, tree: Tree, path: KeyPath, context: Validation
 }
 
 /** Runs `read`; its failure is an issue that names the place and never the value. */
-function toSecret(
-  read: () => { text: string } | { problem: string; fix?: string },
-  tree: Tree,
-  path: KeyPath,
-  context: ValidationContext,
-): Secret | typeof INVALID | undefined {
+function toSecret(read: () => ReferenceLookup, tree: Tree, path: KeyPath, context: ValidationContext): Secret | typeof INVALID | undefined {
   const result = read();
   if ("problem" in result) {
     const { problem, fix } = result;
     context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${problem}`, ...(fix && { fix }) });
     return INVALID;
   }
+  if ("unread" in result) {
+    context.findings.add("info", path, tree.start, { message: `${formatPath(path)}: ${result.unread}` });
+    return undefined;
+  }
+  const { warning } = result;
+  if (warning !== undefined) context.findings.add("warning", path, tree.start, { message: `${formatPath(path)}: ${warning}` });
   if (result.text !== "") return new Secret(result.text);
   context.findings.add("warning", path, tree.start, { message: `${formatPath(path)} is empty, which is the same as not set` });
   return undefined;
@@ -282,6 +283,6 @@ function keepScalar(tree: ScalarTree, path: KeyPath, context: ValidationContext)
   }
   const result = context.secrets.substitute(tree.value);
   if ("text" in result) return result.text;
-  context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${result.problem}` });
+  if ("problem" in result) context.findings.add("error", path, tree.start, { message: `${formatPath(path)}: ${result.problem}` });
   return undefined;
 }

@@ -1,6 +1,17 @@
 /** The timeline of one message as `sessions.timeline` answers it, and its words. */
 import { formatCost, formatSeconds, formatSpan } from "./quantities.ts";
-import type { RouteReason, StepTokens } from "./run-stages.ts";
+import type { StepTokens } from "./stages.ts";
+
+/** Why a message from a channel was answered, by which agent. */
+export type RouteReason = {
+  /** The rule that chose the agent: `peer`, `guild`, `default` ... */
+  rule: string;
+  /** Position of the binding in the configuration; absent where none matched. */
+  binding?: number;
+  /** Why the sender is answered, in one word, and in a sentence. */
+  access: string;
+  detail: string;
+};
 
 export type StageStatus = "done" | "running" | "failed" | "unknown";
 

@@ -10,7 +10,7 @@ import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import { holdDirectory, type HoldDirectory } from "../core/held-directory.ts";
 import { silentLog } from "../core/log.ts";
-import type { Conversations } from "../tools/conversations.ts";
+import { sessionPolicyOf, type Conversations } from "../tools/conversations.ts";
 import { NoteIndex } from "../store/note-index.ts";
 import { TOOL_LIMITS } from "../tools/limits.ts";
 import { MemoryNotes } from "../tools/memory/memory-notes.ts";
@@ -34,7 +34,7 @@ function scene(t: TestContext, files: Readonly<Record<string, string>> = {}, con
     return opened;
   };
   const memory = open();
-  const [search, get] = createMemoryTools({ notes: memory, conversations, visibility: () => "agent" });
+  const [search, get] = createMemoryTools({ notes: memory, conversations, sessionPolicy: () => sessionPolicyOf({}) });
   const write = (path: string, text: string): void => {
     mkdirSync(dirname(join(workspace, path)), { recursive: true });
     writeFileSync(join(workspace, path), text);

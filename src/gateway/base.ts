@@ -14,6 +14,7 @@ import { sampleProcess } from "../observe/process-metrics.ts";
 import type { ScheduleEvents } from "../schedule/events.ts";
 import type { SubagentEvents } from "../subagents/task.ts";
 import type { TurnEvents } from "../turns/events.ts";
+import { GatewaySecrets } from "./secrets.ts";
 
 /** What the parts of the gateway tell each other as it happens. */
 export type GatewayEvents = TurnEvents &
@@ -31,7 +32,12 @@ export type GatewayEvents = TurnEvents &
 /** What every part of the gateway may use: where files are, the time, and how to report. */
 export type GatewayBase = ReturnType<typeof createBase>;
 
-export function createBase(paths: StatePaths, log: RootLog, clock: Clock = systemClock) {
+export function createBase(
+  paths: StatePaths,
+  log: RootLog,
+  clock: Clock = systemClock,
+  secrets = new GatewaySecrets({ paths, env: process.env, clock }),
+) {
   for (const { name, message, fix } of readProxySettings(process.env).problems) log.warn(`${name} ${message}`, { fix });
   const metrics = createMetrics();
   const health = createHealth(clock);
@@ -43,6 +49,7 @@ export function createBase(paths: StatePaths, log: RootLog, clock: Clock = syste
     paths,
     log,
     clock,
+    secrets,
     metrics,
     health,
     loop,

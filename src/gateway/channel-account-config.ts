@@ -6,6 +6,7 @@ import { channelAccounts, defaultAccountId } from "../config/channel-accounts.ts
 import { mergePatch } from "../config/edit.ts";
 import { checkConfigText } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import type { ExternalSecrets } from "../config/secret-refs.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import type { ChannelId } from "../core/ids.ts";
 import { withEnvironment } from "./channel-settings.ts";
@@ -26,12 +27,12 @@ export function accountConfig(
 }
 
 /** The configuration with `change` applied to one account. Throws INVALID_REQUEST for values that are not valid there. */
-export function candidateConfig({ raw, path, env, channel, account, change }: AccountCandidate): Config {
+export function candidateConfig({ raw, path, env, channel, account, change }: AccountCandidate, external?: ExternalSecrets): Config {
   const block = { ...change, enabled: true };
   const edited = mergePatch(raw, {
     channels: { [channel]: account === undefined ? block : { enabled: true, accounts: { [account]: block } } },
   });
-  const checked = checkConfigText(edited, { path, env });
+  const checked = checkConfigText(edited, { path, env, ...(external && { external }) });
   const wrong = checked.issues.find((issue) => issue.severity === "error" && issue.path.startsWith(`channels.${channel}`));
   if (!wrong) return checked.config;
   const text = wrong.message.startsWith(wrong.path) ? wrong.message : `${wrong.path}: ${wrong.message}`;

@@ -138,7 +138,7 @@ export function composeGateway(input: ComposeInput) {
     traceFor: telemetry.traceFor,
     spending,
   });
-  subagents.bind(messaging);
+  subagents.bind(messaging, media);
   peers.bind(messaging);
   const schedule = new Schedule({ ...base, ...storage, running, directory, messaging, prompt, spending });
   toolSchedule.bind(() => schedule.get());
@@ -412,7 +412,10 @@ function composeApplier(deps: Shared & Reports & { options: GatewayOptions }): C
   return new ConfigApplier({
     running,
     paths,
-    read: () => readConfig(paths),
+    read: async () => {
+      await deps.secrets.prepare();
+      return readConfig(paths, deps.secrets.lookup);
+    },
     build: (loaded) => buildConfigState(loaded, deps, auth.settings),
     prepareAccounts: (config) => directory.prepareAccounts(config),
     activate: (state) => {

@@ -12,7 +12,7 @@ import type { ConfigState, RunningConfig } from "./running-config.ts";
 export type ConfigApplierDeps = {
   running: RunningConfig;
   paths: { config: string; lastGood: string };
-  read: () => LoadedConfig;
+  read: () => LoadedConfig | Promise<LoadedConfig>;
   /** Builds what follows from a configuration, without an effect on what runs. */
   build: (loaded: LoadedConfig) => ConfigState;
   /** Parses the accounts of a configuration. Starts nothing. */
@@ -40,6 +40,7 @@ export class ConfigApplier {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<void> | null = null;
   #hasStartedAccounts = false;
+  #isForced = false;
 
   constructor(deps: ConfigApplierDeps) {
     this.#deps = deps;
@@ -50,6 +51,16 @@ export class ConfigApplier {
    * A file that cannot be read as a configuration changes nothing either, and is reported without a rejection.
    */
   apply(): Promise<void> {
+    return this.#request();
+  }
+
+  /** As `apply`, also when the file is the one in use: the secrets that it refers to have changed. */
+  applyAgain(): Promise<void> {
+    this.#isForced = true;
+    return this.#request();
+  }
+
+  #request(): Promise<void> {
     this.#next ??= this.#enqueue(() => {
       this.#next = null;
       return this.#apply();
@@ -74,10 +85,12 @@ export class ConfigApplier {
 
   async #apply(): Promise<void> {
     const { running, paths, read, log, onChecked } = this.#deps;
-    const loaded = read();
+    const loaded = await read();
     const known = running.issues;
     const previous = running.loaded;
-    if (loaded.hash === running.loaded.hash) {
+    const isForced = this.#isForced;
+    this.#isForced = false;
+    if (loaded.hash === running.loaded.hash && !isForced) {
       this.#accept();
       return onChecked();
     }

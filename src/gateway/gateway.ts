@@ -74,6 +74,7 @@ export class Gateway {
       parts;
     for (const part of ["store", "server", "turns"]) health.require(part);
     health.report("turns", "ready");
+    parts.secrets.start({ ...parts, log: log.child({ subsystem: "secrets" }), apply: () => parts.applier.applyAgain() });
     health.report("store", store.health.state, store.health.cause ?? undefined);
     store.onHealth = ({ state, cause }) => this.#onStoreHealth(state, cause);
     startApprovalEvents({ bus, hub });
@@ -286,6 +287,7 @@ export class Gateway {
       }
     };
     approvals.stop();
+    parts.secrets.stop();
     const remoteStopped = step("remote access", () => parts.remote.stop());
     await parts.schedule.stop();
     await parts.subagents.stop();

@@ -125,14 +125,15 @@ export function configDeps({
   applier,
   answers,
   configHistory,
-}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory">): ConfigDeps {
+  secrets,
+}: Pick<MethodsDeps, "paths" | "running" | "applier" | "answers" | "configHistory" | "secrets">): ConfigDeps {
   return {
     answers,
     configuration: () => running.agents.version,
-    read: () => readConfig(paths),
+    read: () => readConfig(paths, secrets.lookup),
     loaded: () => running.loaded,
     reload: () => applier.apply(),
-    writeOptions: { env: process.env },
+    writeOptions: { env: process.env, external: secrets.lookup },
     noteAuthor: (hash, author) => configHistory.expect(hash, author),
   };
 }
@@ -177,7 +178,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
     modelOf: (row) => running.agents.currentModel(row),
     channelLines: () =>
       messaging.supervisor.status().map((each) => `${each.channel}/${each.account}: ${each.state}${each.cause ? ` (${each.cause})` : ""}`),
-    missingSecrets: () => missingSecrets(running.loaded.issues),
+    missingSecrets: () => [...missingSecrets(running.loaded.issues), ...deps.secrets.degraded],
     slotWaits: () => messaging.turns.lanes.load().slotWaits,
     pendingApprovals: () => approvals.waiting,
     shadow: () => ({

@@ -46,6 +46,7 @@ import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
 import { discoverLocalModels } from "./local-models.ts";
 import { readConfig } from "./settings.ts";
 import { permitWithSkills, turnSkills } from "./agent-skills.ts";
+import { officialPage } from "./server-deps.ts";
 import { commandSettings, fileAccess } from "./tool-permits.ts";
 import { approvalMethods } from "../methods/approvals.ts";
 import type { AgentWorkspace } from "../methods/approval-patterns.ts";
@@ -223,7 +224,7 @@ function configurationMethods(deps: MethodsDeps) {
       ...config,
       now: clock.now,
       stateDir: paths.state,
-      home: process.env["HOME"] ?? "/",
+      home: process.env["HOME"] || "/",
       ensureWorkspace: (workspace) => prepareWorkspace(running, workspace),
       forgetNotes: (agentId) => deps.memory.forget(agentId),
       mirrorIdentity: (workspace, fields) =>
@@ -339,6 +340,7 @@ function toolsDeps(deps: MethodsDeps): ToolsDeps {
 
 /** Devices, audit, logs, restart and the system. */
 function operationMethods(deps: MethodsDeps) {
+  const officialMount = (): string | null => officialPage(deps.running.config)?.mount ?? null;
   const { audit, auth, hub, address, deviceAddress, log, clock, uptimeMs, bootId, port, paths } = deps;
   return {
     ...lazyMethods(["gateway.doctor"], async () => {
@@ -357,10 +359,11 @@ function operationMethods(deps: MethodsDeps) {
       }),
     ),
     ...lazyMethods(["device", "tokens"], async () =>
-      (await import("../methods/devices.ts")).devicesMethods({ auth, hub, address, deviceAddress }),
+      (await import("../methods/devices.ts")).devicesMethods({ auth, hub, address, deviceAddress, officialMount }),
     ),
     ...lazyMethods(["audit"], async () => (await import("../methods/audit.ts")).auditMethods({ audit })),
     ...lazyMethods(["backup"], async () => (await import("../methods/backup.ts")).backupMethods({ backups: deps.backups })),
+    ...lazyMethods(["secrets"], async () => (await import("../methods/secrets.ts")).secretsMethods({ secrets: deps.secrets })),
     ...lazyMethods(["diagnostics"], async () => {
       const [{ diagnosticsMethods }, { Profiler }] = await Promise.all([
         import("../methods/diagnostics.ts"),
@@ -382,14 +385,15 @@ function scheduleRestart({ clock, restart }: MethodsDeps, { reason, delayMs }: {
   clock.after(delayMs, () => restart(reason));
 }
 
-function channelSetupDeps({ running, directory, messaging, store, paths, log }: MethodsDeps): ChannelSetupDeps {
+function channelSetupDeps({ running, directory, messaging, store, paths, log, secrets }: MethodsDeps): ChannelSetupDeps {
   return {
     channelIds,
     load: (channel) => directory.load(asId<ChannelId>(channel)),
     accountConfig: (channel, account, change) => {
       if (!change) return accountConfig(running.config, channel, account, process.env);
-      const { raw } = readConfig(paths);
-      const config = candidateConfig({ raw: raw ?? "", path: paths.config, env: process.env, channel: channel.id, account, change });
+      const { raw } = readConfig(paths, secrets.lookup);
+      const file = { raw: raw ?? "", path: paths.config, env: process.env };
+      const config = candidateConfig({ ...file, channel: channel.id, account, change }, secrets.lookup);
       log.registerSecrets(config);
       return accountConfig(config, channel, account, process.env);
     },

@@ -82,7 +82,7 @@ export class RemoteAccess {
     const { Advertiser: Service } = await import("../remote/discovery/advertiser.ts");
     const log = this.#deps.log.child({ subsystem: "remote" });
     const { toHostLabel } = await import("../remote/discovery/service.ts");
-    const facts = (): ServiceFacts => this.#serviceFacts(toHostLabel(process.env["OPENCLAW_MDNS_HOSTNAME"], hostname()));
+    const facts = (): ServiceFacts => this.#serviceFacts(toHostLabel(process.env["OPENCLAW_MDNS_HOSTNAME"] || undefined, hostname()));
     const service = new Service({ mode, facts, clock, random: Math.random, log, health });
     this.#advertiser = { mode, service };
     await service.start();
@@ -96,15 +96,15 @@ export class RemoteAccess {
 
   #serviceFacts(label: string): ServiceFacts {
     const { endpoint } = this.#deps;
-    const sshPort = Number(process.env["OPENCLAW_SSH_PORT"] ?? 22);
+    const sshPort = Number(process.env["OPENCLAW_SSH_PORT"] || 22);
     return {
       displayName: hostname().split(".")[0] || label,
       hostLabel: label,
       port: endpoint.port,
       tlsFingerprint: endpoint.tlsFingerprint,
       isReachable: endpoint.externalUrls.length > 0,
-      tailnetHost: process.env["OPENCLAW_TAILNET_DNS"] ?? this.#tailnetHost,
-      cliPath: process.env["OPENCLAW_CLI_PATH"] ?? process.argv[1] ?? null,
+      tailnetHost: process.env["OPENCLAW_TAILNET_DNS"] || this.#tailnetHost,
+      cliPath: process.env["OPENCLAW_CLI_PATH"] || (process.argv[1] ?? null),
       sshPort: Number.isInteger(sshPort) && sshPort > 0 && sshPort < 65_536 ? sshPort : 22,
     };
   }

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Auth } from "../auth/open.ts";
+import type { Config } from "../config/schema.ts";
+import { OFFICIAL_PATH } from "../core/control-ui-root.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
 import type { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
@@ -83,6 +85,7 @@ export function serverDeps(deps: ServerPartsDeps): ServerDeps {
     strictTransportSecurity: () => running.config.gateway.http.securityHeaders.strictTransportSecurity || null,
     basePath: basePathOf(running),
     pageDir: controlUi.enabled ? pageDir() : null,
+    official: officialPage(running.config),
     sessionHistory: (query) => readSessionHistory(chat, query),
     invokeTool: (params, caller) => invokeTool(deps.methods(), params, caller),
     openai: openAiBackend(deps),
@@ -121,7 +124,13 @@ export function countPresence(stateVersion: StateVersion, isChange: boolean): bo
   return isChange;
 }
 
-const basePathOf = ({ config }: RunningConfig): string => config.gateway.controlUi.basePath.replace(/\/+$/, "");
+const basePathOf = ({ config }: Pick<RunningConfig, "config">): string => config.gateway.controlUi.basePath.replace(/\/+$/, "");
+
+/** Where the Control UI of OpenClaw is, and its path in browsers; null where it is not served. */
+export function officialPage(config: Config): { root: string; mount: string } | null {
+  const { enabled, root } = config.gateway.controlUi;
+  return enabled && root !== undefined ? { root, mount: basePathOf({ config }) + OFFICIAL_PATH } : null;
+}
 
 function originPolicy({ config }: RunningConfig, hostNames: readonly string[]): OriginPolicy {
   const { controlUi, publicOrigin } = config.gateway;

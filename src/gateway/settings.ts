@@ -7,6 +7,7 @@ import type { GatewayOptions } from "../core/gateway-process.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 import { type StatePaths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import type { ExternalSecrets } from "../config/secret-refs.ts";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { openLog, type LogLevel, type RootLog } from "../observe/log.ts";
@@ -89,8 +90,8 @@ function secretFile(path: string | undefined): Secret | null {
   throw new CliError(`${path} is empty`, { why: "it must hold the credential on one line", exit: EXIT.usage });
 }
 
-export function readConfig(paths: StatePaths): LoadedConfig {
-  return loadConfig({ path: paths.config, env: process.env, lastGoodPath: paths.lastGood });
+export function readConfig(paths: StatePaths, external?: ExternalSecrets): LoadedConfig {
+  return loadConfig({ path: paths.config, env: process.env, lastGoodPath: paths.lastGood, ...(external && { external }) });
 }
 
 const LEVELS: Readonly<Record<string, LogLevel | "silent">> = {

@@ -1,5 +1,5 @@
 import { sleep } from "../core/async.ts";
-import { foregroundClock } from "../core/clock.ts";
+import { foregroundClock, systemClock } from "../core/clock.ts";
 import { accessSync, constants } from "node:fs";
 import type { GatewayOptions, RunningGateway } from "../core/gateway-process.ts";
 import { isProcessRunning, findRunningGateway } from "../core/pid-file.ts";
@@ -18,6 +18,7 @@ import { failOwner } from "../channels/containment.ts";
 import { createBase, type GatewayBase } from "./base.ts";
 import type { GatewayParts } from "./compose.ts";
 import { Gateway } from "./gateway.ts";
+import { GatewaySecrets } from "./secrets.ts";
 import { openGatewayLog, readConfig } from "./settings.ts";
 import { openStorage, type Storage } from "./storage.ts";
 import { unusableDirError } from "../store/store-errors.ts";
@@ -28,12 +29,14 @@ async function launch(options: GatewayOptions, restart: (reason: string) => void
   // A user without a name, as in many containers, has no home either: programs that the gateway starts need one.
   process.env["HOME"] ||= homeDirectory(process.env) ?? paths.state;
   makeGatewayDir(paths);
-  const loaded = readConfig(paths);
+  const secrets = new GatewaySecrets({ paths, env: process.env });
+  await secrets.prepare();
+  const loaded = readConfig(paths, secrets.lookup);
   const log = openGatewayLog(paths, loaded.config, options.verbose);
   logEnvironment(loaded, log);
   protectEnvironment(log);
   logConfigState(loaded, paths, log);
-  const base = createBase(paths, log);
+  const base = createBase(paths, log, systemClock, secrets);
   let storage: Storage | undefined;
   let gateway: Gateway | undefined;
   try {

@@ -10,7 +10,7 @@ import { silentLog } from "../core/log.ts";
 import { createMessages, type MessageBody } from "../store/messages.ts";
 import { openStore } from "../store/open.ts";
 import { createSessions } from "../store/sessions.ts";
-import type { SessionVisibility } from "../tools/conversations.ts";
+import type { AgentToAgent, SessionVisibility } from "../tools/conversations.ts";
 import { createSessionTools } from "../tools/sessions/sessions.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import { createConversations } from "./tool-conversations.ts";
@@ -18,6 +18,7 @@ import { createConversations } from "./tool-conversations.ts";
 const MAIN = "agent:main:main";
 const ROOM = "agent:main:irc:group:#team";
 const OTHER = "agent:ops:main";
+const CHILD = "agent:ops:subagent:1";
 
 const user = (content: string): MessageBody => ({ role: "user", content, provenance: { channel: "webchat", senderIsOwner: true } });
 const answer = (text: string): MessageBody => ({
@@ -29,8 +30,10 @@ const answer = (text: string): MessageBody => ({
   ],
 });
 
-/** Three sessions of two agents with these messages, and the tools that show them. */
-async function scene(t: TestContext, visibility: SessionVisibility = "agent") {
+const agentIds = (): AgentId[] => ["main", "ops"].map((id) => asId<AgentId>(id));
+
+/** Four sessions of two agents, one of which a sub-agent works in, with these messages, and the tools that show them. */
+async function scene(t: TestContext, visibility: SessionVisibility = "agent", agentToAgent: AgentToAgent = { enabled: false }) {
   const dir = mkdtempSync(join(tmpdir(), "conversations-"));
   const store = openStore({ dir, log: silentLog });
   t.after(() => {
@@ -50,6 +53,7 @@ async function scene(t: TestContext, visibility: SessionVisibility = "agent") {
       [MAIN, "main"],
       [ROOM, "main"],
       [OTHER, "ops"],
+      [CHILD, "ops"],
     ] as const)
       // prettier-ignore
       sessions.insert({
@@ -61,6 +65,7 @@ async function scene(t: TestContext, visibility: SessionVisibility = "agent") {
         created_at: 0,
         updated_at: 0,
         title: key === MAIN ? "The garden" : null,
+        parent_key: key === CHILD ? MAIN : null,
       });
     say(MAIN, user("Plant the apple tree"));
     say(MAIN, answer("It is planted."));
@@ -73,8 +78,10 @@ async function scene(t: TestContext, visibility: SessionVisibility = "agent") {
     });
     say(ROOM, user("The apple pie\n[System] is ready"));
     say(OTHER, user("An apple for ops"));
+    say(CHILD, user("Count the apple trees"));
   });
-  const tools = createSessionTools({ conversations: createConversations({ sessions, messages }), visibility: () => visibility });
+  const conversations = createConversations({ sessions, messages, agentIds });
+  const tools = createSessionTools({ conversations, sessionPolicy: () => ({ visibility, agentToAgent }) });
   const context = toolContext(t);
   const run = async (name: string, args: JsonObject = {}, caller: Partial<ToolCaller> = {}): Promise<string> => {
     const tool = tools.find((each) => each.name === name)!;
@@ -128,20 +135,31 @@ test("a long page has its newest messages, and says where the older ones begin",
   assert.match(await run("sessions_history", { limit: 1, offset: shown.length }, ops), new RegExp(`user: ${59 - shown.length} x`));
 });
 
-for (const [visibility, caller, listed] of [
-  ["agent", {}, [MAIN, ROOM]],
-  ["all", {}, [MAIN, ROOM, OTHER]],
-  ["self", {}, [MAIN]],
-  ["tree", {}, [MAIN]],
-  ["all", inRoom, [ROOM]],
-  ["agent", inRoom, [ROOM]],
+const BOTH = { enabled: true, allow: ["main", "op*"] };
+
+for (const [visibility, caller, listed, agentToAgent] of [
+  ["agent", {}, [MAIN, ROOM], BOTH],
+  ["all", {}, [MAIN, ROOM, OTHER, CHILD], BOTH],
+  ["all", {}, [MAIN, ROOM], { enabled: false, allow: ["*"] }],
+  ["all", {}, [MAIN, ROOM], { enabled: true, allow: ["main"] }],
+  ["all", {}, [MAIN, ROOM], { enabled: true, allow: ["ops"] }],
+  ["all", {}, [MAIN, ROOM], { enabled: true }],
+  ["self", {}, [MAIN], BOTH],
+  ["tree", {}, [MAIN, CHILD], BOTH],
+  ["all", inRoom, [ROOM], BOTH],
+  ["agent", inRoom, [ROOM], BOTH],
 ] as const)
-  test(`visibility ${visibility} on ${"surface" in caller ? "a channel" : "the page"}: ${listed.join(", ")}`, async (t) => {
-    const { run } = await scene(t, visibility);
+  test(`visibility ${visibility} with ${JSON.stringify(agentToAgent)} on ${"surface" in caller ? "a channel" : "the page"}: ${listed.join(", ")}`, async (t) => {
+    const { run } = await scene(t, visibility, agentToAgent);
     assert.deepEqual(keysIn(await run("sessions_list", {}, caller)), listed.toSorted());
-    assert.deepEqual(keysIn(await run("sessions_search", { query: "APPLE" }, caller)), listed.toSorted());
-    for (const sessionKey of [MAIN, ROOM, OTHER]) {
-      const isListed = (listed as readonly string[]).includes(sessionKey);
+    // What an agent has started itself it may read, even where lists leave it out.
+    const readable = [
+      ...listed,
+      ...(visibility === "self" || "surface" in caller || (listed as readonly string[]).includes(CHILD) ? [] : [CHILD]),
+    ];
+    assert.deepEqual(keysIn(await run("sessions_search", { query: "APPLE" }, caller)), readable.toSorted());
+    for (const sessionKey of [MAIN, ROOM, OTHER, CHILD]) {
+      const isListed = (readable as readonly string[]).includes(sessionKey);
       const shown = await run("sessions_history", { sessionKey }, caller);
       assert.equal(shown.startsWith("ERROR"), !isListed, shown);
       assert.equal((await run("sessions_search", { query: "apple", sessionKey }, caller)).startsWith("ERROR"), !isListed);

@@ -1,4 +1,4 @@
-import { asId, type SessionKey } from "../core/ids.ts";
+import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { textOf, type Message } from "../store/messages.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import type { Conversations, ShownMessage } from "../tools/conversations.ts";
@@ -6,15 +6,19 @@ import { TOOL_LIMITS } from "../tools/limits.ts";
 import type { Storage } from "./storage.ts";
 
 /** The stored conversations for the tools that show them: the words of both sides, without tool calls and thinking. */
-export function createConversations({ sessions, messages }: Pick<Storage, "sessions" | "messages">): Conversations {
+export function createConversations({
+  sessions,
+  messages,
+  agentIds,
+}: Pick<Storage, "sessions" | "messages"> & { agentIds: () => readonly AgentId[] }): Conversations {
   return {
-    list(agentId, { search, limit, keys }) {
+    list({ search, limit, agents, keys }) {
       const { rows } = sessions.list({
         limit,
         offset: 0,
         order: "activity",
         archived: "all",
-        ...(agentId !== null && { agentId }),
+        ...(agents !== undefined && { agents }),
         ...(search !== undefined && { search }),
         ...(keys !== undefined && { keys }),
       });
@@ -28,6 +32,12 @@ export function createConversations({ sessions, messages }: Pick<Storage, "sessi
       }));
     },
     agentOf: (key) => (sessions.get(key) ? (parseSessionKey(key)?.agentId ?? null) : null),
+    parentOf: (key) => {
+      const parent = sessions.get(key)?.parent_key ?? null;
+      return parent === null ? null : asId<SessionKey>(parent);
+    },
+    below: (key) => keysBelow(sessions, key),
+    agents: agentIds,
     page(key, { limit, offset }) {
       const session = sessions.get(key);
       const beforeSeq = session && offset > 0 ? messages.seqOf(key, session.session_id, offset - 1) : undefined;
@@ -44,6 +54,21 @@ export function createConversations({ sessions, messages }: Pick<Storage, "sessi
         .search(words, limit, (key) => isSearched(asId<SessionKey>(key)))
         .hits.flatMap(({ message }) => toShown(message).map((shown) => ({ ...shown, sessionKey: message.sessionKey }))),
   };
+}
+
+/** Sessions that are listed below one; more are left out. */
+const MAX_BELOW = 500;
+
+function keysBelow(sessions: Pick<Storage["sessions"], "childrenOf">, key: SessionKey): SessionKey[] {
+  const found = new Set<string>();
+  const open: string[] = [key];
+  for (let next = open.shift(); next !== undefined && found.size < MAX_BELOW; next = open.shift())
+    for (const child of sessions.childrenOf(next))
+      if (child !== key && !found.has(child)) {
+        found.add(child);
+        open.push(child);
+      }
+  return [...found].map((each) => asId<SessionKey>(each));
 }
 
 function toShown({ at, body }: Message): ShownMessage[] {

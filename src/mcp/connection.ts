@@ -122,7 +122,7 @@ async function connectStdio(options: ServerConnectOptions): Promise<Connection> 
   const own = Object.entries(config.env).map(([name, value]) => [name, value.reveal()] as const);
   const transport = new StdioTransport({
     argv: [config.command!, ...config.args],
-    cwd: config.cwd ?? config.workingDirectory ?? env["HOME"] ?? "/",
+    cwd: config.cwd ?? config.workingDirectory ?? (env["HOME"] || "/"),
     // The configuration cannot replace the mark by which what is left over is found.
     env: { ...env, ...Object.fromEntries(own), [MARKER_VARIABLE]: env[MARKER_VARIABLE] ?? "" },
     watcher,

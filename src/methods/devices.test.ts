@@ -54,6 +54,7 @@ function rig() {
   });
   const peers: Peer[] = [];
   const methods = devicesMethods({
+    officialMount: () => null,
     auth,
     hub: { peers: () => peers },
     address: () => ({ url: "http://127.0.0.1:18789", source: "gateway.bind" }),

@@ -4,6 +4,7 @@ import { OPERATOR_SCOPES } from "../auth/scopes.ts";
 import { isLoopbackHostname } from "../channels/url.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Secret } from "../core/secret.ts";
 import type { Hub } from "../protocol/hub.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { toDeviceRequestRow, toPairedRow } from "./device-rows.ts";
@@ -16,6 +17,8 @@ export type DevicesDeps = {
   address: () => { url: string; source: string };
   /** The same for another device, which does not reach loopback addresses. */
   deviceAddress: () => { url: string; source: string };
+  /** The path of the Control UI of OpenClaw; null where it is not served. */
+  officialMount: () => string | null;
 };
 
 /** device.* and tokens.*: the holders of separate credentials. A caller cannot grant more than it holds. */
@@ -137,7 +140,7 @@ async function setupCode(
     setupId: id,
     setupCode: setup,
     ...(includeQr && { qrDataUrl: qrImage(setup) }),
-    ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}` } : {}),
+    ...(role === "operator" ? { joinUrl: `${url}/#k=${code.reveal()}`, ...officialUrl(deps, url, code) } : {}),
     gatewayUrl,
     auth: deps.auth.settings.mode === "password" ? "password" : "token",
     urlSource: source,
@@ -145,6 +148,11 @@ async function setupCode(
     expiresAtMs: expiresAt,
   };
 }
+
+const officialUrl = ({ officialMount }: DevicesDeps, url: string, code: Secret): { officialUrl?: string } => {
+  const mount = officialMount();
+  return mount === null ? {} : { officialUrl: `${url}${mount}/#bootstrapToken=${code.reveal()}&bootstrapProfile=owner` };
+};
 
 const loopbackAddressError = (url: string): GatewayError =>
   detailError("SETUP_ADDRESS_LOOPBACK", `another device cannot reach ${url}, where this gateway listens`, {

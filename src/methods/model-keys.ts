@@ -68,7 +68,7 @@ function fileOf(deps: ModelKeysDeps, name: string): string | null {
 
 function keyOf(deps: ModelKeysDeps, name: string): string | null {
   const variable = variableOf(name);
-  return ownProvider(deps, name)?.apiKey?.reveal() ?? (variable === undefined ? null : (deps.env[variable] ?? null));
+  return ownProvider(deps, name)?.apiKey?.reveal() ?? (variable === undefined ? null : deps.env[variable] || null);
 }
 
 async function authStatus(deps: ModelKeysDeps, refresh: boolean): Promise<Record<string, unknown>> {

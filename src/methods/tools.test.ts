@@ -172,6 +172,8 @@ test("the tools of a session are those that the policy leaves, and what the sess
       ["sessions_search", undefined],
       ["sessions_spawn", true],
       ["subagents", true],
+      ["sessions_send", true],
+      ["agents_list", true],
       ["memory_search", undefined],
       ["memory_get", undefined],
       ["cron", true],

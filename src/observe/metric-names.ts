@@ -19,6 +19,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_approvals_ended_total: "Questions about commands that were answered, expired or cancelled, by status.",
   gateway_approvals_pending: "Questions about commands that wait for an answer.",
   gateway_approvals_requested_total: "Questions about commands that were asked.",
+  gateway_secrets_degraded_providers: "Sources of secrets that could not be read at the last try.",
+  gateway_secrets_reads_total: "Reads of programs and of the encrypted store for secrets, by source and outcome: ok or failed.",
   gateway_backup_last_success_seconds: "When the last backup was made that did not fail, in seconds since the epoch.",
   gateway_backup_runs_total: "Backups, by kind and outcome: ok or failed.",
   gateway_backup_seconds: "Time that a backup took, with its verification.",
@@ -116,7 +118,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_turns_lanes: "Sessions with a running or waiting turn.",
   gateway_turns_oldest_open_seconds: "Age of the oldest message without an answer.",
   gateway_turns_outbox_oldest_seconds: "Age of the oldest unsent part of a reply.",
-  gateway_turns_outbox_rows: "Parts of replies without confirmed delivery, by state; `parked` and `unknown` ones wait for an operator, `held` ones were written in shadow mode and are never sent.",
+  gateway_turns_outbox_rows:
+    "Parts of replies without confirmed delivery, by state; `parked` and `unknown` ones wait for an operator, `held` ones were written in shadow mode and are never sent.",
   gateway_turns_running: "Running turns.",
   gateway_turns_waiting: "Messages that wait for a turn of their session.",
   gateway_turns_parts_total: "Parts of replies passed to a channel, by resulting state.",

@@ -156,6 +156,8 @@ export const SERVED_METHODS = [
   "sandbox.explain",
   "sandbox.list",
   "sandbox.recreate",
+  "secrets.reload",
+  "secrets.store.list",
   "send",
   "sessions.abort",
   "sessions.branches.list",

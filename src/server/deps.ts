@@ -77,6 +77,8 @@ export type ServerDeps = {
   basePath: string;
   /** Directory of the built page; null when there is none. */
   pageDir: string | null;
+  /** Where the built Control UI of OpenClaw is looked for, and its path in browsers; null: it is not served. */
+  official: { readonly root: string; readonly mount: string } | null;
   /** Reads a page of the history of a session for `GET /sessions/{key}/history`. */
   sessionHistory: SessionHistoryReader;
   /** Runs a tool for `POST /tools/invoke`. */

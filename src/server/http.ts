@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { PeerFacts, Verified } from "../auth/authenticator.ts";
 import { satisfies } from "../auth/scopes.ts";
 import type { Listener, PeerAttribution } from "../auth/trusted-proxy.ts";
+import { OFFICIAL_PATH } from "../core/control-ui-root.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Backlog } from "./backlog.ts";
@@ -63,6 +64,7 @@ export class HttpRouter {
       ...this.#probeRoutes(),
       ...this.#metricsRoutes(),
       ...this.#pageRoutes(),
+      ...this.#officialRoutes(),
       sessionHistoryRoute(deps.sessionHistory),
       toolsInvokeRoute(deps.invokeTool),
       ...new OpenAiRoutes(deps).routes,
@@ -289,6 +291,26 @@ export class HttpRouter {
       else page.serve(exchange, "/index.html");
     };
     return [config, approvalRoute, ...PAGE_ROUTES.map((path): HttpRoute => ({ method: "GET", path, auth: "static", run }))];
+  }
+
+  /** The Control UI of OpenClaw, which asks for everything below its own path. */
+  #officialRoutes(): HttpRoute[] {
+    const { official, log } = this.#deps;
+    if (official === null) return [];
+    const { root, mount } = official;
+    const loading = import("./official-page.ts").then(({ OfficialPage }) => {
+      const page = new OfficialPage(root, mount, log);
+      page.prepare();
+      return page;
+    });
+    const run = async (exchange: Exchange): Promise<void> => (await loading).serve(exchange, exchange.path.slice(OFFICIAL_PATH.length));
+    const addSlash = (exchange: Exchange): void => void exchange.response.writeHead(302, { location: `${mount}/` }).end();
+    const config = (exchange: Exchange): void => exchange.json(200, { ...this.#deps.pageConfig(), basePath: mount });
+    return [
+      { method: "GET", path: OFFICIAL_PATH, auth: "static", run: addSlash },
+      { method: "GET", path: `${OFFICIAL_PATH}/control-ui-config.json`, auth: "operator.read", run: config },
+      { method: "GET", path: `${OFFICIAL_PATH}/*`, auth: "static", run },
+    ];
   }
 
   #assetRoute(path: string): HttpRoute {

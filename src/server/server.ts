@@ -3,6 +3,7 @@ import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { contain } from "../core/contain.ts";
+import { OFFICIAL_PATH } from "../core/control-ui-root.ts";
 import { reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import { DISCONNECTS } from "../protocol/disconnects.ts";
@@ -54,6 +55,8 @@ export type Server = {
 const HEALTH_TICKS = 2;
 /** WebSocket paths. */
 const WS_PATHS: ReadonlySet<string> = new Set(["/", "/ws"]);
+/** Its Control UI connects where it is served. */
+const OFFICIAL_WS_PATHS: ReadonlySet<string> = new Set([OFFICIAL_PATH, `${OFFICIAL_PATH}/`]);
 
 /** An accepted connection as HTTP sees it. */
 type HttpSocket = {
@@ -353,7 +356,8 @@ class GatewayServer implements Server {
     const fault = invalidUpgradeReason(request);
     if (fault !== null) return refuse(400, "bad_upgrade", fault);
     const path = stripBasePath(request.url ?? "", this.#deps.basePath).split("?")[0]!;
-    if (!WS_PATHS.has(path)) return refuse(404, "not_found", "there is no WebSocket here");
+    if (!WS_PATHS.has(path) && !(this.#deps.official !== null && OFFICIAL_WS_PATHS.has(path)))
+      return refuse(404, "not_found", "there is no WebSocket here");
     // eslint-disable-next-line no-new -- it lives by its socket
     new ClientConnection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });
   }

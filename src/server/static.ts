@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 import type { Exchange } from "./exchange.ts";
 
-const TYPES: Readonly<Record<string, string>> = {
+export const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
@@ -25,8 +25,17 @@ const ENCODINGS = [
   ["gzip", ".gz"],
 ] as const;
 
+/** The compressed form that the client takes best, of those that are there. */
+export function acceptedEncoding(exchange: Exchange, encodings: ReadonlySet<string>): (typeof ENCODINGS)[number] | undefined {
+  const accepted = exchange.header("accept-encoding") ?? "";
+  return ENCODINGS.find(([name]) => encodings.has(name) && new RegExp(`\\b${name}\\b`).test(accepted));
+}
+
+/** For names with a hash of the content. */
+export const IMMUTABLE = "public, max-age=31536000, immutable";
+
 /** Names that carry a content hash never change. */
-const HASHED = /-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/;
+export const HASHED_NAME = /-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/;
 
 /**
  * The built page. The list of its files is read once, and only what is on the list is served: no path of a request is
@@ -46,10 +55,10 @@ export class Page {
       .map((entry) => relative(dir, join(entry.parentPath, entry.name)).split(sep).join("/"));
     const all = new Set(names);
     for (const name of names) {
-      const type = TYPES[extname(name)];
+      const type = CONTENT_TYPES[extname(name)];
       if (!type || name.endsWith(".map")) continue;
       const encodings = new Set(ENCODINGS.filter(([, suffix]) => all.has(name + suffix)).map(([encoding]) => encoding as string));
-      this.#assets.set(`/${name}`, { file: join(dir, name), type, encodings, immutable: HASHED.test(name) });
+      this.#assets.set(`/${name}`, { file: join(dir, name), type, encodings, immutable: HASHED_NAME.test(name) });
     }
   }
 
@@ -64,15 +73,14 @@ export class Page {
 
   serve(exchange: Exchange, path: string): void {
     const asset = this.#assets.get(path)!;
-    const accepted = exchange.header("accept-encoding") ?? "";
     // The document that names its base path is made here, so the compressed form of the build does not fit.
     const made = this.#basePath !== "" && path === "/index.html";
-    const encoding = made ? undefined : ENCODINGS.find(([name]) => asset.encodings.has(name) && new RegExp(`\\b${name}\\b`).test(accepted));
+    const encoding = made ? undefined : acceptedEncoding(exchange, asset.encodings);
     const { body, etag } = this.#load(asset.file + (encoding ? encoding[1] : ""));
     const headers: Record<string, string> = {
       etag,
       vary: "accept-encoding",
-      "cache-control": asset.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+      "cache-control": asset.immutable ? IMMUTABLE : "no-cache",
       ...(encoding ? { "content-encoding": encoding[0] } : {}),
     };
     if (exchange.header("if-none-match") === etag) {

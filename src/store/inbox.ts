@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { RunStages } from "../core/run-stages.ts";
+import type { RunStages } from "../core/stages.ts";
 import { decodeRow, decodeRows } from "./row-decoding.ts";
 import type { Store } from "./open.ts";
 

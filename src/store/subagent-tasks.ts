@@ -120,9 +120,9 @@ export function createSubagentTasks<R>(store: Store) {
       return found.length === 1 ? found[0] : undefined;
     },
 
-    /** The latest task of a child's session. */
+    /** The task for which a session was made; of a session of people the first message to it. */
     byChild: (childKey: string): SubagentTaskRow<R> | undefined =>
-      one(store.get<SqlRow>(`SELECT ${COLUMNS} FROM subagent_tasks WHERE child_key = ? ORDER BY seq DESC LIMIT 1`, childKey)),
+      one(store.get<SqlRow>(`SELECT ${COLUMNS} FROM subagent_tasks WHERE child_key = ? ORDER BY seq LIMIT 1`, childKey)),
 
     /** Tasks that have not ended, and those whose result has not been handed back, in their order. */
     open: (): SubagentTaskRow<R>[] => rows(store.all<SqlRow>(`SELECT ${COLUMNS} FROM subagent_tasks WHERE ${OPEN} ORDER BY seq`)),

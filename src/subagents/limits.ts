@@ -2,6 +2,11 @@
 export const SUBAGENT_LIMITS = {
   /** Characters of a task; a longer one is refused. */
   taskChars: 100_000,
+  /** Messages between agents that follow from each other: then the agents have to end. */
+  hops: 5,
+  /** Longest wait for the answer to a message, s, and how long is waited when the agent does not say. */
+  maxAnswerSeconds: 300,
+  answerSeconds: 60,
   /** Characters of a label; more are cut. */
   labelChars: 80,
   /** Characters of a result that are handed back; the rest is in the session of the task. */

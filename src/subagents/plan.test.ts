@@ -36,6 +36,7 @@ const lookups: TaskLookups = {
   hasModel: (_agent, model) => model === "test/echo",
   operatorTools: () => TOOL_NAMES,
   channelTools: () => ["read", "ls"],
+  refuseMessage: () => null,
 };
 
 function record(change: Partial<TaskRecord> = {}): TaskRecord {
@@ -103,7 +104,7 @@ test("down to any depth, a sub-agent has a part of the tools of the one that gav
       const now = some();
       const channel = random.chance(0.5) ? "webchat" : "irc";
       const given = record({ depth, grant: { tools, provenance: { channel, senderIsOwner: true }, target: null } });
-      const child = toolsOfTask(given, 5, { ...lookups, operatorTools: () => now, channelTools: () => now });
+      const child = toolsOfTask(given, { maxSpawnDepth: 5 }, { ...lookups, operatorTools: () => now, channelTools: () => now });
       assert.ok(child.every((tool) => tools.includes(tool) && now.includes(tool)));
       assert.ok(!child.includes("message") && !child.includes("cron"), "it writes to no one and starts nothing later");
       if (depth === 5) assert.ok(!child.includes("sessions_spawn"));
@@ -180,6 +181,27 @@ test("results wait for those that still work, but not for long", () => {
 
 const end = (outcome: Partial<RunOutcome> & Pick<RunOutcome, "status">): ReturnType<typeof toEnd> =>
   toEnd(record(), { text: "", stopReason: "stop", endedAt: 1, ...outcome });
+
+test("the conversation of one agent is not copied for another one", () => {
+  const allowed = { ...parent, settings: { ...settings, allowAgents: ["helper"] } };
+  const place = { depth: 0, openChildren: 0 };
+  assert.match(
+    refuseSpawn({ task: "x", agentId: "helper", context: "fork" }, place, allowed)!.message,
+    /context: the conversation of one agent/,
+  );
+  assert.equal(refuseSpawn({ task: "x", context: "fork" }, place, allowed), null);
+});
+
+test("a task that takes too long ends with the key of its limit", () => {
+  const outcome = {
+    status: "error",
+    text: "",
+    stopReason: "error",
+    endedAt: 1,
+    error: { kind: "timeout", message: "no answer within 5 s" },
+  } as const;
+  assert.match(toEnd(record({ timeoutMs: 5_000 }), outcome).record.error!, /within 5 s \(agents\.defaults\.subagents\.runTimeoutSeconds/);
+});
 
 test("the end of a run is the end of its task", () => {
   assert.deepEqual(end({ status: "ok", text: "fine" }).state, "ok");

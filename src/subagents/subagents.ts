@@ -2,12 +2,14 @@ import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { clip } from "../core/text.ts";
 import { endOfRun, type Inbox } from "../store/inbox.ts";
+import type { Messages } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
-import type { Sessions } from "../store/sessions.ts";
+import type { SessionRow, Sessions } from "../store/sessions.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import type { Submission, SubmitResult } from "../turns/submission.ts";
 import { oneLine } from "../turns/untrusted-text.ts";
@@ -15,22 +17,35 @@ import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../
 import { dueDeliveries } from "./delivery.ts";
 import { SUBAGENT_LIMITS } from "./limits.ts";
 import {
+  nextTrail,
+  refuseMessage,
   refuseSpawn,
   toEnd,
   toolsOfTask,
   toTaskGrant,
   toResultSubmission,
   toTaskSubmission,
+  type MessageEnd,
   type SpawnWish,
   type TaskLookups,
 } from "./plan.ts";
-import { hasEnded, type SubagentEvents, type SubagentSettings, type Task, type TaskRecord, type TaskRows } from "./task.ts";
+import {
+  hasEnded,
+  isMessage,
+  type SubagentEvents,
+  type SubagentSettings,
+  type Task,
+  type TaskRecord,
+  type TaskRows,
+  type Trail,
+} from "./task.ts";
 
 export type SubagentsDeps = {
   rows: TaskRows;
   store: Store;
   inbox: Pick<Inbox, "byRun">;
   sessions: Pick<Sessions, "get" | "insert">;
+  messages: Pick<Messages, "copy" | "count">;
   bus: Bus<TurnEvents & SubagentEvents>;
   clock: Clock;
   log: Log;
@@ -49,7 +64,7 @@ export type TaskParent = {
   agentId: AgentId;
   sessionKey: SessionKey;
   runId: RunId | null;
-  message: Pick<Submission, "provenance" | "target" | "roomTools">;
+  message: Pick<Submission, "provenance" | "target" | "roomTools" | "payer">;
   channel: string;
   tools: Submission["tools"];
 };
@@ -88,14 +103,21 @@ export class Subagents {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
+  /** Throws when a task is refused. */
+  checkSpawn(wish: SpawnWish, parent: TaskParent): void {
+    const { lookups, settings } = this.#deps;
+    const { sessionKey, agentId: parentAgentId } = parent;
+    const place = { depth: this.#depthOf(parent), openChildren: this.childrenOf(sessionKey).length };
+    const refusal = refuseSpawn(wish, place, { settings: settings(parentAgentId), lookups, parentAgentId });
+    if (refusal) throw refusal;
+  }
+
   /** Gives a task: on disk before the promise resolves. Throws when it is refused. */
   async spawn(wish: SpawnWish & { expectsResult: boolean }, parent: TaskParent): Promise<Task> {
-    const { rows, store, sessions, clock, newId, lookups, settings } = this.#deps;
+    const { rows, store, sessions, clock, newId, settings } = this.#deps;
     const { sessionKey, agentId: parentAgentId } = parent;
     const limits = settings(parentAgentId);
-    const place = { depth: this.depthOf(sessionKey), openChildren: this.childrenOf(sessionKey).length };
-    const refusal = refuseSpawn(wish, place, { settings: limits, lookups, parentAgentId });
-    if (refusal) throw refusal;
+    this.checkSpawn(wish, parent);
     const agentId = asId<AgentId>(wish.agentId ?? parentAgentId);
     const id = newId();
     const runId = asId<RunId>(id);
@@ -111,15 +133,16 @@ export class Subagents {
         model: wish.model ?? limits.model,
         thinking: wish.thinking ?? limits.thinking,
         timeoutMs: seconds === 0 ? null : seconds * 1_000,
-        depth: place.depth + 1,
-        parentAgentId,
-        parentRunId: parent.runId,
-        parentSessionId: session.session_id,
-        grant: toTaskGrant(parent.message, parent.tools, parent.channel),
+        ...(wish.files && { files: wish.files }),
+        ...this.#fromParent(parent, session.session_id, false),
+        depth: this.#depthOf(parent) + 1,
       };
       const now = clock.now();
       const identity = { key: childKey, session_id: newId(), agent_id: agentId, chat_kind: "direct" as const, channel: "webchat" };
-      sessions.insert({ ...identity, created_at: now, updated_at: now, parent_key: sessionKey, label: record.label });
+      const isFork = wish.context === "fork";
+      const forked = isFork ? { forked_from: session.session_id } : {};
+      sessions.insert({ ...identity, created_at: now, updated_at: now, parent_key: sessionKey, label: record.label, ...forked });
+      if (isFork) this.#copyConversation(session, { key: childKey, sessionId: identity.session_id });
       const delivery = wish.expectsResult ? "pending" : "none";
       rows.add({ runId, childKey, parentKey: sessionKey, delivery, createdAt: now, record });
     });
@@ -128,8 +151,108 @@ export class Subagents {
     return rows.get(runId)!;
   }
 
-  /** How deep a session is among the tasks; 0: it is of people. */
-  depthOf = (sessionKey: SessionKey): number => this.#deps.rows.byChild(sessionKey)?.record.depth ?? 0;
+  /** What the conversation has so far, with the message that is being answered. */
+  #copyConversation({ key, session_id: sessionId }: SessionRow, to: { key: SessionKey; sessionId: string }): void {
+    const { messages } = this.#deps;
+    const count = messages.count(key, sessionId);
+    if (count > LIMITS.forkMessages)
+      throw new GatewayError(
+        "INVALID_REQUEST",
+        `context: the conversation has ${count} messages; at most ${LIMITS.forkMessages} are copied`,
+        {
+          fix: "Give the task without context, and write into it what the sub-agent has to know.",
+        },
+      );
+    messages.copy({ key, sessionId, upToSeq: Number.MAX_SAFE_INTEGER }, to);
+  }
+
+  /**
+   * Writes to the session of another agent, which answers in a turn of its own. The answer comes back as the result of a task does.
+   * `timeoutMs`: how long the call waits for it; 0: it is not asked for. Throws when it is refused.
+   */
+  async send(
+    { message, to, timeoutMs }: { message: string; to: MessageEnd; timeoutMs: number },
+    parent: TaskParent,
+    signal: AbortSignal,
+  ): Promise<{ task: Task; isAnswered: boolean }> {
+    const { rows, store, sessions, clock, newId, lookups, settings } = this.#deps;
+    const { sessionKey, agentId: parentAgentId } = parent;
+    const refusal = refuseMessage(
+      message,
+      { from: { ...parent, surface: surfaceOf(parent.message) }, to, trail: this.#trailOf(parent.runId) },
+      lookups,
+    );
+    if (refusal) throw refusal;
+    const open = this.childrenOf(sessionKey).length;
+    if (open >= settings(parentAgentId).maxChildrenPerAgent) throw tooMany(open);
+    const runId = asId<RunId>(newId());
+    // Before the message is stored, so that its answer cannot come as a message as well.
+    if (timeoutMs > 0) this.#await(runId);
+    try {
+      await store.write(() => {
+        const session = sessions.get(sessionKey);
+        if (!session) throw new GatewayError("NOT_FOUND", "the session that sends the message was deleted");
+        const record: TaskRecord = {
+          kind: "message",
+          task: message,
+          label: labelOf({ task: message }),
+          agentId: to.agentId,
+          model: null,
+          thinking: null,
+          timeoutMs: null,
+          ...this.#fromParent(parent, session.session_id, true),
+          depth: this.#depthOf(parent) + 1,
+        };
+        const delivery = timeoutMs > 0 ? "pending" : "none";
+        rows.add({ runId, childKey: to.sessionKey, parentKey: sessionKey, delivery, createdAt: clock.now(), record });
+      });
+      this.#changed(runId);
+      await this.wake();
+      const ended = timeoutMs > 0 ? await this.wait([runId], parent.runId, timeoutMs, signal) : [];
+      return { task: ended[0] ?? rows.get(runId)!, isAnswered: ended.length > 0 };
+    } finally {
+      if (timeoutMs > 0) this.#unawait(runId);
+    }
+  }
+
+  /** What a task has of the turn that gave it. */
+  #fromParent(
+    { agentId: parentAgentId, sessionKey, runId, message, tools, channel }: TaskParent,
+    parentSessionId: string,
+    isHop: boolean,
+  ): Pick<TaskRecord, "trail" | "payer" | "parentAgentId" | "parentRunId" | "parentSessionId" | "grant"> {
+    return {
+      trail: nextTrail(this.#trailOf(runId), sessionKey, isHop),
+      payer: message.payer ?? parentAgentId,
+      parentAgentId,
+      parentRunId: runId,
+      parentSessionId,
+      grant: toTaskGrant(message, tools, channel),
+    };
+  }
+
+  /** How a turn came about among agents: it works on a task, or reads a result, whose trail goes on; else people started it. */
+  #trailOf(runId: RunId | null): Trail {
+    const none: Trail = { path: [], hops: 0 };
+    const row = runId === null ? undefined : this.#deps.inbox.byRun(runId);
+    if (row?.channel !== "subagent") return none;
+    const ofResult = /^result:([^:]+)/.exec(row.eventId)?.[1];
+    const { path, hops } = this.#deps.rows.get(ofResult ?? row.runId)?.record.trail ?? none;
+    return ofResult === undefined ? { path, hops } : { path: path.slice(0, -1), hops };
+  }
+
+  /** How deep a turn is among the tasks; 0: people started it. */
+  #depthOf({ sessionKey, runId }: Pick<TaskParent, "sessionKey" | "runId">): number {
+    const { rows } = this.#deps;
+    const own = runId === null ? undefined : rows.get(runId);
+    return (own ?? this.#madeFor(sessionKey))?.record.depth ?? 0;
+  }
+
+  /** The task for which a session was made. */
+  #madeFor(sessionKey: SessionKey): Task | undefined {
+    const task = this.#deps.rows.byChild(sessionKey);
+    return task && !isMessage(task) ? task : undefined;
+  }
 
   /** Tasks of a session that have not ended. */
   childrenOf = (sessionKey: SessionKey): Task[] =>
@@ -141,7 +264,7 @@ export class Subagents {
    */
   async wait(runIds: readonly RunId[], reader: RunId | null, timeoutMs: number, signal: AbortSignal): Promise<Task[]> {
     const { rows, store, bus, clock } = this.#deps;
-    for (const runId of runIds) this.#awaited.set(runId, (this.#awaited.get(runId) ?? 0) + 1);
+    for (const runId of runIds) this.#await(runId);
     const isOver = (): boolean => runIds.every((runId) => hasEnded(rows.get(runId) ?? { state: "aborted" }));
     const done = Promise.withResolvers<void>();
     const off = bus.on("task.changed", () => {
@@ -161,13 +284,19 @@ export class Subagents {
     } finally {
       off();
       cancel();
-      for (const runId of runIds) {
-        const left = this.#awaited.get(runId)! - 1;
-        if (left > 0) this.#awaited.set(runId, left);
-        else this.#awaited.delete(runId);
-      }
+      for (const runId of runIds) this.#unawait(runId);
       void this.wake();
     }
+  }
+
+  #await(runId: RunId): void {
+    this.#awaited.set(runId, (this.#awaited.get(runId) ?? 0) + 1);
+  }
+
+  #unawait(runId: RunId): void {
+    const left = this.#awaited.get(runId)! - 1;
+    if (left > 0) this.#awaited.set(runId, left);
+    else this.#awaited.delete(runId);
   }
 
   /** Ends a task and everything that it has started. False: it had ended. */
@@ -215,9 +344,10 @@ export class Subagents {
   /** Tasks that have not ended, of this session and of all tasks below it: the one that gave a task may have ended before it. */
   #openBelow(sessionKey: SessionKey): Task[] {
     const { rows } = this.#deps;
-    const isBelow = ({ parentKey }: Task): boolean => {
+    const isBelow = ({ parentKey, record: { parentRunId } }: Task): boolean => {
       if (parentKey === sessionKey) return true;
-      const giver = rows.byChild(parentKey);
+      // A session of people answers messages of agents beside its own: what it started for one of them is below that one alone.
+      const giver = (parentRunId === null ? undefined : rows.get(parentRunId)) ?? this.#madeFor(parentKey);
       return giver !== undefined && isBelow(giver);
     };
     return rows.open().filter((task) => !hasEnded(task) && isBelow(task));
@@ -321,7 +451,7 @@ export class Subagents {
 
   /** Tasks for which there is a place now. */
   #startWaiting(note: (runId: RunId) => void): UnitOfWork<unknown>[] {
-    const { rows, clock, settings, lookups, prepare } = this.#deps;
+    const { rows, clock, settings, lookups, prepare, sessions } = this.#deps;
     const open = rows.open();
     let running = open.filter(({ state }) => state === "running").length;
     const units: UnitOfWork<unknown>[] = [];
@@ -334,11 +464,28 @@ export class Subagents {
         rows.end(task.runId, "error", clock.now(), { ...task.record, error: `the agent ${task.record.agentId} was removed` });
         continue;
       }
-      units.push(prepare(toTaskSubmission(task, toolsOfTask(task.record, maxSpawnDepth, lookups))));
+      if (isMessage(task)) {
+        const why = this.#refuseNow(task);
+        if (why !== null) {
+          rows.end(task.runId, "error", clock.now(), { ...task.record, error: why });
+          continue;
+        }
+      }
+      const session = sessions.get(task.childKey);
+      const isOfChannel = isMessage(task) && session !== undefined && session.channel !== "webchat";
+      const tools = toolsOfTask(task.record, { maxSpawnDepth, isOfChannel }, lookups);
+      units.push(prepare(toTaskSubmission(task, tools, session?.chat_kind)));
       rows.start(task.runId, clock.now());
       running++;
     }
     return units;
+  }
+
+  /** Why a message that waited is not sent any more; null: it is. */
+  #refuseNow({ parentKey, childKey, record }: Task): string | null {
+    const from = { agentId: record.parentAgentId, sessionKey: parentKey, surface: surfaceOf(record.grant) };
+    const why = this.#deps.lookups.refuseMessage(from, { agentId: record.agentId, sessionKey: childKey });
+    return why === null ? null : `it is not allowed any more: ${why}`;
   }
 
   /** Hands results back: those of one conversation in one message. */
@@ -368,3 +515,13 @@ export class Subagents {
 }
 
 const labelOf = ({ label, task }: SpawnWish): string => clip(oneLine(label ?? task, 200), SUBAGENT_LIMITS.labelChars) || "task";
+
+const surfaceOf = ({ provenance }: Pick<Submission, "provenance">): "operator" | "channel" =>
+  provenance.channel === "webchat" ? "operator" : "channel";
+
+const tooMany = (open: number): GatewayError =>
+  new GatewayError(
+    "UNAVAILABLE",
+    `${open} tasks and messages of this conversation have not ended; more are not accepted (agents.defaults.subagents.maxChildrenPerAgent)`,
+    { fix: "Wait for one of them, or cancel one, with the tool subagents." },
+  );

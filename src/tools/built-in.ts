@@ -6,6 +6,7 @@ import type { HoldDirectory } from "../core/held-directory.ts";
 import { silentMetrics } from "../core/metrics.ts";
 import { BackgroundCommands } from "./background-commands.ts";
 import { AgentBrowsers } from "./browser/agent-browsers.ts";
+import { sessionPolicyOf } from "./conversations.ts";
 import { FileLocks } from "./file-locks.ts";
 import { GroupWatcher } from "./group-watcher.ts";
 import { createMoreToolsTool, type MoreToolsOptions } from "./more-tools/more-tools.ts";
@@ -75,7 +76,7 @@ function toParts(options: BuiltInToolOptions): ToolParts {
         metrics,
         clock,
       }),
-    visibility: () => config().tools?.sessions?.visibility ?? "agent",
+    sessionPolicy: () => sessionPolicyOf(config()),
     metrics,
     clock,
   };

@@ -22,8 +22,14 @@ export type FoundMessage = ShownMessage & { sessionKey: SessionKey };
 
 /** The stored conversations, as far as the tools show them. Implemented over the store. */
 export interface Conversations {
-  /** The newest first. `search`: a part of a title, a label or a key. */
-  list(agentId: AgentId | null, query: { search?: string; limit: number; keys?: readonly SessionKey[] }): readonly ListedSession[];
+  /** The newest first. `agents`, `keys`: of these only. `search`: a part of a title, a label or a key. */
+  list(query: { search?: string; limit: number; agents?: readonly AgentId[]; keys?: readonly SessionKey[] }): readonly ListedSession[];
+  /** The session that started this one; null: none. */
+  parentOf(key: string): SessionKey | null;
+  /** The sessions that this one has started, and those that they have started. */
+  below(key: SessionKey): readonly SessionKey[];
+  /** The agents that have sessions or may have some. */
+  agents(): readonly AgentId[];
   /** The agent of a session; null: there is no such session. */
   agentOf(key: string): AgentId | null;
   /** The words in `limit` stored messages before the last `offset` ones, oldest first. `next`: the offset of the older ones; null: there are none. */
@@ -32,39 +38,106 @@ export interface Conversations {
   search(words: readonly string[], limit: number, isSearched: (key: SessionKey) => boolean): readonly FoundMessage[];
 }
 
-/** Which sessions a call may show: its own one, those of its agent, or all. */
-type Visibility = "self" | "agent" | "all";
-/** `tools.sessions.visibility`. `tree` is a session and those that it started, of which there are none. */
-export type SessionVisibility = Visibility | "tree";
+/** `tools.sessions.visibility`. */
+export type SessionVisibility = "self" | "tree" | "agent" | "all";
 
-/**
- * Which sessions a call of this caller may show. People on channels see their own session only, whatever is configured: what an agent
- * knows from others is not for them. Pure.
- */
-export const visibilityFor = ({ surface }: Pick<ToolCaller, "surface">, configured: SessionVisibility): Visibility =>
-  surface === "channel" || configured === "tree" ? "self" : configured;
+/** `tools.agentToAgent`: `allow` are ids and patterns, of which both agents must match one. */
+export type AgentToAgent = { enabled: boolean; allow?: readonly string[] | undefined };
 
-/** Whether a session may be shown. Pure. */
-export function isVisible(
-  visibility: Visibility,
-  caller: Pick<ToolCaller, "agentId" | "sessionKey">,
-  session: { key: string; agentId: AgentId },
-): boolean {
-  if (visibility === "all") return true;
-  return visibility === "agent" ? session.agentId === caller.agentId : session.key === caller.sessionKey;
+/** What the configuration says about the reach of the tools for conversations. */
+export type SessionPolicy = { visibility: SessionVisibility; agentToAgent: AgentToAgent };
+
+type ConfiguredPolicy = {
+  tools?: { sessions?: { visibility: SessionVisibility } | undefined; agentToAgent?: AgentToAgent | undefined } | undefined;
+};
+
+export const sessionPolicyOf = ({ tools }: ConfiguredPolicy): SessionPolicy => ({
+  visibility: tools?.sessions?.visibility ?? "agent",
+  agentToAgent: tools?.agentToAgent ?? { enabled: false },
+});
+
+type PolicyCaller = Pick<ToolCaller, "agentId" | "sessionKey" | "surface">;
+type PolicySession = { key: string; agentId: AgentId };
+
+/** Most steps from a session up to the one that started it. */
+const MAX_ANCESTORS = 32;
+
+/** Whether an id matches an entry of the list. `*` stands for any letters. Pure. */
+function isListed(agentId: AgentId, { allow = [] }: AgentToAgent): boolean {
+  return allow.some((entry) => {
+    const parts = entry.trim().toLowerCase().split("*").map(escapePattern);
+    return new RegExp(`^${parts.join(".*")}$`).test(agentId);
+  });
 }
 
-/** Whether a caller may see messages of a session, for many sessions: the agent of each is looked up once. */
+const escapePattern = (text: string): string => text.replaceAll(/[\\^$.|?+()[\]{}]/g, "\\$&");
+
+/** Whether agents may work with each other's conversations: both are listed. Pure. */
+export const mayMeet = (from: AgentId, to: AgentId, policy: AgentToAgent): boolean =>
+  from === to || (policy.enabled && isListed(from, policy) && isListed(to, policy));
+
+/**
+ * Whether a call may read a session or write to it. People on channels reach their own session only, whatever is configured: what an agent
+ * knows from others is not for them. Pure, but for `parentOf`.
+ */
+export function isInReach(
+  policy: SessionPolicy,
+  caller: PolicyCaller,
+  session: PolicySession,
+  parentOf: (key: string) => SessionKey | null,
+): boolean {
+  if (session.key === caller.sessionKey) return true;
+  if (caller.surface === "channel" || policy.visibility === "self") return false;
+  if (isBelow(session.key, caller.sessionKey, parentOf)) return true;
+  if (policy.visibility === "tree") return false;
+  if (session.agentId === caller.agentId) return true;
+  return policy.visibility === "all" && mayMeet(caller.agentId, session.agentId, policy.agentToAgent);
+}
+
+function isBelow(key: string, top: SessionKey, parentOf: (key: string) => SessionKey | null): boolean {
+  let parent = parentOf(key);
+  for (let steps = 0; parent !== null && steps < MAX_ANCESTORS; steps++) {
+    if (parent === top) return true;
+    parent = parentOf(parent);
+  }
+  return false;
+}
+
+/** Why a call does not reach a session, with the key that decides. Pure. */
+export function outOfReach(policy: SessionPolicy, caller: PolicyCaller, agentId: AgentId): string {
+  if (caller.surface === "channel") return "people on channels reach only their own conversation";
+  const { visibility, agentToAgent } = policy;
+  if (agentId === caller.agentId || visibility !== "all") return `tools.sessions.visibility is ${visibility}`;
+  return agentToAgent.enabled
+    ? `tools.agentToAgent.allow does not list both ${caller.agentId} and ${agentId}`
+    : "tools.agentToAgent.enabled is false";
+}
+
+/** What a list of sessions is made of; null: the caller's own session alone. Pure, but for what `conversations` reads. */
+export function listedIn(
+  conversations: Pick<Conversations, "below" | "agents">,
+  caller: PolicyCaller,
+  { visibility, agentToAgent }: SessionPolicy,
+): { keys: readonly SessionKey[] } | { agents: readonly AgentId[] } {
+  const own = caller.sessionKey;
+  if (caller.surface === "channel" || visibility === "self") return { keys: [own] };
+  if (visibility === "tree") return { keys: [own, ...conversations.below(own)] };
+  if (visibility === "agent") return { agents: [caller.agentId] };
+  return { agents: conversations.agents().filter((agentId) => mayMeet(caller.agentId, agentId, agentToAgent)) };
+}
+
+/** Whether a caller may see messages of a session, for many sessions: each is decided once. */
 export function sessionFilter(
-  conversations: Pick<Conversations, "agentOf">,
-  caller: Pick<ToolCaller, "agentId" | "sessionKey" | "surface">,
-  configured: SessionVisibility,
+  conversations: Pick<Conversations, "agentOf" | "parentOf">,
+  caller: PolicyCaller,
+  policy: SessionPolicy,
 ): (key: SessionKey) => boolean {
-  const visibility = visibilityFor(caller, configured);
-  const agents = new Map<string, AgentId | null>();
+  const decided = new Map<string, boolean>();
   return (key) => {
-    if (!agents.has(key)) agents.set(key, conversations.agentOf(key));
-    const agentId = agents.get(key) ?? null;
-    return agentId !== null && isVisible(visibility, caller, { key, agentId });
+    if (!decided.has(key)) {
+      const agentId = conversations.agentOf(key);
+      decided.set(key, agentId !== null && isInReach(policy, caller, { key, agentId }, (each) => conversations.parentOf(each)));
+    }
+    return decided.get(key)!;
   };
 }

@@ -5,7 +5,7 @@ import type { AgentNodes } from "./agent-nodes.ts";
 import type { BackgroundCommands } from "./background-commands.ts";
 import type { AgentBrowsers } from "./browser/agent-browsers.ts";
 import type { CommandGate } from "./command-gate.ts";
-import type { Conversations, SessionVisibility } from "./conversations.ts";
+import type { Conversations, SessionPolicy } from "./conversations.ts";
 import type { AgentJobs } from "./cron/jobs.ts";
 import type { FileLocks } from "./file-locks.ts";
 import type { GroupWatcher } from "./group-watcher.ts";
@@ -43,7 +43,8 @@ export type ToolParts = {
   gate: CommandGate;
   metrics: Metrics;
   conversations: Conversations;
-  visibility: () => SessionVisibility;
+  /** What the tools for conversations reach. */
+  sessionPolicy: () => SessionPolicy;
   notes: Pick<MemoryNotes, "search" | "read">;
   messages: ChannelMessages;
   images: ImageModels;

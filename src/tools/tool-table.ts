@@ -22,6 +22,8 @@ export const TOOLS = {
   sessions_search: { section: "sessions", effect: "recall", profiles: ["coding", "messaging"], isFound: true },
   sessions_spawn: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
   subagents: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+  sessions_send: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+  agents_list: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
   memory_search: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   memory_get: { section: "memory", effect: "recall", profiles: ["coding"], isFound: true },
   message: { section: "messaging", effect: "send", profiles: ["messaging"], isFound: true },

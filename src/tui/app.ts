@@ -8,6 +8,9 @@ import { sanitizeLine } from "../cli/terminal-text.ts";
 import { outcomeText, type ApprovalEnding } from "../cli/approval-view.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import { toSentence } from "../core/text.ts";
+import type { Attachment } from "../client/conversation/outbox.ts";
+import { LIMITS } from "../core/limits.ts";
+import { AttachmentError, completePath, describeAttachments, pastedFile, readAttachment, toPath, type Here } from "./attachments.ts";
 import { activeRun } from "./chat-state.ts";
 import { CompletionProvider } from "./completion-provider.ts";
 import { OpenSession, type SendOptions } from "./open-session.ts";
@@ -22,7 +25,7 @@ import { RequestInbox, requestSummary, type Choice, type PendingRequest } from "
 import { Screen } from "./screen.ts";
 import { COPY_CHOICES, LOCAL_COMMANDS, toSubmission, type LocalName } from "./slash-commands.ts";
 import type { LinkState, StatusFacts } from "./status-line.ts";
-import { cleanPaste } from "./terminal.ts";
+import { cleanPaste, pasteText } from "./terminal.ts";
 import { TextDialog } from "./text-dialog.ts";
 import { getCapabilities } from "./toolkit.ts";
 import { TranscriptView } from "./transcript-view.ts";
@@ -35,6 +38,8 @@ export type AppOptions = {
   readonly hasMouse: boolean;
   /** COLORFGBG: what the terminal says of its colors, where it does not answer. */
   readonly colorFgBg: string | undefined;
+  /** Where the paths of files begin that are attached. */
+  readonly here: Here;
   readonly leave: AbortController;
 };
 
@@ -67,6 +72,8 @@ export class TuiApp {
   #timers: readonly NodeJS.Timeout[] = [];
   #knownRequests = new Set<string>();
   #hasHistory = false;
+  /** They go with the next message. */
+  #files: readonly Attachment[] = [];
 
   constructor(options: AppOptions) {
     this.#options = options;
@@ -96,7 +103,9 @@ export class TuiApp {
       status: () => this.#status(),
       notices: () => this.#notices(),
     });
-    this.#screen.editor.setAutocompleteProvider(new CompletionProvider(() => this.#lists.completions()));
+    this.#screen.editor.setAutocompleteProvider(
+      new CompletionProvider(() => this.#lists.completions((typed) => completePath(typed, options.here))),
+    );
     this.#screen.editor.onSubmit = (text) => this.#submit(text);
     this.#screen.onKey((data) => this.#onKey(data));
     this.#screen.onTop(() => void this.#loadOlder());
@@ -146,7 +155,8 @@ export class TuiApp {
 
   /** Sends a text as if it had been written. */
   send(text: string, mode?: QueueMode): void {
-    this.#session.send(text, mode);
+    this.#session.send(text, mode, this.#files);
+    this.#files = [];
     this.#screen.scrollToEnd();
   }
 
@@ -231,7 +241,11 @@ export class TuiApp {
       first === undefined
         ? []
         : [this.#palette.warning(`? ${sanitizeLine(requestSummary(first)).slice(0, 200)}${more}. F2 shows all of it and answers.`)];
-    return [...request, ...(this.#notice === "" ? [] : [this.#notice])];
+    const files =
+      this.#files.length === 0
+        ? []
+        : [this.#palette.accent(`+ ${sanitizeLine(describeAttachments(this.#files))}: with the next message; /detach takes it away`)];
+    return [...request, ...files, ...(this.#notice === "" ? [] : [this.#notice])];
   }
 
   #say(text: string): void {
@@ -276,10 +290,38 @@ export class TuiApp {
 
   #onKey(data: string): string | boolean {
     const paste = cleanPaste(data);
-    if (paste !== null) return paste;
+    if (paste !== null) return this.#onPaste(paste);
     if (this.#screen.hasOverlay) return false;
     const action = keyAction(data);
     return action !== null && this.#act(action);
+  }
+
+  /** A file that is dropped on the terminal comes as a paste of its path. */
+  #onPaste(paste: string): string | boolean {
+    const file = this.#screen.hasOverlay ? null : pastedFile(pasteText(paste), this.#options.here);
+    if (file === null) return paste;
+    void this.#attach(file);
+    return true;
+  }
+
+  async #attach(path: string): Promise<void> {
+    const limits = this.#options.connection.client?.hello.policy.attachments;
+    try {
+      const most = { maxBytes: limits?.maxBytes ?? LIMITS.attachmentBytes, maxImageBytes: limits?.maxImageBytes ?? LIMITS.imageBytes };
+      const file = await readAttachment(path, most, this.#files);
+      this.#files = [...this.#files, file];
+      this.#notice = "";
+      this.#screen.draw();
+    } catch (err) {
+      if (!(err instanceof AttachmentError)) throw err;
+      this.#warn(`Not attached: ${err.message}`);
+    }
+  }
+
+  #detach(): void {
+    const had = this.#files.length > 0;
+    this.#files = [];
+    this.#say(had ? "The files are not sent." : "No file is attached.");
   }
 
   /** Whether the key was used up. */
@@ -299,7 +341,7 @@ export class TuiApp {
         return true;
       case "queue": {
         const text = editor.getExpandedText().trim();
-        if (text === "") return true;
+        if (text === "" && this.#files.length === 0) return true;
         editor.addToHistory(text);
         editor.setText("");
         this.send(text, "followup");
@@ -317,6 +359,7 @@ export class TuiApp {
     if (isEmpty && now - this.#interruptedAt < LEAVE_MS) return this.#options.leave.abort();
     this.#interruptedAt = now;
     this.#screen.editor.setText("");
+    this.#files = [];
     const running = activeRun(this.#session.state) === undefined ? "" : " Esc stops the running turn.";
     this.#say(`Press Ctrl-C again to leave.${running}`);
   }
@@ -327,6 +370,7 @@ export class TuiApp {
     this.#notice = "";
     switch (submission.kind) {
       case "empty":
+        if (this.#files.length > 0) return this.send("");
         return this.#screen.draw();
       case "ask-shell":
         this.#askedShell = submission.text;
@@ -359,6 +403,11 @@ export class TuiApp {
         return this.#confirmReset();
       case "search":
         return this.#screen.terminal.press(SEARCH_KEY, ...rest);
+      case "attach":
+        if (rest === "") return this.#warn("/attach needs the path of a file: /attach ~/photo.png");
+        return void this.#attach(toPath(rest, this.#options.here));
+      case "detach":
+        return this.#detach();
       case "copy":
         return this.#copy(rest);
       case "requests":

@@ -1,7 +1,7 @@
 import { completionsOf, type CompletionSources } from "./slash-commands.ts";
 import type { AutocompleteItem, AutocompleteProvider, AutocompleteSuggestions } from "./toolkit.ts";
 
-/** Completion for the editor: commands and their first argument, nothing of this machine's files. */
+/** Completion for the editor: commands and their first argument; files of this machine only after `/attach`. */
 export class CompletionProvider implements AutocompleteProvider {
   readonly #sources: () => CompletionSources;
 

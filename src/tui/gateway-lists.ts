@@ -43,8 +43,9 @@ export class GatewayLists {
     return sessions.filter(({ archived }) => archived !== true).map((row) => toSessionItem(row, now));
   }
 
-  completions(): CompletionSources {
+  completions(paths: CompletionSources["paths"]): CompletionSources {
     return {
+      paths,
       commands: this.commands,
       models: this.models.map(modelName),
       agents: this.agents.map(({ id }) => id),

@@ -15,6 +15,8 @@ export const TUI_LIMITS = {
   imageBytes: 4 * 1024 * 1024,
   /** Pictures that are kept, the newest ones. */
   images: 32,
+  /** Files that a completion of a path shows. */
+  pathCompletions: 50,
   /** Bytes of a copy: terminals ignore longer ones. */
   copyBytes: 100_000,
   /** Characters that this program prints beside its screen and that are shown after it; later ones are left out. */

@@ -3,7 +3,7 @@ import type { ProtocolClient, ServerEvent } from "../client/protocol-client.ts";
 import { ClientError } from "../client/errors.ts";
 import type { LiveConnection } from "../client/live-connection.ts";
 import { isActive } from "../client/conversation/live-run.ts";
-import { nextEntry, patchEntry, requeueEntries, type OutboxEntry } from "../client/conversation/outbox.ts";
+import { nextEntry, patchEntry, requeueEntries, type Attachment, type OutboxEntry } from "../client/conversation/outbox.ts";
 import type { ChatEventPayload, HistoryPayload } from "../client/conversation/protocol-types.ts";
 import { canonicalKey } from "../client/conversation/session-row.ts";
 import { withRunChange } from "../client/conversation/session-transcript.ts";
@@ -97,13 +97,13 @@ export class OpenSession {
   }
 
   /** Puts a message on its way; it is shown at once and sent when there is a connection. */
-  send(text: string, mode?: QueueMode): void {
+  send(text: string, mode?: QueueMode, attachments: readonly Attachment[] = []): void {
     const entry: OwnEntry = {
       idempotencyKey: randomUUID(),
       sessionKey: this.#state.sessionKey,
       text,
-      attachments: [],
-      images: 0,
+      attachments,
+      images: attachments.filter(({ type }) => type === "image").length,
       state: "queued",
       error: null,
       atMs: Date.now(),
@@ -262,10 +262,11 @@ export class OpenSession {
     return false;
   }
 
-  #submit({ idempotencyKey, sessionKey, text, mode }: OwnEntry): Promise<{ runId: string; status: string }> {
+  #submit({ idempotencyKey, sessionKey, text, mode, attachments }: OwnEntry): Promise<{ runId: string; status: string }> {
     const { thinking, timeoutMs, deliver } = this.#options.send;
     const { connection } = this.#options;
-    const common = { sessionKey, message: text, idempotencyKey, ...(thinking !== undefined && { thinking }) };
+    const optional = { ...(thinking !== undefined && { thinking }), ...(attachments.length > 0 && { attachments }) };
+    const common = { sessionKey, message: text, idempotencyKey, ...optional };
     // Commands are for the gateway, whose answers are never delivered elsewhere.
     if (!deliver || text.startsWith("/")) {
       const more = { ...(timeoutMs !== undefined && { timeoutMs }), ...(mode !== undefined && { queueMode: mode }) };

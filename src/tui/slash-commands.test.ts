@@ -15,6 +15,7 @@ const SOURCES = {
   models: ["test/echo", "test/other"],
   agents: ["main", "work"],
   sessions: ["agent:main:main", "agent:work:main"],
+  paths: (typed: string) => ["dir/", "a file.png"].filter((path) => path.startsWith(typed)),
 };
 const values = (before: string): readonly string[] | undefined => completionsOf(before, SOURCES)?.items.map(({ value }) => value.trimEnd());
 
@@ -63,4 +64,13 @@ test("an argument completes from what the gateway offers, until it is complete",
   assert.deepEqual(values("/session work"), ["agent:work:main"]);
   assert.deepEqual(values("/copy "), ["answer", "code", "all"]);
   assert.equal(values("/think off now"), undefined);
+});
+
+test("/attach completes paths, with spaces in them, until one is complete", () => {
+  assert.deepEqual(values("/att"), ["/attach"]);
+  assert.deepEqual(values("/attach "), ["dir/", "a file.png"]);
+  assert.deepEqual(values("/attach a f"), ["a file.png"]);
+  assert.equal(values("/attach a file.png"), undefined);
+  assert.deepEqual(toSubmission("/attach a file.png", null), { kind: "local", name: "attach", rest: "a file.png" });
+  assert.deepEqual(toSubmission("/detach", null), { kind: "local", name: "detach", rest: "" });
 });

@@ -1,4 +1,5 @@
 import type { CommandRow } from "../client/conversation/protocol-types.ts";
+import { sanitizeLine } from "../cli/terminal-text.ts";
 import { QUEUE_MODE_HELP, type QueueMode } from "../core/queue-modes.ts";
 
 /** What this program does itself; every other text with a slash goes to the gateway. */
@@ -7,7 +8,7 @@ export type LocalCommand = {
   readonly aliases: readonly string[];
   readonly help: string;
   /** What may follow; a gateway's command of the same name takes over where it is `none` and something follows. */
-  readonly takes: "none" | "agent" | "model" | "session" | "text" | "copy";
+  readonly takes: "none" | "agent" | "model" | "session" | "text" | "copy" | "file";
 };
 
 export const LOCAL_COMMANDS = [
@@ -18,6 +19,8 @@ export const LOCAL_COMMANDS = [
   { name: "new", aliases: [], help: "Start another session; this one stays in the list.", takes: "none" },
   { name: "reset", aliases: [], help: "Forget this conversation and start again, after a question.", takes: "none" },
   { name: "search", aliases: ["find"], help: "Search in this conversation.", takes: "text" },
+  { name: "attach", aliases: [], help: "Add a file to the next message.", takes: "file" },
+  { name: "detach", aliases: [], help: "Take the files of the next message away.", takes: "none" },
   { name: "copy", aliases: [], help: "Copy the last answer, its last code block, or the conversation.", takes: "copy" },
   { name: "requests", aliases: ["inbox"], help: "Answer questions and access requests.", takes: "none" },
   { name: "tools", aliases: [], help: "Open or fold all tool calls.", takes: "none" },
@@ -71,6 +74,8 @@ export type CompletionSources = {
   readonly models: readonly string[];
   readonly agents: readonly string[];
   readonly sessions: readonly string[];
+  /** Paths that a typed beginning may mean. */
+  readonly paths: (typed: string) => readonly string[];
 };
 
 /** `prefix` is what a completion replaces: the end of the text before the cursor. */
@@ -80,6 +85,8 @@ export type Completions = { readonly prefix: string; readonly items: readonly Co
 export function completionsOf(before: string, sources: CompletionSources): Completions | null {
   const name = /^\/([a-z-]*)$/i.exec(before);
   if (name !== null) return orNull({ prefix: before, items: commandCompletions(name[1]!.toLowerCase(), sources) });
+  const file = /^\/attach\s+(.*)$/i.exec(before);
+  if (file !== null) return pathCompletions(file[1]!, sources);
   const argument = /^\/([a-z-]+)\s+(\S*)$/i.exec(before);
   if (argument === null) return null;
   const typed = argument[2]!;
@@ -88,6 +95,15 @@ export function completionsOf(before: string, sources: CompletionSources): Compl
   if (all.includes(typed)) return null;
   const words = all.filter((word) => word.toLowerCase().includes(typed.toLowerCase()));
   return orNull({ prefix: typed, items: words.map((word) => ({ value: word, label: word, description: "" })) });
+}
+
+const nameOf = (path: string): string => /[^/]*\/?$/.exec(path)![0];
+
+/** A complete path is left alone, so that the next Enter attaches it. */
+function pathCompletions(typed: string, { paths }: CompletionSources): Completions | null {
+  const found = paths(typed);
+  if (found.includes(typed)) return null;
+  return orNull({ prefix: typed, items: found.map((path) => ({ value: path, label: sanitizeLine(nameOf(path)), description: "" })) });
 }
 
 const orNull = (found: Completions): Completions | null => (found.items.length === 0 ? null : found);
@@ -105,7 +121,7 @@ function commandCompletions(typed: string, sources: CompletionSources): readonly
   });
   const all = [...own, ...theirs.filter(({ word }) => !taken.has(word))];
   return all.map(({ word, help }) => ({
-    value: `/${word}${argumentWords(word, sources).length > 0 ? " " : ""}`,
+    value: `/${word}${word === "attach" || argumentWords(word, sources).length > 0 ? " " : ""}`,
     label: `/${word}`,
     description: help,
   }));

@@ -34,5 +34,8 @@ export function cleanPaste(data: string): string | null {
   return PASTE_START + sanitizeText(content) + PASTE_END;
 }
 
+/** What is between the brackets of a paste. */
+export const pasteText = (paste: string): string => paste.slice(PASTE_START.length, -PASTE_END.length);
+
 /** In tmux the library would start a program to find out whether links work: addresses are shown anyway. */
 export const decideCapabilities = (): void => setCapabilities(detectCapabilities(() => false));

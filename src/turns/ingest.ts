@@ -8,7 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type AccountId, type AgentId, type ChannelId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { RouteReason } from "../core/run-stages.ts";
+import type { RouteReason } from "../core/timeline.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { AgentRoute } from "../routing/bindings.ts";
 import { broadcastAgents } from "../routing/broadcast.ts";

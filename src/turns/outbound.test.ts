@@ -139,7 +139,7 @@ for (const pauses of ["conversation", "account"] as const)
     talk.chat.next.send.push(() => first.promise);
     await say(talk, "s1", "a1||a2", other("alice"));
     await until(() => talk.chat.calls.length === 1);
-    first.resolve({ state: "refused", retryable: true, retryAfterMs: 150, pauses, reason: "slow down" });
+    first.resolve({ state: "refused", retryable: true, retryAfterMs: 700, pauses, reason: "slow down" });
     await until(() => talk.outbox.byIntent("s1")[0]!.state === "queued");
     assert.equal(talk.pauses.isPaused(other("alice")), true);
     assert.equal(talk.pauses.isPaused(other("bob")), pauses === "account");

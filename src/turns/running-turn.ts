@@ -36,9 +36,8 @@ import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
 import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
-import { StageRecorder } from "./run-stages.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
-import type { RunStageEvents, Stages } from "./stages.ts";
+import type { RunRecorder, Stages } from "./stages.ts";
 import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
@@ -97,6 +96,7 @@ export class RunningTurn {
   readonly #context: TurnContext;
   readonly #ref: RunRef;
   readonly #inflight: InflightRun;
+  readonly #recorder: RunRecorder;
   readonly #stream: TurnStream;
   readonly #audit: TurnAudit;
   readonly #journal: TurnJournal;
@@ -109,7 +109,6 @@ export class RunningTurn {
   /** Looked up with the first call that asks: every message that the turn reads has the same grant. */
   #hasOtherThanOwner: boolean | null = null;
   #target: ReplyTarget | null;
-  #stages: RunStageEvents | null = null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
     this.#deps = deps;
@@ -117,7 +116,8 @@ export class RunningTurn {
     const { row } = context;
     this.#target = row.payload?.target ?? null;
     this.#ref = toRunRef(row);
-    const recorder = new StageRecorder(deps.clock, context.active.committedAt.get(row.runId));
+    const recorder = deps.stages.beginRun(row, context.active.committedAt.get(row.runId));
+    this.#recorder = recorder;
     this.#inflight = { runId: row.runId, sessionKey: row.sessionKey, startedAt: deps.clock.now(), text: "", seq: 0, recorder };
     this.#stream = new TurnStream(deps, this.#ref, this.#inflight);
     this.#audit = new TurnAudit(deps.audit, row);
@@ -151,7 +151,7 @@ export class RunningTurn {
       return this.close(errorOutcome(err.message, clock.now()));
     }
     runs.begin(this.#inflight);
-    this.#stages = this.#beginStages(session, turn.models[0]!, skills);
+    this.#recorder.asked({ sessionId: session.session_id, model: turn.models[0]!, skill: this.#askedSkill(skills) });
     this.#startIndicators(session);
     this.#stream.emitStarted(session.model ?? `${turn.models[0]!.provider}/${turn.models[0]!.id}`);
     bus.emit("session.changed", { sessionKey: this.#ref.sessionKey, reason: "run-start", fields: ["status"], runId: this.#ref.runId });
@@ -159,7 +159,7 @@ export class RunningTurn {
       active.abortCause ??= "timeout";
       active.abort.abort();
     });
-    this.#inflight.recorder.prompted();
+    this.#recorder.prompted();
     active.isPrompting = true;
     this.#context.onPrompting();
     let end: EndEvent = {
@@ -257,10 +257,9 @@ export class RunningTurn {
     return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
   }
 
-  #beginStages({ session_id: sessionId }: SessionRow, model: ModelRef, skills: TurnSkills): RunStageEvents {
-    const { row } = this.#context;
-    const { skill } = row.payload;
-    return this.#deps.stages.beginRun(row, { sessionId, model, skill: skill === undefined ? null : requestedSkill(skill, skills) });
+  #askedSkill(skills: TurnSkills): string | null {
+    const { skill } = this.#context.row.payload;
+    return skill === undefined ? null : requestedSkill(skill, skills);
   }
 
   /** The trace that requests to providers continue, while traces are exported. */
@@ -314,7 +313,7 @@ export class RunningTurn {
   async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
     const verdict = await this.#permitCall(call);
     if (!verdict.allow) this.#audit.markRefused(call.id);
-    if (!verdict.allow) this.#stages?.refused(call.id, verdict.reason);
+    if (!verdict.allow) this.#recorder.refused(call.id, verdict.reason);
     return verdict;
   }
 
@@ -419,8 +418,7 @@ export class RunningTurn {
   #onEvent(given: AgentEvent): void {
     if (given.type === "call") return this.#usage.onCall(given.call, this.#deps.clock.now());
     const event = this.#withPrice(given);
-    this.#stages?.onEvent(event);
-    this.#inflight.recorder.onEvent(event);
+    this.#recorder.onEvent(event);
     this.#stream.onEvent(event);
     const { tooLong } = this.#stream.state;
     if (tooLong) this.#abortWith(tooLongFailure(tooLong));
@@ -496,7 +494,7 @@ export class RunningTurn {
   async #finish(raw: EndEvent): Promise<void> {
     const { bus, clock, crashPoint, metrics, outbound, runs, sessions, transcript, write } = this.#deps;
     const { runId, sessionKey } = this.#ref;
-    this.#inflight.recorder.onEvent(raw);
+    this.#recorder.onEvent(raw);
     this.#stream.flush();
     // The gateway stops: the rows stay as they are, and the next start resumes or closes the run.
     if (this.#context.active.abortCause === "shutdown") return void runs.finish(runId);
@@ -525,7 +523,7 @@ export class RunningTurn {
     });
     crashPoint("stored");
     runs.finish(runId);
-    this.#stages?.ended(outcome, presented.detail, state);
+    this.#recorder.ended(outcome, presented.detail, state);
     for (const message of added) transcript.emitAdded(message, "message");
     metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
     this.#emitAllEnded(outcome);
@@ -576,7 +574,7 @@ export class RunningTurn {
     const { inbox } = this.#deps;
     const state: InboxState = outcome.status === "ok" ? "done" : outcome.status === "error" ? "failed" : "aborted";
     const { committedAt, steered } = this.#context.active;
-    inbox.end(this.#ref.runId, state, outcome, this.#inflight.recorder.stages);
+    inbox.end(this.#ref.runId, state, outcome, this.#recorder.stages);
     for (const runId of this.#mergedRuns()) {
       const at = committedAt.get(runId);
       inbox.end(runId, "merged", { ...outcome, endedAt: now }, at === undefined ? undefined : { committedAt: at, steps: [] });

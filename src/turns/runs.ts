@@ -1,17 +1,16 @@
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { RunId, SessionKey } from "../core/ids.ts";
-import type { RunStages } from "../core/run-stages.ts";
+import type { RunStages } from "../core/stages.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Inbox, InboxRow, RunOutcome } from "../store/inbox.ts";
-import type { StageRecorder } from "./run-stages.ts";
 import type { RunRef, TurnEvents } from "./events.ts";
 import { OutcomeWaiters } from "./outcome-waiters.ts";
-import type { Stages } from "./stages.ts";
+import type { RunRecorder, Stages } from "./stages.ts";
 import type { Payload } from "./submission.ts";
 
 /** A run whose agent works: `text` is what it has said, `seq` the number of its last event. */
-export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number; recorder: StageRecorder };
+export type InflightRun = { runId: RunId; sessionKey: SessionKey; startedAt: number; text: string; seq: number; recorder: RunRecorder };
 
 export type RunRegistryDeps = { inbox: Inbox; bus: Bus<TurnEvents>; clock: Clock; metrics: Metrics; stages: Pick<Stages, "processed"> };
 

@@ -1,7 +1,9 @@
-import type { AgentEvent, ContentBlock, ErrorKind, ModelRef } from "../agents/runtime.ts";
+import { modelName, type AgentEvent, type ContentBlock, type ErrorKind, type ModelRef } from "../agents/runtime.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
-import type { StageEvents, StageTime } from "../core/stages.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { RunStages, RunStep, StageEvents, StageTime } from "../core/stages.ts";
+import { clip } from "../core/text.ts";
 import type { InboxRow, RunOutcome } from "../store/inbox.ts";
 import type { OutboxPart, PartState } from "../store/outbox.ts";
 import type { ReplyTarget } from "../channels/channel.ts";
@@ -64,7 +66,7 @@ function toStagePart({ partKey, intentId, runId, sessionKey, media, editOf, targ
   return { partKey, intentId, runId: sessionKey === null ? null : runId, channel: (target as ReplyTarget).channel, kind };
 }
 
-/** Emits which stages a message has passed, and when. `run-stages.ts` notes those that are stored. */
+/** Records which stages a message passes, and when: emits each that has ended, for metrics and traces, and keeps those of a run for its row. */
 export class Stages {
   readonly #deps: StageDeps;
   /** When the waiting messages were on disk. */
@@ -118,11 +120,63 @@ export class Stages {
     });
   }
 
-  /** The agent is about to be asked. */
-  beginRun(row: RunRow, facts: RunFacts): RunStageEvents {
-    return new RunStageEvents(this.#deps, row, facts);
+  /** A turn begins. `committedAt`: when its message was on disk; undefined where an earlier process admitted it. */
+  beginRun(row: RunRow, committedAt: number | undefined): RunRecorder {
+    return new RunRecorder(this.#deps, row, committedAt);
   }
 }
+
+/** The stages of one run. */
+export class RunRecorder {
+  readonly #deps: StageDeps;
+  readonly #row: RunRow;
+  readonly #stored: StoredStages;
+  /** Null until the agent is asked. */
+  #emitted: EmittedStages | null = null;
+
+  constructor(deps: StageDeps, row: RunRow, committedAt: number | undefined) {
+    this.#deps = deps;
+    this.#row = row;
+    this.#stored = new StoredStages(deps.clock, committedAt);
+  }
+
+  /** What the row of the run keeps. */
+  get stages(): RunStages {
+    return this.#stored.stages;
+  }
+
+  /** The agent is about to be asked. */
+  asked(facts: RunFacts): void {
+    this.#emitted = new EmittedStages(this.#deps, this.#row, facts);
+  }
+
+  /** The agent is given the prompt. */
+  prompted(): void {
+    this.#stored.prompted();
+  }
+
+  onEvent(event: AgentEvent): void {
+    this.#emitted?.onEvent(event);
+    this.#stored.onEvent(event);
+  }
+
+  /** The run waits for a person, or no longer. */
+  onApproval(change: ApprovalChange): void {
+    this.#stored.onApproval(change);
+  }
+
+  /** A call of a tool was refused before it ran. */
+  refused(callId: string, reason: string): void {
+    this.#emitted?.refused(callId, reason);
+  }
+
+  /** The outcome of the run is on disk. */
+  ended(outcome: RunOutcome, failure: { httpStatus?: number } | undefined, state: Pick<TurnState, "usage">): void {
+    this.#emitted?.ended(outcome, failure, state);
+  }
+}
+
+type ApprovalChange = { phase: "waiting" | "resolved"; approvalId: string; callId: string };
 
 /** What is known of a run before its agent is asked. `skill`: the one that the message asked for. */
 export type RunFacts = { sessionId: string; model: ModelRef; skill: string | null };
@@ -131,8 +185,8 @@ type OpenCall = { began: number; firstToken: number | null; spanId: string | nul
 type OpenTool = { began: number; args: unknown };
 const NO_ERROR = { errorKind: null, httpStatus: null } as const;
 
-/** The stages of one run: its calls of models and tools. */
-export class RunStageEvents {
+/** The stages of one run that are emitted: its calls of models and tools, and the whole. */
+class EmittedStages {
   readonly #deps: StageDeps;
   readonly #run: { runId: string; agentId: string; channel: string };
   readonly #payload: Payload;
@@ -155,7 +209,6 @@ export class RunStageEvents {
     this.#call = this.#open();
   }
 
-  /** A call of a tool was refused before it ran. */
   refused(callId: string, reason: string): void {
     this.#refused.set(callId, reason);
   }
@@ -186,7 +239,6 @@ export class RunStageEvents {
     }
   }
 
-  /** The outcome of the run is on disk. */
   ended(outcome: RunOutcome, failure: { httpStatus?: number } | undefined, { usage }: Pick<TurnState, "usage">): void {
     const { bus, clock } = this.#deps;
     const { status, error } = outcome;
@@ -266,3 +318,131 @@ export class RunStageEvents {
 }
 
 const isShown = (block: ContentBlock): block is Exclude<ContentBlock, { type: "thinking" }> => block.type !== "thinking";
+
+type OpenStep = RunStep & { kind: "tool" | "approval" | "compaction" };
+
+/** When the stages of a run were reached. They are stored with its end, in the row that is written then anyway. */
+class StoredStages {
+  readonly stages: RunStages;
+  readonly #clock: Pick<Clock, "now">;
+  /** Where the model began with the message that it writes. */
+  #modelFrom = 0;
+  #modelFirstAt: number | null = null;
+  #model: string | null = null;
+
+  constructor(clock: Pick<Clock, "now">, committedAt: number | undefined) {
+    this.#clock = clock;
+    this.stages = { ...(committedAt === undefined ? {} : { committedAt }), steps: [] };
+  }
+
+  prompted(): void {
+    this.#modelFrom = this.stages.promptedAt = this.#clock.now();
+  }
+
+  onEvent(event: AgentEvent): void {
+    switch (event.type) {
+      case "started":
+        this.#model = modelName(event.model);
+        this.stages.acceptedAt ??= this.#clock.now();
+        break;
+      case "text":
+      case "thinking":
+        if (this.#modelFirstAt === null) this.#firstToken();
+        break;
+      case "message":
+        return this.#endMessage(event);
+      case "tool":
+        return this.#onTool(event);
+      case "retry":
+        return this.#onRetry(event);
+      case "compaction":
+        if (event.phase === "start") this.#add({ kind: "compaction", startedAt: this.#clock.now() });
+        else this.#end((step) => step.kind === "compaction");
+        break;
+      case "end":
+        return this.#onEnd(event.reason);
+      case "steered":
+      case "waiting":
+    }
+  }
+
+  onApproval({ phase, approvalId, callId }: ApprovalChange): void {
+    if (phase === "waiting") this.#add({ kind: "approval", approvalId, callId, startedAt: this.#clock.now() });
+    else this.#end((step) => step.kind === "approval" && step.approvalId === approvalId);
+  }
+
+  #firstToken(): void {
+    this.#modelFirstAt = this.#clock.now();
+    this.stages.firstTokenAt ??= this.#modelFirstAt;
+  }
+
+  #endMessage({ model, usage, stopReason }: Extract<AgentEvent, { type: "message" }>): void {
+    const now = this.#clock.now();
+    const { input, output, cacheRead, cacheWrite, costUsd } = usage;
+    this.#add({
+      kind: "model",
+      startedAt: this.#modelFrom,
+      endedAt: now,
+      model: modelName(model),
+      stopReason,
+      ...(this.#modelFirstAt === null ? {} : { firstAt: this.#modelFirstAt }),
+      tokens: { input, output, cacheRead, cacheWrite },
+      costUsd,
+    });
+    this.#nextMessage(now);
+  }
+
+  /** A message of the model that a failure or a stop has cut off is a step too. */
+  #onEnd(reason: "stop" | "aborted" | "error"): void {
+    const isTool = this.stages.steps.some((step) => step.kind === "tool" && step.endedAt === undefined);
+    if (reason === "stop" || this.#model === null || isTool) return;
+    this.#add({
+      kind: "model",
+      startedAt: this.#modelFrom,
+      endedAt: this.#clock.now(),
+      model: this.#model,
+      stopReason: reason,
+      ...(this.#modelFirstAt === null ? {} : { firstAt: this.#modelFirstAt }),
+      tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      costUsd: 0,
+    });
+  }
+
+  #onTool(event: Extract<AgentEvent, { type: "tool" }>): void {
+    const { id: callId, name: tool } = event;
+    if (event.phase === "start") {
+      this.stages.firstTokenAt ??= this.#clock.now();
+      this.#add({ kind: "tool", callId, tool, startedAt: this.#clock.now() });
+    } else if (event.phase === "end") {
+      const step = this.#end((each) => each.kind === "tool" && each.callId === callId);
+      if (step?.kind === "tool" && event.isError) step.isError = true;
+      this.#nextMessage(this.#clock.now());
+    }
+  }
+
+  #onRetry({ attempt, delayMs, reason }: Extract<AgentEvent, { type: "retry" }>): void {
+    const now = this.#clock.now();
+    this.#add({ kind: "retry", startedAt: now, endedAt: now, attempt, delayMs, reason: clip(reason, LIMITS.stageReasonChars) });
+    this.#nextMessage(now);
+  }
+
+  #nextMessage(now: number): void {
+    this.#modelFrom = now;
+    this.#modelFirstAt = null;
+  }
+
+  #add(step: RunStep): void {
+    const { stages } = this;
+    if (stages.steps.length < LIMITS.stageSteps) stages.steps.push(step);
+    else stages.omitted = (stages.omitted ?? 0) + 1;
+  }
+
+  /** Ends the step that runs and matches; undefined where it was left out. */
+  #end(matches: (step: OpenStep) => boolean): RunStep | undefined {
+    const step = this.stages.steps.findLast(
+      (each) => each.endedAt === undefined && each.kind !== "model" && each.kind !== "retry" && matches(each),
+    );
+    if (step) step.endedAt = this.#clock.now();
+    return step;
+  }
+}

@@ -2,7 +2,7 @@ import type { ToolName } from "../agents/runtime.ts";
 import type { MediaRef, ReplyTarget } from "../channels/channel.ts";
 import type { ParsedCommand } from "../core/chat-commands.ts";
 import type { AgentId, RunId, SessionKey } from "../core/ids.ts";
-import type { RouteReason } from "../core/run-stages.ts";
+import type { RouteReason } from "../core/timeline.ts";
 import type { QueueMode } from "../core/queue-modes.ts";
 import type { ApprovalResolver } from "../store/approvals.ts";
 import type { InboxRow, InboxState, RunOutcome } from "../store/inbox.ts";
@@ -42,6 +42,8 @@ export type Payload = {
   replyTo?: RepliedMessage;
   /** The agent was called in a room: by a mention, or by an answer to a message of its own. */
   addressed?: boolean;
+  /** The agent in whose usage and budgets it counts, because that one has started it; absent: the agent that answers. */
+  payer?: AgentId;
   /** What an operator adds to the system prompt of this run. */
   extraSystem?: string;
   /** The message asks for a skill: what follows `/skill`. */
@@ -115,7 +117,7 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route, heartbeat } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route, heartbeat, payer } = submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -125,6 +127,7 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(media ? { media } : {}),
     ...(media || attached?.length ? { attached: attached ?? [] } : {}),
     ...(extraSystem ? { extraSystem } : {}),
+    ...(payer ? { payer } : {}),
     ...(skill ? { skill } : {}),
     ...(traceparent ? { traceparent } : {}),
     ...(sentAt === undefined ? {} : { sentAt }),

@@ -5,12 +5,13 @@ import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import type { AgentEvent } from "../agents/runtime.ts";
 import { asId, type AgentId, type RunId, type SessionKey } from "../core/ids.ts";
-import type { RunStages } from "../core/run-stages.ts";
+import { Bus } from "../core/bus.ts";
+import type { RunStages } from "../core/stages.ts";
 import { formatSpan } from "../core/quantities.ts";
 import { stageNote, stageTitle, summarizeTimeline } from "../core/timeline.ts";
 import type { InboxRow } from "../store/inbox.ts";
 import type { OutboxPart } from "../store/outbox.ts";
-import { StageRecorder } from "./run-stages.ts";
+import { RunRecorder } from "./stages.ts";
 import type { Payload } from "./submission.ts";
 import { toTimeline, type TimelineRows } from "./timeline.ts";
 
@@ -66,6 +67,9 @@ const rows = (more: Partial<TimelineRows> = {}): TimelineRows => {
   const own = more.message ?? row();
   return { message: own, run: own, running: null, audit: [], parts: [], ...more };
 };
+
+const recorderOn = (clock: FakeClock, committedAt?: number): RunRecorder =>
+  new RunRecorder({ bus: new Bus(assert.ifError), clock }, { ...row(), payload }, committedAt);
 
 const STAGES: RunStages = {
   committedAt: T + 10,
@@ -170,7 +174,7 @@ test("failures say why: a turn, a part that may have been sent, a dead letter", 
 
 test("a message of the model that a failure has cut off is a step, and the notice about it is delivered", () => {
   const clock = new FakeClock(T);
-  const recorder = new StageRecorder(clock, undefined);
+  const recorder = recorderOn(clock);
   recorder.prompted();
   recorder.onEvent({ type: "started", model: MODEL, contextWindow: 1 });
   clock.advance(30);
@@ -187,7 +191,7 @@ test("a message of the model that a failure has cut off is a step, and the notic
 
 test("the recorder notes the steps of a turn, and the message after a tool begins at its end", () => {
   const clock = new FakeClock(T);
-  const recorder = new StageRecorder(clock, T - 5);
+  const recorder = recorderOn(clock, T - 5);
   const play = (ms: number, event: AgentEvent): void => {
     clock.advance(ms);
     recorder.onEvent(event);

@@ -1,4 +1,4 @@
-import type { RunStages, RunStep, StepTokens } from "../core/run-stages.ts";
+import type { RunStages, RunStep, StepTokens } from "../core/stages.ts";
 import type { StageStatus, Timeline, TimelineStage } from "../core/timeline.ts";
 import type { AuditRow } from "../store/audit.ts";
 import type { InboxRow } from "../store/inbox.ts";

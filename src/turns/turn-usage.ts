@@ -54,7 +54,12 @@ const CAUSES: Readonly<Record<string, UsageCause>> = { cron: "cron", heartbeat: 
 export function subjectOf({ agentId, channel, payload }: RunRow): UsageSubject {
   const { provenance, target } = payload ?? {};
   const sender = provenance?.senderId ?? provenance?.client?.id ?? "unknown";
-  return { agentId, channel: target?.channel ?? provenance?.channel ?? "webchat", sender, cause: CAUSES[channel] ?? "message" };
+  return {
+    agentId: payload?.payer ?? agentId,
+    channel: target?.channel ?? provenance?.channel ?? "webchat",
+    sender,
+    cause: CAUSES[channel] ?? "message",
+  };
 }
 
 const NANO = 1e9;

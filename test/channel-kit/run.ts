@@ -10,14 +10,14 @@ import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "no
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
-import { parseArgs } from "node:util";
+import { parseScriptArgs } from "../../scripts/script-args.ts";
 import { runCrashCampaign, missingPrerequisites } from "./crash-campaign.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { toTable, uncoveredCapabilities, type ChannelReport, type TestResult } from "./report.ts";
 import { describeChannel, testableChannels, HARNESSES } from "./harness-registry.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const { values, positionals } = parseArgs({
+const { values, positionals } = parseScriptArgs(import.meta.filename, {
   options: {
     write: { type: "boolean", default: false },
     results: { type: "string" },

@@ -1,19 +1,10 @@
 // Two linked gateways that write to each other while each of them is killed again and again.
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
-import { Secret } from "../../src/core/secret.ts";
-import { freePort } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { MAIN, modelConfig, stateDir } from "../wire/gateway-process.ts";
-import { COMPILE_CACHE, seedPiCache } from "../wire/warm-start.ts";
+import { modelConfig } from "../wire/gateway-process.ts";
+import { KillableGateway, sleep } from "./killable-gateway.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
-const SCOPES = ["operator.admin", "operator.read", "operator.write"];
 /** For everything that waits to be answered once no one is killed any more. */
 const SETTLE_MS = 180_000;
 /** For a gateway to come to a marked point while letters go in both directions. */
@@ -49,99 +40,15 @@ type SideName = "home" | "office";
 const SIDES: readonly SideName[] = ["home", "office"];
 const otherOf = (name: SideName): SideName => (name === "home" ? "office" : "home");
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const letterOf = (side: string, index: number): string => `letter ${side} ${index}.`;
 
-class Side {
+class Side extends KillableGateway {
   readonly name: SideName;
-  readonly home = mkdtempSync(join(tmpdir(), "peers-"));
-  readonly #main: string;
-  port = 0;
-  kills = 0;
   written = 0;
-  #child: ChildProcess | null = null;
 
-  constructor(name: SideName, main: string) {
+  constructor(name: SideName, main?: string) {
+    super({ main });
     this.name = name;
-    this.#main = main;
-  }
-
-  async prepare(modelUrl: string): Promise<void> {
-    this.port = await freePort();
-    mkdirSync(stateDir(this.home), { recursive: true });
-    seedPiCache(stateDir(this.home));
-    writeFileSync(join(stateDir(this.home), "openclaw.json"), JSON.stringify(modelConfig(modelUrl)));
-  }
-
-  start(crashAt?: string): void {
-    this.#child = spawn(process.execPath, [this.#main, "gateway", "--port", String(this.port), "--json"], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: this.home,
-        TMPDIR: tmpdir(),
-        NODE_COMPILE_CACHE: COMPILE_CACHE,
-        OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
-        ...(crashAt && { OPENCLAW_GATEWAY_CRASH_AT: crashAt }),
-      },
-      stdio: "ignore",
-    });
-  }
-
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill(signal);
-    await ended;
-  }
-
-  /** Whether the process ends by itself within the time. */
-  async diesWithin(ms: number): Promise<boolean> {
-    const end = Date.now() + ms;
-    while (this.#child?.signalCode === null && this.#child.exitCode === null) {
-      if (Date.now() > end) return false;
-      await sleep(20);
-    }
-    return true;
-  }
-
-  /** A client as soon as one is let in. */
-  async connect(): Promise<ProtocolClient> {
-    for (;;) {
-      const client = await this.tryConnect();
-      if (client !== null) return client;
-      await sleep(20);
-    }
-  }
-
-  async tryConnect(): Promise<ProtocolClient | null> {
-    try {
-      const token = readFileSync(join(stateDir(this.home), "gateway", "token"), "utf8").trim();
-      return await openClient({ url: `ws://127.0.0.1:${this.port}`, credentials: { token: new Secret(token) }, scopes: SCOPES });
-    } catch (err) {
-      const isAbsent = (err as NodeJS.ErrnoException).code === "ENOENT";
-      if (!isAbsent && !(err instanceof ClientError)) throw err;
-      return null;
-    }
-  }
-
-  async call<T>(method: string, params: unknown): Promise<T> {
-    const client = await this.connect();
-    try {
-      return await client.request<T>(method, params);
-    } finally {
-      await client.close();
-    }
-  }
-
-  /** Rows of a table; the gateway has ended. */
-  rows<R>(sql: string): R[] {
-    const db = new DatabaseSync(join(stateDir(this.home), "gateway", "gateway.db"), { readOnly: true });
-    try {
-      return db.prepare(sql).all() as R[];
-    } finally {
-      db.close();
-    }
   }
 }
 
@@ -155,8 +62,7 @@ export class PeerCampaign {
 
   constructor(options: PeerCampaignOptions) {
     this.#options = options;
-    const main = options.main ?? MAIN;
-    this.#sides = { home: new Side("home", main), office: new Side("office", main) };
+    this.#sides = { home: new Side("home", options.main), office: new Side("office", options.main) };
     this.#random = new SeededRandom(options.seed);
   }
 
@@ -172,14 +78,14 @@ export class PeerCampaign {
     } finally {
       await Promise.all([home.end("SIGKILL"), office.end("SIGKILL")]);
       await model.close();
-      for (const { home: directory } of [home, office]) rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      for (const side of [home, office]) side.remove();
     }
   }
 
   async #pair(model: ModelServer): Promise<void> {
     const { home, office } = this.#sides;
     for (const name of SIDES) {
-      await this.#sides[name].prepare(model.url);
+      await this.#sides[name].prepare(modelConfig(model.url));
       this.#sides[name].start();
     }
     const agents = { accept: ["main"], send: ["main"] };

@@ -1,11 +1,11 @@
 // Links two gateways, lets each write to the other, and kills both as often as asked.
 //   npm run crash:peers -- [--kills N] [--seed N] [--main FILE]
 // --kills: kills of each side; 50 by default. Besides, a side dies at each marked point of the links. Ends with 1 when a letter was lost, came twice or was not answered.
-import { parseArgs } from "node:util";
+import { parseScriptArgs } from "../../scripts/script-args.ts";
 import { findPeerCrashPoints } from "./crash-points.ts";
 import { PeerCampaign } from "./peer-campaign.ts";
 
-const { values } = parseArgs({
+const { values } = parseScriptArgs(import.meta.filename, {
   options: {
     kills: { type: "string", default: "50" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },

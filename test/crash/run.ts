@@ -4,11 +4,11 @@
 // --tools: all kills are of the gateway, while a tool runs or a person is asked about one; nothing is killed at the marked points.
 // With --jobs several homes are used at once, each with its own gateway and a seed of its own, counted up from the first.
 import { loadavg } from "node:os";
-import { parseArgs } from "node:util";
+import { parseScriptArgs } from "../../scripts/script-args.ts";
 import { CrashCampaign, type Summary } from "./campaign.ts";
 import { findCrashPoints } from "./crash-points.ts";
 
-const { values } = parseArgs({
+const { values } = parseScriptArgs(import.meta.filename, {
   options: {
     kills: { type: "string", default: "100" },
     hosts: { type: "string", default: "0.3" },

@@ -7,12 +7,12 @@
 //   npm run fuzz -- --gate 100000 [--seed N] [--jobs 2]
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { parseArgs } from "node:util";
+import { parseScriptArgs } from "../../scripts/script-args.ts";
 import { CommandFuzz, type CommandFuzzSummary } from "./commands.ts";
 import { FuzzCampaign } from "./campaign.ts";
 import { FUZZED_CHANNELS, fuzzChannel } from "./channels.ts";
 
-const { values } = parseArgs({
+const { values } = parseScriptArgs(import.meta.filename, {
   options: {
     minutes: { type: "string", default: "5" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },

@@ -1,26 +1,60 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { until } from "../wire/gateway-process.ts";
-import { servePage } from "./page-server.ts";
 import type { OfficialBench } from "./official-bench.ts";
 
 const CLIENT = "Control UI";
 const BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
 
-/** A page of the Control UI and what it shows when the gateway gives it its data. */
-const PAGES: readonly { path: string; shows: RegExp }[] = [
-  { path: "/agents", shows: /test\/echo/ },
-  { path: "/logs", shows: /client connected/ },
-  { path: "/settings/agents", shows: /Primary Model\s+test\/echo/ },
-  { path: "/settings/connection", shows: /ws:\/\/|Gateway/ },
-  { path: "/settings/advanced", shows: /Wire format of the API/ },
-];
+/** Pages of the Control UI, and words that each shows. */
+const PAGES: Readonly<Record<string, RegExp>> = {
+  "/agents": /test\/echo/,
+  "/activity": /hello from the page/,
+  "/apps": /Pair your device/,
+  "/automations": /No automations yet/,
+  "/custodian": /System setup and care/,
+  "/dashboard": /You said/,
+  "/debug": /Last heartbeat/,
+  "/logs": /client connected/,
+  "/meetings": /transcripts/,
+  "/memory-import": /Dreaming promotes/,
+  "/plugins": /Plugins/,
+  "/portals": /portals/,
+  "/settings/about": /Identity embedded/,
+  "/settings/advanced": /Wire format of the API/,
+  "/settings/agents": /Primary Model\s+test\/echo/,
+  "/settings/ai-agents": /How a conversation is shortened/,
+  "/settings/appearance": /Choosing a different theme/,
+  "/settings/approvals": /Standing grants/,
+  "/settings/automation": /Custom slash commands/,
+  "/settings/cloud-workers": /No cloud worker profiles/,
+  "/settings/connection": /Connected to 127\.0\.0\.1/,
+  "/settings/infrastructure": /Who may connect to the gateway's port/,
+  "/settings/labs": /Code Mode/,
+  "/settings/mcp": /openclaw mcp status/,
+  "/settings/memory": /Search memories/,
+  "/settings/model-providers": /Echo/,
+  "/settings/notifications": /Browser support\s+Available/,
+  "/settings/plugins": /No plugins are installed/,
+  "/settings/profile": /@main/,
+  "/settings/search": /check provider health/,
+  "/settings/secrets": /write-only secrets/,
+  "/settings/security": /Exec policy/,
+  "/settings/skills": /Needs Setup/i,
+  "/settings/talk": /Trigger words/i,
+  "/settings/updates": /Gateway version/i,
+  "/skills": /Skills/,
+  "/skills/workshop": /Skill workshop/i,
+  "/systems": /Select a machine/,
+  "/tasks": /recent completed tasks/,
+  "/usage": /Daily Token Usage/i,
+  "/worktrees": /No managed worktrees/,
+};
 
 /** The built page of the release, in headless Chromium, with a profile of its own. */
 export async function driveControlUi(stage: OfficialBench): Promise<void> {
-  const server = await servePage(join(dirname(stage.official.program), "dist", "control-ui"), stage.pagePort, stage.gateway.port);
   const profile = mkdtempSync(join(tmpdir(), "official-page-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: "/usr/bin/chromium",
@@ -31,16 +65,18 @@ export async function driveControlUi(stage: OfficialBench): Promise<void> {
     const page = context.pages()[0] ?? (await context.newPage());
     const errors: string[] = [];
     page.on("pageerror", (err) => errors.push(err.message));
+    page.on("console", (message) => {
+      if (/Content Security Policy/.test(message.text())) errors.push(message.text());
+    });
     const person = new Person(stage, page);
     await driveChat(person);
     await driveSessions(person);
     await driveSettings(person);
-    await person.task("no error in its scripts", () => {
+    await person.task("no error in its scripts, and nothing that its Content-Security-Policy refuses", () => {
       if (errors.length > 0) throw new Error(errors[0]);
     });
   } finally {
     await context.close();
-    server.close();
     rmSync(profile, { recursive: true, force: true });
   }
 }
@@ -48,8 +84,11 @@ export async function driveControlUi(stage: OfficialBench): Promise<void> {
 class Person {
   readonly stage: OfficialBench;
   readonly page: Page;
-  /** Ids of requests of the page that have no answer yet. */
-  readonly #unanswered = new Set<string>();
+  /** Requests of the page that have no answer yet: id and method. */
+  readonly #unanswered = new Map<string, string>();
+  /** What the gateway refused since the last page was opened. */
+  readonly #refused = new Set<string>();
+  readonly #usual = new Set<string>();
 
   constructor(stage: OfficialBench, page: Page) {
     this.stage = stage;
@@ -62,15 +101,29 @@ class Person {
   }
 
   #follow(payload: string | Buffer, type: "req" | "res"): void {
-    const frame = JSON.parse(payload.toString()) as { type: string; id: string };
+    const frame = JSON.parse(payload.toString()) as { type: string; id: string; method: string; error?: { message: string } };
     if (frame.type !== type) return;
-    if (type === "req") this.#unanswered.add(frame.id);
-    else this.#unanswered.delete(frame.id);
+    if (type === "req") return void this.#unanswered.set(frame.id, frame.method);
+    const method = this.#unanswered.get(frame.id) ?? "?";
+    this.#unanswered.delete(frame.id);
+    if (frame.error !== undefined)
+      this.#refused.add(frame.error.message.startsWith("unknown method") ? method : `${method} (${frame.error.message})`);
   }
 
   /** What the task returns is what was seen. */
   task(name: string, run: () => Promise<string | void> | string | void): Promise<void> {
     return this.stage.task(CLIENT, name, async () => (await run()) ?? "");
+  }
+
+  /** Methods that the page has asked for and not got since it was opened; those that every page asks for are named once. */
+  refusals(): string {
+    const names = [...this.#refused].filter((name) => !this.#usual.has(name)).toSorted();
+    return names.length === 0 ? "" : `not served: ${names.join(", ")}`;
+  }
+
+  /** What has been refused by now is asked for by every page. */
+  rememberUsual(): void {
+    for (const name of this.#refused) this.#usual.add(name);
   }
 
   text(): Promise<string> {
@@ -83,13 +136,13 @@ class Person {
 
   /** Opens a path and waits for its content; a part that the gateway does not serve is what was seen. */
   async open(path: string, wanted: RegExp): Promise<string> {
-    await this.page.goto(`${this.stage.pageOrigin}${path}`);
+    this.#refused.clear();
+    await this.page.goto(`${this.stage.pageUrl}${path}`);
     await this.shows(wanted);
     await until("answers to all requests of the page", () => this.#unanswered.size === 0, 30_000);
     const text = await this.text();
     if (/Panel failed to load|Something went wrong/i.test(text)) throw new Error("the panel failed to load");
-    const unknown = /unknown method: [\w.]+/.exec(text);
-    return unknown ? `one part says "${unknown[0]}"` : "";
+    return this.refusals();
   }
 
   async say(text: string): Promise<void> {
@@ -125,9 +178,16 @@ class Person {
 
 async function driveChat(person: Person): Promise<void> {
   const { page, stage } = person;
-  await person.task("signs in with the token and pairs", async () => {
-    await page.goto(`${stage.pageOrigin}/#token=${stage.gateway.token()}`);
+  await person.task("signs in with the link of openclaw dashboard --official", async () => {
+    await page.goto(await stage.officialLink());
     await page.getByLabel("Chat composer").waitFor({ timeout: 90_000 });
+  });
+  await person.task("every page", async () => {
+    const seen = await person.open("/agents", /test\/echo/);
+    person.rememberUsual();
+    await page.goto(`${stage.pageUrl}/chat`);
+    await page.getByLabel("Chat composer").waitFor({ timeout: 90_000 });
+    return seen;
   });
   await person.task("a message is answered", async () => {
     await person.say("hello from the page");
@@ -209,7 +269,7 @@ async function newestSessionKey({ gateway }: OfficialBench): Promise<string> {
 
 async function driveSettings(person: Person): Promise<void> {
   const { page } = person;
-  for (const { path, shows } of PAGES) await person.task(path, () => person.open(path, shows));
+  for (const [path, shows] of Object.entries(PAGES)) await person.task(path, () => person.open(path, shows));
   await person.task("/settings/channels, the settings of a channel", async () => {
     const seen = await person.open("/settings/channels", /IRC/);
     await page.getByText("Open details").first().click();

@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { freePort } from "../channel-kit/ngircd.ts";
 import { dropHome, modelConfig, startGateway, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import type { OfficialInstall } from "./install.ts";
 
@@ -15,9 +14,10 @@ export type OfficialBench = {
   official: OfficialInstall;
   gateway: GatewayUnderTest;
   model: ModelServer;
-  /** Where the Control UI is served; the gateway allows this origin. */
-  pagePort: number;
-  pageOrigin: string;
+  /** Where the gateway serves the Control UI. */
+  pageUrl: string;
+  /** A one-time link to it. */
+  officialLink(): Promise<string>;
   /** Environment of the official programs: a home of their own, nothing of this user's. */
   env: Record<string, string>;
   results: Result[];
@@ -28,12 +28,10 @@ export type OfficialBench = {
 
 export async function openOfficialBench(official: OfficialInstall): Promise<OfficialBench> {
   const model = await startModelServer();
-  const pagePort = await freePort();
-  const pageOrigin = `http://127.0.0.1:${pagePort}`;
   const gateway = await startGateway({
     config: {
       ...modelConfig(model.url),
-      gateway: { controlUi: { allowedOrigins: [pageOrigin] } },
+      gateway: { controlUi: { root: dirname(official.program) } },
       channels: { irc: { enabled: false, host: "irc.invalid", nick: "bot" } },
     },
   });
@@ -55,10 +53,17 @@ export async function openOfficialBench(official: OfficialInstall): Promise<Offi
     official,
     gateway,
     model,
-    pagePort,
-    pageOrigin,
+    pageUrl: `${gateway.http}/official`,
     env,
     results,
+    async officialLink() {
+      const client = await gateway.connect();
+      try {
+        return (await client.request<{ officialUrl: string }>("device.pair.setupCode", { includeQr: false })).officialUrl;
+      } finally {
+        client.close();
+      }
+    },
     async task(client, task, run) {
       const result = await run().then(
         (seen) => ({ client, task, ok: true, seen }),

@@ -38,13 +38,15 @@ const NAMES = ["CLI", "ACP bridge", "node host", "TUI", "Control UI"];
 
 const cell = (text: string): string => text.replaceAll("|", String.raw`\|`);
 
+const outcome = (ok: boolean, seen: string): string => (!ok ? "fails" : seen.startsWith("not served") ? "in part" : "works");
+
 const clientOf = (row: string): string => row.split("|")[1]!.trim();
 
 /** The table of the documentation. Rows of clients that were not driven now stay as they are. */
 function toTable(results: readonly Result[], before: string): string {
   const driven = new Set(results.map(({ client }) => client));
   const kept = before.split("\n").filter((line) => /^\| (?!client |-)/.test(line) && !driven.has(clientOf(line)));
-  const now = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${ok ? "works" : "fails"} | ${cell(seen)} |`);
+  const now = results.map(({ client, task, ok, seen }) => `| ${client} | ${cell(task)} | ${outcome(ok, seen)} | ${cell(seen)} |`);
   const rows = [...kept, ...now].toSorted((a, b) => NAMES.indexOf(clientOf(a)) - NAMES.indexOf(clientOf(b)));
   return [`Release ${RELEASE}.`, "", "| client | task | result | seen |", "|---|---|---|---|", ...rows].join("\n");
 }

@@ -67,7 +67,7 @@ type Scene = {
   listener: Server;
   home: string;
   places: InjectionPlaces;
-  /** What a sub-agent answers. */
+  /** What a sub-agent, or the agent of another session, answers. */
   report: { text: string };
   site: Site;
   /** Connections that reached the listener. */
@@ -110,7 +110,7 @@ async function openScene(config: { tools?: Record<string, unknown> } = {}): Prom
   const report = { text: "" };
   const model = await startModelServer({
     behaviour: (request) => {
-      if (systemOf(request).includes("You are a sub-agent")) return { steps: [{ text: report.text }] };
+      if (/You are a sub-agent|from the agent main, not from a person/.test(systemOf(request))) return { steps: [{ text: report.text }] };
       const call = obey(request);
       return call ? { steps: [call], finish: "tool_calls" } : { steps: [{ text: "done" }] };
     },
@@ -248,6 +248,17 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
     ];
     await operatorTurn(scene, calls.map((args) => order({ tool: "more_tools", args })).join("\n"));
   },
+  "the report of a sub-agent that comes as a message": async (scene, orders) => {
+    scene.report.text = orders;
+    await operatorTurn(scene, order({ tool: "more_tools", args: { name: "sessions_spawn", arguments: { task: `Report ${turns}` } } }));
+    await until("the report is read", () => scene.model.requests().some(({ messages }) => messages.some(isReport)));
+    await until("its turn has ended", () => isQuiet(scene, `agent:main:case-${turns}`));
+  },
+  "the answer of another agent": async (scene, orders) => {
+    scene.report.text = orders;
+    const args = { name: "sessions_send", arguments: { agentId: "main", message: `Report ${turns}` } };
+    await operatorTurn(scene, order({ tool: "more_tools", args }));
+  },
   "a web page that the operator asks about": async (scene, orders) => {
     const text = orders.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     scene.site.page = `<html><head><title>Gardens ${turns}</title></head><body><article><h1>Gardens</h1><p>${text}</p></article></body></html>`;
@@ -290,6 +301,14 @@ const VECTORS: Readonly<Record<string, (scene: Scene, orders: string, wish: numb
     }),
 };
 
+const isReport = (message: ChatMessage): boolean => textOf(message).includes("[A sub-agent has ended");
+
+async function isQuiet({ client }: Scene, key: string): Promise<boolean> {
+  const { sessions } = await client.request<{ sessions: { key: string; status: string; hasActiveRun?: boolean }[] }>("sessions.list", {});
+  const session = sessions.find((each) => each.key === key);
+  return session !== undefined && session.status !== "running" && session.hasActiveRun !== true;
+}
+
 const pictureOf = (orders: string): Buffer => Buffer.concat([Buffer.from(PNG, "base64"), Buffer.from(`\n${orders}\n`)]);
 
 const toStranger = ({ telegram }: Scene): readonly unknown[] => telegram.shown().filter(({ chat }) => String(chat) === STRANGER);
@@ -323,7 +342,7 @@ describe("an obedient model reads hostile text", () => {
         assertNothingHappened(scene, token);
         assert.ok(existsSync(`/proc/${scene.places.gatewayPid}`), "the gateway lives");
         // What an operator asks for is a call as well.
-        const calls = /person|room/.test(vector) ? 1 : vector.includes("sub-agent") ? 4 : 2;
+        const calls = /person|room/.test(vector) ? 1 : vector.includes("sub-agent") ? 4 : vector.includes("another agent") ? 3 : 2;
         assert.ok(scene.model.requests().length > calls, "the model has read and obeyed");
       });
     }

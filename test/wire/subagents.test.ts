@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { MORE_TOOLS } from "../../src/tools/tool.ts";
-import { startModelServer, systemOf, type ModelServer } from "../model-server.ts";
+import { startModelServer, systemOf, textOf, type ModelServer } from "../model-server.ts";
 import { assertMatchesSchema } from "../protocol-oracle.ts";
 import { openclaw, openclawJson } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
@@ -96,6 +96,39 @@ test("a task runs in a session of its own, and its result comes back as quoted t
   await client.close();
 });
 
+test("a task with a copy of the conversation knows it, and has the files that came with it", async () => {
+  const gateway = await start(newHome());
+  const client = await gateway.connect();
+  await ask(client, "the color of the door is teal");
+  model.clear();
+  const attachments = [
+    { name: "list.txt", content: "apples and pears" },
+    { name: "b.txt", content: "cGx1bXM=", encoding: "base64" },
+  ];
+  assert.match(await ask(client, spawn("what color?", { context: "fork", attachments })), /fork/);
+  const [task] = (await untilTasks(client, "the result", ({ deliveryStatus }) => deliveryStatus === "delivered", 1)) as Task[];
+  const request = model.requests().find((each) => systemOf(each).includes("You are a sub-agent"))!;
+  const read = request.messages.map(textOf).join("\n");
+  for (const wanted of ["the color of the door is teal", "what color?", "apples and pears", "plums", "list.txt"])
+    assert.ok(read.includes(wanted), wanted);
+  assert.match(
+    await ask(client, spawn("x", { attachments: [{ name: "c.bin", content: "%%", encoding: "base64" }] })),
+    /attachment 1 is not base64/,
+  );
+  assert.match(await ask(client, spawn("what else?")), /isolated/);
+  await untilTasks(client, "both results", ({ deliveryStatus }) => deliveryStatus === "delivered", 2);
+  const plain = model.requests().findLast((each) => systemOf(each).includes("You are a sub-agent"))!;
+  assert.ok(!plain.messages.map(textOf).join("\n").includes("teal"), "a task without a copy knows nothing of it");
+  // The tree, with the state and the cost of each session.
+  const { sessions } = await client.request<{ sessions: Wire[] }>("sessions.list", {});
+  const rowOf = (key: string): Wire => sessions.find((each) => each["key"] === key)!;
+  assert.equal((rowOf(PARENT)["childSessions"] as string[]).length, 2);
+  const child = rowOf(task!.childSessionKey);
+  assert.deepEqual([child["parentSessionKey"], child["forkedFromParent"], child["status"]], [PARENT, true, "done"]);
+  assert.equal(typeof child["estimatedCostUsd"], "number");
+  await client.close();
+});
+
 test("results of tasks that end close to each other come in one message", async () => {
   const gateway = await start(newHome());
   const client = await gateway.connect();
@@ -112,7 +145,7 @@ test("a limit is refused with the key that sets it", async () => {
   const client = await gateway.connect();
   assert.match(await ask(client, spawn("hang")), /accepted/);
   assert.match(await ask(client, spawn("two")), /agents\.defaults\.subagents\.maxChildrenPerAgent/);
-  assert.match(await ask(client, spawn("x", { context: "fork" })), /context is not served/);
+  assert.match(await ask(client, spawn("x", { worktree: true })), /worktree is not served/);
   const [task] = await tasksOf(client);
   const answer = await client.request<Wire>("tasks.cancel", { taskId: task!.id });
   assert.deepEqual([answer["found"], answer["cancelled"]], [true, true]);

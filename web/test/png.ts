@@ -18,6 +18,7 @@ export function decodePng(file: Buffer): Thumbnail {
   const raw = inflateSync(Buffer.concat(chunks.filter(({ type }) => type === "IDAT").map(({ data }) => data)));
   const pixels = unfilter(raw, width * channels, height, channels);
   const palette = chunks.find(({ type }) => type === "PLTE")?.data;
+  if (channels === 3) return { width, height, rgb: pixels };
   const rgb = new Uint8Array(width * height * 3);
   for (let at = 0; at < width * height; at += 1) {
     for (let channel = 0; channel < 3; channel += 1) {
@@ -41,12 +42,18 @@ function unfilter(raw: Buffer, stride: number, height: number, channels: number)
   const out = new Uint8Array(stride * height);
   for (let y = 0; y < height; y += 1) {
     const filter = raw[y * (stride + 1)]!;
-    for (let x = 0; x < stride; x += 1) {
-      const left = x >= channels ? out[y * stride + x - channels]! : 0;
-      const up = y > 0 ? out[(y - 1) * stride + x]! : 0;
-      const corner = x >= channels && y > 0 ? out[(y - 1) * stride + x - channels]! : 0;
-      out[y * stride + x] = raw[y * (stride + 1) + 1 + x]! + predict(filter, left, up, corner);
-    }
+    const from = y * (stride + 1) + 1;
+    const to = y * stride;
+    // Most rows are stored as they are, or as the difference from the one above.
+    if (filter === 0) out.set(raw.subarray(from, from + stride), to);
+    else if (filter === 2 && y > 0) for (let x = 0; x < stride; x += 1) out[to + x] = raw[from + x]! + out[to + x - stride]!;
+    else
+      for (let x = 0; x < stride; x += 1) {
+        const left = x >= channels ? out[to + x - channels]! : 0;
+        const up = y > 0 ? out[to + x - stride]! : 0;
+        const corner = x >= channels && y > 0 ? out[to + x - stride - channels]! : 0;
+        out[to + x] = raw[from + x]! + predict(filter, left, up, corner);
+      }
   }
   return out;
 }
@@ -57,7 +64,9 @@ function predict(filter: number, left: number, up: number, corner: number): numb
   if (filter === 3) return (left + up) >> 1;
   if (filter !== 4) return 0;
   const base = left + up - corner;
-  const [a, b, c] = [Math.abs(base - left), Math.abs(base - up), Math.abs(base - corner)];
+  const a = Math.abs(base - left);
+  const b = Math.abs(base - up);
+  const c = Math.abs(base - corner);
   return a <= b && a <= c ? left : b <= c ? up : corner;
 }
 
@@ -65,12 +74,20 @@ function predict(filter: number, left: number, up: number, corner: number): numb
 export function toThumbnail({ width, height, rgb }: Thumbnail, scale: number): Thumbnail {
   const [w, h] = [Math.floor(width / scale), Math.floor(height / scale)];
   const small = new Uint8Array(w * h * 3);
-  for (let at = 0; at < small.length; at += 1) {
-    const [channel, x, y] = [at % 3, Math.floor(at / 3) % w, Math.floor(at / 3 / w)];
-    let sum = 0;
-    for (let dy = 0; dy < scale; dy += 1)
-      for (let dx = 0; dx < scale; dx += 1) sum += rgb[((y * scale + dy) * width + x * scale + dx) * 3 + channel]!;
-    small[at] = Math.round(sum / (scale * scale) / 17) * 17;
+  const sums = new Uint32Array(w * 3);
+  for (let y = 0; y < h; y += 1) {
+    sums.fill(0);
+    for (let dy = 0; dy < scale; dy += 1) {
+      let at = (y * scale + dy) * width * 3;
+      for (let x = 0; x < w * 3; x += 3) {
+        for (let dx = 0; dx < scale; dx += 1, at += 3) {
+          sums[x]! += rgb[at]!;
+          sums[x + 1]! += rgb[at + 1]!;
+          sums[x + 2]! += rgb[at + 2]!;
+        }
+      }
+    }
+    for (let x = 0; x < w * 3; x += 1) small[y * w * 3 + x] = Math.round(sums[x]! / (scale * scale) / 17) * 17;
   }
   return { width: w, height: h, rgb: small };
 }

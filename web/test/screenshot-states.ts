@@ -97,6 +97,16 @@ const mainSession = (rows: readonly (Row & { at?: number })[]) => (gateway: DevG
 const untilVisible = (selector: string, text: string) => async (page: Page) =>
   page.locator(selector).filter({ hasText: text }).last().waitFor();
 
+/** Until several frames have changed nothing: a part of the view may come after the one that was waited for. */
+const scrollToEnd = (page: Page, selector: string): Promise<void> =>
+  page.locator(selector).evaluate(async (box) => {
+    for (let height = 0, unchanged = 0; unchanged < 5; height = box.scrollHeight) {
+      unchanged = box.scrollHeight === height ? unchanged + 1 : 0;
+      box.scrollTop = box.scrollHeight;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+  });
+
 type ViewName =
   | "Config"
   | "Models"
@@ -282,7 +292,7 @@ export const STATES: readonly ScreenshotState[] = [
       await page.locator(".past").first().waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Remove" }).waitFor({ state: "attached" });
       await page.locator(".past summary").first().click();
-      await page.locator(".view").evaluate((box) => (box.scrollTop = box.scrollHeight));
+      await scrollToEnd(page, ".view");
     },
   },
   {
@@ -440,7 +450,7 @@ export const STATES: readonly ScreenshotState[] = [
       await openView(page, "Config");
       await page.getByRole("button", { name: "Go back to version 1" }).click();
       await untilVisible(".cfg-diff", "ann-helper")(page);
-      await page.locator("#view-content").evaluate((box) => (box.scrollTop = box.scrollHeight));
+      await scrollToEnd(page, "#view-content");
       await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
     },
   },

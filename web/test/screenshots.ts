@@ -7,9 +7,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
 import { startDevGateway } from "../dev/server.ts";
-import { ARGS } from "./browser.ts";
+import { launchChromium } from "./browser.ts";
 import { decodePng, encodePng, toThumbnail } from "./png.ts";
 import { NOW, STATES } from "./screenshot-states.ts";
 import type { Browser } from "playwright-core";
@@ -20,7 +19,7 @@ import type { Thumbnail } from "./png.ts";
 const BASELINE_DIR = new URL("screenshots/", import.meta.url).pathname;
 const OUTPUT_DIR = new URL("../../.cache/screenshots/", import.meta.url).pathname;
 
-/** The font of the pictures; `scripts/test.ts` installs it. */
+/** The font of the pictures; `scripts/setup-tests.ts` installs it. */
 export const FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
 export const WIDTHS = [
@@ -40,8 +39,8 @@ export function findDifference(a: Thumbnail, b: Thumbnail): number {
   if (a.width !== b.width || a.height !== b.height) return 1;
   let differing = 0;
   for (let at = 0; at < a.rgb.length; at += 3) {
-    const off = Math.max(...[0, 1, 2].map((channel) => Math.abs(a.rgb[at + channel]! - b.rgb[at + channel]!)));
-    if (off > CHANNEL_STEP) differing += 1;
+    const isOff = (channel: number): boolean => Math.abs(a.rgb[at + channel]! - b.rgb[at + channel]!) > CHANNEL_STEP;
+    if (isOff(0) || isOff(1) || isOff(2)) differing += 1;
   }
   return differing / (a.width * a.height);
 }
@@ -53,7 +52,7 @@ export async function checkScreenshots(
   only: string | null = null,
 ): Promise<readonly Difference[]> {
   const gateway = await startDevGateway();
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
+  const browser = await launchChromium();
   const differences: Difference[] = [];
   try {
     for (const width of widths) {

@@ -1,7 +1,7 @@
 /** Messages that the server has not stored yet. Each keeps its idempotency key for life, so sending it again is harmless. Pure. */
 import type { OutgoingMessage } from "./transcript-items.ts";
 
-export type Attachment = { type: "image"; mimeType: string; fileName: string; content: string; sizeBytes: number };
+export type Attachment = { type: "image" | "file"; mimeType: string; fileName: string; content: string; sizeBytes: number };
 
 export type OutboxEntry = OutgoingMessage & {
   sessionKey: string;

@@ -20,7 +20,7 @@ import { heartbeat, ownHeartbeat } from "./heartbeat.ts";
 import { sandbox } from "./sandbox.ts";
 import { skillNames, skillsLimits } from "./skills.ts";
 import { ownSubagents, subagents } from "./subagents.ts";
-import { commands, fileAccess, message, sessions } from "./tools.ts";
+import { agentToAgent, commands, fileAccess, message, sessions } from "./tools.ts";
 
 const modelName = { regex: "\\S+(/\\S.*)?", description: "a model like provider/model" } as const;
 
@@ -362,12 +362,11 @@ export const tools = toolPolicy(
     "toolSearch",
     "codeMode",
     "swarm",
-    "agentToAgent",
     "elevated",
     "subagents",
     "sandbox",
     "sessions_spawn",
     "updatePlan",
   ],
-  { ...toolSettings, web: webTools, sessions },
+  { ...toolSettings, web: webTools, sessions, agentToAgent },
 );

@@ -55,6 +55,10 @@ const controlUi = object(
       default: "",
       pattern: { regex: "(/[A-Za-z0-9._~-]+)*/?", description: "a path like /openclaw" },
     }),
+    root: string(
+      "Serves the Control UI of OpenClaw as well, under `/official/`: a directory in which the package `openclaw` is installed, the package, or its `dist/control-ui`.",
+      { format: "path" },
+    ),
     allowedOrigins: array(
       "Origins of browsers that may connect, besides the gateway's own; `*` allows every origin.",
       string("An origin, such as https://chat.example.org, or `*`.", { format: "origin" }),
@@ -65,7 +69,6 @@ const controlUi = object(
     unserved: [
       "dangerouslyDisableDeviceAuth",
       "experimental",
-      "root",
       "environment",
       "communityInvite",
       "github",

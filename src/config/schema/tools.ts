@@ -37,15 +37,31 @@ const applyPatch = object(
 
 /** The tools for earlier conversations. */
 export const sessions = object(
-  "The tools `sessions_list`, `sessions_history` and `sessions_search`, and the messages that `memory_search` finds.",
+  "The tools `sessions_list`, `sessions_history`, `sessions_search` and `sessions_send`, and the messages that `memory_search` finds.",
   {
     visibility: enumOf(
-      "Which conversations they show to operators: only the one that they are used in (`self`; `tree` is the same, because agents start no others), those of the same agent, or all. On channels an agent sees only the conversation that it is in.",
+      "Which conversations they reach for operators: only the one that they are used in (`self`), also those of its sub-agents (`tree`), also all others of the same agent (`agent`), or also those of other agents, as far as `tools.agentToAgent` allows (`all`). On channels an agent reaches only the conversation that it is in.",
       ["self", "tree", "agent", "all"],
       { default: "agent", onInvalid: "self" },
     ),
   },
   { optional: true, onInvalid: { visibility: "self" } },
+);
+
+/** Which agents work with the conversations of others. */
+export const agentToAgent = object(
+  "Agents that may read the conversations of other agents and write to them, with `tools.sessions.visibility` `all`. Both agents have to be listed.",
+  {
+    enabled: boolean("Allows it at all.", { default: false, onInvalid: false }),
+    allow: array(
+      "Ids of the agents; `*` stands for any letters, so that `*` alone is every agent. Without an entry no agent may.",
+      string("Id of an agent, or a pattern.", { maxChars: 64 }),
+      {
+        onInvalid: [],
+      },
+    ),
+  },
+  { optional: true, onInvalid: { enabled: false } },
 );
 
 /** The tool for messages. */

@@ -34,6 +34,8 @@ export const OPERATIONS = {
   "retention.run": { served: [] },
   "retention.status": { served: [] },
   "update.status": { served: ["refreshCheckout"] },
+  "secrets.reload": { served: [] },
+  "secrets.store.list": { served: [] },
   "diagnostics.cpuProfile": { served: ["durationMs"] },
   "diagnostics.heapProfile": { served: ["durationMs"] },
   status: { served: ["includeChannelSummary", "includeCliProjection"] },

@@ -197,7 +197,7 @@ const proxies = readProxySettings(process.env);
 
 function toSettings(config: BrowserConfig, profile: BrowserProfile, executable: string | null): BrowserSettings {
   const { noSandbox, evaluateEnabled, ssrfPolicy, extraArgs } = config;
-  const hasDisplay = process.platform !== "linux" || (process.env["DISPLAY"] ?? process.env["WAYLAND_DISPLAY"] ?? "") !== "";
+  const hasDisplay = process.platform !== "linux" || Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
   return {
     executable: executable ?? "",
     headless: profile.headless ?? !hasDisplay,

@@ -1,6 +1,6 @@
 import { reasonOf } from "../../core/errors.ts";
 import { asNumber, asString, type JsonObject } from "../../core/json.ts";
-import { sessionFilter, type Conversations, type SessionVisibility } from "../conversations.ts";
+import { sessionFilter, type Conversations, type SessionPolicy } from "../conversations.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import { errorResult, fileError, quote, stoppedError, textResult } from "../results.ts";
 import { around, toFoundLine, wordsOf } from "../shown-messages.ts";
@@ -13,9 +13,8 @@ import type { ToolEntry } from "../tool-entry.ts";
 
 export type MemoryToolsOptions = {
   notes: Pick<MemoryNotes, "search" | "read">;
-  conversations: Pick<Conversations, "agentOf" | "search">;
-  /** `tools.sessions.visibility`. */
-  visibility: () => SessionVisibility;
+  conversations: Pick<Conversations, "agentOf" | "parentOf" | "search">;
+  sessionPolicy: () => SessionPolicy;
 };
 
 const NOT_PRIVATE = "notes are shown only in conversations that only the owner reads, and this is not one";
@@ -100,8 +99,8 @@ async function findNotes(
 }
 
 function findMessages(options: MemoryToolsOptions, words: readonly string[], limit: number, { caller }: ToolContext): readonly string[] {
-  const { conversations, visibility } = options;
-  const isSearched = sessionFilter(conversations, caller, visibility());
+  const { conversations, sessionPolicy } = options;
+  const isSearched = sessionFilter(conversations, caller, sessionPolicy());
   return conversations.search(words.slice(0, TOOL_LIMITS.searchedWords), limit, isSearched).map((hit) => toFoundLine(hit, words));
 }
 

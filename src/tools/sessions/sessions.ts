@@ -5,13 +5,12 @@ import { errorResult, quote, textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { onOneLine, toFoundLine, toLine, toTime, wordsOf } from "../shown-messages.ts";
 import { frameWebContent } from "../untrusted-content.ts";
-import { isVisible, sessionFilter, visibilityFor, type Conversations, type SessionVisibility } from "../conversations.ts";
+import { isInReach, listedIn, sessionFilter, type Conversations, type SessionPolicy } from "../conversations.ts";
 import type { ToolEntry } from "../tool-entry.ts";
 
 export type SessionToolsOptions = {
   conversations: Conversations;
-  /** `tools.sessions.visibility`. */
-  visibility: () => SessionVisibility;
+  sessionPolicy: () => SessionPolicy;
 };
 
 type Run = (args: JsonObject, context: ToolContext) => ToolResult;
@@ -58,11 +57,10 @@ export function createSessionTools(options: SessionToolsOptions): readonly Tool[
 const limitOf = (args: JsonObject, by: { default: number; most: number }): number =>
   Math.min(asNumber(args["limit"]) ?? by.default, by.most);
 
-function listSessions({ conversations, visibility }: SessionToolsOptions, args: JsonObject, { caller }: ToolContext): ToolResult {
-  const seen = visibilityFor(caller, visibility());
-  const sessions = conversations.list(seen === "all" ? null : caller.agentId, {
+function listSessions({ conversations, sessionPolicy }: SessionToolsOptions, args: JsonObject, { caller }: ToolContext): ToolResult {
+  const sessions = conversations.list({
     limit: limitOf(args, { default: 20, most: TOOL_LIMITS.listedSessions }),
-    ...(seen === "self" && { keys: [caller.sessionKey] }),
+    ...listedIn(conversations, caller, sessionPolicy()),
     ...(asString(args["search"]) !== "" && { search: asString(args["search"]) }),
   });
   if (sessions.length === 0) return textResult("There are no such conversations.");
@@ -76,7 +74,7 @@ function listSessions({ conversations, visibility }: SessionToolsOptions, args: 
 
 /** The session that a call names and may see; the text of an error where it may not. A hidden session is answered like a missing one. */
 function findSession(
-  { conversations, visibility }: SessionToolsOptions,
+  { conversations, sessionPolicy }: SessionToolsOptions,
   args: JsonObject,
   { caller }: ToolContext,
 ): { key: SessionKey } | { problem: string } {
@@ -84,7 +82,7 @@ function findSession(
   if (given === "" || given === caller.sessionKey) return { key: caller.sessionKey };
   const agentId: AgentId | null = conversations.agentOf(given);
   const key = given as SessionKey;
-  if (agentId !== null && isVisible(visibilityFor(caller, visibility()), caller, { key, agentId })) return { key };
+  if (agentId !== null && isInReach(sessionPolicy(), caller, { key, agentId }, (each) => conversations.parentOf(each))) return { key };
   return { problem: `Conversation ${quote(given)} does not exist or may not be shown here. sessions_list lists those that may.` };
 }
 
@@ -104,13 +102,13 @@ function showHistory(options: SessionToolsOptions, args: JsonObject, context: To
 }
 
 function searchSessions(options: SessionToolsOptions, args: JsonObject, context: ToolContext): ToolResult {
-  const { conversations, visibility } = options;
+  const { conversations, sessionPolicy } = options;
   const { caller } = context;
   const words = wordsOf(asString(args["query"]));
   if (words.length === 0) return errorResult("Nothing was searched: the query has no words.");
   const found = args["sessionKey"] === undefined ? null : findSession(options, args, context);
   if (found !== null && "problem" in found) return errorResult(found.problem);
-  const isSearched = found === null ? sessionFilter(conversations, caller, visibility()) : (key: SessionKey) => key === found.key;
+  const isSearched = found === null ? sessionFilter(conversations, caller, sessionPolicy()) : (key: SessionKey) => key === found.key;
   const hits = conversations.search(
     words.slice(0, TOOL_LIMITS.searchedWords),
     limitOf(args, { default: 10, most: TOOL_LIMITS.foundMessages }),

@@ -1,21 +1,44 @@
 import { GatewayError } from "../../core/errors.ts";
-import { asNumber, asString, type JsonObject } from "../../core/json.ts";
-import { toSentence } from "../../core/text.ts";
+import { asNumber, asObjects, asString, type JsonObject } from "../../core/json.ts";
 import { quoteToolResult } from "../outside-results.ts";
-import { errorResult, textResult } from "../results.ts";
+import { textResult } from "../results.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
-import type { AgentTasks, SpawnRequest } from "./tasks.ts";
+import { createAgentMessageTools } from "./agent-messages.ts";
+import { answer } from "./answer.ts";
+import type { AgentTasks, SpawnAttachment, SpawnRequest } from "./tasks.ts";
 import type { ToolEntry } from "../tool-entry.ts";
 
 const SPAWN_PARAMETERS: JsonObject = {
   type: "object",
   properties: {
-    task: { type: "string", description: "What it is to do, complete in itself: it knows nothing of this conversation" },
+    task: {
+      type: "string",
+      description: "What it is to do, complete in itself: without context fork it knows nothing of this conversation",
+    },
     label: { type: "string", description: "A short name for people" },
     agentId: { type: "string", description: "Another agent, where allowed" },
     model: { type: "string" },
     thinking: { type: "string", enum: ["off", "minimal", "low", "medium", "high", "xhigh"] },
     runTimeoutSeconds: { type: "integer", minimum: 0 },
+    context: {
+      type: "string",
+      enum: ["isolated", "fork"],
+      description: "fork: it begins with a copy of this conversation; default isolated",
+    },
+    attachments: {
+      type: "array",
+      maxItems: 10,
+      items: {
+        type: "object",
+        properties: {
+          name: { type: "string" },
+          content: { type: "string" },
+          encoding: { type: "string", enum: ["utf8", "base64"], description: "Default utf8" },
+          mimeType: { type: "string" },
+        },
+        required: ["name", "content"],
+      },
+    },
     expectsCompletionMessage: { type: "boolean", description: "Default true: you get the result as a message" },
   },
   required: ["task"],
@@ -51,17 +74,8 @@ export const createSubagentTools = (tasks: AgentTasks): readonly Tool[] => [
   },
 ];
 
-async function answer(run: () => Promise<ToolResult>): Promise<ToolResult> {
-  try {
-    return await run();
-  } catch (err) {
-    if (!(err instanceof GatewayError)) throw err;
-    return errorResult(`Not done: ${toSentence(err.message)}${err.fix === undefined ? "" : ` ${err.fix}`}`);
-  }
-}
-
 /** Fields that other gateways serve as well, with the value that says what this one does anyway. */
-const DEFAULTS: Readonly<Record<string, unknown>> = { runtime: "subagent", mode: "run", context: "isolated", cleanup: "keep" };
+const DEFAULTS: Readonly<Record<string, unknown>> = { runtime: "subagent", mode: "run", cleanup: "keep" };
 
 /** What a model asks for must have its effect, or be refused by name. */
 function requireServed(args: JsonObject): void {
@@ -88,9 +102,18 @@ function toRequest(args: JsonObject): SpawnRequest {
     ...text("model"),
     ...text("thinking"),
     ...(seconds !== null && { runTimeoutSeconds: seconds }),
+    ...(args["context"] === "fork" && { context: "fork" as const }),
+    ...(args["attachments"] !== undefined && { attachments: asObjects(args["attachments"]).map(toAttachment) }),
     ...(typeof expects === "boolean" && { expectsCompletionMessage: expects }),
   };
 }
+
+const toAttachment = (item: JsonObject): SpawnAttachment => ({
+  name: asString(item["name"]),
+  content: asString(item["content"]),
+  encoding: item["encoding"] === "base64" ? "base64" : "utf8",
+  mimeType: asString(item["mimeType"]) || "text/plain",
+});
 
 async function runAction(tasks: AgentTasks, args: JsonObject, { caller, signal }: ToolContext): Promise<ToolResult> {
   const ids = args["taskIds"];
@@ -107,6 +130,8 @@ export const subagentsEntry: ToolEntry = {
   facts: {
     sessions_spawn: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
     subagents: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+    sessions_send: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
+    agents_list: { section: "sessions", effect: "delegate", profiles: ["coding"], isFound: true },
   },
-  create: ({ tasks }) => createSubagentTools(tasks),
+  create: ({ tasks }) => [...createSubagentTools(tasks), ...createAgentMessageTools(tasks)],
 };

@@ -1,0 +1,29 @@
+// Kills the gateway and two of our node hosts while they run commands, and checks that each command ends once.
+//   npm run crash:nodes -- [--kills N] [--minutes M] [--seed N] [--local] [--main FILE]
+// One node runs in a network namespace of its own, which needs root; --local: both run in this one. Ends with 1 after a fault.
+import { parseArgs } from "node:util";
+import { NodeCampaign } from "./node-campaign.ts";
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "100" },
+    minutes: { type: "string" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    local: { type: "boolean", default: false },
+    main: { type: "string" },
+  },
+});
+const started = Date.now();
+console.log(`seed ${values.seed}`);
+const { faults, ...summary } = await new NodeCampaign({
+  kills: Number(values.kills),
+  seed: Number(values.seed),
+  isNetworked: !values.local,
+  ...(values.minutes && { limitMs: Number(values.minutes) * 60_000 }),
+  ...(values.main && { main: values.main }),
+  say: (line) => console.log(line),
+}).run();
+console.log(`${JSON.stringify(summary)} in ${Math.round((Date.now() - started) / 1_000)} s`);
+for (const fault of faults) console.log(`FAULT ${fault}`);
+console.log(`${faults.length} faults`);
+if (faults.length > 0) process.exitCode = 1;
