@@ -25,6 +25,7 @@ export type RetentionStatus = {
 export class GatewayRetention {
   readonly #deps: GatewayRetentionDeps;
   #retention: Promise<Retention> | null = null;
+  #status: Promise<RetentionStatus> | null = null;
   readonly #sweep: MediaSweep;
 
   constructor(deps: GatewayRetentionDeps) {
@@ -53,7 +54,13 @@ export class GatewayRetention {
     return this.#sweep.start();
   }
 
-  async status(): Promise<RetentionStatus> {
+  /** All who ask meanwhile get one answer: it reads the whole store. */
+  status(): Promise<RetentionStatus> {
+    this.#status ??= this.#look().finally(() => (this.#status = null));
+    return this.#status;
+  }
+
+  async #look(): Promise<RetentionStatus> {
     const { running } = this.#deps;
     const retention = await this.#load();
     const wouldRemove = await retention.plan();

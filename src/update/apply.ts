@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
@@ -64,6 +65,13 @@ export async function lockStaging(source: ReleaseSource): Promise<() => Promise<
   const holder = Number(await readFile(lock, "utf8").catch(() => "0"));
   if (holder > 0 && holder !== process.pid && isProcessRunning(holder))
     throw new GatewayError("CONFLICT", `another update of this installation runs (process ${holder})`, { fix: "Wait for its end." });
+  if (existsSync(join(dir, "old")))
+    throw new GatewayError("CONFLICT", "an earlier update was interrupted after the switch", {
+      fix: `${join(dir, "old")} has the files of the version before it. When the gateway works as it is now, remove ${dir} and run this again.`,
+    });
+  // What an update left that was killed before it changed anything.
+  await source.cleanUp(dir);
+  await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch((err: unknown) => {
     throw new GatewayError("FORBIDDEN", `${dir} cannot be written: ${reasonOf(err)}`, {
       cause: err,

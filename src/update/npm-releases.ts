@@ -24,6 +24,10 @@ export function npmReleases(install: NpmInstall, { env, run, signal }: ReleaseDe
   return {
     stagingDir,
     async find({ channel, tag }) {
+      if (tag !== undefined && isPackageFile(tag) && install.kind === "npm-local")
+        throw new GatewayError("INVALID_REQUEST", "a package file can be installed globally only", {
+          fix: "Name a version or a dist-tag: package.json would refer to the file by a path.",
+        });
       if (tag !== undefined && isPackageFile(tag)) return { version: null, sha: null, spec: tag, commitsBehind: null, isCurrent: false };
       if (tag === undefined && channel === "dev")
         throw new GatewayError("INVALID_REQUEST", "the channel dev is for clones", {
@@ -75,7 +79,7 @@ async function stageProject(
 ): Promise<StagedRelease> {
   const copy = join(dir, "new");
   await mkdir(copy, { recursive: true });
-  await refuseRelativeDependencies(install.project);
+  await refuseRelativeDependencies(install.project, install.name);
   const files = ["package.json", "package-lock.json", ".npmrc"].filter((name) => existsSync(join(install.project, name)));
   for (const name of files) await cp(join(install.project, name), join(copy, name));
   await npm(["install", ...QUIET.filter((flag) => flag !== "--omit=dev"), spec], copy, UPDATE_LIMITS.stepMs);
@@ -99,9 +103,12 @@ function stagedAt(root: string | undefined, spec: string, replacements: StagedRe
 /** A path that means another directory when the package.json is elsewhere. */
 const isRelative = (spec: unknown): boolean => typeof spec === "string" && /^(?:(?:file|link):)?\.{1,2}\//.test(spec);
 
-async function refuseRelativeDependencies(project: string): Promise<void> {
+/** `own`: the package that is replaced. */
+async function refuseRelativeDependencies(project: string, own: string): Promise<void> {
   const manifest = fieldsOf(tryParseJson(await readFile(join(project, "package.json"), "utf8")));
-  const specs = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((name) => Object.values(fieldsOf(manifest[name])));
+  const specs = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((name) =>
+    Object.entries(fieldsOf(manifest[name])).flatMap(([of, spec]) => (of === own ? [] : [spec])),
+  );
   if (manifest["workspaces"] === undefined && !specs.some(isRelative)) return;
   throw new GatewayError("INVALID_REQUEST", `${project} has workspaces or dependencies in directories beside it`, {
     fix: "Such a project cannot be installed a second time beside itself: update it with npm install, with the gateway stopped.",

@@ -237,6 +237,13 @@ test("one update of an installation runs at a time", async () => {
     await lockStaging(deps.source)
   )();
   await unlock();
+  mkdirSync(join(root, "staging/new"), { recursive: true });
+  await (
+    await lockStaging(deps.source)
+  )();
+  mkdirSync(join(root, "staging/old"), { recursive: true });
+  await assert.rejects(lockStaging(deps.source), /interrupted after the switch/);
+  rmSync(join(root, "staging"), { recursive: true });
   assert.deepEqual(
     readdirSync(root).filter((name) => name.startsWith("staging")),
     [],

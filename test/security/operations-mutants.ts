@@ -4,6 +4,9 @@ const ZIP = "src/core/zip.test.ts";
 const BACKUP = "src/backup/backup.test.ts";
 const SERVICE = "src/service/definitions.test.ts";
 const DIAGNOSTICS = "src/cli/diagnostics.test.ts";
+const UPDATE = "src/update/update.test.ts";
+const RETENTION = "src/turns/retention.test.ts";
+const DOCTOR_CONFIG = "src/cli/doctor-config.test.ts";
 
 /** The guards of backups, services and exports. */
 export const OPERATIONS_MUTANTS: readonly Mutant[] = [
@@ -118,5 +121,50 @@ export const OPERATIONS_MUTANTS: readonly Mutant[] = [
     text: 'clean = clean.replaceAll(form, "[secret]");',
     broken: "clean = clean.replaceAll(form, form);",
     tests: [DIAGNOSTICS],
+  },
+  {
+    invariant: 6,
+    breaks: "the configuration of a canary has no channel",
+    file: "src/update/canary.ts",
+    text: "channels: null,",
+    broken: "",
+    tests: [UPDATE],
+    title: "nothing that reaches out",
+  },
+  {
+    invariant: 6,
+    breaks: "a version is switched to only when it worked on a copy of the state",
+    file: "src/update/apply.ts",
+    text: 'await step("canary", () =>',
+    broken: 'await step("canary", async () => ({ readyMs: 0, sessions: 0 }), () =>',
+    tests: [UPDATE],
+    title: "stops nothing",
+  },
+  {
+    invariant: 6,
+    breaks: "a store in which rows are missing is replaced by the one from before the update",
+    file: "src/update/store-snapshot.ts",
+    text: "rows(after, name) >= rows(before, name)",
+    broken: "rows(after, name) >= 0",
+    tests: [UPDATE],
+    title: "any other one goes back",
+  },
+  {
+    invariant: 6,
+    breaks: "a session with something that is not finished is never removed",
+    file: "src/store/retention.ts",
+    text: "busy.has(session.key) || isMain(session)",
+    broken: "isMain(session)",
+    tests: [RETENTION],
+    title: "what is not finished, stay",
+  },
+  {
+    invariant: 4,
+    breaks: "doctor --fix prints no credential",
+    file: "src/cli/doctor-config.ts",
+    text: "isSecretKey(step)",
+    broken: "step.length < 0",
+    tests: [DOCTOR_CONFIG],
+    title: "after showing the difference",
   },
 ];

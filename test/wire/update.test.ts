@@ -112,6 +112,11 @@ function linkDependencies(modules: string): void {
   for (const name of ["@earendil-works", "undici", "playwright-core"]) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
 }
 
+/** The package of a release, made once. */
+function ensureRelease(version: string, prelude = ""): void {
+  if (!tarballs.has(version)) publish(version, prelude);
+}
+
 const openclaw = join(home, "prefix/bin/openclaw");
 
 async function connect(): ReturnType<typeof openClient> {
@@ -251,6 +256,9 @@ test("a clone follows the tags of its remote repository; changes of its own and 
     git(source, "tag", `v${version}`);
     git(source, "push", "-q", "origin", "main", `v${version}`);
   };
+  ensureRelease("0.1.0");
+  ensureRelease("0.2.0", NEVER_READY);
+  ensureRelease("0.4.0");
   git(work, "init", "-q", "--bare", bare);
   git(work, "clone", "-q", bare, source);
   release("0.1.0");
@@ -287,6 +295,24 @@ test("a clone follows the tags of its remote repository; changes of its own and 
   const version = await run(process.execPath, join(clone, "bin/openclaw.js"), "--version");
   assert.equal(version.stdout.trim(), "openclaw-gateway 0.4.0");
   assert.ok(!existsSync(join(clone, ".cache/update")));
+});
+
+test("a project that depends on the gateway gets the new version as a whole", { skip }, async () => {
+  const project = join(work, "project");
+  for (const version of ["0.1.0", "0.4.0"]) ensureRelease(version);
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "mine", private: true }));
+  const npm = await run("npm", "install", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund", "openclaw-gateway@0.1.0");
+  assert.equal(npm.code, 0, npm.stderr);
+  linkDependencies(join(project, "node_modules"));
+  const entry = join(project, "node_modules/openclaw-gateway/bin/openclaw.js");
+  const update = (...args: string[]): Promise<CliRun> =>
+    run("env", `OPENCLAW_STATE_DIR=${join(home, "project-state")}`, process.execPath, entry, "update", "--yes", "--json", ...args);
+  const done = json(await update("--tag", "0.4.0")) as Record<string, unknown>;
+  assert.deepEqual([done["updated"], done["after"]], [true, { version: "0.4.0", sha: null }], JSON.stringify(done));
+  assert.match(readFileSync(join(project, "package.json"), "utf8"), /"openclaw-gateway":\s*"\^?0\.4\.0"/);
+  assert.equal((await run(process.execPath, entry, "--version")).stdout.trim(), "openclaw-gateway 0.4.0");
+  assert.deepEqual(readdirSync(project).toSorted(), ["node_modules", "package-lock.json", "package.json"]);
 });
 
 test("a canary serves its clients, and connects no channel", async () => {
