@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { setAt, writeConfig } from "../config/edit.ts";
 import { formatPath, type KeyPath } from "../config/key-path.ts";
-import { isSecretPath } from "../config/missing-secrets.ts";
+import { mayBeStored } from "../config/missing-secrets.ts";
 import { plaintextSecrets } from "../config/redact.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/files.ts";
@@ -81,7 +81,7 @@ function plan(invocation: Invocation, raw: string): { moves: Move[]; left: { pat
 
 function reasonToStay(path: KeyPath, text: string): string | null {
   if (path[0] === "env" || path[0] === "secrets") return "it is needed before the store can be read";
-  if (!isSecretPath(path)) return "this key cannot refer to a secret";
+  if (!mayBeStored(path)) return "this key cannot refer to a secret";
   if (text.includes("${")) return "its value refers to variables";
   return isPlaceholder(text) ? "it has a value from an example" : null;
 }
