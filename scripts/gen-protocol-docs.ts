@@ -26,6 +26,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   approval: "Questions about commands",
   audit: "What agents did",
   backup: "Backups",
+  secrets: "Secrets",
   browser: "The browser of agents",
   budgets: "Usage and budgets",
   channels: "Channels and pairing",

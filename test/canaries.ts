@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ZipReader } from "../src/core/zip.ts";
 
-/** A value whose encoded forms all differ from it. It may stand in a header. */
+/** A value whose encoded forms all differ from it. It is valid in a header. */
 export const canary = (name: string): string => `cnry.${name}.${randomBytes(8).toString("hex")}/+%"z`;
 
 /** Every form in which a value could leave: as it is, JSON-escaped, URL-encoded, reversed, and base64 at any offset of a longer text. */

@@ -18,6 +18,8 @@ import { plural, sanitizeLine } from "./terminal-text.ts";
 
 type Move = { readonly path: KeyPath; readonly name: string; readonly text: string };
 
+const show = (each: Move): { path: string; name: string } => ({ path: formatPath(each.path), name: each.name });
+
 /** `openclaw secrets configure` */
 export const secretsConfigure: CommandHandler = async (invocation) => {
   const { out } = invocation;
@@ -28,7 +30,6 @@ export const secretsConfigure: CommandHandler = async (invocation) => {
     await invocation.confirm(`Move ${plural(moves.length, "credential")} from ${path} into the encrypted store?`);
     await move(invocation, raw!, moves);
   }
-  const show = (each: Move): { path: string; name: string } => ({ path: formatPath(each.path), name: each.name });
   out.result({ ok: true, dryRun: isDry, moved: moves.map(show), left }, () => {
     for (const each of moves) out.line(`${sanitizeLine(formatPath(each.path))} ${isDry ? "would move" : "moved"} to ${each.name}`);
     for (const each of left) out.note(`${sanitizeLine(each.path)} stays in the file: ${each.reason}.`);

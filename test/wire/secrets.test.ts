@@ -13,9 +13,31 @@ import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, un
 import { OtlpCollector } from "./otlp-collector.ts";
 
 const NAMES = [
-  ...["gateway-token", "model-exec", "model-literal", "model-env", "model-file", "model-header", "env-vars", "telegram", "irc", "webhook"],
-  ...["mcp-env", "mcp-header", "hook-token", "hook-signature", "otlp-header", "exec-env", "exec-error", "skill", "web", "remote", "slack"],
-  ...["passphrase", "comment", "unknown-key", "base-url"],
+  "gateway-token",
+  "model-exec",
+  "model-literal",
+  "model-env",
+  "model-file",
+  "model-header",
+  "env-vars",
+  "telegram",
+  "irc",
+  "webhook",
+  "mcp-env",
+  "mcp-header",
+  "hook-token",
+  "hook-signature",
+  "otlp-header",
+  "exec-env",
+  "exec-error",
+  "skill",
+  "web",
+  "remote",
+  "slack",
+  "passphrase",
+  "comment",
+  "unknown-key",
+  "base-url",
 ] as const;
 const C = Object.fromEntries(NAMES.map((name) => [name, canary(name)])) as Record<(typeof NAMES)[number], string>;
 // What a key of a URL and a token of a platform look like.
