@@ -40,6 +40,9 @@ export async function callCli(state: string, words: readonly string[], options: 
 /** A value for each argument and each required flag of every command, so that a test can call them all. */
 export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "gateway call": ["health"],
+  "secrets store set": ["TEAM_KEY"],
+  "secrets store get": ["TEAM_KEY"],
+  "secrets store rm": ["TEAM_KEY"],
   "backup verify": ["latest"],
   "backup restore": ["latest", "--target", "restored"],
   chat: ["hello"],

@@ -10,6 +10,7 @@ import { checkVariables } from "./doctor-environment.ts";
 import { checkConfig, checkFiles, checkMachine, checkWorkspaces } from "./doctor-files.ts";
 import { checkGateway } from "./doctor-gateway.ts";
 import { checkProxies } from "./doctor-proxy.ts";
+import { checkSecrets } from "./doctor-secrets.ts";
 import { checkService } from "./doctor-service.ts";
 import { checkSkills } from "./doctor-skills.ts";
 import { checkState } from "./doctor-state.ts";
@@ -101,6 +102,7 @@ const GROUPS: readonly DoctorGroup[] = [
   { ids: ["workspace"], run: checkWorkspaces },
   { ids: ["skills"], run: checkSkills },
   { ids: ["acp"], run: checkAcpAgents },
+  { ids: ["secret-store", "secret-program"], run: checkSecrets },
   { ids: ["tls-certificate"], run: checkTls },
   { ids: ["control-ui"], run: checkControlUi },
   { ids: ["reachable"], run: checkNetwork },

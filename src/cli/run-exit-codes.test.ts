@@ -77,7 +77,7 @@ async function both(command: CliCommand, dir: string, words: readonly string[], 
 
 /** What needs no running gateway: the files are read or changed instead. */
 const FROM_FILES =
-  /^(setup|acp doctor|logs|update|backup|secrets|security|state|gateway (diagnostics export|discover|list)|browser create-profile|sessions (list|import)|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
+  /^(setup|acp doctor|logs|update|backup|secrets(?! reload)|security|state|gateway (diagnostics export|discover|list)|browser create-profile|sessions (list|import)|agents|models(?! (?:key|test))|skills|channels (status|list|add|remove)|config(?! (?:history|rollback))|exec-policy (preset|set)|mcp (list|status|add|set|unset)|plugins list|pairing list|completion|node )/;
 
 for (const command of TRIED) {
   const name = commandName(command);
@@ -85,7 +85,7 @@ for (const command of TRIED) {
     const codes =
       name === "doctor" || name === "token" || name === "channels remove"
         ? [1]
-        : name === "remote ssh"
+        : name === "remote ssh" || name === "secrets store set"
           ? [2]
           : FROM_FILES.test(name)
             ? [0, 1]
@@ -98,7 +98,7 @@ for (const command of TRIED) {
       // Commands of this machine's files do not depend on the token.
       await both(command, state, [...sampleOf(command), "--token-file", readOnly], [0, 1, 77], "with a read-only token");
       const admin =
-        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout|reload)|sessions delete|config rollback|models (key|test))/.test(
+        /^(dashboard|agent$|message send|tokens|approvals|devices|pairing|channels (login|logout|start|stop)|mcp (accept|login|logout|reload)|sessions delete|config rollback|models (key|test)|secrets reload)/.test(
           name,
         );
       if (admin) assert.equal((await callCli(state, [...sampleOf(command), "--token-file", readOnly])).code, 77);

@@ -1,5 +1,5 @@
 import { formatPath } from "../config/key-path.ts";
-import { missingSecrets } from "../config/missing-secrets.ts";
+import { mayBeStored, missingSecrets } from "../config/missing-secrets.ts";
 import { createLocator } from "../config/json5.ts";
 import { plaintextSecrets } from "../config/redact.ts";
 import { findExternalSecrets, readTextFile } from "../config/load.ts";
@@ -64,7 +64,9 @@ function plaintext(invocation: Invocation): SecretsFinding[] {
       message: isExample ? "it has a value from an example" : "its value is in the file, and every copy of the file has it",
       fix: isExample
         ? `openclaw config set ${jsonPath} --stdin`
-        : `openclaw secrets configure --only ${jsonPath}, which moves it into the encrypted store`,
+        : mayBeStored(key)
+          ? `openclaw secrets configure --only ${jsonPath}, which moves it into the encrypted store`
+          : `write \${NAME} in its place, with NAME in the environment of the gateway (<state>/service.env)`,
     };
   });
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { setAt, writeConfig } from "../config/edit.ts";
 import { formatPath, type KeyPath } from "../config/key-path.ts";
-import { isSecretPath } from "../config/missing-secrets.ts";
+import { mayBeStored } from "../config/missing-secrets.ts";
 import { plaintextSecrets } from "../config/redact.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/files.ts";
@@ -18,6 +18,8 @@ import { plural, sanitizeLine } from "./terminal-text.ts";
 
 type Move = { readonly path: KeyPath; readonly name: string; readonly text: string };
 
+const show = (each: Move): { path: string; name: string } => ({ path: formatPath(each.path), name: each.name });
+
 /** `openclaw secrets configure` */
 export const secretsConfigure: CommandHandler = async (invocation) => {
   const { out } = invocation;
@@ -28,7 +30,6 @@ export const secretsConfigure: CommandHandler = async (invocation) => {
     await invocation.confirm(`Move ${plural(moves.length, "credential")} from ${path} into the encrypted store?`);
     await move(invocation, raw!, moves);
   }
-  const show = (each: Move): { path: string; name: string } => ({ path: formatPath(each.path), name: each.name });
   out.result({ ok: true, dryRun: isDry, moved: moves.map(show), left }, () => {
     for (const each of moves) out.line(`${sanitizeLine(formatPath(each.path))} ${isDry ? "would move" : "moved"} to ${each.name}`);
     for (const each of left) out.note(`${sanitizeLine(each.path)} stays in the file: ${each.reason}.`);
@@ -81,7 +82,7 @@ function plan(invocation: Invocation, raw: string): { moves: Move[]; left: { pat
 
 function reasonToStay(path: KeyPath, text: string): string | null {
   if (path[0] === "env" || path[0] === "secrets") return "it is needed before the store can be read";
-  if (!isSecretPath(path)) return "this key cannot refer to a secret";
+  if (!mayBeStored(path)) return "this key cannot refer to a secret";
   if (text.includes("${")) return "its value refers to variables";
   return isPlaceholder(text) ? "it has a value from an example" : null;
 }

@@ -32,11 +32,7 @@ export const secretsStoreSet: CommandHandler = async (invocation) => {
   const { out } = invocation;
   const name = invocation.arg(0);
   const store = storeOf(invocation);
-  const { created } = await store.set(
-    name,
-    await readSecretInput(invocation, `the value of ${sanitizeLine(name)}`),
-    kindOf(invocation, "key"),
-  );
+  const { created } = await store.set(name, await readSecretInput(invocation, sanitizeLine(name)), kindOf(invocation, "key"));
   const reloaded = await reloadFor(invocation, name);
   out.result({ ok: true, name, created, key: store.keyKind(), reloaded }, () => {
     out.line(`${sanitizeLine(name)} is ${created ? "stored" : "replaced"} in ${store.path}.`);

@@ -27,7 +27,7 @@ export type LoadOptions = {
   readonly lastGoodPath?: string;
   /** For `~`; the user's home when it is not given. */
   readonly home?: string;
-  /** Values of the sources `exec` and `store`. Without it, those count as not set, which is no error. */
+  /** Values of the sources `exec` and `store`. Without it, those count as not set, without an error. */
   readonly external?: ExternalSecrets;
 };
 

@@ -14,6 +14,9 @@ export function missingSecrets(issues: readonly Pick<ConfigIssue, "severity" | "
 export const isSecretPath = (path: KeyPath): boolean =>
   path.reduce<Node | null>((node, step) => node && childNode(node, step), CONFIG)?.kind === "secret";
 
+/** Whether the credential at `path` may be one of the encrypted store: variables and sources are read before the store is. */
+export const mayBeStored = (path: KeyPath): boolean => path[0] !== "env" && path[0] !== "secrets" && isSecretPath(path);
+
 /** Whether the key at `path` holds a credential, or names a file that does. */
 function isSecret(path: KeyPath): boolean {
   if (isSecretPath(path)) return true;

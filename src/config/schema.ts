@@ -51,7 +51,7 @@ const secretProvider = object(
   "One source of secrets.",
   {
     source: enumOf(
-      "Where it looks: environment variables, a file, a program (`exec`), or the encrypted store (`openclaw secrets store list` names what it holds).",
+      "Where it looks: environment variables, a file, a program (`exec`), or the encrypted store (`openclaw secrets store list`).",
       ["env", "file", "exec", "store"],
       { required: true },
     ),

@@ -107,23 +107,24 @@ export class GatewaySecrets {
 
   #report(): void {
     const { reports } = this;
-    if (this.#runtime === null) return;
+    const sources = this.#sources;
+    if (this.#runtime === null || sources === null) return;
     const { health, log } = this.#runtime;
     const failed = reports.filter(({ state }) => state !== "ready");
     for (const { name, source, problem } of failed) log.warn("secrets could not be read", { provider: name, source, cause: problem ?? "" });
-    const cacheProblem = this.#sources?.cacheProblem ?? null;
+    const { cacheProblem } = sources;
     if (cacheProblem !== null) log.warn("the last values of secrets cannot be kept for the next start", { cause: cacheProblem });
     if (reports.length === 0) health.forget(PART);
     else if (failed.length === 0) health.report(PART, "ready");
     else health.report(PART, "degraded", failed.map(toCause).join("; "));
     this.#failures = failed.length === 0 ? 0 : this.#failures + 1;
-    this.#plan(failed.length > 0);
+    this.#plan(sources, failed.length > 0);
   }
 
   /** Only programs are asked again by themselves: after a failure, and while values have a lifetime. */
-  #plan(isFailing: boolean): void {
+  #plan(sources: SecretSources, isFailing: boolean): void {
     this.#cancel();
-    const delayMs = this.#stopped || this.#sources === null ? null : this.#sources.nextReadMs(isFailing ? this.#failures : 0);
+    const delayMs = this.#stopped ? null : sources.nextReadMs(isFailing ? this.#failures : 0);
     if (delayMs === null) return;
     const again = contain(
       (failure) => this.#runtime?.log.error("secrets could not be read again", { error: failure }),

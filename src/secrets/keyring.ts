@@ -8,6 +8,8 @@ import { programEnvironment, runSecretProgram } from "./program.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+const place = (id: string): string[] => ["application", "openclaw-gateway", "key", id];
+
 /** The Secret Service of the desktop through `secret-tool`; undefined where that program is not installed. */
 export function findKeyring(env: Env, clock: Clock): Keyring | undefined {
   const command = findProgram("secret-tool", env);
@@ -31,7 +33,6 @@ export function findKeyring(env: Env, clock: Clock): Keyring | undefined {
     if (answer.problem.endsWith("the exit code 1")) return null;
     throw new GatewayError("UNAVAILABLE", `the keyring cannot be used: ${answer.problem}`, { details: { reason: "secrets-no-key" } });
   };
-  const place = (id: string): string[] => ["application", "openclaw-gateway", "key", id];
   return {
     read: async (id) => (await run(["lookup", ...place(id)]))?.trim() || null,
     write: async (id, text) => {

@@ -23,7 +23,7 @@ export type KeyDeps = {
   readonly dir: string;
   readonly env: Env;
   readonly keyring?: Keyring;
-  /** Asks a person; absent where nobody can be asked. */
+  /** Asks a person; absent where no one can be asked. */
   readonly askPassphrase?: () => Promise<string>;
 };
 

@@ -16,7 +16,7 @@ export type SecretProgram = {
   readonly maxOutputBytes: number;
 };
 
-export type ProgramAnswer = { readonly text: string } | { readonly problem: string; readonly fix?: string };
+export type SecretOutput = { readonly text: string } | { readonly problem: string; readonly fix?: string };
 
 /** Variables that programs such as `op` and `vault` need to find their own files; no credential of the gateway is among them. */
 const PASSED = [
@@ -42,6 +42,7 @@ export function programEnvironment(
 }
 
 const isTrusted = ({ uid }: Stats): boolean => uid === 0 || uid === process.getuid?.();
+const noop = (): void => {};
 const STICKY = 0o1000;
 
 /** Why a program must not be run: another user could have put it there, or could replace it. Null: it may run. */
@@ -73,7 +74,7 @@ export function programProblem(command: string, trustedDirs: readonly string[]):
  * Runs the program without a shell and resolves to what it prints. What it prints to its error output is dropped: it may hold the secret.
  * Never rejects.
  */
-export function runSecretProgram(program: SecretProgram, input: string, clock: Clock): Promise<ProgramAnswer> {
+export function runSecretProgram(program: SecretProgram, input: string, clock: Clock): Promise<SecretOutput> {
   const name = program.command;
   const untrusted = programProblem(name, program.trustedDirs);
   if (untrusted !== null)
@@ -89,7 +90,7 @@ export function runSecretProgram(program: SecretProgram, input: string, clock: C
     const chunks: Buffer[] = [];
     let bytes = 0;
     let problem: string | null = null;
-    let cancelQuiet = (): void => {};
+    let cancelQuiet = noop;
     const fail = (why: string): void => {
       problem ??= why;
       killGroup(child);
@@ -111,7 +112,7 @@ export function runSecretProgram(program: SecretProgram, input: string, clock: C
     // A program that does not read its input closes it.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
-    const settle = (answer: ProgramAnswer): void => {
+    const settle = (answer: SecretOutput): void => {
       cancel();
       cancelQuiet();
       resolve(answer);

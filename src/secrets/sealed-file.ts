@@ -114,11 +114,12 @@ export function readPrivateText(path: string, maxBytes: number): string | null {
   }
 }
 
+const isWork = (number: unknown, max: number): number is number =>
+  Number.isSafeInteger(number) && Number(number) >= 1 && Number(number) <= max;
+
 function toKeySpec(value: unknown): KeySpec | null {
   const { kind, id, salt, N, r, p } = fieldsOf(value);
   if ((kind === "file" || kind === "keyring") && typeof id === "string" && /^[0-9a-f]{16}$/.test(id)) return { kind, id };
-  const isWork = (number: unknown, max: number): number is number =>
-    Number.isSafeInteger(number) && Number(number) >= 1 && Number(number) <= max;
   // A changed file must not make the key derivation take all memory.
   if (kind !== "passphrase" || typeof salt !== "string" || !isWork(N, 1_048_576) || !isWork(r, 16) || !isWork(p, 16)) return null;
   if (128 * N * r > SECRET_LIMITS.scrypt.maxmem) return null;

@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { checkConfigText, findExternalSecrets } from "../config/load.ts";
 import { foregroundClock } from "../core/clock.ts";
-import { programEnvironment, programProblem, runSecretProgram, type ProgramAnswer, type SecretProgram } from "./program.ts";
+import { programEnvironment, programProblem, runSecretProgram, type SecretOutput, type SecretProgram } from "./program.ts";
 import { SecretSources } from "./sources.ts";
 
 const home = mkdtempSync(join(tmpdir(), "secret-sources-"));
@@ -31,7 +31,7 @@ type Run = { program: SecretProgram; input: { protocolVersion: number; provider:
 function bench(dir = mkdtempSync(join(home, "state-"))) {
   const clock = new FakeClock();
   const runs: Run[] = [];
-  const vault = { answer: (): ProgramAnswer => values({ "team/a": "canary-a", "team/b": "canary-b" }) };
+  const vault = { answer: (): SecretOutput => values({ "team/a": "canary-a", "team/b": "canary-b" }) };
   const open = (): SecretSources =>
     new SecretSources({
       dir,
@@ -44,7 +44,7 @@ function bench(dir = mkdtempSync(join(home, "state-"))) {
     });
   return { clock, runs, vault, open, dir };
 }
-const values = (found: object, errors: object = {}): ProgramAnswer => ({
+const values = (found: object, errors: object = {}): SecretOutput => ({
   text: JSON.stringify({ protocolVersion: 1, values: found, errors }),
 });
 
@@ -179,6 +179,22 @@ test("a program that others may change, a link, a relative path and a directory 
   chmodSync(dir, 0o755);
 });
 
+const runReal = (command: string, changes: Partial<SecretProgram> = {}): Promise<SecretOutput> =>
+  runSecretProgram(
+    {
+      command,
+      args: [],
+      env: programEnvironment(process.env, [], {}),
+      trustedDirs: [],
+      timeoutMs: 60_000,
+      noOutputTimeoutMs: null,
+      maxOutputBytes: 1_000,
+      ...changes,
+    },
+    "input",
+    foregroundClock,
+  );
+
 test("a real program gets its arguments as they are, is stopped at its limits, and its error output is dropped", async () => {
   const dir = join(home, "real");
   mkdirSync(dir, { mode: 0o755 });
@@ -188,28 +204,13 @@ test("a real program gets its arguments as they are, is stopped at its limits, a
     chmodSync(path, 0o755);
     return path;
   };
-  const run = (command: string, changes: Partial<SecretProgram> = {}): Promise<ProgramAnswer> =>
-    runSecretProgram(
-      {
-        command,
-        args: [],
-        env: programEnvironment(process.env, [], {}),
-        trustedDirs: [],
-        timeoutMs: 60_000,
-        noOutputTimeoutMs: null,
-        maxOutputBytes: 1_000,
-        ...changes,
-      },
-      "input",
-      foregroundClock,
-    );
   const echo = write("echo", 'printf "%s|" "$@"; cat; echo canary >&2');
-  assert.deepEqual(await run(echo, { args: ["$(id)", "a b;"] }), { text: "$(id)|a b;|input" });
-  assert.deepEqual(await run(write("fail", "echo canary; echo canary >&2; exit 3")), {
+  assert.deepEqual(await runReal(echo, { args: ["$(id)", "a b;"] }), { text: "$(id)|a b;|input" });
+  assert.deepEqual(await runReal(write("fail", "echo canary; echo canary >&2; exit 3")), {
     problem: `${join(dir, "fail")} ended with the exit code 3`,
   });
   const slow = write("slow", "sleep 600 & sleep 600");
-  assert.match(JSON.stringify(await run(slow, { timeoutMs: 100 })), /did not answer within 100 ms/);
-  assert.match(JSON.stringify(await run(slow, { noOutputTimeoutMs: 100 })), /printed nothing for 100 ms/);
-  assert.match(JSON.stringify(await run(write("much", "yes"))), /printed more than 1000 bytes/);
+  assert.match(JSON.stringify(await runReal(slow, { timeoutMs: 100 })), /did not answer within 100 ms/);
+  assert.match(JSON.stringify(await runReal(slow, { noOutputTimeoutMs: 100 })), /printed nothing for 100 ms/);
+  assert.match(JSON.stringify(await runReal(write("much", "yes"))), /printed more than 1000 bytes/);
 });

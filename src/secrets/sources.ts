@@ -11,7 +11,7 @@ import { Secret } from "../core/secret.ts";
 import { findKeyring } from "./keyring.ts";
 import { createKey, openKey, openKeySync, type Keyring } from "./keys.ts";
 import { SECRET_LIMITS } from "./limits.ts";
-import { programEnvironment, runSecretProgram, type ProgramAnswer, type SecretProgram } from "./program.ts";
+import { programEnvironment, runSecretProgram, type SecretOutput, type SecretProgram } from "./program.ts";
 import { readSealedFile, unseal, writeSealedFile } from "./sealed-file.ts";
 import { SecretStore } from "./store.ts";
 
@@ -23,7 +23,7 @@ export type SecretSourcesDeps = {
   readonly metrics?: Pick<Metrics, "count">;
   /** For tests. */
   readonly keyring?: Keyring;
-  readonly run?: (program: SecretProgram, input: string, clock: Clock) => Promise<ProgramAnswer>;
+  readonly run?: (program: SecretProgram, input: string, clock: Clock) => Promise<SecretOutput>;
 };
 
 /** How the last read of one provider ended. `stale`: it failed, and the values of an earlier read are in use. */
@@ -94,7 +94,7 @@ export class SecretSources {
     return result;
   }
 
-  /** Time until programs are to be asked again; null: no program is in use. `failures`: reads in a row that have failed. */
+  /** Time until programs must be asked again; null: no program is in use. `failures`: reads in a row that have failed. */
   nextReadMs(failures: number): number | null {
     if (failures > 0) return backoffDelay({ minMs: SECRET_LIMITS.retryMs, maxMs: SECRET_LIMITS.retryMaxMs }, failures - 1);
     const now = this.#deps.clock.now();
@@ -200,7 +200,7 @@ export class SecretSources {
     if (provider?.command === undefined) return refs.map(() => ({ problem: "its provider does not name a program" }));
     const name = refs[0]!.provider;
     const program = toProgram(provider, provider.command, env);
-    const ask = async (ids: readonly string[]): Promise<ProgramAnswer> => {
+    const ask = async (ids: readonly string[]): Promise<SecretOutput> => {
       try {
         return await run(program, `${JSON.stringify({ protocolVersion: 1, provider: name, ids })}\n`, clock);
       } catch (err) {
@@ -294,7 +294,7 @@ function toProgram(provider: SecretProvider, command: string, own: SecretSources
   };
 }
 
-function parseAnswer(answer: ProgramAnswer, refs: readonly SecretRef[], command: string): ({ secret: Secret } | Failure)[] {
+function parseAnswer(answer: SecretOutput, refs: readonly SecretRef[], command: string): ({ secret: Secret } | Failure)[] {
   if ("problem" in answer) return refs.map(() => answer);
   const parsed = tryParseJson(answer.text);
   if (!isObject(parsed) || parsed["protocolVersion"] !== 1) {
@@ -314,7 +314,7 @@ function parseAnswer(answer: ProgramAnswer, refs: readonly SecretRef[], command:
   });
 }
 
-function parsePlain(answer: ProgramAnswer, ref: SecretRef, command: string): ({ secret: Secret } | Failure)[] {
+function parsePlain(answer: SecretOutput, ref: SecretRef, command: string): ({ secret: Secret } | Failure)[] {
   if ("problem" in answer) return [answer];
   const parsed = tryParseJson(answer.text);
   if (isObject(parsed) && parsed["protocolVersion"] === 1) return parseAnswer(answer, [ref], command);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fork } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -66,9 +66,10 @@ test("a changed byte anywhere in the store is noticed, and never read as a value
   await assert.rejects(open(dir).set("B", "x"), reasonIs("secrets-damaged"), "it is not replaced by an empty one");
 });
 
+const given = (text: string): KeyDeps["env"] => ({ OPENCLAW_SECRETS_PASSPHRASE: text });
+
 test("a wrong passphrase, a missing key and another key each say so", async () => {
   const dir = place();
-  const given = (text: string): KeyDeps["env"] => ({ OPENCLAW_SECRETS_PASSPHRASE: text });
   await assert.rejects(open(dir, { env: given("short") }).set("A", "canary", "passphrase"), /fewer than 12/);
   await open(dir, { env: given("four random words") }).set("A", "canary", "passphrase");
   assert.equal(await valueOf(open(dir, { env: given("four random words") }), "A"), "canary");
@@ -148,11 +149,19 @@ test("changes at the same time are all kept", async () => {
   assert.equal((await open(dir).list()).length, 9);
 });
 
+/** Changes the key of a store and is killed at a named point. */
+const REKEY = `
+import { SecretStore } from ${JSON.stringify(import.meta.resolve("./store.ts"))};
+const [dir, wanted] = process.argv.slice(1);
+const crashPoint = (point) => point === wanted && process.kill(process.pid, "SIGKILL");
+await new SecretStore({ dir, env: {}, now: Date.now, crashPoint }).rekey("file");
+`;
+
 for (const point of ["key-written", "file-written", "old-key-removed"])
   test(`a rekey that is killed at "${point}" leaves a store that opens, and its lock is taken over`, async () => {
     const dir = place();
     await open(dir).set("A", "canary");
-    const child = fork(join(import.meta.dirname, "../../test/fakes/killed-rekey.ts"), [dir, point], { stdio: "ignore" });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", REKEY, dir, point], { stdio: "ignore" });
     const [, signal] = (await once(child, "exit")) as [number | null, string | null];
     assert.equal(signal, "SIGKILL");
     assert.equal(await valueOf(open(dir), "A"), "canary");

@@ -3,6 +3,9 @@ import type { Mutant } from "./mutant.ts";
 const ZIP = "src/core/zip.test.ts";
 const BACKUP = "src/backup/backup.test.ts";
 const SERVICE = "src/service/definitions.test.ts";
+const SECRET_STORE = "src/secrets/store.test.ts";
+const SECRET_SOURCES = "src/secrets/sources.test.ts";
+const SECRET_COMMANDS = "src/cli/secrets-store.test.ts";
 const DIAGNOSTICS = "src/cli/diagnostics.test.ts";
 const UPDATE = "src/update/update.test.ts";
 const RETENTION = "src/turns/retention.test.ts";
@@ -166,5 +169,95 @@ export const OPERATIONS_MUTANTS: readonly Mutant[] = [
     broken: "step.length < 0",
     tests: [DOCTOR_CONFIG],
     title: "after showing the difference",
+  },
+  {
+    invariant: 4,
+    breaks: "a stored secret is shown at a terminal only",
+    file: "src/cli/secrets-store.ts",
+    text: "reveals && host.streams.stdout.isTTY !== true",
+    broken: "reveals && host.streams.stdout.isTTY === null",
+    tests: [SECRET_COMMANDS],
+    title: "only a terminal gets to see it",
+  },
+  {
+    invariant: 4,
+    breaks: "a store that others may read is refused",
+    file: "src/secrets/sealed-file.ts",
+    text: "(stats.mode & 0o077) !== 0",
+    broken: "stats.mode === 0",
+    tests: [SECRET_STORE],
+    title: "other users may read",
+  },
+  {
+    invariant: 4,
+    breaks: "the content of the store is authenticated",
+    file: "src/secrets/sealed-file.ts",
+    text: 'return Buffer.concat([data, decipher.final()]).toString("utf8");',
+    broken: 'return data.toString("utf8");',
+    tests: [SECRET_STORE],
+    title: "a changed byte anywhere in the store",
+  },
+  {
+    invariant: 4,
+    breaks: "a wrong key is told apart from damage",
+    file: "src/secrets/sealed-file.ts",
+    text: "if (known.length !== own.length || !timingSafeEqual(known, own)) throw wrongKey(path);",
+    broken: "void [known, own, wrongKey];",
+    tests: [SECRET_STORE],
+    title: "a wrong passphrase",
+  },
+  {
+    invariant: 6,
+    breaks: "a program that others may change is not run for a secret",
+    file: "src/secrets/program.ts",
+    text: "if ((stats.mode & 0o022) !== 0)",
+    broken: "if (stats.mode === 0)",
+    tests: [SECRET_SOURCES],
+    title: "a program that others may change",
+  },
+  {
+    invariant: 6,
+    breaks: "a program in a directory of others is not run for a secret",
+    file: "src/secrets/program.ts",
+    text: "if ((each.mode & 0o022) !== 0 && (each.mode & STICKY) === 0)",
+    broken: "if (each.mode === 0)",
+    tests: [SECRET_SOURCES],
+    title: "a program that others may change",
+  },
+  {
+    invariant: 4,
+    breaks: "a program for secrets gets no credential of the gateway",
+    file: "src/secrets/program.ts",
+    text: "[...PASSED, ...passEnv].flatMap",
+    broken: "[...Object.keys(own), ...passEnv].flatMap",
+    tests: [SECRET_SOURCES],
+    title: "no credential of the gateway",
+  },
+  {
+    invariant: 4,
+    breaks: "the message of a program is never repeated",
+    file: "src/secrets/sources.ts",
+    text: 'return { problem: `${command} has no value for "${id}"${said}` };',
+    broken: "return { problem: JSON.stringify(errors) + said };",
+    tests: [SECRET_SOURCES],
+    title: "without any value only the keys",
+  },
+  {
+    invariant: 9,
+    breaks: "a value of one command is never used for another",
+    file: "src/secrets/sources.ts",
+    text: "return JSON.stringify([source, name, id, settings]);",
+    broken: "return JSON.stringify([source, name, id]) + settings.slice(99);",
+    tests: [SECRET_SOURCES],
+    title: "values of one command",
+  },
+  {
+    invariant: 4,
+    breaks: "copies beside the file do not keep what was moved into the store",
+    file: "src/cli/secrets-configure.ts",
+    text: "if (existsSync(copy)) await",
+    broken: 'if (copy === "") await',
+    tests: [SECRET_COMMANDS],
+    title: "configure moves credentials",
   },
 ];
