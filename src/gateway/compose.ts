@@ -115,7 +115,13 @@ export function composeGateway(input: ComposeInput) {
       tools,
       guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
       loadAcp: () =>
-        loadAcpRuntime({ ...base, running, ...approving, workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }) }),
+        loadAcpRuntime({
+          ...base,
+          ...storage,
+          running,
+          ...approving,
+          workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }),
+        }),
     }),
   );
   images.bind(runtime);
