@@ -419,13 +419,14 @@ test("a conversation that is forgotten ends its process", async (t) => {
   await untilEnded(pid!);
 });
 
+const descriptors = (): number => readdirSync("/proc/self/fd").length;
+
 test("after 100 agents that were started and closed no process and no file descriptor is left", async (t) => {
   const { say, runtime, log } = rig(t, { script: { child: true } });
   const cycle = async (session: string): Promise<void> => {
     assert.equal((await say("hello", { session })).text, "You said: hello");
     await runtime.forget(asId("main"), session);
   };
-  const descriptors = (): number => readdirSync("/proc/self/fd").length;
   // The first one loads what stays.
   await cycle("s0");
   const before = descriptors();
