@@ -150,8 +150,13 @@ export const CHAT_COMMANDS: readonly ChatCommand[] = [
     immediate: false,
     ownersOnly: true,
     args: [
-      { name: "action", description: "what to do", required: false, choices: ["spawn", "status", "cancel", "close", "sessions"] },
-      { name: "agent", description: "name of the agent, with spawn", required: false },
+      {
+        name: "action",
+        description: "what to do",
+        required: false,
+        choices: ["spawn", "status", "model", "set-mode", "reset-options", "steer", "cancel", "close", "sessions"],
+      },
+      { name: "value", description: "name of the agent, the model or the mode, or the text", required: false },
     ],
   },
   {

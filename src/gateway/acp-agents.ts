@@ -13,15 +13,17 @@ import { GroupWatcher } from "../tools/group-watcher.ts";
 import type { ToolPermit } from "../tools/tool.ts";
 import { createHash } from "node:crypto";
 import type { GatewayBase } from "./base.ts";
+import type { Storage } from "./storage.ts";
 import type { RunningConfig } from "./running-config.ts";
 import { commandSettings } from "./tool-permits.ts";
 
-export type AcpAgentsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "clock"> & {
-  running: RunningConfig;
-  approvals: Approvals;
-  allowlist: CommandAllowlist;
-  workbench: () => Workbench;
-};
+export type AcpAgentsInput = Pick<GatewayBase, "paths" | "log" | "metrics" | "clock"> &
+  Pick<Storage, "sessions"> & {
+    running: RunningConfig;
+    approvals: Approvals;
+    allowlist: CommandAllowlist;
+    workbench: () => Workbench;
+  };
 
 /** The runtime of agents of other vendors. Nothing of it is loaded before the first turn of one. */
 export async function loadAcpRuntime(input: AcpAgentsInput): Promise<AgentRuntime> {
@@ -41,10 +43,13 @@ export async function loadAcpRuntime(input: AcpAgentsInput): Promise<AgentRuntim
   });
 }
 
-function acpServices({ running, approvals, allowlist, paths, workbench }: AcpAgentsInput, marker: string): AcpServices {
+function acpServices({ running, sessions, approvals, allowlist, paths, workbench }: AcpAgentsInput, marker: string): AcpServices {
   const baseEnv = { ...toCommandEnv(process.env, piDirs(paths.state).temp), [MARKER_VARIABLE]: marker };
   return {
-    spec: (turn, model) => agentSpec(running, baseEnv, turn, model),
+    spec(turn, model) {
+      const spec = agentSpec(running, baseEnv, turn, model);
+      return { ...spec, mode: sessions.get(turn.sessionKey)?.agent_mode ?? spec.mode };
+    },
     refuse: ({ caller }) => {
       const { mode, rule, host, hostRule } = commandSettings(running, allowlist, caller);
       if (mode === "deny") return `no program may run here (${rule})`;

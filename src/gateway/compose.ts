@@ -112,12 +112,12 @@ export function composeGateway(input: ComposeInput) {
   const toolParts = composeTools(input, { running, spending, ...approving });
   const { tools, images, subagents, toolSchedule, toolNodes } = toolParts;
   const skills = createAgentSkills(base, running);
+  const workbench = () => acpWorkbench({ ...base, tools, gate: toolParts.gate });
   const runtime = peers.withRemoteAgents(
     createAgentRuntime(base, running, {
       tools,
       guideFacts: () => guideFacts({ ...base, ...storage, running, endpoint, accounts: accounts.status }),
-      loadAcp: () =>
-        loadAcpRuntime({ ...base, running, ...approving, workbench: () => acpWorkbench({ ...base, tools, gate: toolParts.gate }) }),
+      loadAcp: () => loadAcpRuntime({ ...base, ...storage, running, ...approving, workbench }),
     }),
   );
   images.bind(runtime);

@@ -28,6 +28,8 @@ export type SessionRow = {
   /** Model of the last answer. */
   used_model: string | null;
   thinking: string | null;
+  /** Mode of the agent of another vendor that answers; null uses the configured one. */
+  agent_mode: string | null;
   queue_mode: string | null;
   activation: string | null;
   /** Position of the runtime's context; see agents/runtime Turn.checkpoint. */

@@ -15,7 +15,7 @@ export type AcpCommandContext = {
 type AcpAnswer = { text: string; changes: SessionPatch; forgets?: boolean };
 
 const USAGE =
-  "/acp spawn <agent> lets an agent of another vendor answer here; /acp status shows it, /acp cancel stops its answer, /acp close ends it, /acp sessions lists all.";
+  "/acp spawn <agent> lets an agent of another vendor answer here; /acp status shows it, /acp model <model> and /acp set-mode <mode> choose how it works, /acp reset-options takes that back, /acp steer <text> stops its answer and asks this instead, /acp cancel stops its answer, /acp close ends it, /acp sessions lists all.";
 
 const only = (text: string): AcpAnswer => ({ text, changes: {} });
 const isAgentOf = (session: SessionRow): boolean => session.model?.startsWith(`${ACP_PROVIDER}/`) === true;
@@ -30,6 +30,16 @@ export function answerAcp(arg: string, session: SessionRow, context: AcpCommandC
       return only(`${USAGE} ${listNames(context)}`);
     case "spawn":
       return spawn(name ?? context.defaultName(), session, context);
+    case "model":
+      return chooseModel(name, session, context);
+    case "set-mode":
+      return chooseMode(name, session, context);
+    case "reset-options":
+      return resetOptions(session);
+    case "steer":
+      return only("Say what it is to do instead: /acp steer <text>.");
+    case "doctor":
+      return only("On the gateway's machine, openclaw acp doctor starts each agent and says what is wrong.");
     case "close":
       return close(session);
     case "status":
@@ -52,7 +62,50 @@ function spawn(name: string | null, session: SessionRow, context: AcpCommandCont
   if (session.model === model) return only(`${agent} answers here already. /acp close ends that.`);
   return {
     text: `${agent} answers here from the next message on. It acts with its own tools and does not know the earlier messages. /acp close ends that.`,
-    changes: { model },
+    changes: { model, ...WITHOUT_MODE },
+  };
+}
+
+const WITHOUT_MODE: SessionPatch = { agent_mode: null };
+const NO_AGENT = "No agent was spawned here: /acp spawn <agent>.";
+
+const agentIn = ({ model }: SessionRow): string => model!.slice(ACP_PROVIDER.length + 1).split("/", 1)[0]!;
+
+/** Why a name is not one of what the agent has; null when it is, or when the agent does not run and nothing is known. */
+function refuseChoice(kind: "model" | "mode", name: string, session: SessionRow, { processes }: AcpCommandContext): string | null {
+  const running = processes().find(({ sessionKey }) => sessionKey === session.key);
+  const names = running?.[`${kind}s`] ?? [];
+  if (running === undefined || running.state === "starting" || names.includes(name)) return null;
+  const offered = names.length === 0 ? `It has no ${kind}s to choose.` : `It has: ${names.slice(0, 20).join(", ")}.`;
+  return `${running.name} does not have the ${kind} ${JSON.stringify(name.slice(0, 100))}. ${offered}`;
+}
+
+function chooseModel(name: string | undefined, session: SessionRow, context: AcpCommandContext): AcpAnswer {
+  if (!isAgentOf(session)) return only(NO_AGENT);
+  if (name === undefined) return only(`Name a model: /acp model <model>. ${statusText(session, context.processes())}`);
+  const refusal = refuseChoice("model", name, session, context);
+  if (refusal !== null) return only(refusal);
+  return {
+    text: `It works with the model ${name} from the next message on.`,
+    changes: { model: `${ACP_PROVIDER}/${agentIn(session)}/${name}` },
+  };
+}
+
+function chooseMode(name: string | undefined, session: SessionRow, context: AcpCommandContext): AcpAnswer {
+  if (!isAgentOf(session)) return only(NO_AGENT);
+  if (name === undefined) return only(`Name a mode: /acp set-mode <mode>. ${statusText(session, context.processes())}`);
+  const refusal = refuseChoice("mode", name, session, context);
+  if (refusal !== null) return only(refusal);
+  return { text: `It works in the mode ${name} from the next message on.`, changes: { agent_mode: name.slice(0, MODE_CHARS) } };
+}
+
+const MODE_CHARS = 200;
+
+function resetOptions(session: SessionRow): AcpAnswer {
+  if (!isAgentOf(session)) return only(NO_AGENT);
+  return {
+    text: "From the next message on it works with the configured model and mode.",
+    changes: { model: `${ACP_PROVIDER}/${agentIn(session)}`, ...WITHOUT_MODE },
   };
 }
 
@@ -60,7 +113,7 @@ function close(session: SessionRow): AcpAnswer {
   if (!isAgentOf(session)) return only("No agent was spawned here.");
   return {
     text: "Its process has ended. The agent of this conversation answers again.",
-    changes: { model: null, checkpoint: null },
+    changes: { model: null, checkpoint: null, ...WITHOUT_MODE },
     forgets: true,
   };
 }

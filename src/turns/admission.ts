@@ -94,11 +94,19 @@ export class MessageAdmission {
       throw detailError("LANE_FULL", `${LIMITS.laneDepth} messages are waiting in this session already`, { retryAfterMs: 5_000 });
     }
     const parsed = submission.command === undefined ? this.parseCommand(submission.text) : submission.command;
-    const command = isForGateway(parsed) ? parsed : null;
+    // What stops an answer for another message is asked of the sender like a command, although the agent reads it.
+    const steering = parsed?.toAgent && parsed.name === "acp" ? parsed : null;
+    const isRefused = steering !== null && refuseCommand(steering, submission) !== null;
+    const command = isForGateway(parsed) || isRefused ? parsed : null;
     const runId = submission.runId ?? asId<RunId>(newId());
     const refusal = command && refuseCommand(command, submission);
-    const skill = parsed?.toAgent ? parsed.arg : undefined;
-    const admitted = { submission: skill ? { ...submission, skill } : submission, runId, isNew, began, now: this.#deps.clock.now() };
+    const admitted = {
+      submission: isRefused ? submission : withRequest(submission, parsed),
+      runId,
+      isNew,
+      began,
+      now: this.#deps.clock.now(),
+    };
     return command && (command.immediate || refusal !== null)
       ? this.#prepareImmediate(admitted, command, refusal)
       : this.#prepareQueued(admitted, command);
@@ -271,3 +279,10 @@ const toInboxIdentity = (submission: Submission, runId: RunId, session: SessionR
   sessionId: session.session_id,
   agentId: submission.agentId,
 });
+
+/** What a command to the agent makes of its message: a skill is asked for, or the running answer ends for it. */
+function withRequest(submission: Submission, command: ParsedCommand | null): Submission {
+  if (!command?.toAgent) return submission;
+  if (command.name === "skill") return { ...submission, skill: command.arg };
+  return { ...submission, text: submission.text.replace(/\/acp(?::|\s+)\s*steer\s+/i, ""), queueMode: "interrupt" };
+}

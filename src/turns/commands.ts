@@ -65,8 +65,12 @@ export function parseCommand(text: string, resetTriggers: readonly string[] = []
 function parseAcpCommand(arg: string): ParsedCommand {
   const action = acpAction(arg);
   if (action === "cancel") return { name: "stop", immediate: true, arg: "" };
-  return { name: "acp", immediate: action !== "spawn" && action !== "close", arg };
+  const text = arg.slice(action.length).trim();
+  if (action === "steer" && text !== "") return { name: "acp", immediate: false, arg: text, toAgent: true };
+  return { name: "acp", immediate: !CHANGING_ACTIONS.includes(action), arg };
 }
+
+const CHANGING_ACTIONS: readonly string[] = ["spawn", "close", "model", "set-mode", "reset-options"];
 
 const acpAction = (arg: string): string => arg.split(/\s+/, 1)[0]!.toLowerCase();
 

@@ -89,6 +89,34 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
   assert.equal(await ask(again, "recall"), "Before: hello | permit | permit | permit | hang | recall");
 });
 
+test("a conversation chooses the model and the mode of its agent, takes that back, and stops an answer for another message", async (t) => {
+  const gateway = await open(t, (home) => ({
+    acp: { agents: { scripted: scripted(home, { modes: ["ask", "code"], models: ["small", "large"] }) } },
+    agents: { entries: { main: { runtime: { type: "acp", acp: { agent: "scripted" } } } } },
+  }));
+  const client = await gateway.connect({ scopes: SCOPES });
+  const sessionKey = "agent:main:options";
+  const say = async (message: string): Promise<string> => {
+    const { runId } = await client.request<{ runId: string }>("chat.send", { sessionKey, message, idempotencyKey: crypto.randomUUID() });
+    await client.request("agent.wait", { runId, timeoutMs: 60_000 });
+    const { messages } = await client.request<{ messages: { role: string }[] }>("chat.history", { sessionKey });
+    return JSON.stringify(messages.findLast(({ role }) => role === "assistant"));
+  };
+  assert.match(await say("/acp spawn scripted"), /answers here from the next message on/);
+  assert.match(await say("cwd"), /mode.{1,6}ask.*model.{1,6}small/);
+  assert.match(await say("/acp set-mode yolo"), /does not have the mode.*It has: ask, code/);
+  assert.match(await say("/acp set-mode code"), /in the mode code/);
+  assert.match(await say("/acp model large"), /the model large/);
+  assert.match(await say("cwd"), /mode.{1,6}code.*model.{1,6}large/);
+  assert.match(await say("/acp reset-options"), /configured model and mode/);
+  // A new process goes on with the session, and nothing is chosen in it.
+  assert.doesNotMatch(await say("cwd"), /code|large/);
+  await client.request("chat.send", { sessionKey, message: "hang", idempotencyKey: "hang" });
+  await until("the turn", async () => /"busy":1/.test(JSON.stringify(await client.request("status", {}))));
+  assert.match(await say("/acp steer look at the tests"), /You said: look at the tests/);
+  await client.close();
+});
+
 for (const [when, message] of [
   ["between turns", "hello"],
   ["in a turn", "hang"],

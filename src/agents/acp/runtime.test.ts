@@ -1,7 +1,7 @@
 // Group: wire
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -417,6 +417,25 @@ test("a conversation that is forgotten ends its process", async (t) => {
   await runtime.forget(asId("main"), "s1");
   assert.equal(runtime.status().processes, 0);
   await untilEnded(pid!);
+});
+
+const descriptors = (): number => readdirSync("/proc/self/fd").length;
+
+test("after 100 agents that were started and closed no process and no file descriptor is left", async (t) => {
+  const { say, runtime, log } = rig(t, { script: { child: true } });
+  const cycle = async (session: string): Promise<void> => {
+    assert.equal((await say("hello", { session })).text, "You said: hello");
+    await runtime.forget(asId("main"), session);
+  };
+  // The first one loads what stays.
+  await cycle("s0");
+  const before = descriptors();
+  for (let round = 0; round < 25; round++) await Promise.all([1, 2, 3, 4].map((lane) => cycle(`s${round}-${lane}`)));
+  const pids = log().flatMap((line) => /^(?:start|child) (\d+)$/.exec(line)?.[1] ?? []);
+  assert.equal(pids.length, 202, "each agent had started a program of its own");
+  await Promise.all(pids.map((pid) => untilEnded(Number(pid))));
+  assert.equal(runtime.status().processes, 0);
+  assert.ok(descriptors() <= before, `${before} descriptors before, ${descriptors()} after`);
 });
 
 for (const [reason, stopReason, text] of [

@@ -6,7 +6,7 @@ import type { AcpAgentSpec } from "./agent-spec.ts";
 /** What the gateway does for agents. */
 export type AcpServices = {
   /** Throws, with the reason and the fix, for an agent that is not configured or not allowed. */
-  spec: (turn: Pick<Turn, "agentId">, model: ModelRef) => AcpAgentSpec;
+  spec: (turn: Pick<Turn, "agentId" | "sessionKey">, model: ModelRef) => AcpAgentSpec;
   /** Why an agent may not run in such a turn, in one clause; null: it may. */
   refuse: (permit: ToolPermit) => string | null;
   /** Asks a person. Null: no answer, or the turn was stopped. */
