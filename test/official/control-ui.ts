@@ -16,6 +16,10 @@ const PAGES: readonly { path: string; shows: RegExp }[] = [
   { path: "/settings/agents", shows: /Primary Model\s+test\/echo/ },
   { path: "/settings/connection", shows: /ws:\/\/|Gateway/ },
   { path: "/settings/advanced", shows: /Wire format of the API/ },
+  { path: "/automations", shows: /every hour|Every hour|No automations yet|calendar/ },
+  { path: "/usage", shows: /TOKENS BY TYPE[^]*TOP MODELS\s+echo/i },
+  { path: "/tasks", shows: /Background tasks/ },
+  { path: "/settings/memory", shows: /Keyword search/i },
 ];
 
 /** The built page of the release, in headless Chromium, with a profile of its own. */
