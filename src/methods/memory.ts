@@ -41,7 +41,11 @@ export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
       run: async ({ agentId, probe = false }) => {
         const owner = ownerOf(agentId);
         const status = await memory.status(owner);
-        const embedding = { ok: false, checked: probe, ...(probe && { error: "notes are found by their words: there are no embeddings" }) };
+        const embedding = {
+          ok: false,
+          checked: probe,
+          ...(probe && { error: "notes are searched by words; embeddings are not supported" }),
+        };
         return { agentId: owner.agentId, provider: BY_WORDS, embedding, searchRuntimeRegistered: true, ...status };
       },
     },
