@@ -45,6 +45,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   hooks: "Hooks",
   "last-heartbeat": "State",
   logs: "State",
+  doctor: "Memory",
   memory: "Memory",
   mcp: "MCP servers",
   message: "Sending",

@@ -21,7 +21,7 @@ export type JobView = {
   overlap?: string;
   missed?: { policy?: string } | null;
   owner?: { agentId?: string; sessionKey?: string };
-  preview?: { description: string; nextRunsAtMs: number[]; timeZone: string | null };
+  preview?: { description: string; nextRunsAtMs: number[]; timeZone: string | null; cost?: { text: string }; stop?: string };
   problem?: string;
   nextRunAtMs?: number;
   state?: {
@@ -78,6 +78,8 @@ export function showPreview({ out }: Invocation, { preview, enabled, problem }: 
   if (!enabled) out.line("It is disabled: nothing is due until openclaw cron enable.");
   for (const [index, at] of preview.nextRunsAtMs.entries())
     out.line(`${index === 0 ? "next:" : "     "} ${formatTime(at, preview.timeZone)}`);
+  if (preview.cost !== undefined) out.line(`cost: ${sanitizeLine(preview.cost.text)}`);
+  if (enabled && preview.stop !== undefined) out.line(`stop: ${sanitizeLine(preview.stop)}`);
   if (problem !== undefined) out.note(`Attention: ${sanitizeLine(problem)}`);
 }
 

@@ -231,6 +231,11 @@ export class GatewayHeartbeats {
       .filter(({ claimedAt }) => claimedAt >= from).length;
   }
 
+  /** What a run of a job costs before there is one. `model`: another than that of the agent. */
+  firstRunUsd(agentId: AgentId, model: string | null): number | null {
+    return this.#firstCost(model ?? this.#modelOf(agentId), FIRST_INPUT_TOKENS);
+  }
+
   /** By the price of the configuration; null: it is not known. */
   #firstCost(model: string | null, inputTokens: number): number | null {
     const ref = parseModelRef(model ?? "");

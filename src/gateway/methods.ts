@@ -115,7 +115,7 @@ export function createMethods(deps: MethodsDeps): ServedMethods {
           }),
       }),
     ),
-    ...lazyMethods(["memory"], async () =>
+    ...lazyMethods(["memory", "doctor"], async () =>
       (await import("../methods/memory.ts")).memoryMethods({
         config: () => deps.running.config,
         memory: deps.memory,

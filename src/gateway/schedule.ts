@@ -147,6 +147,7 @@ export class Schedule {
     const { running, messaging, notes, prompt, clock, log, store } = this.#input;
     return {
       ...this.#input,
+      firstRunUsd: (agentId, model) => this.heartbeats.firstRunUsd(agentId, model),
       rows: this.rows,
       log: log.child({ subsystem: "schedule" }),
       settings: () => scheduleSettings(running),

@@ -126,7 +126,15 @@ const brief = ({ jobs, total }: JsonObject): unknown => ({ jobs: (jobs as JsonOb
 
 /** What a model needs to know of a job. */
 function toBriefJob({ id, name, enabled, payload, sessionTarget, preview, problem, state, owner }: JsonObject): unknown {
-  const { description, nextRunsAtMs = [] } = (preview ?? {}) as { description?: string; nextRunsAtMs?: number[] };
+  const {
+    description,
+    nextRunsAtMs = [],
+    cost,
+  } = (preview ?? {}) as {
+    description?: string;
+    nextRunsAtMs?: number[];
+    cost?: { text: string };
+  };
   const { lastStatus, lastError } = (state ?? {}) as { lastStatus?: string; lastError?: string };
   return {
     id,
@@ -134,6 +142,8 @@ function toBriefJob({ id, name, enabled, payload, sessionTarget, preview, proble
     enabled,
     schedule: description,
     next: nextRunsAtMs.map((at) => new Date(at).toISOString()),
+    ...(cost !== undefined && { cost: cost.text }),
+    stop: "the action remove, or update with enabled: false",
     message: (payload as { message?: string; text?: string }).message ?? (payload as { text?: string }).text,
     sessionTarget,
     ...(lastStatus !== undefined && { lastStatus }),

@@ -11,7 +11,10 @@ export type MemoryDeps = {
   workspaceOf: (agentId: AgentId) => string;
 };
 
-/** memory.*: what an agent has noted in its workspace, and the index that finds it. */
+/** How OpenClaw's clients name a search by words alone. */
+const BY_WORDS = "none";
+
+/** memory.* and doctor.memory.*: what an agent has noted in its workspace, and the index that finds it. */
 export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
   const ownerOf = (named: string | undefined): NoteOwner => {
     const agentId = requireAgent(config(), named);
@@ -31,6 +34,19 @@ export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
       run: async ({ agentId }) => {
         const owner = ownerOf(agentId);
         return { agentId: owner.agentId, ...(await memory.status(owner)) };
+      },
+    },
+    "doctor.memory.status": {
+      scope: "operator.read",
+      run: async ({ agentId, probe = false }) => {
+        const owner = ownerOf(agentId);
+        const status = await memory.status(owner);
+        const embedding = {
+          ok: false,
+          checked: probe,
+          ...(probe && { error: "notes are searched by words; embeddings are not supported" }),
+        };
+        return { agentId: owner.agentId, provider: BY_WORDS, embedding, searchRuntimeRegistered: true, ...status };
       },
     },
     "memory.index": {

@@ -76,6 +76,7 @@ export const SERVED_METHODS = [
   "device.token.rotate",
   "diagnostics.cpuProfile",
   "diagnostics.heapProfile",
+  "doctor.memory.status",
   "exec.approval.get",
   "exec.approval.grants.list",
   "exec.approval.grants.revoke",

@@ -97,6 +97,8 @@ export type RunRecord = {
   sessionId?: string;
   model?: string;
   usage?: unknown;
+  /** What it cost is not known. */
+  isUnpriced?: true;
   /** Why it was skipped, in a word for programs. */
   reason?: string;
   /** In which session it was asked for; absent: the job's own. */

@@ -47,6 +47,9 @@ export const SCHEDULE_LIMITS = {
   descriptionChars: 2_000,
   promptChars: 32_000,
   exprChars: 200,
+  /** Next times from which the number of runs in a month follows, and runs whose cost is averaged. */
+  costTimes: 15,
+  costRuns: 10,
   /** Times that a preview shows. */
   previewTimes: 3,
 } as const;

@@ -1,5 +1,5 @@
 // Restarts, kills, jumps of the clock and changes of the time zones: each due time is decided exactly once.
-//   SCHEDULE_SCENARIOS=1000 node --test src/schedule/restarts.test.ts    more of them
+//   SCHEDULE_SCENARIOS=1000 SCHEDULE_DAYS=365 node --test src/schedule/restarts.test.ts    more of them, and a year of 200 jobs
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,6 +23,8 @@ import type { JobDefinition, JobSchedule, JobState, RunRecord } from "./job.ts";
 import { ScheduleService, type ScheduleDeps } from "./service.ts";
 
 const SCENARIOS = Number(process.env["SCHEDULE_SCENARIOS"] ?? 50);
+/** Days in virtual time of 200 jobs. */
+const DAYS = Number(process.env["SCHEDULE_DAYS"] ?? 3);
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
 const ROOT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -211,6 +213,49 @@ function dueSince(schedule: JobSchedule, from: number, to: number, jobId: string
 
 test(`T11.1: ${SCENARIOS} schedules of restarts, kills and jumps of the clock: nothing is lost or doubled, and each skip has a reason`, async () => {
   for (let seed = 1; seed <= SCENARIOS; seed++) await play(seed);
+});
+
+test(`${DAYS} days of 200 jobs, with a kill on some of them: each due time runs once, and at most one timer waits`, async () => {
+  const zone = "Europe/Berlin";
+  const random = randomOf(7);
+  const clock = new FakeClock(Date.parse("2026-01-31T23:10:00Z"));
+  let dir = mkdtempSync(join(ROOT, "year-"));
+  let running = openSchedule(dir, clock, zone);
+  const ran = new Map<string, number[]>();
+  const collect = (): void => {
+    for (const { jobId, dueAt, state } of running.rows.runs({ ascending: true }, 100_000)) {
+      if (running.rows.job(jobId)?.definition.payload.kind === "heartbeat") continue;
+      assert.equal(state, "ok");
+      ran.set(jobId, [...(ran.get(jobId) ?? []), dueAt]);
+    }
+  };
+  try {
+    for (let index = 0; index < 200; index++) {
+      const days = ["*", "1-5", "1,3,5"][random(3)]!;
+      const schedule = { kind: "cron", expr: `${random(2) * 30} ${random(24)} * * ${days}`, tz: zone };
+      const job = { name: `job ${index}`, schedule, sessionTarget: "isolated", payload: { kind: "agentTurn", message: "go" } };
+      await running.service.add(job, { by: "operator" });
+    }
+    await running.service.scheduler.start();
+    const from = clock.now();
+    for (let day = 0; day < DAYS; day++) {
+      for (let step = 0; step < 48; step++) {
+        clock.advance(30 * MINUTE);
+        await running.service.scheduler.wake();
+        while (running.rows.openRuns().length > 0) await running.service.scheduler.wake();
+        assert.ok(clock.pending().length <= 1);
+      }
+      if (day % 60 === 1) ({ dir, running } = await restartAt(dir, running, { clock, zone, downMs: 0, isKilled: true }));
+    }
+    collect();
+    for (const { id, definition } of running.rows.jobs()) {
+      const due = dueSince(definition.schedule, from, clock.now(), id);
+      if (definition.payload.kind !== "heartbeat") assert.deepEqual(ran.get(id) ?? [], due, definition.name);
+    }
+  } finally {
+    running.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 test("T11.1: a daily job is due once on each day of its zone, also when the clocks change", () => {

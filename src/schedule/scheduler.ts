@@ -235,6 +235,7 @@ export class JobScheduler {
       error: reason,
       reason: "requests-in-flight",
       ...(outcome.usage !== undefined && { usage: outcome.usage }),
+      ...(outcome.isUnpriced && { isUnpriced: true }),
     };
     if (!rows.endRun(run.seq, "skipped", outcome.endedAt, record)) return;
     // The next turn has the events that it had taken.
@@ -275,6 +276,7 @@ export class JobScheduler {
       ...(outcome.text !== "" && { summary: outcome.text.slice(0, SCHEDULE_LIMITS.summaryChars).toWellFormed() }),
       ...(outcome.model !== undefined && { model: outcome.model }),
       ...(outcome.usage !== undefined && { usage: outcome.usage }),
+      ...(outcome.isUnpriced && { isUnpriced: true }),
       ...(sessionId !== undefined && { sessionId }),
     };
     if (!rows.endRun(run.seq, status, outcome.endedAt, record)) return;

@@ -7,12 +7,14 @@ import type { Outbox } from "../store/outbox.ts";
 import { nextDue } from "./due-times.ts";
 import { invalidField, shortestInterval, toDefinition } from "./edit.ts";
 import { nextAtOf, type Job, type JobDefinition, type JobGrant, type JobRun, type JobState } from "./job.ts";
+import type { AgentId } from "../core/ids.ts";
 import { SCHEDULE_LIMITS } from "./limits.ts";
 import type { HeartbeatLookups } from "./heartbeat-plan.ts";
 import { resumeHeartbeats, syncHeartbeats } from "./heartbeats.ts";
 import { agentOf, findTarget, planRun, sessionOf } from "./run-plan.ts";
 import type { RunLookups } from "./run-types.ts";
 import { noSuchJob, JobScheduler, type ManualRun, type JobSchedulerDeps } from "./scheduler.ts";
+import { estimateCost } from "./cost.ts";
 import { deliveryOf, revisionOf, toJobRow, toRunRow, type DeliveryStatus } from "./wire.ts";
 
 type Wire = Record<string, unknown>;
@@ -24,6 +26,8 @@ export type ScheduleDeps = Omit<JobSchedulerDeps, "plan"> & {
   /** The zone of schedules that name none. */
   zone: () => string;
   storePath: string;
+  /** What a run costs by the price of the model, before there is one; null: it is not known. */
+  firstRunUsd?: (agentId: AgentId, model: string | null) => number | null;
 };
 
 /** Filters of a list; those that are absent keep everything. */
@@ -141,10 +145,14 @@ export class ScheduleService {
   row(job: Job): Wire {
     const { rows, clock, lookups } = this.#deps;
     const running = rows.openRuns().find(({ jobId, state }) => jobId === job.id && state === "running");
-    const lastRun = rows.runs({ jobId: job.id, states: ["ok", "error"] }, 1)[0];
+    const runs = rows.runs({ jobId: job.id, states: ["ok", "error"] }, SCHEDULE_LIMITS.costRuns);
+    const agentId = agentOf(job, lookups);
+    const { payload } = job.definition;
+    const model = payload.kind === "agentTurn" ? (payload.model ?? null) : null;
+    const cost = estimateCost(job, runs, this.#deps.firstRunUsd?.(agentId, model) ?? null, clock.now());
     const problem = this.problemOf(job);
     return {
-      ...toJobRow(job, { runningAtMs: running?.startedAt ?? null, lastRun, agentId: agentOf(job, lookups), now: clock.now() }),
+      ...toJobRow(job, { runningAtMs: running?.startedAt ?? null, lastRun: runs[0], agentId, now: clock.now(), cost }),
       ...(problem !== null && { problem }),
     };
   }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { OutboxPart } from "../store/outbox.ts";
+import type { JobCost } from "./cost.ts";
 import { describeSchedule } from "./describe.ts";
 import { upcoming } from "./due-times.ts";
 import { nextAtOf, type Job, type JobDefinition, type JobRun } from "./job.ts";
@@ -13,10 +14,10 @@ export const revisionOf = ({ definition, enabled }: Pick<Job, "definition" | "en
     .update(JSON.stringify([definition, enabled]))
     .digest("base64url")}`;
 
-export type JobFacts = { runningAtMs: number | null; lastRun: JobRun | undefined; agentId: string; now: number };
+export type JobFacts = { runningAtMs: number | null; lastRun: JobRun | undefined; agentId: string; now: number; cost: JobCost };
 
 /** A job as protocol v4 shows it. `preview`, `missed`, `overlap` and `maxRetries` are this gateway's own. */
-export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFacts): Wire {
+export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now, cost }: JobFacts): Wire {
   const { id, definition, state, enabled, updatedAt } = job;
   const { grant, missed, overlap, maxRetries, createdAtMs, schedule, description, ...shown } = definition;
   const isHeartbeat = definition.payload.kind === "heartbeat";
@@ -61,6 +62,7 @@ export function toJobRow(job: Job, { runningAtMs, lastRun, agentId, now }: JobFa
       description: describeSchedule(definition.schedule),
       nextRunsAtMs: enabled ? upcoming(definition.schedule, now, SCHEDULE_LIMITS.previewTimes, id) : [],
       timeZone: schedule.kind === "cron" ? schedule.tz : schedule.kind === "every" ? (schedule.activeHours?.tz ?? null) : null,
+      ...(!isHeartbeat && { cost, stop: `openclaw cron disable ${id}` }),
     },
   };
 }
@@ -112,7 +114,7 @@ export function toRunRow(run: JobRun, delivery: { status: DeliveryStatus; error?
     deliveryStatus: delivery.status,
     ...(delivery.error !== undefined && { deliveryError: delivery.error }),
     ...(model !== undefined && { model, provider }),
-    ...(record.usage !== undefined && { usage: toUsage(record.usage) }),
+    ...(record.usage !== undefined && { usage: toUsage(record.usage, record.isUnpriced === true) }),
     jobName: record.jobName,
     cause,
     dueAtMs: dueAt,
@@ -127,8 +129,8 @@ function splitModel(name: string | undefined): { provider?: string; model?: stri
   return name === undefined || slash < 0 ? {} : { provider: name.slice(0, slash), model: name.slice(slash + 1) };
 }
 
-/** Tokens in the names of the published log; the cost stays beside them. */
-function toUsage(usage: unknown): Wire {
+/** Tokens in the names of the published log; the cost stays beside them, where it is known. */
+function toUsage(usage: unknown, isUnpriced: boolean): Wire {
   const {
     input = 0,
     output = 0,
@@ -143,6 +145,6 @@ function toUsage(usage: unknown): Wire {
     total_tokens: totalTokens ?? input + output + cacheRead + cacheWrite,
     ...(cacheRead > 0 && { cache_read_tokens: cacheRead }),
     ...(cacheWrite > 0 && { cache_write_tokens: cacheWrite }),
-    ...(typeof cost?.total === "number" && { cost: cost.total }),
+    ...(typeof cost?.total === "number" && !isUnpriced && { cost: cost.total }),
   };
 }

@@ -23,6 +23,8 @@ export type RunOutcome = {
   notice?: string;
   model?: string;
   usage?: unknown;
+  /** The price of a model that was asked is not known: the cost in `usage` is not what the run cost. */
+  isUnpriced?: true;
   endedAt: number;
 };
 

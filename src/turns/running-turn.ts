@@ -501,7 +501,8 @@ export class RunningTurn {
     await this.#journal.settled();
     const now = clock.now();
     const end = this.#withOwnReason(raw);
-    const { state, outcome, presented } = finishTurn(this.#stream.state, end, now, this.#isHeartbeat);
+    const { state, outcome: ended, presented } = finishTurn(this.#stream.state, end, now, this.#isHeartbeat);
+    const outcome: RunOutcome = this.#usage.isPriced ? ended : { ...ended, isUnpriced: true };
     // The runtime's own context has all of a message that was stopped for its length, and would be summarized with the next turn.
     const checkpoint = state.tooLong ? REBUILD_CHECKPOINT : end.checkpoint;
     this.#logEnd(outcome, state, presented);

@@ -123,6 +123,11 @@ export class UsageRecorder {
     this.#hold = deps.budgets?.open(this.#subject) ?? null;
   }
 
+  /** Whether the price of each model that was asked is known. */
+  get isPriced(): boolean {
+    return this.#calls.every((call) => call.isPriced);
+  }
+
   get isLimited(): boolean {
     return this.#hold !== null;
   }

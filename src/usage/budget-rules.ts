@@ -105,7 +105,7 @@ export const dollars = (nano: number): string => {
 };
 
 /** `50,000 tokens and $5.00 a day` */
-export function limitText({ tokens, usd, per }: Budget): string {
+function limitText({ tokens, usd, per }: Budget): string {
   const parts = [...(tokens === undefined ? [] : [`${count(tokens)} tokens`]), ...(usd === undefined ? [] : [dollars(toNanoDollars(usd))])];
   return `${parts.join(" and ")} a ${per}`;
 }

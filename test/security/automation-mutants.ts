@@ -4,10 +4,47 @@ const INGRESS = "src/hooks/ingress.test.ts";
 const SIGNATURES = "src/hooks/signatures.test.ts";
 const TEMPLATE = "src/hooks/template.test.ts";
 const INTERNAL = "src/hooks/internal/internal-hooks.test.ts";
+const TRANSFORM = "src/hooks/transform-process.test.ts";
 const HEARTBEATS = "src/schedule/heartbeats.test.ts";
 
 /** Guards of hooks, internal hooks and heartbeats. */
 export const AUTOMATION_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 8,
+    breaks: "a transform of a hook opens no connection",
+    file: "src/hooks/transform-process.ts",
+    text: 'if (specifier === url || ALLOWED.has(specifier.replace(/^node:/, ""))) return next(specifier, at);',
+    broken: 'if (specifier !== "") return next(specifier, at);',
+    tests: [TRANSFORM],
+    title: "has no files, no network",
+  },
+  {
+    invariant: 8,
+    breaks: "a transform of a hook has no files",
+    file: "src/hooks/transform-process.ts",
+    text: "openBeneath(root, path)",
+    broken: 'openBeneath("/", resolve(root, path).slice(1))',
+    tests: [TRANSFORM],
+    title: "files outside of the directory",
+  },
+  {
+    invariant: 11,
+    breaks: "a transform cannot raise the rights of its hook",
+    file: "src/hooks/hook-run.ts",
+    text: "const unknown = Object.keys(changes).find((name) => !TRANSFORM_FIELDS.includes(name));",
+    broken: 'const unknown = Object.keys(changes).find((name) => name === "");',
+    tests: [INGRESS],
+    title: "cannot raise its rights",
+  },
+  {
+    invariant: 7,
+    breaks: "a budget with an invalid value allows nothing",
+    file: "src/usage/budget-rules.ts",
+    text: 'if (isInvalid(budget)) return { do: "refuse", why: "invalid" };',
+    broken: "",
+    tests: ["src/usage/budgets.test.ts"],
+    title: "is not one",
+  },
   {
     invariant: 7,
     breaks: "a hook without a configured token takes nothing",

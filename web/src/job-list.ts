@@ -13,7 +13,7 @@ export type JobRow = {
   nextRunAtMs?: number;
   effectiveAgentId?: string;
   owner?: { sessionKey?: string };
-  preview?: { description: string; nextRunsAtMs: readonly number[]; timeZone: string | null };
+  preview?: { description: string; nextRunsAtMs: readonly number[]; timeZone: string | null; cost?: { text: string } };
   problem?: string;
   state?: { runningAtMs?: number; lastStatus?: string; lastError?: string; autoDisabled?: { consecutiveErrors: number } };
 };

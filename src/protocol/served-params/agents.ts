@@ -176,6 +176,7 @@ export const AGENTS = {
   "memory.index": { served: ["agentId", "force"] },
   "memory.search": { served: ["query", "agentId", "maxResults"] },
   "memory.status": { served: ["agentId"] },
+  "doctor.memory.status": { served: ["agentId", "probe"] },
   "route.explain": { served: ["channel", "account", "peer", "group", "text"] },
   "tools.catalog": { served: ["agentId", "includePlugins"] },
   "plugins.list": { served: [] },

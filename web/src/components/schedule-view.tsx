@@ -84,6 +84,7 @@ function Job({ job }: { job: JobRow }): JSX.Element {
         {enabled && preview !== undefined && preview.nextRunsAtMs.length > 0 && (
           <p class="hint">Next: {preview.nextRunsAtMs.map((at) => list.timeText(at, preview.timeZone)).join(" · ")}</p>
         )}
+        {preview?.cost !== undefined && <p class="hint">Cost: {preview.cost.text}</p>}
         {(problem ?? state?.lastError) !== undefined && (
           <p class="hint" dir="auto">
             {problem ?? state?.lastError}
