@@ -1,3 +1,4 @@
+// Group: wire
 // Restarts, kills, jumps of the clock and changes of the time zones: each due time is decided exactly once.
 //   SCHEDULE_SCENARIOS=1000 node --test src/schedule/restarts.test.ts    more of them
 import assert from "node:assert/strict";
