@@ -35,6 +35,19 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    name: "act when a condition holds (`until` of test/until.ts), not after a time",
+    // A timer that does nothing keeps a process alive; one that throws is a fault that a test makes.
+    find: linesMatching(/\bsetTimeout\(\(\) => (?!\{\}|\{ throw\b)/),
+    applies: isTest,
+    known: {
+      // Nothing shows that the host has a message that was handed in and that its model has not read.
+      "src/agents/pi/conformance.test.ts": 2,
+      "src/agents/pi/runtime.test.ts": 1,
+      // The page ignores clicks for so long.
+      "web/test/gateway.test.ts": 1,
+    },
+  },
+  {
     name: "use FakeClock of test/fakes/fake-clock.ts",
     find: linesMatching(/^\s+monotonic: \(\) => (?!1\b|0\b)/),
     applies: isTest,

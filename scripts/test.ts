@@ -77,12 +77,28 @@ async function runProcessTests(files: readonly string[]): Promise<number> {
   }
 }
 
+/** Files of more than half a minute, the longest first. At the end one of them would run alone. */
+const LONG_FILES = [
+  "src/tools/sandbox/containers/escape.test.ts",
+  "src/tools/sandbox/containers/containers.test.ts",
+  "test/security/injection.test.ts",
+  "test/wire/peers.test.ts",
+  "src/tools/browser/browser.test.ts",
+  "test/wire/tool-plugin.test.ts",
+  "src/agents/pi/runtime-faults.test.ts",
+  "test/wire/cron.test.ts",
+  "src/tools/browser/driver-process.test.ts",
+  "test/markup/cost.test.ts",
+  "src/cli/connect-identity.test.ts",
+  "test/security/hostile-acts-reader.test.ts",
+] as const;
+
 /** Tests of the page calculate, those of channels wait: in turns they leave no core idle, and before the short ones none runs alone at the end. */
 function mixByLoad(files: readonly string[]): string[] {
   const page = files.filter((file) => file.startsWith("web/test/")).toReversed();
   const kit = files.filter((file) => file.startsWith("test/channel-kit/") || file.startsWith("test/crash/"));
   const long = Array.from({ length: Math.max(page.length, kit.length) }, (_, at) => [page[at], kit[at]]).flat();
-  const first = long.filter((file) => file !== undefined);
+  const first = [...long.filter((file) => file !== undefined), ...LONG_FILES.filter((file) => files.includes(file))];
   return [...first, ...files.filter((file) => !first.includes(file))];
 }
 

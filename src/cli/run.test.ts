@@ -139,15 +139,17 @@ test("without a gateway a list comes from the files, and says so", async () => {
   assert.match(err, /Gateway not running; showing saved data from/);
 });
 
+/** `agents` of the configuration after its agent "helper" was removed while no gateway ran. */
+async function withoutHelper(agents: unknown): Promise<unknown> {
+  const state = makeState({ config: { gateway: { port: 1 }, agents } });
+  const { code, err } = await cli(state, ["agents", "delete", "helper", "--yes"]);
+  assert.equal(code, 0, err);
+  return (JSON.parse(readFileSync(join(state, "openclaw.json"), "utf8")) as { agents: unknown }).agents;
+}
+
 test("without a gateway an agent is removed where the file has it: an entry, whatever its case, or an item of the older list", async () => {
-  const remove = async (agents: unknown): Promise<unknown> => {
-    const state = makeState({ config: { gateway: { port: 1 }, agents } });
-    const { code, err } = await cli(state, ["agents", "delete", "helper", "--yes"]);
-    assert.equal(code, 0, err);
-    return (JSON.parse(readFileSync(join(state, "openclaw.json"), "utf8")) as { agents: unknown }).agents;
-  };
-  assert.deepEqual(await remove({ list: [{ id: "work" }, { id: "Helper" }] }), { list: [{ id: "work" }] });
-  assert.deepEqual(await remove({ entries: { work: {}, Helper: {} } }), { entries: { work: {} } });
+  assert.deepEqual(await withoutHelper({ list: [{ id: "work" }, { id: "Helper" }] }), { list: [{ id: "work" }] });
+  assert.deepEqual(await withoutHelper({ entries: { work: {}, Helper: {} } }), { entries: { work: {} } });
 });
 
 test("an empty variable is as one that is not set", async () => {

@@ -1,3 +1,4 @@
+// Group: wire
 // Restarts, kills, jumps of the clock and changes of the time zones: each due time is decided exactly once.
 //   SCHEDULE_SCENARIOS=1000 SCHEDULE_DAYS=365 node --test src/schedule/restarts.test.ts    more of them, and a year of 200 jobs
 import assert from "node:assert/strict";

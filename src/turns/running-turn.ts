@@ -3,8 +3,6 @@ import {
   type AgentEvent,
   type AgentRuntime,
   type ToolCaller,
-  isCallable,
-  type ModelRef,
   type ToolName,
   type ToolPermit,
   type Turn,
@@ -25,28 +23,26 @@ import type { Inbox, InboxState, RunOutcome } from "../store/inbox.ts";
 import type { Message } from "../store/messages.ts";
 import type { Store } from "../store/open.ts";
 import { toNewConversation, type SessionPatch, type SessionRow, type Sessions } from "../store/sessions.ts";
-import { isFromOperator } from "./agent-text.ts";
 import type { ChannelLookup } from "./channel-lookup.ts";
 import { answerCommand, parseCommand, type CommandAnswer, type CommandChoice, type CommandContext } from "./commands.ts";
 import { toRunRef, type RunRef, type TurnEvents } from "./events.ts";
-import { intersectGrants } from "./grant.ts";
 import { toHeartbeatReply } from "./heartbeat-reply.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
-import { isForOwner, isSendDenied, permittedTools } from "./permissions.ts";
+import { isSendDenied } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
 import type { RunRecorder, Stages } from "./stages.ts";
 import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
 import type { Payload } from "./submission.ts";
-import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
 import { TurnAudit } from "./turn-audit.ts";
 import { promptTokens, UsageRecorder, type TurnUsageDeps } from "./turn-usage.ts";
 import { TurnJournal } from "./turn-journal.ts";
+import { TurnTools, type CheckedCall } from "./turn-tools.ts";
 import { buildTurn, type TurnRequestDeps } from "./turn-request.ts";
 import { TurnStream } from "./turn-stream.ts";
 import type { RetryingWrite } from "./write-with-retry.ts";
@@ -86,7 +82,6 @@ export type RunningTurnDeps = TurnRequestDeps &
   };
 
 type EndEvent = Extract<AgentEvent, { type: "end" }>;
-type ToolCall = Parameters<Turn["beforeTool"]>[0];
 
 /** One message, with those that were collected or handed in, from its prompt to its stored outcome. */
 export class RunningTurn {
@@ -101,13 +96,11 @@ export class RunningTurn {
   readonly #audit: TurnAudit;
   readonly #journal: TurnJournal;
   readonly #usage: UsageRecorder;
+  readonly #tools: TurnTools;
   readonly #steeredRuns = new Set<RunId>();
-  readonly #toolLimits = new ToolCallLimits();
   /** Why the gateway itself stopped the turn. */
   #stopFailure: TurnFailure | null = null;
   #waitNoticeSent = false;
-  /** Looked up with the first call that asks: every message that the turn reads has the same grant. */
-  #hasOtherThanOwner: boolean | null = null;
   #target: ReplyTarget | null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
@@ -123,6 +116,13 @@ export class RunningTurn {
     this.#audit = new TurnAudit(deps.audit, row);
     this.#journal = new TurnJournal(deps, this.#ref, this.#audit);
     this.#usage = new UsageRecorder(deps, row);
+    this.#tools = new TurnTools(deps, context, this.#ref, {
+      audit: this.#audit,
+      recorder,
+      reserveNext: (call) => this.#reserveNext(call),
+      store: (call) => this.#storeToolCall(call),
+      stop: (failure) => this.#abortWith(failure),
+    });
   }
 
   /** Asks the agent and stores what it answers. */
@@ -131,7 +131,7 @@ export class RunningTurn {
     const { active } = this.#context;
     const session = this.#session();
     if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
-    const tools = this.#grantedTools(session);
+    const tools = this.#tools.granted(session);
     const skills = await this.#skillsFor(tools);
     const refusal = this.#refuseSkill(skills);
     if (refusal !== null) return this.close({ status: "ok", text: refusal, stopReason: "stop", endedAt: clock.now() });
@@ -140,9 +140,9 @@ export class RunningTurn {
       turn = await buildTurn(this.#deps, this.#context, session, {
         tools,
         skills,
-        beforeTool: (call) => this.#beforeTool(call),
-        beforeAgent: (name) => this.#beforeAgent(name),
-        isPrivate: this.#isPrivate(session),
+        beforeTool: (call) => this.#tools.beforeTool(call),
+        beforeAgent: (name) => this.#tools.beforeAgent(name),
+        isPrivate: this.#tools.isPrivate(session),
         ...this.#trace(),
       });
       if (this.#usage.isLimited) turn = this.#withBudget(turn, session);
@@ -200,7 +200,7 @@ export class RunningTurn {
   }
 
   async #listSkills(session: SessionRow): Promise<CommandAnswer> {
-    return { text: skillListText(await this.#skillsFor(this.#grantedTools(session))), changes: {} };
+    return { text: skillListText(await this.#skillsFor(this.#tools.granted(session))), changes: {} };
   }
 
   /** What the gateway answers to a request for a skill that there is not. In a turn with further messages the agent answers it. */
@@ -302,74 +302,6 @@ export class RunningTurn {
     return payload.timeoutMs && payload.timeoutMs > 0 ? payload.timeoutMs : this.#deps.running.agents.settings(agentId).timeoutMs;
   }
 
-  /**
-   * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
-   * now: it may have become read-only since the turn began.
-   */
-  #grantedTools(session: SessionRow | undefined): readonly ToolName[] {
-    return permittedTools(session, intersectGrants(this.#context.active.grants).tools);
-  }
-
-  async #beforeTool(call: ToolCall): ReturnType<Turn["beforeTool"]> {
-    const verdict = await this.#permitCall(call);
-    if (!verdict.allow) this.#audit.markRefused(call.id);
-    if (!verdict.allow) this.#recorder.refused(call.id, verdict.reason);
-    return verdict;
-  }
-
-  /** The call is on disk before it runs: a crash from here on closes the turn instead of repeating the tool. */
-  async #permitCall(call: ToolCall): ReturnType<Turn["beforeTool"]> {
-    const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
-    const isGranted = (): boolean => isCallable(call.name, this.#grantedTools(this.#session()));
-    if (!isGranted()) return refused;
-    const reason = this.#checkToolCall(call);
-    if (reason !== null) return { allow: false, reason };
-    // The model reads what the tool gives: a call that it may not be asked after does not run either.
-    const refusal = await this.#reserveNext(call);
-    if (refusal !== null) return { allow: false, reason: refusal };
-    await this.#storeToolCall(call);
-    const permit = await this.#deps.permitFor(this.#toolCaller());
-    if (!isGranted()) return refused;
-    if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
-    return { allow: true, permit };
-  }
-
-  /**
-   * An agent of another vendor has tools of its own, and reaches what a program of the gateway's user reaches: only who may run programs
-   * here may ask it. Its start is on disk before its prompt: a crash from here on closes the turn instead of repeating what it did.
-   */
-  async #beforeAgent(name: string): ReturnType<NonNullable<Turn["beforeAgent"]>> {
-    const refused = {
-      allow: false as const,
-      reason: `The agent ${name} runs programs, and this conversation may not: the tool exec is not granted here.`,
-    };
-    const isGranted = (): boolean => isCallable("exec", this.#grantedTools(this.#session()));
-    if (!isGranted()) return refused;
-    await this.#storeToolCall({ id: this.#audit.agentCallId, name: `acp/${name}`, args: {} });
-    this.#audit.beginAgent(`acp/${name}`);
-    const permit = await this.#deps.permitFor(this.#toolCaller());
-    if (!isGranted()) return refused;
-    if (this.#context.active.abort.signal.aborted) return { allow: false, reason: "the turn was stopped" };
-    return { allow: true, permit };
-  }
-
-  #toolCaller(): ToolCaller {
-    const { runId, sessionKey } = this.#ref;
-    const { agentId, payload } = this.#context.row;
-    const session = this.#session();
-    const { rooms } = intersectGrants(this.#context.active.grants);
-    const tools = this.#grantedTools(session);
-    const surface = isFromOperator(payload) ? "operator" : "channel";
-    return { agentId, sessionKey, runId, surface, isPrivate: this.#isPrivate(session), tools, ...(rooms.length > 0 && { rooms }) };
-  }
-
-  /** Only owners read the conversation, also where a message was handed in while the turn ran. */
-  #isPrivate(session: SessionRow | undefined): boolean {
-    const { active, row } = this.#context;
-    if (session === undefined || !isForOwner(session, intersectGrants(active.grants), row.payload)) return false;
-    return !(this.#hasOtherThanOwner ??= this.#deps.transcript.hasOtherThanOwner(session));
-  }
-
   /** The same turn, of which the budgets are asked before a model is. */
   #withBudget(turn: Turn, session: SessionRow): Turn {
     const { signal } = this.#context.active.abort;
@@ -384,7 +316,7 @@ export class RunningTurn {
   }
 
   /** Before a further request of this turn to its model; stops the turn where a budget is used up. */
-  async #reserveNext(call?: ToolCall): Promise<string | null> {
+  async #reserveNext(call?: CheckedCall): Promise<string | null> {
     if (!this.#usage.isLimited) return null;
     const text = call === undefined ? "" : callText(call);
     const failure = await this.#usage.reserveNext(text, this.#context.active.abort.signal);
@@ -392,13 +324,7 @@ export class RunningTurn {
     return failure?.message ?? null;
   }
 
-  #checkToolCall(call: ToolCall): string | null {
-    const { reason, stop } = this.#toolLimits.check(call);
-    if (stop) this.#abortWith(stop);
-    return reason;
-  }
-
-  async #storeToolCall(call: ToolCall): Promise<void> {
+  async #storeToolCall(call: CheckedCall): Promise<void> {
     const { clock, crashPoint, inbox } = this.#deps;
     let counted = 0;
     await this.#journal.save(
@@ -423,8 +349,7 @@ export class RunningTurn {
     const { tooLong } = this.#stream.state;
     if (tooLong) this.#abortWith(tooLongFailure(tooLong));
     if (event.type === "tool") {
-      if (event.phase === "start") this.#checkToolCall(event);
-      if (event.phase === "end") this.#toolLimits.forget(event.id);
+      this.#tools.onEvent(event);
       this.#stream.emitTool(event);
     }
     if (event.type === "retry" || event.type === "steered") this.#reserveLater();
@@ -607,7 +532,7 @@ export class RunningTurn {
 type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null; isHeartbeat: boolean };
 
 /** A call as budgets compare it: only its beginning counts. */
-const callText = ({ name, args }: ToolCall): string => `${name} ${JSON.stringify(args).slice(0, LIMITS.budgetTextChars)}`;
+const callText = ({ name, args }: CheckedCall): string => `${name} ${JSON.stringify(args).slice(0, LIMITS.budgetTextChars)}`;
 
 /** A heartbeat that failed says nothing to people: its log and the last heartbeat do. */
 const heartbeatText = ({ status, text }: RunOutcome, ackMaxChars: number): string =>

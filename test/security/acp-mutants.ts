@@ -63,8 +63,8 @@ export const ACP_MUTANTS: readonly Mutant[] = [
   {
     invariant: 11,
     breaks: "an agent of another vendor needs the right to run programs",
-    file: "src/turns/running-turn.ts",
-    text: 'isCallable("exec", this.#grantedTools(this.#session()));',
+    file: "src/turns/turn-tools.ts",
+    text: 'isCallable("exec", this.granted(this.#session()));',
     broken: 'isCallable("exec", ["exec"]);',
     tests: [TURN],
     title: "needs the right to run programs",
@@ -72,8 +72,8 @@ export const ACP_MUTANTS: readonly Mutant[] = [
   {
     invariant: 6,
     breaks: "the start of an agent of another vendor is on disk before its prompt",
-    file: "src/turns/running-turn.ts",
-    text: "await this.#storeToolCall({ id: this.#audit.agentCallId, name: `acp/${name}`, args: {} });",
+    file: "src/turns/turn-tools.ts",
+    text: "await this.#turn.store({ id: this.#turn.audit.agentCallId, name: `acp/${name}`, args: {} });",
     broken: "",
     tests: [TURN],
     title: "closed after a crash",

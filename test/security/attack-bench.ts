@@ -6,6 +6,7 @@ import { connect as tcp, type Socket } from "node:net";
 import { join } from "node:path";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { OPCODE, toBytes } from "../fuzz/raw-socket.ts";
+import { within } from "../until.ts";
 import { dropHome, newHome, startGateway, stateDir, type GatewayUnderTest } from "../wire/gateway-process.ts";
 
 /** A good client that waits longer than this is kept out. */
@@ -16,11 +17,7 @@ const MEMORY_BYTES = 900 * MIB;
 const DISK_BYTES = 64 * MIB;
 const DESCRIPTORS = 1_024;
 
-function timeoutMs<T>(what: string, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`${what} was not answered in ${WITNESS_MS} ms`)), WITNESS_MS);
-  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-}
+const inTime = <T>(what: string, work: Promise<T>): Promise<T> => within(`the answer of ${what}`, work, WITNESS_MS);
 
 export type HostileAct = readonly [title: string, run: (scene: AttackBench) => Promise<void> | void];
 
@@ -155,12 +152,12 @@ export class AttackBench {
 
   /** Fails when a good client is kept out or frozen, or when the gateway holds more than its limits allow. Then everybody else goes. */
   async check(): Promise<void> {
-    const health = await timeoutMs("health", this.#witness.request<{ ok: boolean }>("health"));
+    const health = await inTime("health", this.#witness.request<{ ok: boolean }>("health"));
     assert.equal(health.ok, true);
-    const newcomer = await timeoutMs("a new sign-in", this.gateway.connect());
-    await timeoutMs("sessions.list", newcomer.request("sessions.list", {}));
+    const newcomer = await inTime("a new sign-in", this.gateway.connect());
+    await inTime("sessions.list", newcomer.request("sessions.list", {}));
     await newcomer.close();
-    const ready = await timeoutMs("/readyz", fetch(`${this.gateway.http}/readyz`));
+    const ready = await inTime("/readyz", fetch(`${this.gateway.http}/readyz`));
     assert.equal(ready.status, 200);
     const { pid } = this.gateway;
     const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) * 1_024;

@@ -15,14 +15,21 @@ export class ScriptedOperations {
   now = Date.now();
   #isBroken = false;
   #more: string[] = [];
+  #lines = LINES;
 
   reset(): void {
     this.#isBroken = false;
+    this.#lines = LINES;
     this.#more = [];
   }
 
   breakStore(): void {
     this.#isBroken = true;
+  }
+
+  /** The log begins with so many lines, of each kind as many. */
+  shortenLog(lines: number): void {
+    this.#lines = lines;
   }
 
   /** Adds a line to the end of the log. */
@@ -85,7 +92,7 @@ export class ScriptedOperations {
   }
 
   #tail({ cursor, limit }: Record<string, unknown>): unknown {
-    const all = [...Array.from({ length: LINES }, (_, index) => this.#line(index)), ...this.#more];
+    const all = [...Array.from({ length: this.#lines }, (_, index) => this.#line(index)), ...this.#more];
     const from = typeof cursor === "number" ? cursor : Math.max(0, all.length - Number(limit));
     return {
       file: "/home/ann/.openclaw/gateway/logs/gateway.log",
@@ -98,7 +105,7 @@ export class ScriptedOperations {
   }
 
   #line(index: number): string {
-    const time = new Date(this.now - (LINES - index) * 1_000).toISOString();
+    const time = new Date(this.now - (this.#lines - index) * 1_000).toISOString();
     return JSON.stringify({ time, ...KINDS[index % KINDS.length] });
   }
 }

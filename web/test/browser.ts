@@ -48,6 +48,8 @@ export async function openBrowserUser(origin: string, look: BrowserProfile = {})
   ).newContext({
     viewport: { width: look.width ?? 1280, height: look.height ?? 820 },
     colorScheme: look.dark === true ? "dark" : "light",
+    // What moves is drawn again sixty times in a second, by the processor.
+    reducedMotion: "reduce",
     hasTouch: look.touch === true,
     isMobile: look.touch === true,
     deviceScaleFactor: 1,

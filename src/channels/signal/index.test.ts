@@ -392,7 +392,7 @@ test("a phone that scans the code links its number, over the daemon and the cont
     const steps: LoginStep[] = [];
     const show = (step: LoginStep): void => {
       steps.push(step);
-      setTimeout(() => server.scan(NUMBER), 50);
+      setImmediate(() => server.scan(NUMBER));
     };
     assert.deepEqual(await channel.login!(parsed.account, null as never, show, signal), { name: NUMBER });
     assert.match((steps[0] as { text: string }).text, /^sgnl:\/\/linkdevice/);
@@ -405,7 +405,7 @@ test("another phone than the configured number is named", async () => {
   server.accounts.clear();
   const parsed = parseChecked(channel, server.config());
   assert.ok("account" in parsed);
-  const show = (): void => void setTimeout(() => server.scan(OTHER_NUMBER), 50);
+  const show = (): void => void setImmediate(() => server.scan(OTHER_NUMBER));
   await assert.rejects(channel.login!(parsed.account, null as never, show, signal), new RegExp(`\\${OTHER_NUMBER}`));
   await server.close();
 });

@@ -13,6 +13,7 @@ const PAGE = `<button onclick="const end = Date.now() + 60000; while (Date.now()
 let site: Awaited<ReturnType<typeof localSite>>;
 before(async () => {
   site = await localSite((request, response) => {
+    if (request.url === "/never-answered") return;
     response.setHeader("content-type", "text/html");
     response.setHeader("set-cookie", "kept=1; Max-Age=100000");
     response.end(`${PAGE}<h1>${request.headers.cookie ?? "nothing"}</h1>`);
@@ -54,14 +55,17 @@ const driverOf = (marker: string): number => [...marked(marker)].find(([, line])
 test("a browser that ends in the middle of a call is an error of that call, and the next one works", { skip: noBrowser }, async (t) => {
   const host = browserHost();
   t.after(host.close);
+  host.settings({ evaluateEnabled: true });
   for (const victim of [mainBrowser, driverOf]) {
     const page = await host.run({ action: "open", targetUrl: site.origin });
     const ref = refOf(page, "Work");
     const first = await host.call({ action: "act", kind: "hover", ref });
     assert.equal(first.isError, false);
-    const running = host.call({ action: "act", kind: "wait", textGone: "text", timeoutMs: 60_000 }).catch((err: unknown) => ({
+    const requests = site.requests.length;
+    const running = host.call({ action: "act", kind: "evaluate", fn: `fetch("/never-answered")` }).catch((err: unknown) => ({
       text: String(err),
     }));
+    await until("the call in the page", () => site.requests.indexOf("GET /never-answered", requests) >= 0);
     process.kill(victim(host.marker), "SIGKILL");
     const { text } = await running;
     assert.match(text, /The browser ended during the call/);
