@@ -1,4 +1,5 @@
-import { open, readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foregroundClock, type Clock } from "../core/clock.ts";
 import { sleep } from "../core/async.ts";
@@ -143,14 +144,17 @@ export class SecretStore {
   }
 }
 
+/** The lock names its process from the first moment: one that is ended while it takes the lock leaves none that no one could take over. */
 async function takeLock(path: string): Promise<boolean> {
+  const own = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
+  await writeFile(own, String(process.pid), { flag: "wx", mode: 0o600 });
   try {
-    const handle = await open(path, "wx", 0o600);
-    await handle.writeFile(String(process.pid));
-    await handle.close();
+    await link(own, path);
     return true;
   } catch (err) {
     if (errnoOf(err) !== "EEXIST") throw err;
+  } finally {
+    await rm(own, { force: true });
   }
   const holder = Number(await readFile(path, "utf8").catch(() => ""));
   if (Number.isSafeInteger(holder) && holder > 0 && !isProcessRunning(holder)) await rm(path, { force: true });
