@@ -150,7 +150,7 @@ test("Pi shortens conversations as configured", { skip }, () => {
 
 test("A secret that cannot be read is named; a route that is off is not there, and the other one is", { skip }, async () => {
   const status = await operator.request<{ degradedSecretOwners?: string[] }>("status", {});
-  assert.deepEqual(status.degradedSecretOwners, ["channels.irc.password"]);
+  assert.deepEqual(status.degradedSecretOwners, ["channels.irc.password", "secrets.providers.vault"]);
   assert.equal((await ask("/v1/responses")).status, 404);
   assert.equal((await ask("/v1/chat/completions")).status, 400);
 });
