@@ -67,7 +67,7 @@ export const stateClean: CommandHandler = async (invocation) => {
       for (const line of lines) out.line(line);
       out.line(lines.length === 0 ? "There is nothing to remove." : "Nothing was removed.");
       if (Object.values(rules).every((ms) => ms === null))
-        out.note("All conversations are kept: session.maintenance and store.retention say otherwise (docs/operations.md).");
+        out.note("All conversations are kept; session.maintenance and store.retention change that (docs/operations.md).");
       showMissing(found, invocation);
     });
     return EXIT.ok;
