@@ -96,7 +96,10 @@ export const secretsStoreRemove: CommandHandler = async (invocation) => {
 };
 
 const unknownName = (name: string): CliError =>
-  new CliError(`the store does not have "${sanitizeLine(name)}"`, { why: "nothing was changed.", fix: "openclaw secrets store list" });
+  new CliError(`the store does not have "${sanitizeLine(name)}"`, {
+    why: "no secret was stored under that name.",
+    fix: "openclaw secrets store list shows the names.",
+  });
 
 /** `openclaw secrets rekey` */
 export const secretsRekey: CommandHandler = async (invocation) => {

@@ -357,7 +357,7 @@ class GatewayServer implements Server {
     if (fault !== null) return refuse(400, "bad_upgrade", fault);
     const path = stripBasePath(request.url ?? "", this.#deps.basePath).split("?")[0]!;
     if (!WS_PATHS.has(path) && !(this.#deps.official !== null && OFFICIAL_WS_PATHS.has(path)))
-      return refuse(404, "not_found", "there is no WebSocket here");
+      return refuse(404, "not_found", "this path takes no WebSocket connections");
     // eslint-disable-next-line no-new -- it lives by its socket
     new ClientConnection(this.#context, screened.facts, { request, socket, head, remote: screened.peer });
   }

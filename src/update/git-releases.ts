@@ -99,7 +99,10 @@ export class GitReleases implements ReleaseSource {
 
   async #findRef({ channel, tag }: ReleaseWish): Promise<string> {
     if (tag !== undefined) {
-      if (!REF.test(tag) || tag.includes("..")) throw new GatewayError("INVALID_REQUEST", `"${tag.slice(0, 100)}" is not a tag`);
+      if (!REF.test(tag) || tag.includes(".."))
+        throw new GatewayError("INVALID_REQUEST", `"${tag.slice(0, 100)}" is not a tag`, {
+          fix: "Name a tag of the repository, such as v1.2.3: git ls-remote --tags origin",
+        });
       return `refs/tags/${tag}`;
     }
     if (channel === "dev") return `refs/heads/${await this.#developmentBranch()}`;

@@ -34,7 +34,7 @@ export function writeUpdateRecord(gatewayDir: string, record: UpdateRecord): voi
   writeFileAtomicSync(recordPath(gatewayDir), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** Null: no update has been made, or what is there is no record. */
+/** Null: no update has been made, or the file does not hold a record. */
 export function readUpdateRecord(gatewayDir: string): UpdateRecord | null {
   let text: string;
   try {
