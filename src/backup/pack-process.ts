@@ -14,8 +14,6 @@ export function packInProcess(job: PackJob, signal: AbortSignal): Promise<Packed
   const { PATH, HOME, TMPDIR } = process.env;
   const env = Object.fromEntries(Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined));
   return new Promise((resolve, reject) => {
-    const notPacked = (err: unknown): GatewayError =>
-      new GatewayError("UNAVAILABLE", `the backup was not packed: ${reasonOf(err)}`, { cause: err, fix: FIX });
     let child: ChildProcessWithoutNullStreams;
     try {
       child = startProcess(process.execPath, [ENTRY], {
@@ -49,6 +47,9 @@ export function packInProcess(job: PackJob, signal: AbortSignal): Promise<Packed
     child.stdin.end(JSON.stringify(job));
   });
 }
+
+const notPacked = (err: unknown): GatewayError =>
+  new GatewayError("UNAVAILABLE", `the backup was not packed: ${reasonOf(err)}`, { cause: err, fix: FIX });
 
 function toError(answer: unknown, otherwise: string): GatewayError {
   const { code, message, fix } = fieldsOf(fieldsOf(answer)["error"]);
