@@ -17,10 +17,12 @@ test("a message that cannot be handled ends the server, not the gateway", async 
     log: silentLog,
   });
   let isClosed = false;
-  transport.onclose = () => void (isClosed = true);
-  transport.onmessage = () => {
-    throw new Error("a defect");
-  };
+  Object.assign(transport, {
+    onclose: () => (isClosed = true),
+    onmessage: () => {
+      throw new Error("a defect");
+    },
+  });
   await transport.start();
   await until("the end of the server", () => isClosed);
   assert.equal(transport.end, "it wrote what could not be handled (a defect) and was ended");

@@ -408,6 +408,7 @@ test("events have their effect or say why they have none, and too many are refus
   assert.equal(live.idle!.seconds, 4);
   for (const event of ["agent.request", "voice.transcript", "exec.finished", "made.up", "push.apns.register"])
     assert.equal(service.event(live, event, {}).handled, false, event);
+  assert.equal(service.event(live, "constructor", {}).reason, "unknown event");
   for (let n = 0; n < NODE_LIMITS.eventsPerMinute; n++) service.event(live, "node.host.stats", {});
   assert.match(service.event(live, "node.host.stats", {}).reason, /more than/);
 });
