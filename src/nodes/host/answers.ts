@@ -16,6 +16,8 @@ export class KeptAnswers {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   #lines = 0;
+  /** The last write failed, at whatever byte. */
+  #isTorn = false;
 
   constructor(directory: string, now: () => number) {
     ensureDirectorySync(directory);
@@ -46,8 +48,12 @@ export class KeptAnswers {
   #add(entry: Entry): void {
     const file = openSync(this.#path, "a", 0o600);
     try {
-      appendFileSync(file, `${JSON.stringify(entry)}\n`);
+      // On a full disk the beginning of a line stays: the next one must not become a part of it.
+      const before = this.#isTorn ? "\n" : "";
+      this.#isTorn = true;
+      appendFileSync(file, `${before}${JSON.stringify(entry)}\n`);
       fsyncSync(file);
+      this.#isTorn = false;
     } finally {
       closeSync(file);
     }

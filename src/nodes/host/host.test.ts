@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -97,6 +98,24 @@ test("an answer is kept over a restart, and what was interrupted is known", (t) 
   assert.equal(second.get("c")!.answer!.ok, false);
   assert.deepEqual(second.interrupted(), ["b"]);
   assert.equal(new KeptAnswers(dir, () => HOST_LIMITS.answerMs + 10).get("a"), undefined);
+});
+
+test("what is kept after a write that a full disk cut is not lost with it", { skip: process.platform !== "linux" }, (t) => {
+  const dir = directory(t);
+  // A process may write so much and no more: the first answer is cut in its middle, and the space for the second is made.
+  const script = `
+    process.on("SIGXFSZ", () => {});
+    const { KeptAnswers } = await import(${JSON.stringify(new URL("./answers.ts", import.meta.url).href)});
+    const { truncateSync, readFileSync, writeFileSync } = await import("node:fs");
+    const kept = new KeptAnswers(process.argv[1], () => 1);
+    kept.begin("a");
+    try { kept.end("a", { ok: true, payloadJSON: "x".repeat(20_000) }); } catch (err) { console.log(err.code); }
+    const path = process.argv[1] + "/answers.jsonl";
+    truncateSync(path, 1_000);
+    kept.begin("b");`;
+  const args = ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, "--no-warnings", "--input-type=module", "-e", script, dir];
+  assert.equal(spawnSync("sh", args, { encoding: "utf8" }).stdout, "EFBIG\n");
+  assert.deepEqual(new KeptAnswers(dir, () => 1).interrupted(), ["a", "b"]);
 });
 
 test("files outside of the shared directories, also through links, are not reached", async (t) => {
