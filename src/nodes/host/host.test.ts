@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -98,6 +98,20 @@ test("an answer is kept over a restart, and what was interrupted is known", (t) 
   assert.equal(second.get("c")!.answer!.ok, false);
   assert.deepEqual(second.interrupted(), ["b"]);
   assert.equal(new KeptAnswers(dir, () => HOST_LIMITS.answerMs + 10).get("a"), undefined);
+});
+
+test("many long answers take no more space than they may, and no id is forgotten for that", (t) => {
+  const dir = directory(t);
+  const kept = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  for (let n = 0; n < 100; n++) {
+    kept.begin(`id-${n}`);
+    kept.end(`id-${n}`, { ok: true, payloadJSON: "x".repeat(2_000) });
+    assert.ok(statSync(join(dir, "answers.jsonl")).size < 65_000);
+  }
+  const next = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  assert.equal(next.get("id-0")!.answer!.ok, false);
+  assert.equal(next.get("id-99")!.answer!.ok, true);
+  assert.deepEqual(next.interrupted(), []);
 });
 
 test("what is kept after a write that a full disk cut is not lost with it", { skip: process.platform !== "linux" }, (t) => {
