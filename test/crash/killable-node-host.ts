@@ -61,6 +61,11 @@ export class KillableNodeHost {
       stream.on("data", (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-4_000)));
   }
 
+  /** It was started, and has ended by itself or was killed. */
+  get hasEnded(): boolean {
+    return this.#child !== null && (this.#child.exitCode !== null || this.#child.signalCode !== null);
+  }
+
   /** Kills it; OpenClaw's host runs in a second process, which the first one would take with it only when it ends by itself. */
   async kill(): Promise<void> {
     const child = this.#child;

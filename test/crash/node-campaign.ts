@@ -146,12 +146,14 @@ export class NodeCampaign {
     else host.start(this.#gateway.port);
   }
 
-  async #untilConnected({ name, output }: KillableNodeHost, ms = CONNECT_MS): Promise<void> {
+  async #untilConnected(host: KillableNodeHost, ms = CONNECT_MS): Promise<void> {
     const end = Date.now() + ms;
     for (;;) {
       const { nodes } = await this.#gateway.call<{ nodes: { displayName: string; connected: boolean }[] }>("node.list", {});
-      if (nodes.some((node) => node.displayName === name && node.connected)) return;
-      if (Date.now() > end) throw new Error(`the node ${name} did not connect:\n${output}`);
+      if (nodes.some((node) => node.displayName === host.name && node.connected)) return;
+      // OpenClaw's older host ends with its connection; its service starts it again.
+      if (host.hasEnded) this.#start(host);
+      if (Date.now() > end) throw new Error(`the node ${host.name} did not connect:\n${host.output}`);
       await sleep(100);
     }
   }

@@ -1,9 +1,10 @@
 // Kills the gateway and two of our node hosts while they run commands, and checks that each command ends once.
-//   npm run crash:nodes -- [--kills N] [--minutes M] [--seed N] [--local] [--official] [--main FILE]
+//   npm run crash:nodes -- [--kills N] [--minutes M] [--seed N] [--local] [--official | --before] [--main FILE]
 // One node runs in a network namespace of its own, which needs root; --local: both run in this one. --official: OpenClaw's
-// node host takes part instead, from .cache or npm, and its connection is cut as well. Ends with 1 after a fault.
+// node host takes part instead, from .cache or npm, and its connection is cut as well; --before: one that speaks the protocol before.
+// Ends with 1 after a fault.
 import { parseArgs } from "node:util";
-import { installOfficial } from "../official/install.ts";
+import { installOfficial, installOfficialBefore } from "../official/install.ts";
 import { NodeCampaign } from "./node-campaign.ts";
 
 const { values } = parseArgs({
@@ -13,16 +14,18 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     local: { type: "boolean", default: false },
     official: { type: "boolean", default: false },
+    before: { type: "boolean", default: false },
     main: { type: "string" },
   },
 });
+const official = values.before ? await installOfficialBefore() : values.official ? await installOfficial() : null;
 const started = Date.now();
 console.log(`seed ${values.seed}`);
 const { faults, ...summary } = await new NodeCampaign({
   kills: Number(values.kills),
   seed: Number(values.seed),
-  isNetworked: !values.local && !values.official,
-  ...(values.official && { official: (await installOfficial()).program }),
+  isNetworked: !values.local && official === null,
+  ...(official && { official: official.program }),
   ...(values.minutes && { limitMs: Number(values.minutes) * 60_000 }),
   ...(values.main && { main: values.main }),
   say: (line) => console.log(line),
