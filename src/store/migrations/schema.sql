@@ -705,7 +705,6 @@ CREATE INDEX inbox_ended ON inbox (ended_at, received_at, channel, account, agen
 CREATE INDEX usage_calls_session ON usage_calls (session_key, seq);
 CREATE INDEX usage_sessions_key ON usage_sessions (session_key, hour);
 CREATE INDEX usage_tools_key ON usage_tools (session_key, hour);
-CREATE INDEX subagent_tasks_open ON subagent_tasks (seq) WHERE state IN ('waiting', 'running') OR delivery IN ('pending', 'reading');
 CREATE INDEX subagent_tasks_child ON subagent_tasks (child_key, seq);
 CREATE INDEX subagent_tasks_parent ON subagent_tasks (parent_key, seq);
 CREATE INDEX subagent_tasks_ended ON subagent_tasks (ended_at) WHERE ended_at IS NOT NULL;
@@ -723,6 +722,7 @@ CREATE INDEX gateway_boot_started ON gateway_boot_lifecycle (started_at);
 CREATE INDEX session_branches_session ON session_branches (session_key, session_id);
 CREATE INDEX usage_session_days_day ON usage_session_days (day, session_key, session_id, agent_id, last_at);
 CREATE INDEX usage_tool_days_day ON usage_tool_days (day);
+CREATE INDEX subagent_tasks_open ON subagent_tasks (seq) WHERE state IN ('waiting', 'running') OR delivery IN ('pending', 'reading', 'sent');
 INSERT INTO "row_counts" (name, rows) VALUES ('inbox', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('messages', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('outbox', 0);
