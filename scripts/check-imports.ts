@@ -99,6 +99,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "observe/otel/post.ts",
     "cli/remote-check.ts",
     "update/canary.ts",
+    "peers/a2a/http.ts",
   ],
   "node:https": [
     "server",
@@ -108,6 +109,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "mcp/http-fetch.ts",
     "observe/otel/post.ts",
     "cli/remote-check.ts",
+    "peers/a2a/http.ts",
   ],
   "node:child_process": [
     "agents/pi/process.ts",

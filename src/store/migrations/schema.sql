@@ -569,7 +569,7 @@ CREATE TABLE peer_outbox (
   ended_at INTEGER,
   -- How a request ended, as JSON.
   outcome TEXT
-) STRICT;
+, remote_task TEXT) STRICT;
 CREATE TABLE peer_inbox (
   peer TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -578,7 +578,7 @@ CREATE TABLE peer_inbox (
   forward_id TEXT,
   received_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
-  ended_at INTEGER,
+  ended_at INTEGER, context_id TEXT,
   PRIMARY KEY (peer, id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE gateway_boot_lifecycle (
