@@ -36,6 +36,8 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   EDQUOT: "the disk quota is used up",
   ELOOP: "there are too many symbolic links",
   ENAMETOOLONG: "the name is too long",
+  EMFILE: "no file descriptors are left",
+  ENFILE: "the system has no file descriptors left",
   ENXIO: "it is a device or a pipe without a reader",
   ERR_INVALID_ARG_VALUE: "the path contains a NUL character",
 };
