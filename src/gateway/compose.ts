@@ -200,7 +200,7 @@ function composeTools(
   const sandbox = new CommandSandboxes(base, running);
   const desk = approvalDesk(approvals, allowlist, grants);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
-  const memory = createMemory(base);
+  const memory = createMemory(base, { config: () => running.config, spending });
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
   const subagents = new LazySubagents({ ...base, ...storage, running });

@@ -171,3 +171,21 @@ test("the command line searches the notes, shows what is indexed, and makes the 
   assert.deepEqual([status["notes"], status["waiting"]], [4, 0]);
   assert.match((await run("index", "--force")).stdout, /Notes in the index: 4, parts of them: 4, changed since: 0/);
 });
+
+const isOn = async () => ((await operator.request("memory.status")) as { embeddings: unknown }).embeddings !== null;
+
+test("with an embedding model the command line finds a note by what it means, and says when the model does not answer", async () => {
+  writeFileSync(join(workspace, "memory", "garage.md"), "The automobile is at the garage.\n");
+  const search = { provider: "openai-compatible", model: "embed", remote: { baseUrl: `${model.url}/v1`, apiKey: "canary-embedding-key" } };
+  await openclaw(home, "config", "set", "memory.search", JSON.stringify(search));
+  await until("the embedding model is in use", isOn);
+  const found = await openclawJson<{ results: { path: string }[] }>(home, "memory", "search", "vehicle", "garage");
+  assert.equal(found.results[0]?.path, "memory/garage.md");
+  assert.match((await openclaw(home, "memory", "status")).stdout, /Embeddings: openai-compatible, model embed, vectors: 5, to be made: 0/);
+  const { rows } = await openclawJson<{ rows: { cause: string; calls: number }[] }>(home, "usage", "--by", "cause");
+  assert.equal(rows.find(({ cause }) => cause === "embedding")?.calls, 2);
+  model.failEmbeddings(500);
+  const down = await openclaw(home, "memory", "search", "garage");
+  assert.match(down.stdout, /^memory\/garage\.md/);
+  assert.match(down.stderr + down.stdout, /Notes were searched by words only: openai-compatible: it answered 500/);
+});

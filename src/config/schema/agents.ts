@@ -242,6 +242,7 @@ const defaults = object(
       "startupContext",
       "contextPruning",
       "embeddedAgent",
+      "memorySearch",
       "fastModeDefault",
       "verboseDefault",
       "toolProgressDetail",
