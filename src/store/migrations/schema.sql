@@ -30,7 +30,7 @@ CREATE TABLE sessions (
   output_tokens INTEGER NOT NULL DEFAULT 0,
   cost_usd REAL NOT NULL DEFAULT 0,
   target TEXT
-, lifecycle INTEGER NOT NULL DEFAULT 0, permission_mode TEXT, send_policy TEXT, verbose_level TEXT, parent_key TEXT, forked_from TEXT, marked_unread_at INTEGER, archived_at INTEGER, pinned_at INTEGER, icon TEXT, color TEXT, category TEXT, board_face TEXT, board_presentation TEXT, status_note TEXT, attention TEXT, status_expires_at INTEGER, context_id TEXT, agent_mode TEXT, memory_flushed INTEGER NOT NULL DEFAULT 0) STRICT;
+, lifecycle INTEGER NOT NULL DEFAULT 0, permission_mode TEXT, send_policy TEXT, verbose_level TEXT, parent_key TEXT, forked_from TEXT, marked_unread_at INTEGER, archived_at INTEGER, pinned_at INTEGER, icon TEXT, color TEXT, category TEXT, board_face TEXT, board_presentation TEXT, status_note TEXT, attention TEXT, status_expires_at INTEGER, context_id TEXT, agent_mode TEXT, memory_flushed INTEGER NOT NULL DEFAULT 0, agent_options TEXT) STRICT;
 CREATE TABLE messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
