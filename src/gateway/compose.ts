@@ -376,6 +376,7 @@ function composeReports(deps: Shared) {
     agents: () => running.agents.list(),
     plugins: () => deps.plugins.report(),
     storePath: store.path,
+    requestSeconds: () => deps.metrics.read("gateway_server_request_seconds"),
     heartbeatOf: (agentId) => {
       const { waitingForRoute: _waiting, ...facts } = deps.schedule.heartbeats.facts(agentId);
       return facts;
