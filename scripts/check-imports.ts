@@ -35,7 +35,7 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   update: ["core", "config", "store", "client", "backup"],
   secrets: ["core", "config"],
   // client, tools/command.ts: the host, by which this machine is a node of another gateway.
-  nodes: ["core", "store", "client", "tools/command.ts", "tools/group-watcher.ts"],
+  nodes: ["core", "store", "client", "tools/command.ts", "tools/commands/programs.ts", "tools/group-watcher.ts"],
   peers: ["core", "config", "store", "client", "agents", "turns", "auth/peer-gate.ts"],
   methods: [
     "core",

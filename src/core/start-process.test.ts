@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
 
-/** Runs `work` in processes that have no descriptors, one, and so on: whichever it cannot get, the process goes on. What was seen of each. */
+/** Runs `work` in processes that have no descriptors, one, and so on: the process goes on without any that it cannot get. What was seen of each. */
 async function withoutDescriptors(imports: string, work: string): Promise<string[]> {
   const script = `
     import { closeSync, openSync } from "node:fs";
