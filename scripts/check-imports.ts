@@ -99,6 +99,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "observe/otel/post.ts",
     "cli/remote-check.ts",
     "update/canary.ts",
+    "peers/a2a/http.ts",
   ],
   "node:https": [
     "server",
@@ -108,6 +109,7 @@ const PACKAGE_OWNERS: Record<string, readonly string[]> = {
     "mcp/http-fetch.ts",
     "observe/otel/post.ts",
     "cli/remote-check.ts",
+    "peers/a2a/http.ts",
   ],
   // Pipes of a process: through core/start-process.ts, unless the caller is ready for a child without any.
   "node:child_process": [

@@ -8,6 +8,7 @@ import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-policies.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { checkBudgets } from "./doctor-budgets.ts";
+import { checkMemory } from "./doctor-memory.ts";
 import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { JobView } from "./cron.ts";
@@ -61,6 +62,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkPlugins(client),
       checkJobs(client),
       checkBudgets(client),
+      checkMemory(client),
       checkNodes(client, invocation.host.now()),
       checkLinks(client, invocation.host.now()),
     ]);

@@ -13,7 +13,7 @@ import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../
 import { hooksOf, type Hook } from "./hook.ts";
 import { planHook, withChanges, type HookLookups, type HookPlan, type HookRules } from "./hook-run.ts";
 import { HOOK_LIMITS } from "./limits.ts";
-import { PeerLimits } from "./peer-limits.ts";
+import { AttemptLimits } from "../core/attempt-limits.ts";
 import { checkSignature, isToken, SIGNATURE_HEADERS } from "./signatures.ts";
 import { lookUp, type TemplateData } from "./template.ts";
 import type { TransformPlace } from "./transform-process.ts";
@@ -62,7 +62,7 @@ const TRANSFORM_RETRY_MS = 1_000;
 /** Takes requests to hooks: each is proved before anything is done with it, and none is taken twice. */
 export class HookIngress {
   readonly #deps: HookIngressDeps;
-  readonly #limits = new PeerLimits();
+  readonly #limits = new AttemptLimits(HOOK_LIMITS);
   readonly #refusals: HookRefusal[] = [];
   #hooks: { config: Config; hooks: readonly Hook[] } | null = null;
   #waiting = 0;

@@ -319,6 +319,22 @@ test("a program waits for a person, and exactly what was agreed to is sent", asy
   assert.deepEqual((await result).payload, { exitCode: 0 });
 });
 
+test("a program that the node does not plan in time was not run, and the same key may be used again", async (t) => {
+  const bench = open(t);
+  const { call, lastId, service } = await approved(bench, "aaaa1111", { commands: ["system.run", "system.run.prepare"] });
+  const refused = rejectsWith(call("system.run", "k1", { command: ["uname"] }), "NODE_NOT_PLANNED");
+  await lastId(1);
+  bench.clock.advance(10_000);
+  await refused;
+  assert.equal(bench.asked.length, 0);
+  const again = call("system.run", "k1", { command: ["uname"] });
+  await service.result("aaaa1111", await lastId(2), { ok: true, payloadJSON: '{"plan":{"argv":["/bin/uname"]}}' });
+  const id = await lastId(3);
+  assert.match(bench.sent.at(-1)!.payload.paramsJSON!, /"command":\["\/bin\/uname"\]/);
+  await service.result("aaaa1111", id, { ok: true, payloadJSON: "{}" });
+  await again;
+});
+
 test("a program that a person refuses is not sent, and neither is one whose node changed meanwhile", async (t) => {
   const bench = open(t);
   const { service, call } = await approved(bench);

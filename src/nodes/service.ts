@@ -265,6 +265,15 @@ export class NodeService {
     const params = { command: argv, ...(cwd && { cwd }), ...(agentId && { agentId }), ...(sessionKey && { sessionKey }) };
     const key = `${request.key}:prepare:${this.#deps.newId()}`;
     const end = await this.#run(row, { ...request, command: "system.run.prepare", params, key, timeoutMs: PREPARE_MS }, signal);
+    if (end.state === "timeout" || end.state === "lost")
+      throw detailError(
+        "NODE_NOT_PLANNED",
+        `${nameOf(row)} did not plan the command ${end.state === "lost" ? "before it went away" : "in time"}; nothing was run`,
+        {
+          details: { nodeId: row.nodeId },
+          fix: "Call it again; the same idempotency key can be used.",
+        },
+      );
     const { payload } = await this.#toResult(row, "system.run.prepare", end);
     return toShellPlan(shell, payload);
   }

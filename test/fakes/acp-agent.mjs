@@ -2,7 +2,7 @@
 //   start: silent, half (half a message, then silence), garbage (lines that are no messages, then the exit code), exit (the exit code), huge
 //   code: of the exit; stderr: text for the error output at the start
 //   load, resume: keeps its sessions in the directory `state`; without them a new process knows nothing
-//   version: of the protocol; auth: wants a sign-in for session/new; modes, models: lists of ids
+//   version: of the protocol; auth: wants a sign-in for session/new; modes, models: lists of ids; options: lists of values by id
 //   log: a file to which it appends one line for each start and each request; child: leaves a child process running
 // A prompt is a directive, or is repeated ("You said: ..."):
 //   recall                    the prompts of this session before it
@@ -54,20 +54,22 @@ function save(id) {
   mkdirSync(script.state, { recursive: true });
   writeFileSync(file(id), JSON.stringify(sessions.get(id).prompts));
 }
+const select = (id, values, more = {}) => ({
+  type: "select",
+  id,
+  name: id,
+  currentValue: values[0],
+  options: values.map((value) => ({ value, name: value })),
+  ...more,
+});
 const shape = () => ({
   ...(script.modes && {
     modes: { currentModeId: script.modes[0], availableModes: script.modes.map((id) => ({ id, name: id })) },
   }),
-  ...(script.models && {
+  ...((script.models || script.options) && {
     configOptions: [
-      {
-        type: "select",
-        id: "model",
-        name: "Model",
-        category: "model",
-        currentValue: script.models[0],
-        options: script.models.map((value) => ({ value, name: value })),
-      },
+      ...(script.models ? [select("model", script.models, { category: "model" })] : []),
+      ...Object.entries(script.options ?? {}).map(([id, values]) => select(id, values)),
     ],
   }),
 });
@@ -262,7 +264,7 @@ async function run(id, session, text, before) {
       say(id, JSON.stringify(process.env));
       return done();
     case "cwd":
-      say(id, JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model }));
+      say(id, JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }));
       return done();
     case "spawn":
       say(id, `pid ${spawn("sleep", ["1000"], { detached: true, stdio: "ignore" }).pid}`);

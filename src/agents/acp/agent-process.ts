@@ -135,10 +135,11 @@ export class AgentProcess {
 
   async #watch({ pid, ended }: RunningCommand): Promise<void> {
     const { exitCode } = await ended;
+    // Before anything else: what is asked to end from now on has ended by itself.
+    const cause = this.#cause ?? this.#exitCause(exitCode);
     // What it has started serves no one any more, also what has left its session.
     killSessions([pid]);
     if (this.#marker !== "") await killMarkedProcesses(this.#marker, this.#options.log);
-    const cause = this.#cause ?? this.#exitCause(exitCode);
     this.#end = { cause, exitCode, stderr: this.stderr };
     this.#options.onEnd();
   }

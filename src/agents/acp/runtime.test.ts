@@ -64,6 +64,7 @@ function rig(
     env,
     mode: null,
     model: null,
+    options: {},
     silenceMs: 600_000,
     lifetime: "persistent",
     ...spec,
@@ -389,6 +390,17 @@ test("modes and models are set by their ids; what an agent does not have is an e
   assert.deepEqual([ran["mode"], ran["model"]], ["code", "large"]);
   const { say: sayElsewhere } = rig(t, { script, spec: { model: "huge" } });
   assert.match(failure(await sayElsewhere("cwd")), /has no model "huge"\. Its models: small, large\./);
+});
+
+test("options of an agent are set by their ids; an option or a value that it does not have is an error with what it has", async (t) => {
+  const script = { options: { thought: ["low", "high"] } };
+  const { say, runtime } = rig(t, { script, spec: { options: { thought: "high" } } });
+  assert.equal((JSON.parse((await say("cwd")).text) as Record<string, unknown>)["thought"], "high");
+  assert.deepEqual(runtime.status().agents?.[0]?.options, [{ id: "thought", value: "high", values: ["low", "high"] }]);
+  const { say: sayElsewhere } = rig(t, { script, spec: { options: { color: "red" } } });
+  assert.match(failure(await sayElsewhere("cwd")), /has no option "color"\. Its options: thought\./);
+  const { say: sayOdd } = rig(t, { script, spec: { options: { thought: "medium" } } });
+  assert.match(failure(await sayOdd("cwd")), /The option thought of the agent scripted takes low, high, not "medium"/);
 });
 
 test("what an agent started ends with it, and its environment is only what it is given", async (t) => {
