@@ -189,6 +189,9 @@ export type RuntimeStatus = {
   agents?: readonly AgentProcessStatus[];
 };
 
+/** An option of an agent that takes one of several values. */
+export type AgentOption = { id: string; value: string; values: readonly string[] };
+
 /** One process of an agent that is a program of another vendor. */
 export type AgentProcessStatus = {
   /** By which people call it. */
@@ -205,6 +208,8 @@ export type AgentProcessStatus = {
   /** What it can be set to. */
   modes: readonly string[];
   models: readonly string[];
+  /** Its other options, with their values. */
+  options: readonly AgentOption[];
   /** Its session survives the end of its process. */
   canReopen: boolean;
 };

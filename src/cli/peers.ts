@@ -7,6 +7,8 @@ import { formatAge, sanitizeLine } from "./terminal-text.ts";
 /** What is read of a link of `peers.list`. */
 export type LinkView = {
   name: string;
+  /** Missing from gateways before A2A. */
+  transport?: string;
   state: string;
   cause: string | null;
   since: number | null;
@@ -75,12 +77,12 @@ export const peersStatus: CommandHandler = async (invocation) => {
     for (const link of links) {
       out.line();
       out.pairs([
-        ["link", link.name],
+        ["link", link.transport === "a2a" ? `${link.name} (A2A)` : link.name],
         ["state", link.cause === null ? link.state : `${link.state}: ${link.cause}`],
         ["since", link.since === null ? "-" : formatAge(link.since, now)],
         ["connection", link.direction ?? "-"],
         ["url", link.url ?? "-"],
-        ["pinned key", link.fingerprint ?? "-"],
+        ["pinned key", link.transport === "a2a" ? "none: A2A has tokens" : (link.fingerprint ?? "-")],
         ["queued", String(link.queued)],
         ["unanswered", String(link.unanswered)],
       ]);
@@ -118,6 +120,9 @@ export const peersAdd: CommandHandler = async (invocation) => {
   const fields = {
     url: invocation.args[1],
     tlsFingerprint: invocation.text("certificate"),
+    transport: invocation.has("a2a") ? "a2a" : undefined,
+    token: invocation.text("inbound-token"),
+    outboundToken: invocation.text("outbound-token"),
     accept: listOf(invocation.text("accept")),
     send: listOf(invocation.text("send")),
   };
@@ -125,7 +130,8 @@ export const peersAdd: CommandHandler = async (invocation) => {
   const answer = await callGateway<{ isNew: boolean }>(invocation, ["operator.admin"], "peers.add", params);
   out.result(answer, () => {
     out.line(answer.isNew ? `The link ${sanitizeLine(name)} is in the configuration.` : `The link ${sanitizeLine(name)} is changed.`);
-    if (answer.isNew) out.note(`Pair it with the other gateway: openclaw peers pair ${sanitizeLine(name)}`);
+    if (answer.isNew && fields.transport === "a2a") out.note(`See whether it answers: openclaw peers test ${sanitizeLine(name)}`);
+    else if (answer.isNew) out.note(`Pair it with the other gateway: openclaw peers pair ${sanitizeLine(name)}`);
   });
 };
 

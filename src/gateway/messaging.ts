@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { pairingMessage } from "../channels/pairing-code.ts";
 import type { AccountStatus } from "../channels/account-types.ts";
@@ -148,6 +149,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
         names: () => acpAgentNames(running.config),
         defaultName: () => running.config.acp.defaultAgent ?? null,
         processes: () => deps.runtime.status().agents ?? [],
+        isDirectory,
       },
     },
   });
@@ -235,4 +237,13 @@ function reportAccount(health: GatewayBase["health"], { channel, account, state,
   if (state === "stopped") health.forget(part);
   else if (state === "ready") health.report(part, "ready");
   else health.report(part, state === "connecting" ? "starting" : "degraded", cause ?? state);
+}
+
+/** False also for a directory that the gateway may not see. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -165,6 +165,8 @@ export class GatewayPeers implements PeerGate {
       agentIds: () => running.agents.ids(),
       toolsOf: (agentId) => running.agents.channelTools(agentId, null),
       runOf: (runId) => inbox.byRun(runId),
+      defaultAgent: () => running.agents.defaultAgent(),
+      isA2aServed: () => running.config.gateway.http.endpoints.a2a.enabled,
       prepare: (submission) => messaging.turns.admission.prepare(submission),
       channelOf: (runId) => {
         const payload = inbox.byRun<Payload>(runId)?.payload;

@@ -5,7 +5,7 @@ import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { PeerKeyRow, PeerOutboxRow, PeerRows } from "../store/peers.ts";
 import type { Store } from "../store/open.ts";
-import type { ReplyEnvelope, ReplyStatus, RequestEnvelope } from "./envelope.ts";
+import type { Ack, ReplyEnvelope, ReplyStatus, RequestEnvelope } from "./envelope.ts";
 
 export type PeerSettings = Config["peers"][string];
 
@@ -34,11 +34,21 @@ export type PeersContext = {
   newId: () => string;
 };
 
-/** A connection to another gateway, after both have shown their keys. */
+/** What the other side says about what it was sent, as far as the queue needs it. */
+export type LinkAnswer = Pick<Ack, "status" | "reason" | "agents"> & {
+  /** What an agent that speaks A2A has made of a request, and how that ended when it has. */
+  task?: { id: string | null; outcome: PeerOutcome | null };
+};
+
+/** A connection to another gateway, after both have shown their keys, or the way to an agent that speaks A2A. */
 export type LinkConnection = {
   readonly direction: "outbound" | "inbound";
   readonly since: number;
   /** Resolves to the acknowledgement; rejects when there was none. */
   send(packet: unknown): Promise<unknown>;
+  /** Instead of `send` where nothing is signed: resolves to the answer; rejects when there was none. */
+  deliver?: (envelope: StoredEnvelope | { kind: "ping"; id: string }) => Promise<LinkAnswer>;
+  /** The answer of `deliver` is stored. */
+  delivered?: (id: string) => void;
   close(): void;
 };

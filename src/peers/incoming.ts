@@ -14,6 +14,9 @@ import { PEER_LIMITS } from "./limits.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { refuseCall, refusePath, refuseTimes } from "./rules.ts";
 
+/** A request of an agent that speaks A2A. It is not signed: the token of its link has named its sender. */
+export type UnsignedRequest = Pick<RequestEnvelope, "id" | "agent" | "text" | "path"> & { maxHops: number | null; contextId: string };
+
 export type IncomingDeps = PeersContext & {
   outgoing: Outgoing;
   /** The stored message of a run. */
@@ -73,6 +76,26 @@ export class Incoming {
     return seal(identity, { v: 1, from: identity.id, to: key.keyId, kind: "ack", id: envelope.id, ...ack });
   }
 
+  /** Takes a request of an agent that speaks A2A by the same rules as one of a gateway. */
+  async takeUnsigned(name: string, { contextId, maxHops, ...request }: UnsignedRequest): Promise<Verdict> {
+    const { clock, identity, settings } = this.#deps;
+    const link = settings(name);
+    if (link === null) return refused("this link is not in use");
+    const now = clock.now();
+    const from = `a2a:${name}`;
+    const conversation = createHash("sha256").update(`context|${contextId}`).digest("hex").slice(0, 32);
+    const path = [...request.path, from];
+    const times = { sentAt: now, expiresAt: now + link.expireMinutes * 60_000 };
+    const envelope = { v: 1, from, to: identity.id, kind: "request", channel: "a2a", isNew: false, ...times, conversation } as const;
+    if (path.length > PEER_LIMITS.pathLength) return refused("its path is too long");
+    return await this.#takeRequest(name, { ...envelope, ...request, path, maxHops: maxHops ?? link.maxHops }, contextId);
+  }
+
+  /** The end of a request that came over a link; null: it has not ended. */
+  outcomeOf(row: PeerInboxRow): PeerOutcome | null {
+    return this.#outcomeOf(row, this.#deps.clock.now());
+  }
+
   /** Looks which requests have ended. Resolves when their replies are stored; never rejects. */
   wake(): Promise<void> {
     this.#isAgain = true;
@@ -109,7 +132,7 @@ export class Incoming {
     return STORED;
   }
 
-  async #takeRequest(name: string, envelope: RequestEnvelope): Promise<Verdict> {
+  async #takeRequest(name: string, envelope: RequestEnvelope, contextId: string | null = null): Promise<Verdict> {
     const { rows, clock, identity, settings, metrics } = this.#deps;
     if (rows.received(name, envelope.id)) {
       metrics.count("gateway_peers_duplicates_total", { peer: name });
@@ -128,10 +151,10 @@ export class Incoming {
     if (rows.countReceived(name) >= link.maxQueued)
       return { status: "busy", reason: `${link.maxQueued} messages of this link are not answered` };
     const next = parseRemoteAgent(agent);
-    if (next !== null) return await this.#passOn(name, envelope, next);
+    if (next !== null) return await this.#passOn(name, envelope, { ...next, contextId });
     if (!this.#deps.agentIds().includes(agent)) return this.#refuse(name, envelope, `the agent ${agent.slice(0, 64)} was not found`);
     if (envelope.text.length > PEER_LIMITS.textChars) return this.#refuse(name, envelope, "the text is too long");
-    return await this.#admit(name, envelope);
+    return await this.#admit(name, envelope, contextId);
   }
 
   #refuse(name: string, { id, agent }: RequestEnvelope, reason: string): Verdict {
@@ -139,7 +162,7 @@ export class Incoming {
     return refused(reason);
   }
 
-  async #admit(name: string, envelope: RequestEnvelope): Promise<Verdict> {
+  async #admit(name: string, envelope: RequestEnvelope, contextId: string | null): Promise<Verdict> {
     const { rows, store, clock, newId, prepare, crashPoint } = this.#deps;
     const runId = asId<RunId>(newId());
     const work = prepare(this.#toSubmission(name, envelope, runId));
@@ -147,7 +170,7 @@ export class Incoming {
     await commitWork(
       store,
       planInTransaction(() => {
-        const isNew = rows.addReceived({ peer: name, id, runId, forwardId: null, receivedAt: clock.now(), expiresAt });
+        const isNew = rows.addReceived({ peer: name, id, runId, forwardId: null, receivedAt: clock.now(), expiresAt, contextId });
         return isNew ? combineWork([work]) : noWork;
       }),
     );
@@ -157,7 +180,11 @@ export class Incoming {
   }
 
   /** The message goes on over another link; its reply comes back the same way. */
-  async #passOn(name: string, envelope: RequestEnvelope, next: { agent: string; peer: string }): Promise<Verdict> {
+  async #passOn(
+    name: string,
+    envelope: RequestEnvelope,
+    next: { agent: string; peer: string; contextId: string | null },
+  ): Promise<Verdict> {
     const { rows, store, clock, identity, settings, outgoing, newId } = this.#deps;
     const link = settings(next.peer);
     if (link === null) return this.#refuse(name, envelope, `this gateway has no link ${next.peer}`);
@@ -169,7 +196,8 @@ export class Incoming {
     const { id, expiresAt, sentAt, maxHops, channel, conversation, isNew, text } = envelope;
     const forwardId = newId();
     await store.write(() => {
-      if (!rows.addReceived({ peer: name, id, runId: null, forwardId, receivedAt: clock.now(), expiresAt })) return;
+      const { contextId } = next;
+      if (!rows.addReceived({ peer: name, id, runId: null, forwardId, receivedAt: clock.now(), expiresAt, contextId })) return;
       const passed = { kind: "request" as const, id: forwardId, expiresAt, sentAt, maxHops, path, channel, isNew, text };
       outgoing.addRequest(next.peer, { ...passed, agent: next.agent, conversation: `${name}.${conversation}` });
     });
@@ -236,6 +264,8 @@ export class Incoming {
       for (const row of open) {
         const outcome = this.#outcomeOf(row, clock.now());
         if (outcome === null || !rows.endReceived(row.peer, row.id, clock.now())) continue;
+        // An agent that speaks A2A asks for the end itself.
+        if (row.contextId !== null) continue;
         outgoing.addReply(row.peer, toReply(row, outcome));
         answered.add(row.peer);
       }

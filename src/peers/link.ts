@@ -32,6 +32,7 @@ export async function dial(
   options: { token: string; signal: AbortSignal; onEvent: (event: ServerEvent) => void },
 ): Promise<{ client: ProtocolClient; publicKey: string }> {
   const pin = tlsFingerprint === undefined ? null : parseFingerprint(tlsFingerprint);
+  if (pin === null && tlsFingerprint !== undefined) throw new Error("tlsFingerprint is not a SHA-256 fingerprint; nothing is sent");
   let client: ProtocolClient;
   try {
     client = await openClient({

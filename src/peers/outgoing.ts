@@ -1,6 +1,6 @@
 import { GatewayError, detailError, reasonOf } from "../core/errors.ts";
-import { seal, toAck, unseal, type Ack, type Envelope, type Packet } from "./envelope.ts";
-import type { LinkConnection, OutgoingRow, PeerOutcome, PeersContext, StoredEnvelope } from "./context.ts";
+import { seal, toAck, unseal, type Envelope, type Packet } from "./envelope.ts";
+import type { LinkAnswer, LinkConnection, OutgoingRow, PeerOutcome, PeersContext, StoredEnvelope } from "./context.ts";
 import { PEER_LIMITS } from "./limits.ts";
 
 export type OutgoingDeps = PeersContext & {
@@ -126,7 +126,8 @@ export class Outgoing {
   }
 
   /** Sends an envelope over a connection and resolves to its acknowledgement, which the other gateway has signed. */
-  async exchange(peer: string, connection: LinkConnection, envelope: StoredEnvelope | { kind: "ping"; id: string }): Promise<Ack> {
+  async exchange(peer: string, connection: LinkConnection, envelope: StoredEnvelope | { kind: "ping"; id: string }): Promise<LinkAnswer> {
+    if (connection.deliver !== undefined) return await connection.deliver(envelope);
     const { identity, keyOf } = this.#deps;
     const key = keyOf(peer);
     if (key === null) throw new GatewayError("UNAVAILABLE", `the link to ${peer} is not paired`);
@@ -158,7 +159,7 @@ export class Outgoing {
 
   async #send(peer: string, connection: LinkConnection, row: OutgoingRow): Promise<Sent> {
     const { rows, store, clock, crashPoint, metrics, onFault } = this.#deps;
-    let ack: Ack;
+    let ack: LinkAnswer;
     try {
       crashPoint("peer-sending");
       ack = await this.exchange(peer, connection, row.envelope);
@@ -169,8 +170,15 @@ export class Outgoing {
     metrics.count("gateway_peers_sent_total", { peer, kind: row.kind, outcome: ack.status });
     if (ack.status === "busy") return "later";
     if (ack.status === "stored") {
-      await store.write(() => void rows.setDelivered(row.id, clock.now()));
+      const { task } = ack;
+      const outcome = task?.outcome ?? null;
+      const isEnded = await store.write(() => {
+        rows.setDelivered(row.id, clock.now(), task?.id ?? null);
+        return outcome !== null && this.answer(peer, row.id, outcome);
+      });
       crashPoint("peer-delivered");
+      if (isEnded) this.settled(row.id);
+      else connection.delivered?.(row.id);
       return "done";
     }
     const reason = `${peer} refused the message: ${ack.reason ?? "no reason given"}`;

@@ -2,8 +2,10 @@ import type { PeerGateRefusal } from "../auth/peer-gate.ts";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import type { PeerKeyRow } from "../store/peers.ts";
-import type { LinkConnection, PeersContext } from "./context.ts";
+import type { LinkConnection, PeersContext, PeerSettings } from "./context.ts";
 import { helloText, signText } from "./envelope.ts";
+import type { TaskDesk } from "./a2a/server.ts";
+import type { TaskRuns } from "./a2a/desk.ts";
 import { Incoming, type IncomingDeps } from "./incoming.ts";
 import { fingerprintOf, isPairingToken, keyIdOf, linkToken, PairingCodes, pairingToken, parseCode } from "./keys.ts";
 import { PEER_LIMITS } from "./limits.ts";
@@ -23,6 +25,10 @@ export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
     /** A link is up, or down for this cause; null: it is not in use. */
     onState: (name: string, state: { isUp: boolean; cause: string | null } | null) => void;
     random: () => number;
+    /** Agent of requests that name none. */
+    defaultAgent: () => string;
+    /** Whether links that speak A2A are served here. */
+    isA2aServed: () => boolean;
   };
 
 type LinkState = "up" | "down" | "off" | "unpaired" | "key-changed";
@@ -30,6 +36,7 @@ type LinkState = "up" | "down" | "off" | "unpaired" | "key-changed";
 /** What is known of one link. */
 export type LinkReport = {
   name: string;
+  transport: PeerSettings["transport"];
   state: LinkState;
   /** Why it is not up. */
   cause: string | null;
@@ -105,15 +112,13 @@ export class PeerService implements RemoteTurnDeps {
   configure(): void {
     if (this.#isStopped) return;
     const { settings, names } = this.#deps;
-    const wanted = new Map<string, DialTarget & { keyId: string }>();
+    const wanted = new Map<string, string>();
     for (const name of names()) {
-      const link = settings(name);
-      const key = this.#keys.get(name);
-      if (link?.url !== undefined && key !== undefined) wanted.set(name, { ...link, keyId: key.keyId });
+      const target = this.#targetOf(name);
+      if (target !== null) wanted.set(name, target);
     }
     for (const [name, { abort, target }] of this.#dialing) {
-      const next = wanted.get(name);
-      if (next !== undefined && target === targetText(next)) continue;
+      if (target === wanted.get(name)) continue;
       abort.abort();
       this.#dialing.delete(name);
     }
@@ -121,6 +126,29 @@ export class PeerService implements RemoteTurnDeps {
     this.#reportStates();
     // A connection of a link that is not used any more is closed by `isLinked`.
     for (const { name } of this.#inbound.values()) if (settings(name) === null) this.#deps.onRevoked(name);
+  }
+
+  /** Where a link is connected to, as a text that changes with it; null: this gateway does not connect. */
+  #targetOf(name: string): string | null {
+    const link = this.#deps.settings(name);
+    const key = this.#keys.get(name);
+    if (link?.url === undefined || !isUrlOf(link.transport, link.url)) return null;
+    if (link.transport === "openclaw" && key === undefined) return null;
+    return JSON.stringify([link.transport, link.url, link.tlsFingerprint, link.transport === "openclaw" ? key?.keyId : null]);
+  }
+
+  #isA2a = (name: string): boolean => this.#deps.settings(name)?.transport === "a2a";
+
+  /** Whether messages can be meant for the other side: its key is known, or its address. */
+  #isReady(name: string): boolean {
+    const link = this.#deps.settings(name);
+    return link?.transport === "a2a" ? link.url !== undefined : this.#keys.has(name);
+  }
+
+  /** What A2A does with the messages of links. */
+  async taskDesk(runs: TaskRuns): Promise<TaskDesk> {
+    const { createTaskDesk } = await import("./a2a/desk.ts");
+    return createTaskDesk({ ...this.#deps, runs, incoming: this.#incoming, outgoing: this.#outgoing });
   }
 
   /** Whether a connection of this link with this key may go on. */
@@ -144,7 +172,8 @@ export class PeerService implements RemoteTurnDeps {
     }
     const link = settings(peer);
     if (link === null) throw detailError("PEER_NOT_LINKED", `this gateway has no link ${peer} that is in use`);
-    if (!this.#keys.has(peer)) throw detailError("PEER_NOT_LINKED", `the link to ${peer} is not paired`);
+    if (!this.#isReady(peer))
+      throw detailError("PEER_NOT_LINKED", `the link to ${peer} ${link.transport === "a2a" ? "has no url" : "is not paired"}`);
     const channel = channelOf(runId);
     const refusal = refuseCall(link.send, { method: "agent", agent, channel });
     if (refusal !== null) throw detailError("PEER_REFUSED", `peers.${peer}.send: ${refusal}`);
@@ -237,6 +266,7 @@ export class PeerService implements RemoteTurnDeps {
 
   makeCode(name: string): { code: string; expiresAt: number } {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const { code, endsAt } = this.#codes.make(name, this.#deps.identity.id);
     return { code: code.reveal(), expiresAt: endsAt };
   }
@@ -244,6 +274,7 @@ export class PeerService implements RemoteTurnDeps {
   /** Pairs with the gateway that made the code: each of the two then has the key of the other. */
   async pairWith(name: string, text: string): Promise<{ fingerprint: string }> {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const { settings, identity } = this.#deps;
     const code = parseCode(text.trim());
     if (code === null) throw detailError("PEER_CODE_INVALID", "this is not a pairing code of a gateway");
@@ -274,6 +305,7 @@ export class PeerService implements RemoteTurnDeps {
   /** Pins a key that another gateway has shown, which a person has compared. */
   async approve(name: string, fingerprint: string): Promise<{ fingerprint: string }> {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const found = this.#seen.filter((each) => fingerprintOf(each.keyId) === fingerprint.toLowerCase() && (each.name ?? name) === name);
     const key = found.at(-1);
     if (!key)
@@ -316,14 +348,18 @@ export class PeerService implements RemoteTurnDeps {
     const connection = this.#connections.get(name)?.at(-1);
     const fault = this.#faults.get(name);
     const shown = this.#seen.findLast((each) => each.name === name);
-    const state: LinkState =
-      link === null ? "off" : connection ? "up" : key === undefined ? "unpaired" : shown !== undefined ? "key-changed" : "down";
+    const isA2a = link?.transport === "a2a";
+    const isPaired = isA2a || key !== undefined;
+    // Who only asks this gateway needs no connection.
+    const isOpen = connection !== undefined || (isA2a && link.url === undefined && this.#deps.isA2aServed());
+    const state: LinkState = link === null ? "off" : isOpen ? "up" : !isPaired ? "unpaired" : shown !== undefined ? "key-changed" : "down";
     return {
       name,
+      transport: link?.transport ?? "openclaw",
       state,
-      cause: causeOf(state, { fault: fault?.cause ?? null, waits: link?.url === undefined, name }),
+      cause: causeOf(state, { fault: fault?.cause ?? null, link, name }),
       since: connection?.since ?? fault?.at ?? null,
-      direction: connection?.direction ?? null,
+      direction: connection?.direction ?? (isOpen ? "inbound" : null),
       url: link?.url === undefined ? null : withoutCredentials(link.url),
       fingerprint: key ? fingerprintOf(key.keyId) : null,
       pairedAt: key?.pairedAt ?? null,
@@ -340,7 +376,7 @@ export class PeerService implements RemoteTurnDeps {
   #reportStates(): void {
     const { names, settings, onState } = this.#deps;
     for (const name of new Set([...names(), ...this.#reported])) {
-      const isUsed = settings(name) !== null && this.#keys.has(name);
+      const isUsed = settings(name) !== null && (this.#isA2a(name) || this.#keys.has(name));
       if (isUsed) this.#reported.add(name);
       else this.#reported.delete(name);
       const { state, cause } = this.#reportOf(name, null);
@@ -359,6 +395,13 @@ export class PeerService implements RemoteTurnDeps {
     if (this.#deps.names().includes(name)) return;
     throw detailError("PEER_NOT_LINKED", `the configuration has no link ${JSON.stringify(name.slice(0, 64))}`, {
       fix: `openclaw peers add ${name.slice(0, 64)}`,
+    });
+  }
+
+  #refuseA2a(name: string): void {
+    if (!this.#isA2a(name)) return;
+    throw new GatewayError("INVALID_REQUEST", `the link ${name} speaks A2A, which has tokens instead of keys`, {
+      fix: `Set peers.${name}.token and peers.${name}.outboundToken.`,
     });
   }
 
@@ -388,27 +431,33 @@ export class PeerService implements RemoteTurnDeps {
     this.#deps.onRevoked(name);
   }
 
-  #dial(name: string, target: DialTarget & { keyId: string }): void {
+  #dial(name: string, target: string): void {
     const abort = new AbortController();
-    this.#dialing.set(name, { abort, target: targetText(target) });
-    const { identity, clock, log, random } = this.#deps;
-    keepLink(
-      {
-        identity,
-        clock,
-        log,
-        random,
-        keyOf: (each) => this.#keys.get(each) ?? null,
-        opened: (each, connection) => this.#opened(each, connection),
-        closed: (each, connection) => this.#closed(each, connection),
-        failed: (each, cause) => this.#failed(each, cause),
-        keyChanged: (each, publicKey) => this.#keyChanged(each, publicKey),
-        receive: (each, packet) => this.#incoming.receive(each, packet),
-      },
-      name,
-      target,
-      abort.signal,
-    ).catch((err: unknown) => log.error("a link is not kept up any more", { peer: name, error: err }));
+    this.#dialing.set(name, { abort, target });
+    this.#keep(name, abort.signal).catch((err: unknown) =>
+      this.#deps.log.error("a link is not kept up any more", { peer: name, error: err }),
+    );
+  }
+
+  async #keep(name: string, signal: AbortSignal): Promise<void> {
+    const { settings } = this.#deps;
+    const shared = {
+      ...this.#deps,
+      opened: (each: string, connection: LinkConnection) => this.#opened(each, connection),
+      closed: (each: string, connection: LinkConnection) => this.#closed(each, connection),
+      failed: (each: string, cause: string) => this.#failed(each, cause),
+    };
+    if (this.#isA2a(name)) {
+      const { keepA2aLink } = await import("./a2a/link.ts");
+      return await keepA2aLink({ ...shared, outgoing: this.#outgoing }, name, signal);
+    }
+    const link: DialTarget = settings(name) ?? {};
+    const keys = {
+      keyOf: (each: string) => this.#keys.get(each) ?? null,
+      keyChanged: (each: string, publicKey: string) => this.#keyChanged(each, publicKey),
+      receive: (each: string, packet: unknown) => this.#incoming.receive(each, packet),
+    };
+    await keepLink({ ...shared, ...keys }, name, link, signal);
   }
 
   #opened(name: string, connection: LinkConnection): void {
@@ -454,9 +503,11 @@ function withoutCredentials(url: string): string {
   return parsed === null ? url : `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
 }
 
-const targetText = ({ url, tlsFingerprint, keyId }: DialTarget & { keyId: string }): string => JSON.stringify([url, tlsFingerprint, keyId]);
+const isUrlOf = (transport: PeerSettings["transport"], url: string): boolean => (transport === "a2a" ? /^https?:/i : /^wss?:/i).test(url);
 
-function causeOf(state: LinkState, { fault, waits, name }: { fault: string | null; waits: boolean; name: string }): string | null {
+type CauseFacts = { fault: string | null; link: PeerSettings | null; name: string };
+
+function causeOf(state: LinkState, { fault, link, name }: CauseFacts): string | null {
   switch (state) {
     case "up":
       return null;
@@ -465,6 +516,14 @@ function causeOf(state: LinkState, { fault, waits, name }: { fault: string | nul
     case "unpaired":
       return `it is not paired: openclaw peers pair ${name}`;
     default:
-      return fault ?? (waits ? "the other gateway has not connected" : "it was not connected yet");
+      return fault ?? whyDown(link);
   }
+}
+
+function whyDown(link: PeerSettings | null): string {
+  const isA2a = link?.transport === "a2a";
+  if (link?.url === undefined)
+    return isA2a ? "gateway.http.endpoints.a2a.enabled is false, and the link has no url" : "the other gateway has not connected";
+  if (!isUrlOf(link.transport, link.url)) return `its url has to begin with ${isA2a ? "https:// or http://" : "wss:// or ws://"}`;
+  return "it was not connected yet";
 }

@@ -18,6 +18,8 @@ export type PeerOutboxRow<E = unknown, O = unknown> = {
   expiresAt: number;
   endedAt: number | null;
   outcome: O | null;
+  /** The task that an agent has made of the request, over a link that speaks A2A. */
+  remoteTask: string | null;
 };
 
 export type NewPeerOutboxRow<E> = Pick<PeerOutboxRow<E>, "peer" | "id" | "kind" | "envelope" | "createdAt" | "expiresAt">;
@@ -31,6 +33,8 @@ export type PeerInboxRow = {
   receivedAt: number;
   expiresAt: number;
   endedAt: number | null;
+  /** The conversation as an agent names it that speaks A2A; null: the request came from a gateway. */
+  contextId: string | null;
 };
 
 /** What waits for one link. */
@@ -46,9 +50,9 @@ export type PeerQueue = {
 type OutboxSqlRow = Omit<PeerOutboxRow, "envelope" | "outcome"> & { envelope: string; outcome: string | null };
 
 const OUTBOX_COLUMNS =
-  "seq, peer, id, kind, state, envelope, created_at AS createdAt, expires_at AS expiresAt, ended_at AS endedAt, outcome";
+  "seq, peer, id, kind, state, envelope, created_at AS createdAt, expires_at AS expiresAt, ended_at AS endedAt, outcome, remote_task AS remoteTask";
 const INBOX_COLUMNS =
-  "peer, id, run_id AS runId, forward_id AS forwardId, received_at AS receivedAt, expires_at AS expiresAt, ended_at AS endedAt";
+  "peer, id, run_id AS runId, forward_id AS forwardId, received_at AS receivedAt, expires_at AS expiresAt, ended_at AS endedAt, context_id AS contextId";
 
 const outboxKey = ({ id }: OutboxSqlRow): string => `peer_outbox ${id}`;
 const toOutboxRow = <E, O>(row: OutboxSqlRow): PeerOutboxRow<E, O> => ({
@@ -129,10 +133,11 @@ function createOutboxRows<E, O>(store: Store) {
       ),
 
     /** The other gateway has stored it. A reply has ended with that. False: it has ended before. */
-    setDelivered: (id: string, at: number): boolean =>
+    setDelivered: (id: string, at: number, remoteTask: string | null = null): boolean =>
       store.run(
-        `UPDATE peer_outbox SET state = 'delivered', ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
+        `UPDATE peer_outbox SET state = 'delivered', remote_task = ?, ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
          WHERE id = ? AND state = 'queued'`,
+        remoteTask,
         at,
         id,
       ) > 0,
@@ -177,9 +182,9 @@ function createInboxRows(store: Store) {
       store.get<PeerInboxRow>(`SELECT ${INBOX_COLUMNS} FROM peer_inbox WHERE peer = ? AND id = ?`, peer, id),
 
     /** False: it came before. */
-    addReceived: ({ peer, id, runId, forwardId, receivedAt, expiresAt }: Omit<PeerInboxRow, "endedAt">): boolean =>
+    addReceived: ({ peer, id, runId, forwardId, receivedAt, expiresAt, contextId }: Omit<PeerInboxRow, "endedAt">): boolean =>
       store.run(
-        `INSERT INTO peer_inbox (peer, id, run_id, forward_id, received_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+        `INSERT INTO peer_inbox (peer, id, run_id, forward_id, received_at, expires_at, context_id) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (peer, id) DO NOTHING`,
         peer,
         id,
@@ -187,6 +192,7 @@ function createInboxRows(store: Store) {
         forwardId,
         receivedAt,
         expiresAt,
+        contextId,
       ) > 0,
 
     /** False: its reply was stored before. */

@@ -30,6 +30,8 @@ export type SessionRow = {
   thinking: string | null;
   /** Mode of the agent of another vendor that answers; null uses the configured one. */
   agent_mode: string | null;
+  /** What else was chosen for it, as JSON; null: nothing. */
+  agent_options: string | null;
   queue_mode: string | null;
   activation: string | null;
   /** Position of the runtime's context; see agents/runtime Turn.checkpoint. */

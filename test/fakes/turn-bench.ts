@@ -62,7 +62,7 @@ const testCommands = (resetTriggers: readonly string[] = []): TurnsDeps["command
   usageLines: (session) => [`usage of ${session.key}`],
   modelNames: () => ["fake/model", "fake/other"],
   modelAliases: () => new Map([["quick", "fake/other"]]),
-  acp: { names: () => ["codex"], defaultName: () => null, processes: () => [] },
+  acp: { names: () => ["codex"], defaultName: () => null, processes: () => [], isDirectory: () => true },
   resetTriggers: () => resetTriggers,
   currentModel: (session) => session.model ?? "fake/model",
 });

@@ -94,8 +94,8 @@ export const AUTOMATION_MUTANTS: readonly Mutant[] = [
   {
     invariant: 5,
     breaks: "a peer that keeps failing is limited",
-    file: "src/hooks/peer-limits.ts",
-    text: "return count > HOOK_LIMITS.failuresPerMinute ?",
+    file: "src/core/attempt-limits.ts",
+    text: "return count > this.#settings.failuresPerMinute ?",
     broken: "return count > Infinity ?",
     tests: [INGRESS],
     title: "answered with 429",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { changeHostRules, decideOnHost, readHostRules, type HostRules } from "./allowlist.ts";
+import { changeHostRules, decideOnHost, readHostRules, toListed, type HostRules } from "./allowlist.ts";
 import { KeptAnswers } from "./answers.ts";
 import { SharedFiles } from "./files.ts";
 import { findProgram } from "./programs.ts";
@@ -33,6 +33,9 @@ for (const [path, rules, isApproved, isAllowed] of [
   ["/usr/bin/bash", {}, false, false],
   ["/usr/bin/python3", {}, false, false],
   ["/usr/bin/python3.13", {}, false, false],
+  ["/usr/bin/php8.2", { programs: ["/usr/bin/php8.2"] }, false, false],
+  ["/usr/bin/mawk", { programs: ["/usr/bin/mawk"] }, false, false],
+  ["/usr/bin/git", { programs: ["git"] }, false, false],
   ["/usr/bin/rm", { ask: "off" }, true, false],
   ["/usr/bin/uptime", { ask: "off" }, false, true],
   ["/usr/bin/uptime", { ask: "always" }, false, false],
@@ -42,9 +45,30 @@ for (const [path, rules, isApproved, isAllowed] of [
   ["/usr/bin/uptime", { problem: "it is not JSON" }, true, false],
 ] as const satisfies [string, Partial<HostRules>, boolean, boolean][]) {
   test(`${path} with ${JSON.stringify(rules)}${isApproved ? " and an agreement" : ""} ${isAllowed ? "runs" : "does not run"}`, () => {
-    assert.equal(decideOnHost({ ...RULES, ...rules }, { path, isApproved }).isAllowed, isAllowed);
+    assert.equal(decideOnHost({ ...RULES, ...rules }, { path, isApproved, variables: [] }).isAllowed, isAllowed);
   });
 }
+
+test("the list covers no call that sets variables: with GIT_PAGER, say, a program runs another one", () => {
+  const request = { path: "/usr/bin/uptime", isApproved: false, variables: ["PAGER"] };
+  assert.deepEqual(decideOnHost(RULES, request), {
+    isAllowed: false,
+    reason: "the list of this machine covers no call that sets PAGER, and no person has agreed to it",
+  });
+  assert.equal(decideOnHost({ ...RULES, ask: "off" }, { ...request, isApproved: true }).isAllowed, false);
+  assert.equal(decideOnHost(RULES, { ...request, isApproved: true }).isAllowed, true);
+});
+
+test("a program is listed by the path that it is known by, and one that would have no effect is refused", (t) => {
+  const dir = directory(t);
+  symlinkSync("/usr/bin/env", join(dir, "tool"));
+  symlinkSync("/usr/bin/true", join(dir, "link"));
+  assert.deepEqual(toListed(join(dir, "link")), { listed: realpathSync("/usr/bin/true") });
+  assert.deepEqual(toListed("uptime"), { listed: "uptime" });
+  for (const program of [join(dir, "tool"), "bash", "/usr/bin/env"])
+    assert.match(JSON.stringify(toListed(program)), /runs what its arguments/);
+  assert.match(JSON.stringify(toListed(join(dir, "none"))), /it does not exist/);
+});
 
 test("rules that cannot be read allow nothing, and are not replaced by a guess", (t) => {
   const dir = directory(t);

@@ -15,7 +15,7 @@ export const CONNECTIONS = {
   "peer.ack": { served: ["id", "packet"] },
   "peer.hello": { served: ["nonce"] },
   "peer.push": { served: ["packet"] },
-  "peers.add": { served: ["name", "url", "tlsFingerprint", "accept", "send"] },
+  "peers.add": { served: ["name", "url", "tlsFingerprint", "transport", "token", "outboundToken", "accept", "send"] },
   "peers.approve": { served: ["name", "fingerprint"] },
   "peers.list": { served: [] },
   "peers.pair": { served: ["name", "code"] },

@@ -101,6 +101,7 @@ export class HostSession {
     });
     this.#session = session;
     this.#limitSummaries(session);
+    keepMessages(session);
     session.subscribe(this.#onEvent);
     session.agent.subscribe(this.#parts.output.drained);
     await session.bindExtensions({ mode: "rpc" });
@@ -313,6 +314,17 @@ export class HostSession {
     void this.#session.abort();
   }
 }
+
+/**
+ * Pi copies the whole conversation for each request, so that extensions may change the copy. Ours does not ask for it, and a copy costs
+ * time in proportion to the conversation.
+ */
+function keepMessages({ extensionRunner }: PiSession): void {
+  const copy = extensionRunner.emitContext.bind(extensionRunner);
+  extensionRunner.emitContext = (messages) =>
+    CONTEXT_EVENTS.some((event) => extensionRunner.hasHandlers(event)) ? copy(messages) : Promise.resolve(messages);
+}
+const CONTEXT_EVENTS = ["context", "context_with_system"];
 
 /** What the gateway has to know of a model before it is asked. */
 const termsOf = ({ contextWindow, maxTokens, cost }: NonNullable<PiSession["model"]>): Record<string, unknown> => ({
