@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -97,6 +98,38 @@ test("an answer is kept over a restart, and what was interrupted is known", (t) 
   assert.equal(second.get("c")!.answer!.ok, false);
   assert.deepEqual(second.interrupted(), ["b"]);
   assert.equal(new KeptAnswers(dir, () => HOST_LIMITS.answerMs + 10).get("a"), undefined);
+});
+
+test("many long answers take no more space than they may, and no id is forgotten for that", (t) => {
+  const dir = directory(t);
+  const kept = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  for (let n = 0; n < 100; n++) {
+    kept.begin(`id-${n}`);
+    kept.end(`id-${n}`, { ok: true, payloadJSON: "x".repeat(2_000) });
+    assert.ok(statSync(join(dir, "answers.jsonl")).size < 65_000);
+  }
+  const next = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  assert.equal(next.get("id-0")!.answer!.ok, false);
+  assert.equal(next.get("id-99")!.answer!.ok, true);
+  assert.deepEqual(next.interrupted(), []);
+});
+
+test("what is kept after a write that a full disk cut is not lost with it", { skip: process.platform !== "linux" }, (t) => {
+  const dir = directory(t);
+  // A process may write so much and no more: the first answer is cut in its middle, and the space for the second is made.
+  const script = `
+    process.on("SIGXFSZ", () => {});
+    const { KeptAnswers } = await import(${JSON.stringify(new URL("./answers.ts", import.meta.url).href)});
+    const { truncateSync, readFileSync, writeFileSync } = await import("node:fs");
+    const kept = new KeptAnswers(process.argv[1], () => 1);
+    kept.begin("a");
+    try { kept.end("a", { ok: true, payloadJSON: "x".repeat(20_000) }); } catch (err) { console.log(err.code); }
+    const path = process.argv[1] + "/answers.jsonl";
+    truncateSync(path, 1_000);
+    kept.begin("b");`;
+  const args = ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, "--no-warnings", "--input-type=module", "-e", script, dir];
+  assert.equal(spawnSync("sh", args, { encoding: "utf8" }).stdout, "EFBIG\n");
+  assert.deepEqual(new KeptAnswers(dir, () => 1).interrupted(), ["a", "b"]);
 });
 
 test("files outside of the shared directories, also through links, are not reached", async (t) => {
