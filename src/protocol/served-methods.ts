@@ -89,6 +89,7 @@ export const SERVED_METHODS = [
   "exec.approvals.node.set",
   "exec.approvals.set",
   "gateway.doctor",
+  "gateway.identity.get",
   "gateway.overview",
   "gateway.restart.request",
   "health",
