@@ -20,6 +20,7 @@ export const CONNECTIONS = {
   "peers.list": { served: [] },
   "peers.pair": { served: ["name", "code"] },
   "peers.remove": { served: ["name"] },
+  "peers.rotate": { served: ["name"] },
   "peers.test": { served: ["name"] },
   "device.pair.approve": { served: ["requestId"] },
   "device.pair.list": { served: [] },
