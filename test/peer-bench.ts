@@ -44,6 +44,7 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
   const runs = new Map<RunId, Run>();
   const revoked: string[] = [];
   const states = new Map<string, boolean>();
+  const keyFiles = new Map<string, DeviceIdentity>();
   let ids = 0;
   const prepare = (submission: Submission) => ({
     apply: () => void runs.set(submission.runId!, { state: "running", outcome: null, submission }),
@@ -61,6 +62,11 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
   const create = (): PeerService =>
     new PeerService({
       identity,
+      keyFiles: {
+        write: (made) => void keyFiles.set(made.id, made),
+        read: (keyId) => keyFiles.get(keyId) ?? null,
+        remove: (keyId) => void keyFiles.delete(keyId),
+      },
       settings: (name) => links.get(name) ?? null,
       names: () => [...links.keys()],
       rows,
@@ -84,6 +90,7 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
   let service = create();
   return {
     identity,
+    keyFiles,
     rows,
     store,
     runs,
@@ -127,6 +134,9 @@ export type Loss = () => "none" | "before" | "after";
 
 let connections = 0;
 
+/** The key that a gateway with one link has for it. */
+export const idOf = ({ rows, identity }: Side): string => rows.ownKeys().find(({ state }) => state === "current")?.keyId ?? identity.id;
+
 /** A connection between two gateways. What `loss` says is lost ends it. */
 export function connect(a: Side, b: Side, loss: Loss = () => "none"): () => void {
   const conn = `conn-${++connections}`;
@@ -138,11 +148,11 @@ export function connect(a: Side, b: Side, loss: Loss = () => "none"): () => void
     one.disconnected(conn);
     other.disconnected(conn);
   };
-  const carry = (from: PeerService, to: PeerService, sender: DeviceIdentity) => (_: string, payload: unknown) => {
+  const carry = (from: PeerService, to: PeerService, sender: string) => (_: string, payload: unknown) => {
     const { id, packet } = payload as { id: string; packet: Packet };
     const lost = loss();
     if (lost === "before") return end();
-    to.receive(sender.id, packet).then(
+    to.receive(sender, packet).then(
       (ack) => {
         if (!isOpen || lost === "after") return end();
         from.acknowledge(conn, id, ack);
@@ -150,8 +160,8 @@ export function connect(a: Side, b: Side, loss: Loss = () => "none"): () => void
       () => end(),
     );
   };
-  one.connected(conn, b.identity.id, carry(one, other, a.identity), end);
-  other.connected(conn, a.identity.id, carry(other, one, b.identity), end);
+  one.connected(conn, idOf(b), carry(one, other, idOf(a)), end);
+  other.connected(conn, idOf(a), carry(other, one, idOf(b)), end);
   return end;
 }
 

@@ -70,6 +70,14 @@ export const peersCommands: CommandFamily = {
       load: async () => (await import("./peers.ts")).peersApprove,
     },
     {
+      path: ["peers", "rotate"],
+      summary: "Replace the key of this gateway for a link; the other side accepts both for a while.",
+      args: NAME,
+      usesGateway: true,
+      examples: ["openclaw peers rotate office"],
+      load: async () => (await import("./peers.ts")).peersRotate,
+    },
+    {
       path: ["peers", "remove"],
       summary: "End a link: its key is forgotten and its connection is closed.",
       args: NAME,

@@ -15,6 +15,10 @@ export type LinkView = {
   direction: string | null;
   url: string | null;
   fingerprint: string | null;
+  /** Missing from gateways before keys could be replaced. */
+  ownFingerprint?: string | null;
+  pendingFingerprint?: string | null;
+  previousFingerprint?: string | null;
   shownFingerprint: string | null;
   queued: number;
   unanswered: number;
@@ -83,9 +87,12 @@ export const peersStatus: CommandHandler = async (invocation) => {
         ["connection", link.direction ?? "-"],
         ["url", link.url ?? "-"],
         ["pinned key", link.transport === "a2a" ? "none: A2A has tokens" : (link.fingerprint ?? "-")],
+        ["key of this gateway", link.ownFingerprint ?? "-"],
         ["queued", String(link.queued)],
         ["unanswered", String(link.unanswered)],
       ]);
+      if (link.pendingFingerprint) out.note(`The new key ${link.pendingFingerprint} is announced when the link is up.`);
+      if (link.previousFingerprint) out.note(`The key before, ${link.previousFingerprint}, is accepted a little longer.`);
       if (link.shownFingerprint !== null)
         out.note(`It shows another key. If that is right: openclaw peers approve ${link.name} ${link.shownFingerprint}`);
     }
@@ -165,6 +172,20 @@ export const peersApprove: CommandHandler = async (invocation) => {
   const [name, fingerprint] = [invocation.arg(0)!, invocation.arg(1)!];
   const answer = await callGateway(invocation, ["operator.admin"], "peers.approve", { name, fingerprint });
   invocation.out.result(answer, () => invocation.out.line(`The key ${sanitizeLine(fingerprint)} is the key of ${sanitizeLine(name)}.`));
+};
+
+/** `openclaw peers rotate <name>` */
+export const peersRotate: CommandHandler = async (invocation) => {
+  const { out } = invocation;
+  const name = invocation.arg(0)!;
+  const answer = await callGateway<{ state: string; fingerprint: string }>(invocation, ["operator.admin"], "peers.rotate", { name });
+  out.result(answer, () => {
+    if (answer.state === "rotated") {
+      out.line(`The link ${sanitizeLine(name)} has a new key of this gateway: ${answer.fingerprint}`);
+      return out.note("The other gateway accepts the old one for 10 more minutes.");
+    }
+    out.line(`The new key ${answer.fingerprint} waits until the link to ${sanitizeLine(name)} is up; the old one stays in use.`);
+  });
 };
 
 /** `openclaw peers remove <name>` */

@@ -49,6 +49,7 @@ export function peersMethods(deps: PeersDeps) {
       },
     },
     "peers.approve": { scope: "operator.admin", run: async ({ name, fingerprint }) => (await peers()).approve(name, fingerprint) },
+    "peers.rotate": { scope: "operator.admin", run: async ({ name }) => (await peers()).rotate(name) },
     "peers.add": { scope: "operator.admin", run: (params) => addLink(deps, params) },
     "peers.remove": { scope: "operator.admin", run: ({ name }) => removeLink(deps, name) },
   } satisfies MethodTable;

@@ -9,8 +9,18 @@ import { failureNotice } from "../turns/presentation.ts";
 import type { Submission, SubmitResult } from "../turns/submission.ts";
 import { combineWork, commitWork, noWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
 import type { PeerOutcome, PeersContext, StoredEnvelope } from "./context.ts";
-import { seal, toEnvelope, unseal, type Ack, type Envelope, type Packet, type ReplyEnvelope, type RequestEnvelope } from "./envelope.ts";
+import {
+  seal,
+  toEnvelope,
+  type Ack,
+  type Envelope,
+  type Packet,
+  type ReplyEnvelope,
+  type RequestEnvelope,
+  type RotateEnvelope,
+} from "./envelope.ts";
 import { PEER_LIMITS } from "./limits.ts";
+import { openPacket } from "./open-packet.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { refuseCall, refusePath, refuseTimes } from "./rules.ts";
 
@@ -19,6 +29,10 @@ export type UnsignedRequest = Pick<RequestEnvelope, "id" | "agent" | "text" | "p
 
 export type IncomingDeps = PeersContext & {
   outgoing: Outgoing;
+  /** A packet was signed with `from` and addressed to `to`, each a key of the link. */
+  keysUsed: (name: string, used: { from: string; to: string }) => Promise<void>;
+  /** The other side has another key. */
+  rotated: (name: string, envelope: RotateEnvelope) => Promise<{ status: "stored" | "refused"; reason: string | null }>;
   /** The stored message of a run. */
   runOf: (runId: RunId) => Pick<InboxRow, "state" | "outcome"> | undefined;
   /** Agents of this gateway. */
@@ -62,18 +76,19 @@ export class Incoming {
 
   /** Judges a packet of a link and resolves to the signed answer, when what it says is on disk. Throws for one that the link has not signed. */
   async receive(name: string, packet: unknown): Promise<Packet> {
-    const { identity, keyOf, metrics } = this.#deps;
-    const key = keyOf(name);
-    if (key === null) throw new GatewayError("FORBIDDEN", "this link is not paired");
-    const content = unseal(packet, { publicKey: key.publicKey, from: key.keyId, to: identity.id });
-    const envelope = content && toEnvelope(content);
+    const { own, keyOf, metrics } = this.#deps;
+    if (keyOf(name) === null) throw new GatewayError("FORBIDDEN", "this link is not paired");
+    const opened = openPacket(this.#deps, name, packet);
+    const envelope = opened && toEnvelope(opened.content);
     if (!envelope) {
       metrics.count("gateway_peers_received_total", { peer: name, kind: "unknown", outcome: "invalid" });
       throw new GatewayError("INVALID_REQUEST", "the message is not signed by this link, not for this gateway, or not complete");
     }
+    await this.#deps.keysUsed(name, opened);
     const ack = await this.#judge(name, envelope);
     metrics.count("gateway_peers_received_total", { peer: name, kind: envelope.kind, outcome: ack.status });
-    return seal(identity, { v: 1, from: identity.id, to: key.keyId, kind: "ack", id: envelope.id, ...ack });
+    const identity = own.of(name);
+    return seal(identity, { v: 1, from: identity.id, to: opened.from, kind: "ack", id: envelope.id, ...ack });
   }
 
   /** Takes a request of an agent that speaks A2A by the same rules as one of a gateway. */
@@ -106,6 +121,7 @@ export class Incoming {
   async #judge(name: string, envelope: Envelope): Promise<Pick<Ack, "status" | "reason" | "agents">> {
     if (envelope.kind === "ping") return { status: "pong", reason: null, ...this.#offered(name) };
     try {
+      if (envelope.kind === "rotate") return await this.#deps.rotated(name, envelope);
       return envelope.kind === "reply" ? await this.#takeReply(name, envelope) : await this.#takeRequest(name, envelope);
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
@@ -133,7 +149,7 @@ export class Incoming {
   }
 
   async #takeRequest(name: string, envelope: RequestEnvelope, contextId: string | null = null): Promise<Verdict> {
-    const { rows, clock, identity, settings, metrics } = this.#deps;
+    const { rows, clock, own, settings, metrics } = this.#deps;
     if (rows.received(name, envelope.id)) {
       metrics.count("gateway_peers_duplicates_total", { peer: name });
       return STORED;
@@ -145,7 +161,7 @@ export class Incoming {
     const problem =
       refuseTimes(envelope, clock.now()) ??
       (path.at(-1) === envelope.from ? null : "the path does not end with the gateway that sends it") ??
-      refusePath(path, maxHops, identity.id) ??
+      refusePath(path, maxHops, own.idIn(path)) ??
       refuseCall(link.accept, { method: "agent", agent, channel });
     if (problem !== null) return this.#refuse(name, envelope, problem);
     if (rows.countReceived(name) >= link.maxQueued)
@@ -185,10 +201,10 @@ export class Incoming {
     envelope: RequestEnvelope,
     next: { agent: string; peer: string; contextId: string | null },
   ): Promise<Verdict> {
-    const { rows, store, clock, identity, settings, outgoing, newId } = this.#deps;
+    const { rows, store, clock, own, settings, outgoing, newId } = this.#deps;
     const link = settings(next.peer);
     if (link === null) return this.#refuse(name, envelope, `this gateway has no link ${next.peer}`);
-    const path = [...envelope.path, identity.id];
+    const path = [...envelope.path, own.of(next.peer).id];
     const problem =
       refuseCall(link.send, { method: "agent", agent: next.agent, channel: envelope.channel }) ??
       this.#refuseNext(next.peer, path, Math.min(envelope.maxHops, link.maxHops));

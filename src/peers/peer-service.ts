@@ -11,11 +11,15 @@ import { fingerprintOf, isPairingToken, keyIdOf, linkToken, PairingCodes, pairin
 import { PEER_LIMITS } from "./limits.ts";
 import { dial, InboundConnection, keepLink, type DialTarget } from "./link.ts";
 import { Outgoing } from "./outgoing.ts";
+import { OwnKeys, type KeyFiles } from "./own-keys.ts";
+import { KeyRotation, type RotationState } from "./rotation.ts";
 import type { RemoteRequest, RemoteTurnDeps } from "./remote-turn.ts";
 import { refuseCall } from "./rules.ts";
 
-export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
-  Omit<IncomingDeps, keyof PeersContext | "outgoing"> & {
+export type PeerServiceDeps = Omit<PeersContext, "keyOf" | "keysOf" | "own"> &
+  Omit<IncomingDeps, keyof PeersContext | "outgoing" | "keysUsed" | "rotated"> & {
+    /** Where private keys of single links are. */
+    keyFiles: KeyFiles;
     /** Names of all configured links, also of those that are not used. */
     names: () => readonly string[];
     /** The channel that the message of a run came from. */
@@ -45,6 +49,11 @@ export type LinkReport = {
   url: string | null;
   fingerprint: string | null;
   pairedAt: number | null;
+  /** The fingerprint of this gateway's key for the link, and of one that the other side has not confirmed yet. */
+  ownFingerprint: string | null;
+  pendingFingerprint: string | null;
+  /** The fingerprint of the key of the other side before it changed, while that is accepted. */
+  previousFingerprint: string | null;
   /** The fingerprint of a key that was shown and is not the pinned one. */
   shownFingerprint: string | null;
   queued: number;
@@ -63,9 +72,11 @@ export class PeerService implements RemoteTurnDeps {
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
   readonly #codes: PairingCodes;
+  readonly #own: OwnKeys;
+  readonly #rotation: KeyRotation;
   #keys = new Map<string, PeerKeyRow>();
   readonly #connections = new Map<string, LinkConnection[]>();
-  readonly #inbound = new Map<string, { name: string; connection: InboundConnection }>();
+  readonly #inbound = new Map<string, { name: string; keyId: string; connection: InboundConnection }>();
   readonly #dialing = new Map<string, Dialing>();
   readonly #faults = new Map<string, { cause: string; at: number }>();
   #seen: SeenKey[] = [];
@@ -73,16 +84,41 @@ export class PeerService implements RemoteTurnDeps {
 
   constructor(deps: PeerServiceDeps) {
     this.#deps = deps;
-    const context: PeersContext = { ...deps, keyOf: (name) => this.#keys.get(name) ?? null };
+    const keyOf = (name: string): PeerKeyRow | null => this.#keys.get(name) ?? null;
+    this.#own = new OwnKeys({ ...deps, base: deps.identity, files: deps.keyFiles, now: () => deps.clock.now() });
+    this.#loadKeys();
+    this.#rotation = new KeyRotation({
+      ...deps,
+      own: this.#own,
+      keyOf,
+      exchange: (name, envelope) => {
+        const connection = this.#connections.get(name)?.at(-1);
+        return connection === undefined ? null : this.#outgoing.exchange(name, connection, envelope);
+      },
+      onChanged: () => {
+        this.#loadKeys();
+        this.#rotation.reload();
+        this.configure();
+      },
+      onEnded: (name, keyId) => this.#endConnections(name, keyId),
+      isTaken: (name, keyId) =>
+        this.#own.idIn([keyId]) === keyId || [...this.#keys.values()].some((key) => key.keyId === keyId && key.name !== name),
+    });
+    const context: PeersContext = { ...deps, own: this.#own, keyOf, keysOf: (name) => this.#rotation.keysOf(name) };
     this.#outgoing = new Outgoing({
       ...context,
       connectionOf: (name) => this.#connections.get(name)?.at(-1) ?? null,
       onEnded: () => void this.#incoming.wake(),
       onFault: (name, cause) => this.#failed(name, cause),
     });
-    this.#incoming = new Incoming({ ...deps, ...context, outgoing: this.#outgoing });
+    this.#incoming = new Incoming({
+      ...deps,
+      ...context,
+      outgoing: this.#outgoing,
+      keysUsed: (name, used) => this.#rotation.keysUsed(name, used),
+      rotated: (name, envelope) => this.#rotation.rotated(name, envelope),
+    });
     this.#codes = new PairingCodes(() => deps.clock.now());
-    this.#loadKeys();
   }
 
   /** Takes up what an earlier process left, and uses the links of the configuration. */
@@ -96,6 +132,7 @@ export class PeerService implements RemoteTurnDeps {
     this.#isStopped = true;
     this.#outgoing.stop();
     this.#incoming.stop();
+    this.#rotation.stop();
     for (const { abort } of this.#dialing.values()) abort.abort();
     this.#dialing.clear();
   }
@@ -134,7 +171,12 @@ export class PeerService implements RemoteTurnDeps {
     const key = this.#keys.get(name);
     if (link?.url === undefined || !isUrlOf(link.transport, link.url)) return null;
     if (link.transport === "openclaw" && key === undefined) return null;
-    return JSON.stringify([link.transport, link.url, link.tlsFingerprint, link.transport === "openclaw" ? key?.keyId : null]);
+    return JSON.stringify([
+      link.transport,
+      link.url,
+      link.tlsFingerprint,
+      link.transport === "openclaw" && [key?.keyId, this.#own.of(name).id],
+    ]);
   }
 
   #isA2a = (name: string): boolean => this.#deps.settings(name)?.transport === "a2a";
@@ -153,7 +195,7 @@ export class PeerService implements RemoteTurnDeps {
 
   /** Whether a connection of this link with this key may go on. */
   isLinked(name: string, keyId: string): boolean {
-    return this.#deps.settings(name) !== null && this.#keys.get(name)?.keyId === keyId;
+    return this.#deps.settings(name) !== null && this.#rotation.keysOf(name).some((key) => key.keyId === keyId);
   }
 
   /** Whether the turn of a run has ended that a link waits for. */
@@ -164,7 +206,7 @@ export class PeerService implements RemoteTurnDeps {
   // Requests of this gateway
 
   async ask({ id, peer, agent, runId, conversation, isNew, text }: RemoteRequest): Promise<{ expiresAt: number; isUp: boolean }> {
-    const { settings, clock, store, identity, rows, channelOf } = this.#deps;
+    const { settings, clock, store, rows, channelOf } = this.#deps;
     const known = rows.outgoing(id);
     if (known !== undefined) {
       this.#outgoing.wake(peer);
@@ -181,7 +223,7 @@ export class PeerService implements RemoteTurnDeps {
       throw detailError("PEER_REFUSED", `the text is longer than ${PEER_LIMITS.textChars} characters`);
     const sentAt = clock.now();
     const expiresAt = sentAt + link.expireMinutes * 60_000;
-    const path = [identity.id];
+    const path = [this.#own.of(peer).id];
     const request = { kind: "request" as const, id, sentAt, expiresAt, path, maxHops: link.maxHops, agent, channel };
     await store.write(() => this.#outgoing.addRequest(peer, { ...request, conversation, isNew, text }));
     this.#deps.crashPoint("peer-queued");
@@ -217,22 +259,31 @@ export class PeerService implements RemoteTurnDeps {
       const name = this.#codes.take(claim.token, claim.keyId, identity.id);
       if (name === null) return { refused: { kind: "code" } };
       await this.#pin(name, claim.publicKey);
+      await this.#own.reset(name);
       return { name };
     }
-    if (claim.token !== linkToken(identity.id)) return { refused: { kind: "other-key", publicKey: identity.publicKey } };
-    const key = [...this.#keys.values()].find(({ keyId }) => keyId === claim.keyId);
-    if (key === undefined || this.#deps.settings(key.name) === null) {
+    const name = this.#nameOf(claim.keyId);
+    const meant = this.#ownKeyIn(claim.token, name);
+    if (meant === null) return { refused: { kind: "other-key", publicKey: (name === null ? identity : this.#own.of(name)).publicKey } };
+    if (name === null) {
       this.#see({ publicKey: claim.publicKey, name: null, address: claim.address });
       return { refused: { kind: "unknown", fingerprint: fingerprintOf(claim.keyId) } };
     }
-    return { name: key.name };
+    await this.#rotation.keysUsed(name, { from: claim.keyId, to: meant });
+    return { name };
+  }
+
+  /** The key of this gateway that a token is meant for; null: none that it has. */
+  #ownKeyIn(token: string, name: string | null): string | null {
+    const own = name === null ? [this.#deps.identity] : [this.#own.of(name), this.#own.pendingOf(name)];
+    return own.find((key) => key !== null && token === linkToken(key.id))?.id ?? null;
   }
 
   connected(conn: string, keyId: string, send: (event: string, payload: unknown) => void, end: () => void): void {
     const name = this.#nameOf(keyId);
     if (name === null) return end();
     const connection = new InboundConnection({ clock: this.#deps.clock, newId: this.#deps.newId, send, end });
-    this.#inbound.set(conn, { name, connection });
+    this.#inbound.set(conn, { name, keyId, connection });
     this.#opened(name, connection);
   }
 
@@ -246,7 +297,7 @@ export class PeerService implements RemoteTurnDeps {
 
   /** `peer.hello` */
   hello(nonce: string, keyId: string): { publicKey: string; signature: string } {
-    const { identity } = this.#deps;
+    const identity = this.#own.of(this.#nameOf(keyId) ?? "");
     return { publicKey: identity.publicKey, signature: signText(identity, helloText(nonce, keyId, identity.id)) };
   }
 
@@ -295,6 +346,8 @@ export class PeerService implements RemoteTurnDeps {
       if (keyIdOf(publicKey) !== code.keyId)
         throw detailError("PEER_CODE_INVALID", "another gateway answered than the one that made the code; nothing was paired");
       await this.#pin(name, publicKey);
+      await this.#own.reset(name);
+      this.configure();
       return { fingerprint: fingerprintOf(keyIdOf(publicKey)) };
     } catch (err) {
       if (err instanceof GatewayError) throw err;
@@ -317,12 +370,25 @@ export class PeerService implements RemoteTurnDeps {
     return { fingerprint: fingerprintOf(key.keyId) };
   }
 
+  /** Replaces this gateway's key for a link; the other side accepts both for a while. */
+  async rotate(name: string): Promise<RotationState> {
+    this.#requireName(name);
+    this.#refuseA2a(name);
+    return await this.#rotation.rotate(name);
+  }
+
+  #endConnections(name: string, keyId: string): void {
+    for (const each of this.#inbound.values()) if (each.name === name && each.keyId === keyId) each.connection.close();
+  }
+
   /** Ends a link: its key is forgotten, its connections are closed, and what waits for it comes back to its senders. */
   async revoke(name: string): Promise<{ wasPaired: boolean; bounced: number }> {
     const { rows, store } = this.#deps;
     const wasPaired = await store.write(() => rows.removeKey(name));
     this.#codes.forget(name);
     this.#loadKeys();
+    this.#rotation.reload();
+    await this.#own.reset(name);
     this.#dropLink(name);
     this.#reportStates();
     const bounced = await this.#outgoing.bounceAll(name, `the link to ${name} was removed`);
@@ -362,11 +428,21 @@ export class PeerService implements RemoteTurnDeps {
       direction: connection?.direction ?? (isOpen ? "inbound" : null),
       url: link?.url === undefined ? null : withoutCredentials(link.url),
       fingerprint: key ? fingerprintOf(key.keyId) : null,
+      ...this.#ownReport(name, key !== undefined),
       pairedAt: key?.pairedAt ?? null,
       shownFingerprint: shown ? fingerprintOf(shown.keyId) : null,
       queued: queue?.queued ?? 0,
       unanswered: queue?.unanswered ?? 0,
       oldestAt: queue?.oldestAt ?? null,
+    };
+  }
+
+  #ownReport(name: string, isPaired: boolean): Pick<LinkReport, "ownFingerprint" | "pendingFingerprint" | "previousFingerprint"> {
+    const [pending, previous] = [this.#own.pendingOf(name), this.#rotation.previousOf(name)];
+    return {
+      ownFingerprint: isPaired ? fingerprintOf(this.#own.of(name).id) : null,
+      pendingFingerprint: pending && fingerprintOf(pending.id),
+      previousFingerprint: previous && fingerprintOf(previous.keyId),
     };
   }
 
@@ -387,8 +463,7 @@ export class PeerService implements RemoteTurnDeps {
   #isUp = (name: string): boolean => (this.#connections.get(name)?.length ?? 0) > 0;
 
   #nameOf(keyId: string): string | null {
-    const name = [...this.#keys.values()].find((key) => key.keyId === keyId)?.name;
-    return name !== undefined && this.isLinked(name, keyId) ? name : null;
+    return [...this.#keys.keys()].find((name) => this.isLinked(name, keyId)) ?? null;
   }
 
   #requireName(name: string): void {
@@ -418,6 +493,7 @@ export class PeerService implements RemoteTurnDeps {
     const isReplaced = this.#keys.has(name) && this.#keys.get(name)!.keyId !== keyId;
     await store.write(() => rows.saveKey({ name, keyId, publicKey, pairedAt: clock.now() }));
     this.#loadKeys();
+    this.#rotation.reload();
     this.#faults.delete(name);
     this.#seen = this.#seen.filter((each) => each.name !== name && each.keyId !== keyId);
     if (isReplaced) this.#dropLink(name);
@@ -443,6 +519,7 @@ export class PeerService implements RemoteTurnDeps {
     const { settings } = this.#deps;
     const shared = {
       ...this.#deps,
+      own: this.#own,
       opened: (each: string, connection: LinkConnection) => this.#opened(each, connection),
       closed: (each: string, connection: LinkConnection) => this.#closed(each, connection),
       failed: (each: string, cause: string) => this.#failed(each, cause),
@@ -468,6 +545,8 @@ export class PeerService implements RemoteTurnDeps {
     this.#deps.log.info("the link to another gateway is up", { peer: name, direction: connection.direction });
     this.#reportStates();
     this.#outgoing.wake(name);
+    // The handshake of a new connection is answered before anything is sent over it.
+    void Promise.resolve().then(() => this.#rotation.announce(name));
   }
 
   #closed(name: string, connection: LinkConnection): void {

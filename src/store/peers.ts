@@ -4,6 +4,12 @@ import { decodeRow, decodeRows } from "./row-decoding.ts";
 /** The pinned key of a link. */
 export type PeerKeyRow = { name: string; keyId: string; publicKey: string; pairedAt: number };
 
+/** The key that a link had before, while it is accepted. `until` null: the new one was not used yet. */
+export type PreviousPeerKey = { name: string; keyId: string; publicKey: string; until: number | null };
+
+/** A key of this gateway for one link. */
+export type PeerOwnKeyRow = { keyId: string; peer: string; state: "pending" | "current" | "retired"; createdAt: number };
+
 export type PeerOutboxState = "queued" | "delivered" | "answered" | "bounced";
 
 /** What is sent over a link. `envelope` and `outcome` are the business of the module `peers`. */
@@ -92,12 +98,44 @@ function createKeyRows(store: Store) {
     saveKey({ name, keyId, publicKey, pairedAt }: PeerKeyRow): void {
       store.run(
         `INSERT INTO peer_keys (name, key_id, public_key, paired_at) VALUES (?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, public_key = excluded.public_key, paired_at = excluded.paired_at`,
+         ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, public_key = excluded.public_key, paired_at = excluded.paired_at,
+           previous_key_id = NULL, previous_public_key = NULL, previous_until = NULL`,
         name,
         keyId,
         publicKey,
         pairedAt,
       );
+    },
+    /** The other side has another key; the one before is accepted meanwhile. */
+    replaceKey: (name: string, { keyId, publicKey }: Pick<PeerKeyRow, "keyId" | "publicKey">): boolean =>
+      store.run(
+        `UPDATE peer_keys SET previous_key_id = key_id, previous_public_key = public_key, previous_until = NULL, key_id = ?, public_key = ?
+         WHERE name = ?`,
+        keyId,
+        publicKey,
+        name,
+      ) > 0,
+    previousKeys: (): PreviousPeerKey[] =>
+      store.all<PreviousPeerKey>(
+        `SELECT name, previous_key_id AS keyId, previous_public_key AS publicKey, previous_until AS until
+         FROM peer_keys WHERE previous_key_id IS NOT NULL ORDER BY name`,
+      ),
+    /** False: it is known already until when. */
+    endPreviousKey: (name: string, until: number): boolean =>
+      store.run(
+        "UPDATE peer_keys SET previous_until = ? WHERE name = ? AND previous_key_id IS NOT NULL AND previous_until IS NULL",
+        until,
+        name,
+      ) > 0,
+    ownKeys: (): PeerOwnKeyRow[] =>
+      store.all<PeerOwnKeyRow>(
+        "SELECT key_id AS keyId, peer, state, created_at AS createdAt FROM peer_own_keys ORDER BY created_at, key_id",
+      ),
+    saveOwnKey: ({ keyId, peer, state, createdAt }: PeerOwnKeyRow): void => {
+      store.run("INSERT INTO peer_own_keys (key_id, peer, state, created_at) VALUES (?, ?, ?, ?)", keyId, peer, state, createdAt);
+    },
+    setOwnKeyState: (keyId: string, state: PeerOwnKeyRow["state"]): void => {
+      store.run("UPDATE peer_own_keys SET state = ? WHERE key_id = ?", state, keyId);
     },
     removeKey: (name: string): boolean => store.run("DELETE FROM peer_keys WHERE name = ?", name) > 0,
   };

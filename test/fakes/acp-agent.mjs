@@ -264,7 +264,10 @@ async function run(id, session, text, before) {
       say(id, JSON.stringify(process.env));
       return done();
     case "cwd":
-      say(id, JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }));
+      say(
+        id,
+        JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }),
+      );
       return done();
     case "spawn":
       say(id, `pid ${spawn("sleep", ["1000"], { detached: true, stdio: "ignore" }).pid}`);

@@ -5,6 +5,7 @@ const ENVELOPE = "src/peers/envelope.test.ts";
 const SERVICE = "src/peers/peer-service.test.ts";
 const ROLE = "src/server/peer-role.test.ts";
 
+const ROTATION = "src/peers/rotation.test.ts";
 const A2A = "src/peers/a2a/a2a.test.ts";
 
 /** Guards of links to other gateways. */
@@ -112,8 +113,8 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "what lets a gateway in here is worth nothing elsewhere",
     file: "src/peers/peer-service.ts",
-    text: "if (claim.token !== linkToken(identity.id)) return",
-    broken: "if (claim.token === linkToken(claim.keyId)) return",
+    text: "token === linkToken(key.id))",
+    broken: "token !== null)",
     tests: [SERVICE],
   },
   {
@@ -224,5 +225,32 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     broken: "if (false)",
     tests: [A2A],
     title: "rules of words",
+  },
+  {
+    invariant: 9,
+    breaks: "a new key signs for itself",
+    file: "src/peers/rotation.ts",
+    text: "if (!verifyText(publicKey, rotateText(from, keyId, to), proof))",
+    broken: "if (false)",
+    tests: [ROTATION],
+    title: "only with the signatures",
+  },
+  {
+    invariant: 9,
+    breaks: "a key that was replaced is refused after a while",
+    file: "src/peers/rotation.ts",
+    text: "previous.until <= this.#deps.clock.now()",
+    broken: "previous.until <= 0",
+    tests: [ROTATION],
+    title: "both keys count for a while",
+  },
+  {
+    invariant: 9,
+    breaks: "a new key is not the one of another link",
+    file: "src/peers/rotation.ts",
+    text: "if (isTaken(name, keyId))",
+    broken: "if (false)",
+    tests: [ROTATION],
+    title: "only with the signatures",
   },
 ];

@@ -98,6 +98,21 @@ test("two gateways are paired by a code, and the agents of each answer the other
   });
   await here.close();
 
+  // Each side replaces its key, and the link goes on.
+  for (const [gateway, name] of [
+    [home, "office"],
+    [office, "home"],
+  ] as const) {
+    const rotated = await openclaw(gateway.home, "peers", "rotate", name);
+    const [print] = /[0-9a-f]{4}(?:-[0-9a-f]{4}){7}/.exec(rotated.stdout) ?? [];
+    const client = await gateway.connect();
+    // The other side may just connect again with its own new key.
+    await until("the new key", async () => (await linkOf(client, name))?.["ownFingerprint"] === print);
+    await client.close();
+  }
+  const later = await ask(home, "main@office", "with other keys");
+  assert.match(later.stdout, /You said: with other keys/, later.stderr);
+
   const tested = await openclaw(home.home, "peers", "test", "office");
   assert.equal(tested.code, 0, tested.stderr);
   assert.match(tested.stdout, /works: \d+ ms/);

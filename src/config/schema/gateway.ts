@@ -193,6 +193,10 @@ const remote = object(
   { effect: "applied" },
 );
 
+const RELAY_URL = {
+  regex: "https://[^\\s?#]+|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:\\d+)?(/[^\\s?#]*)?",
+  description: "an address with https, or with http on this machine",
+};
 const COMMAND_NAME = { regex: "[A-Za-z][A-Za-z0-9]*([._-][A-Za-z0-9]+)*", description: "the name of a command, such as camera.snap" };
 
 export const gateway = object(
@@ -282,11 +286,23 @@ export const gateway = object(
       },
       { unserved: ["browser", "pluginTools", "allowSkills"] },
     ),
+    push: object(
+      "Messages that wake the apps of phones.",
+      {
+        apns: object("Apple's push service.", {
+          relay: object("The relay that an iOS app has registered with. Without `baseUrl` no device is woken.", {
+            baseUrl: string("Address of the relay, with https; http only on this machine.", { pattern: RELAY_URL }),
+            timeoutMs: integer("How long the relay may take to answer.", { default: 10_000, min: 1_000, max: 60_000 }),
+          }),
+        }),
+      },
+      { effect: "applied" },
+    ),
     tls,
     tailscale,
   },
   {
     effect: "restart-gateway",
-    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools", "push"],
+    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools"],
   },
 );

@@ -1,7 +1,7 @@
 import { backoffDelay, sleep, untilAborted, type BackoffPolicy } from "../../core/async.ts";
 import { GatewayError, reasonOf } from "../../core/errors.ts";
 import { asNumber, asObjects, asString, fieldsOf, isObject } from "../../core/json.ts";
-import type { LinkAnswer, LinkConnection, PeerOutcome, PeersContext, StoredEnvelope } from "../context.ts";
+import type { LinkAnswer, LinkConnection, PeerOutcome, PeersContext, UnaddressedEnvelope } from "../context.ts";
 import type { RequestEnvelope } from "../envelope.ts";
 import { PEER_LIMITS } from "../limits.ts";
 import type { Outgoing } from "../outgoing.ts";
@@ -101,9 +101,9 @@ class A2aWay implements LinkConnection {
     this.#ended.abort();
   }
 
-  deliver = async (envelope: StoredEnvelope | { kind: "ping"; id: string }): Promise<LinkAnswer> => {
+  deliver = async (envelope: UnaddressedEnvelope): Promise<LinkAnswer> => {
     if (envelope.kind === "ping") return await this.#readCard();
-    if (envelope.kind === "reply") return { status: "refused", reason: "an A2A link takes no replies" };
+    if (envelope.kind !== "request") return { status: "refused", reason: "A2A has requests only" };
     try {
       const task = readTask(await this.#call("SendMessage", toParams(envelope)));
       if (task.outcome === null && task.id === null) return { status: "refused", reason: "its task has no id" };

@@ -20,6 +20,7 @@ export const CONNECTIONS = {
   "peers.list": { served: [] },
   "peers.pair": { served: ["name", "code"] },
   "peers.remove": { served: ["name"] },
+  "peers.rotate": { served: ["name"] },
   "peers.test": { served: ["name"] },
   "device.pair.approve": { served: ["requestId"] },
   "device.pair.list": { served: [] },
@@ -56,8 +57,7 @@ export const CONNECTIONS = {
   "node.pending.ack": { served: ["ids"] },
   "node.pending.drain": { served: ["maxItems"] },
   "node.pending.enqueue": {
-    served: ["nodeId", "type", "priority", "expiresInMs"],
-    ignored: { wake: any("no push relay is configured: the answer says that no device was woken") },
+    served: ["nodeId", "type", "priority", "expiresInMs", "wake"],
   },
   "node.pending.pull": { served: [] },
   "node.pluginTools.update": { served: [], ignored: { tools: EMPTY } },

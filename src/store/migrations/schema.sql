@@ -554,7 +554,7 @@ CREATE TABLE peer_keys (
   key_id TEXT NOT NULL UNIQUE,
   public_key TEXT NOT NULL,
   paired_at INTEGER NOT NULL
-) STRICT;
+, previous_key_id TEXT, previous_public_key TEXT, previous_until INTEGER) STRICT;
 CREATE TABLE peer_outbox (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   peer TEXT NOT NULL,
@@ -670,6 +670,13 @@ CREATE TABLE usage_people (
   cache_write_cost INTEGER NOT NULL,
   PRIMARY KEY (agent_id, channel, sender, cause, day)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE peer_own_keys (
+  key_id TEXT PRIMARY KEY,
+  peer TEXT NOT NULL,
+  -- pending: the other side has not confirmed it; current; retired
+  state TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
 CREATE INDEX messages_session ON messages (session_key, session_id, seq);
 CREATE INDEX messages_run ON messages (run_id);
 CREATE INDEX inbox_open ON inbox (state, seq) WHERE state IN ('queued', 'running');
