@@ -141,7 +141,7 @@ function toSocket(
   headers: Readonly<Record<string, string>>,
 ): WebSocket {
   const isEncrypted = /^wss:/i.test(url);
-  // The credentials would go to whoever answers.
+  // The credentials would go to anyone who answers.
   if (tlsFingerprint && !isEncrypted)
     throw new ClientError("unreachable", "a fingerprint of a certificate is given, and only a wss:// address shows one; nothing was sent");
   const secret = isEncrypted ? Object.fromEntries(Object.entries(extra).map(([name, value]) => [name, value.reveal()])) : {};

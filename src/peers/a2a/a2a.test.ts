@@ -450,7 +450,7 @@ test("a pinned certificate is never given up for an address without one, and the
   assert.equal(requests, 0);
 });
 
-test("a stream whose task is lost ends with an error, and is not open for ever", async () => {
+test("a stream whose task is lost ends with an error, and is not open indefinitely", async () => {
   const task = { id: "t", contextId: "c", outcome: null, at: 1 };
   const server = new A2aServer({
     desk: {
