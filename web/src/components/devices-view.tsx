@@ -5,6 +5,7 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
+import { PairingRequest, PairingRequests } from "./pairing-requests.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { Access, DeviceRequest, DeviceRow, ServiceToken } from "../device-list.ts";
 
@@ -45,55 +46,29 @@ function Requests(): JSX.Element | null {
   const requests = list.requests.value;
   if (requests.length === 0) return null;
   return (
-    <section class="panel" aria-labelledby="device-requests-title">
-      <div class="panel-head">
-        <h2 id="device-requests-title">Waiting for approval</h2>
-      </div>
-      <ul>
-        {requests.map((request) => (
-          <Request key={request.requestId} request={request} />
-        ))}
-      </ul>
-    </section>
+    <PairingRequests id="device-requests-title">
+      {requests.map((request) => (
+        <Request key={request.requestId} request={request} />
+      ))}
+    </PairingRequests>
   );
 }
 
-function Request({ request }: { request: DeviceRequest }): JSX.Element {
-  const { requestId, platform, clientMode, browserOrigin, remoteIp, ts } = request;
-  const name = list.nameOf(request);
-  const isBusy = list.busy.value === requestId;
-  const facts = [platform, clientMode, browserOrigin, remoteIp, ts === undefined ? undefined : agoText(ts)];
-  return (
-    <li class="entry">
-      <span class="dot" data-state="waiting" />
-      <div class="entry-text">
-        <p class="entry-name">
-          <strong>
-            <bdi>{name}</bdi>
-          </strong>
-        </p>
-        <p>{list.requestText(request)}</p>
-        <p class="hint">
-          <bdi>{facts.filter((each) => each !== undefined).join(", ")}</bdi>
-        </p>
-      </div>
-      <div class="entry-actions">
-        <button
-          type="button"
-          class="primary small"
-          aria-label={`Approve ${name}`}
-          disabled={isBusy}
-          onClick={() => void list.approve(request)}
-        >
-          Approve
-        </button>
-        <button type="button" class="quiet" aria-label={`Reject ${name}`} disabled={isBusy} onClick={() => void list.reject(request)}>
-          Reject
-        </button>
-      </div>
-    </li>
-  );
-}
+const Request = ({ request }: { request: DeviceRequest }): JSX.Element => (
+  <PairingRequest
+    name={list.nameOf(request)}
+    text={list.requestText(request)}
+    facts={[
+      request.platform,
+      request.clientMode,
+      request.browserOrigin,
+      request.remoteIp,
+      request.ts === undefined ? undefined : agoText(request.ts),
+    ]}
+    isBusy={list.busy.value === request.requestId}
+    answers={{ approve: () => list.approve(request), reject: () => list.reject(request) }}
+  />
+);
 
 function Devices(): JSX.Element {
   const devices = list.devices.value;
