@@ -88,6 +88,15 @@ test("a young value of an earlier process is used without running the program, a
   assert.equal(runs.length, 2);
 });
 
+test("a clock that is set back keeps no value in use for longer than its lifetime", async () => {
+  const { open, clock } = bench();
+  const sources = open();
+  await sources.read(wanted(config({})), false);
+  const before = sources.nextReadMs(0)!;
+  clock.jump(-86_400_000);
+  assert.equal(sources.nextReadMs(0), before);
+});
+
 test("while the program fails, the last values stay in use, also after a restart, and that is reported", async () => {
   const { open, vault, clock, runs } = bench();
   await open().read(wanted(config({})), false);

@@ -112,7 +112,7 @@ type ViewName =
   | "Models"
   | "Devices"
   | "Agents"
-  | "Approvals"
+  | "Inbox"
   | "Channels"
   | "Tools"
   | "Skills"
@@ -291,7 +291,7 @@ export const STATES: readonly ScreenshotState[] = [
   },
   ofView(
     "approvals",
-    "Approvals",
+    "Inbox",
     async (page) => {
       await page.locator(".question-answers button:enabled").nth(6).waitFor();
       await page.locator(".past").first().waitFor({ state: "attached" });
@@ -300,7 +300,7 @@ export const STATES: readonly ScreenshotState[] = [
   ),
   ofView(
     "approvals-history",
-    "Approvals",
+    "Inbox",
     async (page) => {
       await page.locator(".question-answers button:enabled").nth(6).waitFor({ state: "attached" });
       await page.locator(".past").first().waitFor({ state: "attached" });
@@ -310,7 +310,7 @@ export const STATES: readonly ScreenshotState[] = [
     },
     fillApprovals,
   ),
-  ofView("approvals-no-scope", "Approvals", untilVisible(".command", "openclaw dashboard"), (gateway) => {
+  ofView("approvals-no-scope", "Inbox", untilVisible(".command", "openclaw dashboard"), (gateway) => {
     fillApprovals(gateway);
     gateway.limitScopes(["operator.read", "operator.write"]);
   }),

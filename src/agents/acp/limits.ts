@@ -8,6 +8,8 @@ export const ACP_LIMITS = {
   cancelMs: 5_000,
   /** After a failed request: how long the end of the process, which says more, is waited for. */
   stopMs: 1_000,
+  /** Characters of the raw result of a tool call; a longer one is left out. */
+  rawResultChars: 16_777_216,
   /** Lines in a row that are no messages; then the agent is ended. */
   garbageLines: 1_000,
   /** Of the first line that is not a message, in a failure. */

@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as list from "../device-list.ts";
@@ -5,9 +6,9 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
-import { PairingRequest, PairingRequests } from "./pairing-requests.tsx";
+import { DeviceRequests } from "./device-requests.tsx";
 import { ViewFrame } from "./view-frame.tsx";
-import type { Access, DeviceRequest, DeviceRow, ServiceToken } from "../device-list.ts";
+import type { Access, DeviceRow, ServiceToken } from "../device-list.ts";
 
 /** Who may sign in, who asks to, and how another device is added. */
 export function DevicesView(): JSX.Element {
@@ -34,41 +35,13 @@ export function DevicesView(): JSX.Element {
           {note}
         </p>
       )}
-      <Requests />
+      <DeviceRequests />
       <Devices />
       {store.mayAdminister.value && <AddDevice />}
       <ServiceTokens />
     </ViewFrame>
   );
 }
-
-function Requests(): JSX.Element | null {
-  const requests = list.requests.value;
-  if (requests.length === 0) return null;
-  return (
-    <PairingRequests id="device-requests-title">
-      {requests.map((request) => (
-        <Request key={request.requestId} request={request} />
-      ))}
-    </PairingRequests>
-  );
-}
-
-const Request = ({ request }: { request: DeviceRequest }): JSX.Element => (
-  <PairingRequest
-    name={list.nameOf(request)}
-    text={list.requestText(request)}
-    facts={[
-      request.platform,
-      request.clientMode,
-      request.browserOrigin,
-      request.remoteIp,
-      request.ts === undefined ? undefined : agoText(request.ts),
-    ]}
-    isBusy={list.busy.value === request.requestId}
-    answers={{ approve: () => list.approve(request), reject: () => list.reject(request) }}
-  />
-);
 
 function Devices(): JSX.Element {
   const devices = list.devices.value;
@@ -294,7 +267,7 @@ function AddDevice(): JSX.Element {
       {code !== null && !isOver && (
         <div class="inset form">
           <p>
-            Works once, until {new Date(code.expiresAtMs).toLocaleTimeString(undefined, { timeStyle: "short" })}. Do not show it to anyone
+            Works once, until {new Date(code.expiresAtMs).toLocaleTimeString(locale(), { timeStyle: "short" })}. Do not show it to anyone
             else.
           </p>
           {code.qrDataUrl !== undefined && (
@@ -354,7 +327,7 @@ function Service({ token }: { token: ServiceToken }): JSX.Element {
           {typeof lastUsedAt === "number" && `, used ${agoText(lastUsedAt)}`}
           {expiresAt === null
             ? ", does not expire"
-            : `, ${expiresAt <= store.clock.value ? "expired" : "expires"} ${new Date(expiresAt).toLocaleDateString()}`}
+            : `, ${expiresAt <= store.clock.value ? "expired" : "expires"} ${new Date(expiresAt).toLocaleDateString(locale())}`}
         </p>
       </div>
       <div class="entry-actions">
