@@ -28,6 +28,7 @@ import { ConfigApplier } from "./config-applier.ts";
 import { ConfigHistory } from "./config-history.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
+import { a2aBackend } from "./a2a.ts";
 import { GatewayHooks } from "./hooks.ts";
 import { GatewayInternalHooks } from "./internal-hooks.ts";
 import { guideFacts } from "./guide-facts.ts";
@@ -199,7 +200,7 @@ function composeTools(
   const sandbox = new CommandSandboxes(base, running);
   const desk = approvalDesk(approvals, allowlist, grants);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
-  const memory = createMemory(base);
+  const memory = createMemory(base, { config: () => running.config, spending });
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
   const subagents = new LazySubagents({ ...base, ...storage, running });
@@ -375,6 +376,7 @@ function composeReports(deps: Shared) {
     agents: () => running.agents.list(),
     plugins: () => deps.plugins.report(),
     storePath: store.path,
+    requestSeconds: () => deps.metrics.read("gateway_server_request_seconds"),
     heartbeatOf: (agentId) => {
       const { waitingForRoute: _waiting, ...facts } = deps.schedule.heartbeats.facts(agentId);
       return facts;
@@ -454,6 +456,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       healthSnapshot: healthReport.snapshot,
       phase: () => phase.value,
       hooks: deps.hooks.backend,
+      a2a: a2aBackend(deps),
       hostNames: () => deps.remote.hostNames,
       methods: () => methods,
     }),

@@ -6,6 +6,7 @@ import type { AccountStatus } from "../channels/account-types.ts";
 import type { LinkTable } from "../channels/link-table.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../channels/supervisor.ts";
 import { acpAgentNames } from "../config/acp-agents.ts";
+import type { Config } from "../config/schema.ts";
 import { modelAliases } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
@@ -17,6 +18,7 @@ import { ActivePreviews } from "../turns/active-previews.ts";
 import { Delivery } from "../turns/delivery.ts";
 import { createTurns, type Turns, type TurnsDeps } from "../turns/create-turns.ts";
 import { isExpired } from "../turns/expiry.ts";
+import type { FlushSettings } from "../turns/memory-flush.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
 import { EventIngest } from "../turns/ingest.ts";
 import { conversationOf } from "../turns/outbound.ts";
@@ -125,6 +127,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     split: directory.split,
     permitFor: (caller) => permitWithSkills(running, skills, caller),
     skills: turnSkills(skills),
+    flushOf: () => flushSettings(running.config, () => prompt.day()),
     priceOf: spending.priceOf,
     budgets: spending.budgets,
     live: indicators,
@@ -151,6 +154,20 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     },
   });
   return turns;
+}
+
+/** How agents write their notes before a conversation is shortened; null: they do not. */
+export function flushSettings({ agents }: Config, today: () => string): FlushSettings | null {
+  const { compaction } = agents.defaults;
+  const { enabled, model, softThresholdTokens } = compaction.memoryFlush;
+  if (!enabled) return null;
+  return {
+    model: model ?? null,
+    softThresholdTokens,
+    isAutomatic: compaction.enabled,
+    keepRecentTokens: compaction.keepRecentTokens,
+    today,
+  };
 }
 
 function createIngest(deps: MessagingDeps, turns: Turns, delivery: Delivery): EventIngest {

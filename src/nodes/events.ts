@@ -68,7 +68,7 @@ export class NodeEvents {
       case "push.apns.register":
         return this.#deps.registerPush(live.nodeId, payload);
       default:
-        return { handled: false, reason: WITHOUT_EFFECT[event] ?? "unknown event" };
+        return { handled: false, reason: Object.hasOwn(WITHOUT_EFFECT, event) ? WITHOUT_EFFECT[event]! : "unknown event" };
     }
   }
 

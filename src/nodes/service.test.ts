@@ -189,6 +189,25 @@ test("a changed surface has another request id, and the old id approves nothing"
   assert.equal(((await service.requests()) as { pending: { requestId: string }[] }).pending[0]!.requestId, second);
 });
 
+test("a node that waits and then says that it is another machine has another request id", async (t) => {
+  const bench = open(t);
+  const service = bench.start();
+  const waiting = async () => ((await service.requests()) as { pending: { requestId: string; commands: string[] }[] }).pending[0]!;
+  service.connected("conn-1", claims("aaaa1111", { info: { displayName: "phone", platform: "ios", deviceFamily: "iPhone" } }));
+  const shown = await waiting();
+  assert.deepEqual(shown.commands, []);
+  service.connected("conn-2", claims("aaaa1111", { info: { displayName: "phone", platform: "linux", deviceFamily: "Linux" } }));
+  const now = await waiting();
+  assert.deepEqual(now.commands, ["system.run", "system.which"]);
+  await rejectsWith(service.approve(shown.requestId, ADMIN), "NOT_FOUND");
+  service.connected("conn-3", claims("aaaa1111", { info: { displayName: "other", platform: "linux", deviceFamily: "Linux" } }));
+  await rejectsWith(service.approve(now.requestId, ADMIN), "NOT_FOUND");
+  // The beginning of an id is enough.
+  const { requestId } = await waiting();
+  await service.approve(requestId.slice(0, 4), ADMIN);
+  assert.deepEqual(bench.events.at(-1), ["approved", requestId]);
+});
+
 test("more than was approved waits again while the rest goes on, and another platform starts from nothing", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
@@ -524,6 +543,7 @@ test("events have their effect or say why they have none, and too many are refus
   assert.equal(live.idle!.seconds, 4);
   for (const event of ["agent.request", "voice.transcript", "exec.finished", "made.up", "push.apns.register"])
     assert.equal((await service.event(live, event, {})).handled, false, event);
+  assert.equal((await service.event(live, "constructor", {})).reason, "unknown event");
   for (let n = 0; n < NODE_LIMITS.eventsPerMinute; n++) await service.event(live, "node.host.stats", {});
   assert.match((await service.event(live, "node.host.stats", {})).reason, /more than/);
 });

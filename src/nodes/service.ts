@@ -347,7 +347,7 @@ export class NodeService {
     if (answer.code === "NODE_BACKGROUND_UNAVAILABLE") throw await this.#queueForForeground(row, command, id);
     throw detailError("NODE_COMMAND_FAILED", `${command} failed on ${name}: ${answer.message}`, {
       details: { nodeId, command, nodeError: { code: answer.code, message: answer.message } },
-      fix: FIXES[answer.code] ?? "Look at the log of the node.",
+      fix: (Object.hasOwn(FIXES, answer.code) ? FIXES[answer.code] : undefined) ?? "Look at the log of the node.",
     });
   }
 

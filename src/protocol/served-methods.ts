@@ -143,6 +143,7 @@ export const SERVED_METHODS = [
   "peers.list",
   "peers.pair",
   "peers.remove",
+  "peers.rotate",
   "peers.test",
   "plugin.approval.list",
   "plugin.approval.request",

@@ -43,6 +43,8 @@ export type SessionRow = {
   input_tokens: number;
   output_tokens: number;
   cost_usd: number;
+  /** 1: the agent was asked for its notes since the conversation was last shortened. */
+  memory_flushed: number;
   /** JSON Target of the last channel conversation. */
   target: string | null;
   /** Counts resets, archivings and restorations: a client with an older number has not seen the latest one. */
@@ -82,6 +84,7 @@ export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessio
   checkpoint: null,
   context_id: null,
   context_tokens: 0,
+  memory_flushed: 0,
   title: null,
 });
 

@@ -239,6 +239,14 @@ async function run(id, session, text, before) {
     case "stop":
       say(id, "enough");
       return done(rest);
+    case "deep": {
+      const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+      const call = `{"sessionUpdate":"tool_call","toolCallId":"c","title":"Look","kind":"search","rawInput":{"a":${deep}}}`;
+      const end = `{"sessionUpdate":"tool_call_update","toolCallId":"c","status":"completed","rawOutput":${deep}}`;
+      for (const each of [call, end]) raw(`{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"${id}","update":${each}}}\n`);
+      say(id, "looked");
+      return done();
+    }
     case "cost":
       update(id, { sessionUpdate: "usage_update", used: 1200, size: 200000, cost: { amount: Number(rest), currency: "USD" } });
       say(id, "paid");
@@ -250,13 +258,16 @@ async function run(id, session, text, before) {
       send({ method: "session/update", params: null });
       send({ method: "a/notification", params: {} });
       raw("[1,2,3]\n7\n\n");
-      say(id, `odd: ${JSON.stringify(await through("tomorrow/request", {}))}`);
+      say(id, `odd: ${JSON.stringify([await through("tomorrow/request", {}), await through("constructor", {})])}`);
       return done();
     case "env":
       say(id, JSON.stringify(process.env));
       return done();
     case "cwd":
-      say(id, JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }));
+      say(
+        id,
+        JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }),
+      );
       return done();
     case "spawn":
       say(id, `pid ${spawn("sleep", ["1000"], { detached: true, stdio: "ignore" }).pid}`);

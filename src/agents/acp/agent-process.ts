@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { sleep } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
 import { isObject, tryParseJson, type JsonObject } from "../../core/json.ts";
 import type { Log } from "../../core/log.ts";
 import { killMarkedProcesses, MARKER_VARIABLE } from "../../core/marked-processes.ts";
@@ -178,7 +179,12 @@ export class AgentProcess {
     const message = tryParseJson(line);
     if (isObject(message) && message["jsonrpc"] === "2.0") {
       this.#garbageInARow = 0;
-      return this.#options.onMessage(message);
+      try {
+        return this.#options.onMessage(message);
+      } catch (err) {
+        // This is a listener of a pipe: what it throws would end the gateway.
+        return this.fail(`it wrote what could not be handled: ${reasonOf(err)}`);
+      }
     }
     this.#firstGarbage ??= shown(line);
     this.#garbageInARow += 1;

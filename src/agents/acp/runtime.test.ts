@@ -196,7 +196,7 @@ test("calls of the agent's own tools are shown with their results", async (t) =>
 
 test("what a later version says is passed over, and an unknown request is answered with an error", async (t) => {
   const ran = await rig(t).say("odd");
-  assert.match(ran.text, /^odd: \{"code":-32601/);
+  assert.match(ran.text, /^odd: \[\{"code":-32601.*\{"code":-32601/);
   assert.equal(ran.end.reason, "stop");
 });
 
@@ -450,11 +450,21 @@ test("after 100 agents that were started and closed no process and no file descr
   assert.ok(descriptors() <= before, `${before} descriptors before, ${descriptors()} after`);
 });
 
+test("values that are nested too deeply end neither the gateway nor the turn", async (t) => {
+  const { events, text } = await rig(t).say("deep");
+  assert.equal(text, "looked");
+  const [start, end] = events.filter((event) => event.type === "tool");
+  assert.deepEqual([start?.phase, start?.phase === "start" && start.args], ["start", { title: "Look" }]);
+  assert.match(end?.phase === "end" ? String(end.result) : "", /nested more than/);
+});
+
 for (const [reason, stopReason, text] of [
   ["max_tokens", "length", /^enough$/],
   ["refusal", "refusal", /^enough$/],
   ["max_turn_requests", "stop", /limit of requests for one turn/],
   ["tomorrow", "stop", /^enough$/],
+  // A name that every object has.
+  ["constructor", "stop", /^enough$/],
 ] as const) {
   test(`the stop reason ${reason} is one of the turn`, async (t) => {
     const ran = await rig(t).say(`stop:${reason}`);

@@ -109,6 +109,22 @@ const http = object(
         { enabled: boolean("Serve the route.", { default: true, onInvalid: false }) },
         { unserved: ["maxUrlParts", "files", "images"] },
       ),
+      a2a: object("`POST /a2a/v1` and the card at `/.well-known/agent-card.json`, for the links in `peers` with `transport: a2a`.", {
+        enabled: boolean("Serve the routes.", { default: false, onInvalid: false }),
+        advertisedUrl: string("Origin in the card, when it is not `gateway.publicOrigin`; the one of the request when neither is set.", {
+          format: "origin",
+        }),
+        replyTimeoutMs: integer("How long a request waits for the end of its task; then it is answered with the task as it is.", {
+          default: 120_000,
+          min: 5_000,
+          max: 600_000,
+        }),
+        rateLimitPerMinute: integer("Requests of each link in a minute; further ones are refused. 0: no limit.", {
+          default: 30,
+          min: 0,
+          max: 100_000,
+        }),
+      }),
     }),
     securityHeaders,
   },
