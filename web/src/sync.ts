@@ -66,6 +66,7 @@ export function onEvent(frame: EventFrame): void {
   else if (frame.event === "health") store.activity.value += 1;
   else if (frame.event === "cron" || frame.event === "heartbeat") store.jobChanges.value += 1;
   else if (frame.event === "presence" || frame.event.startsWith("node.pair.")) store.nodeChanges.value += 1;
+  else if (frame.event === "task") store.taskChanges.value += 1;
   else if (frame.event.startsWith("device.pair.")) store.deviceChanges.value += 1;
   else if (frame.event === "shutdown") store.restarting.value = true;
 }
