@@ -24,9 +24,9 @@ function compressed(): Plugin {
 
 /** Files of the views beside the conversation: a view, what it reads, and its styles. */
 const VIEWS =
-  "agents|approvals|audit|browser|channels|config|devices|health|logs|mcp|models|nodes|overview|schedule|sessions|skills|tools|trace|usage";
+  "agents|approvals|audit|browser|channels|config|devices|health|logs|mcp|models|nodes|overview|schedule|sessions|settings|skills|tools|trace|usage";
 const RECORDS =
-  "agent-files|all-sessions|approval-records|health-report|log-tail|audit-records|branches|browser-tabs|chat-tools|config-editor|config-form|config-schema|connect-channel|device-list|export-markdown|line-diff|model-providers|job-list|mcp-servers|overview|skill-list|tool-access|trace|timeline|usage-report";
+  "agent-files|all-sessions|approval-records|health-report|log-tail|audit-records|branches|browser-tabs|chat-tools|config-editor|config-form|config-schema|connect-channel|device-list|device-requests|export-markdown|line-diff|model-providers|job-list|mcp-servers|overview|skill-list|tool-access|trace|timeline|usage-report|route-form|chat-search|doctor-panel|doctor-report|log-summary|install";
 const ON_DEMAND = new RegExp(`/(?:(?:${VIEWS})-view|${RECORDS})\\.tsx?$|/styles/(?:config|lists|overview|trace)\\.css$`);
 
 export default defineConfig({

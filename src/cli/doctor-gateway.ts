@@ -9,6 +9,7 @@ import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-p
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { checkBudgets } from "./doctor-budgets.ts";
 import { cutFinding, okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
+import { checkMemory } from "./doctor-memory.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { JobView } from "./cron.ts";
 import { checkLinks } from "./doctor-peers.ts";
@@ -61,6 +62,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkPlugins(client),
       checkJobs(client),
       checkBudgets(client),
+      checkMemory(client),
       checkNodes(client, invocation.host.now()),
       checkLinks(client, invocation.host.now()),
     ]);

@@ -200,7 +200,7 @@ function composeTools(
   const sandbox = new CommandSandboxes(base, running);
   const desk = approvalDesk(approvals, allowlist, grants);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
-  const memory = createMemory(base);
+  const memory = createMemory(base, { config: () => running.config, spending });
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
   const subagents = new LazySubagents({ ...base, ...storage, running });
@@ -376,6 +376,7 @@ function composeReports(deps: Shared) {
     agents: () => running.agents.list(),
     plugins: () => deps.plugins.report(),
     storePath: store.path,
+    requestSeconds: () => deps.metrics.read("gateway_server_request_seconds"),
     heartbeatOf: (agentId) => {
       const { waitingForRoute: _waiting, ...facts } = deps.schedule.heartbeats.facts(agentId);
       return facts;

@@ -127,7 +127,7 @@ export class HookIngress {
     const hook = this.hooks().find(
       (each) => each.path === request.path && (each.source === undefined || each.source === payload["source"]),
     );
-    if (hook === undefined || hook.signature !== first.signature || hook.problem !== undefined)
+    if (hook === undefined || !isProvedBy(hook.signature, first.signature) || hook.problem !== undefined)
       return this.#refuse(request, "no-mapping-for-source", NOT_FOUND);
     const greeting = greetingOf(hook, request, payload);
     if (greeting !== null) return { status: 200, body: greeting };
@@ -289,6 +289,12 @@ export class HookIngress {
 }
 
 type Delivery = { hook: Hook; request: HookRequest; payload: JsonObject; digest: string | null; bytes: number; signal: AbortSignal };
+
+/** Whether the proof that was checked is the one that another mapping of the same address wants. Pure. */
+const isProvedBy = (wanted: Hook["signature"], checked: Hook["signature"]): boolean =>
+  wanted === null || wanted === "missing" || checked === null || checked === "missing"
+    ? wanted === checked
+    : wanted.scheme === checked.scheme && wanted.secret === checked.secret && wanted.toleranceMs === checked.toleranceMs;
 
 /** What a platform sends once, to see who is here; null: something else. Pure. */
 function greetingOf({ signature }: Hook, { headers }: HookRequest, payload: JsonObject): JsonObject | null {

@@ -4,6 +4,7 @@ import type { LoopReading } from "../core/health.ts";
 import type { Readiness } from "../core/health.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { MethodTable } from "../protocol/method.ts";
+import type { MetricPoint } from "../observe/metrics.ts";
 import type { PluginReport } from "../tools/plugins/plugin-report.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { HeartbeatFacts } from "./status.ts";
@@ -27,6 +28,8 @@ export type HealthDeps = {
   plugins: () => readonly Pick<PluginReport, "id" | "state">[];
   /** What clients show of the heartbeat of an agent. */
   heartbeatOf: (agentId: string) => Omit<HeartbeatFacts, "waitingForRoute">;
+  /** How long requests took, as the histogram `gateway_server_request_seconds` has it. */
+  requestSeconds?: () => readonly MetricPoint[];
   /** Errors of the configuration in use, in words. */
   configErrors: () => readonly string[];
 };
@@ -61,11 +64,35 @@ export function healthMethods(deps: HealthDeps) {
   };
 }
 
+/** Methods that are named: those that were asked most. */
+const NAMED_METHODS = 12;
+
+/** How many requests of a method there were, and the bounds within which half and 95 % of them were answered; null beyond the last one. */
+type MethodLatency = { method: string; count: number; p50Ms: number | null; p95Ms: number | null };
+
+/** Pure. */
+export function toMethodLatencies(points: readonly MetricPoint[]): readonly MethodLatency[] {
+  return points
+    .map(({ labels, bounds = [], buckets = [] }) => {
+      const count = buckets.reduce((sum, each) => sum + each, 0);
+      const within = (share: number): number | null => {
+        let left = count * share;
+        const at = buckets.findIndex((each) => (left -= each) <= 0);
+        const seconds = bounds[at];
+        return seconds === undefined ? null : seconds * 1_000;
+      };
+      return { method: String(labels["method"]), count, p50Ms: within(0.5), p95Ms: within(0.95) };
+    })
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, NAMED_METHODS);
+}
+
 /** What the published schema knows of a health summary: strict clients refuse a hello-ok with more. There `ok` is true or absent. */
 function toPublishedSummary({
   failing: _failing,
   degraded: _degraded,
   parts: _parts,
+  methods: _methods,
   ok,
   ...known
 }: HealthSummary): Record<string, unknown> {
@@ -107,6 +134,7 @@ function summarise(deps: HealthDeps, now: number, eventLoop: LoopReading): Healt
     failing,
     degraded,
     parts,
+    methods: toMethodLatencies(deps.requestSeconds?.() ?? []),
   };
   summary["durationMs"] = Math.round(performance.now() - started);
   return summary;

@@ -65,7 +65,7 @@ export class NodeEvents {
           ? { handled: true, reason: "the result of the command has the same" }
           : { handled: false, reason: "this gateway did not ask for that command" };
       default:
-        return { handled: false, reason: WITHOUT_EFFECT[event] ?? "unknown event" };
+        return { handled: false, reason: Object.hasOwn(WITHOUT_EFFECT, event) ? WITHOUT_EFFECT[event]! : "unknown event" };
     }
   }
 

@@ -137,6 +137,25 @@ test("a changed surface has another request id, and the old id approves nothing"
   assert.equal(((await service.requests()) as { pending: { requestId: string }[] }).pending[0]!.requestId, second);
 });
 
+test("a node that waits and then says that it is another machine has another request id", async (t) => {
+  const bench = open(t);
+  const service = bench.start();
+  const waiting = async () => ((await service.requests()) as { pending: { requestId: string; commands: string[] }[] }).pending[0]!;
+  service.connected("conn-1", claims("aaaa1111", { info: { displayName: "phone", platform: "ios", deviceFamily: "iPhone" } }));
+  const shown = await waiting();
+  assert.deepEqual(shown.commands, []);
+  service.connected("conn-2", claims("aaaa1111", { info: { displayName: "phone", platform: "linux", deviceFamily: "Linux" } }));
+  const now = await waiting();
+  assert.deepEqual(now.commands, ["system.run", "system.which"]);
+  await rejectsWith(service.approve(shown.requestId, ADMIN), "NOT_FOUND");
+  service.connected("conn-3", claims("aaaa1111", { info: { displayName: "other", platform: "linux", deviceFamily: "Linux" } }));
+  await rejectsWith(service.approve(now.requestId, ADMIN), "NOT_FOUND");
+  // The beginning of an id is enough.
+  const { requestId } = await waiting();
+  await service.approve(requestId.slice(0, 4), ADMIN);
+  assert.deepEqual(bench.events.at(-1), ["approved", requestId]);
+});
+
 test("more than was approved waits again while the rest goes on, and another platform starts from nothing", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
@@ -300,6 +319,22 @@ test("a program waits for a person, and exactly what was agreed to is sent", asy
   assert.deepEqual((await result).payload, { exitCode: 0 });
 });
 
+test("a program that the node does not plan in time was not run, and the same key may be used again", async (t) => {
+  const bench = open(t);
+  const { call, lastId, service } = await approved(bench, "aaaa1111", { commands: ["system.run", "system.run.prepare"] });
+  const refused = rejectsWith(call("system.run", "k1", { command: ["uname"] }), "NODE_NOT_PLANNED");
+  await lastId(1);
+  bench.clock.advance(10_000);
+  await refused;
+  assert.equal(bench.asked.length, 0);
+  const again = call("system.run", "k1", { command: ["uname"] });
+  await service.result("aaaa1111", await lastId(2), { ok: true, payloadJSON: '{"plan":{"argv":["/bin/uname"]}}' });
+  const id = await lastId(3);
+  assert.match(bench.sent.at(-1)!.payload.paramsJSON!, /"command":\["\/bin\/uname"\]/);
+  await service.result("aaaa1111", id, { ok: true, payloadJSON: "{}" });
+  await again;
+});
+
 test("a program that a person refuses is not sent, and neither is one whose node changed meanwhile", async (t) => {
   const bench = open(t);
   const { service, call } = await approved(bench);
@@ -389,6 +424,7 @@ test("events have their effect or say why they have none, and too many are refus
   assert.equal(live.idle!.seconds, 4);
   for (const event of ["agent.request", "voice.transcript", "exec.finished", "made.up", "push.apns.register"])
     assert.equal(service.event(live, event, {}).handled, false, event);
+  assert.equal(service.event(live, "constructor", {}).reason, "unknown event");
   for (let n = 0; n < NODE_LIMITS.eventsPerMinute; n++) service.event(live, "node.host.stats", {});
   assert.match(service.event(live, "node.host.stats", {}).reason, /more than/);
 });

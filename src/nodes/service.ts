@@ -265,6 +265,15 @@ export class NodeService {
     const params = { command: argv, ...(cwd && { cwd }), ...(agentId && { agentId }), ...(sessionKey && { sessionKey }) };
     const key = `${request.key}:prepare:${this.#deps.newId()}`;
     const end = await this.#run(row, { ...request, command: "system.run.prepare", params, key, timeoutMs: PREPARE_MS }, signal);
+    if (end.state === "timeout" || end.state === "lost")
+      throw detailError(
+        "NODE_NOT_PLANNED",
+        `${nameOf(row)} did not plan the command ${end.state === "lost" ? "before it went away" : "in time"}; nothing was run`,
+        {
+          details: { nodeId: row.nodeId },
+          fix: "Call it again; the same idempotency key can be used.",
+        },
+      );
     const { payload } = await this.#toResult(row, "system.run.prepare", end);
     return toShellPlan(shell, payload);
   }
@@ -284,7 +293,7 @@ export class NodeService {
     if (answer.code === "NODE_BACKGROUND_UNAVAILABLE") throw await this.#queueForForeground(row, command, id);
     throw detailError("NODE_COMMAND_FAILED", `${command} failed on ${name}: ${answer.message}`, {
       details: { nodeId, command, nodeError: { code: answer.code, message: answer.message } },
-      fix: FIXES[answer.code] ?? "Look at the log of the node.",
+      fix: (Object.hasOwn(FIXES, answer.code) ? FIXES[answer.code] : undefined) ?? "Look at the log of the node.",
     });
   }
 

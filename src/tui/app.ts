@@ -419,7 +419,7 @@ export class TuiApp {
       case "requests":
         return this.#openRequests();
       case "tools":
-        return this.#say(this.#transcript.toggleTools() ? "Tool calls are open." : "Tool calls are folded.");
+        return this.#say(this.#transcript.toggleTools() ? "Tool calls and files are open." : "Tool calls and files are folded.");
       case "thoughts":
         return this.#say(this.#transcript.toggleThoughts() ? "Thoughts are open." : "Thoughts are folded.");
       case "steer":
@@ -580,7 +580,9 @@ export class TuiApp {
     );
     if (answer !== undefined) {
       this.#inbox.remove(request);
-      this.#say(`${requestSummary(request).slice(0, 120)}: ${answer.approval === undefined ? choice.text : outcomeText(answer.approval)}`);
+      // The answer comes first: a narrow terminal cuts the end of the line.
+      const outcome = answer.approval === undefined ? choice.text : outcomeText(answer.approval);
+      this.#say(`${outcome}: ${requestSummary(request).slice(0, 120)}`);
     }
     if (this.#inbox.pending.length === 0) this.#screen.close();
   }

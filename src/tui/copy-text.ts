@@ -6,7 +6,7 @@ const textOf = (item: TranscriptItem): string =>
   item.kind === "note"
     ? item.text
     : item.blocks
-        .flatMap((block) => (block.type === "text" ? [block.text.trim()] : []))
+        .flatMap((block) => (block.type === "text" ? [block.text.trim()] : block.type === "file" ? [block.raw] : []))
         .filter((text) => text !== "")
         .join("\n\n");
 

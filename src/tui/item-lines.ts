@@ -6,7 +6,7 @@ import { TUI_LIMITS } from "./limits.ts";
 import { breakAnywhere } from "./markdown-lines.ts";
 import type { Palette } from "./palette.ts";
 import { toSafeText } from "./safe-lines.ts";
-import { wrapTextWithAnsi } from "./toolkit.ts";
+import { truncateToWidth, wrapTextWithAnsi } from "./toolkit.ts";
 
 /** One line of the conversation. A click on a line with `fold` opens or closes what it stands for; `isPicture`: it is what draws a picture. */
 export type ItemLine = { readonly text: string; readonly fold?: string; readonly isPicture?: boolean };
@@ -22,6 +22,7 @@ export type ItemContext = {
 };
 
 export type PictureBlock = Extract<ItemBlock, { type: "image" }>;
+type FileBlock = Extract<ItemBlock, { type: "file" }>;
 type UserItem = Extract<TranscriptItem, { kind: "user" }>;
 type AnswerItem = Extract<TranscriptItem, { kind: "assistant" }>;
 
@@ -47,7 +48,7 @@ function clip(text: string): string {
   return rest <= 0 ? text : `${text.slice(0, TUI_LIMITS.textChars)}\n(${rest} more characters; /copy takes all)`;
 }
 
-function userLines(context: ItemContext, { blocks, sender, outgoing, waits }: UserItem): readonly ItemLine[] {
+function userLines(context: ItemContext, { key, blocks, sender, outgoing, waits }: UserItem): readonly ItemLine[] {
   const { palette, width } = context;
   const bar = palette.accent("▌ ");
   const head = sender === null ? [] : [palette.bold(palette.accent(sanitizeLine(`${sender.name} · ${sender.channel}`)))];
@@ -55,11 +56,24 @@ function userLines(context: ItemContext, { blocks, sender, outgoing, waits }: Us
   const body = blocks.flatMap((block) => {
     if (block.type === "image")
       return pictureLines(context, block).map((line) => (line.isPicture === true ? line : { text: bar + line.text }));
+    if (block.type === "file") return fileLines(context, key, block).map((line) => ({ ...line, text: bar + line.text }));
     return block.type === "text" ? marked(plainLines(block.text, width - 2)) : [];
   });
   const state = stateText(outgoing, waits);
   const foot = state === null ? [] : wrapTextWithAnsi(outgoing?.state === "failed" ? palette.bad(state) : palette.dim(state), width - 2);
   return [...marked(head), ...body, ...marked(foot)];
+}
+
+/** The name and size of a file; its text where it is open. */
+function fileLines(context: ItemContext, itemKey: string, block: FileBlock): readonly ItemLine[] {
+  const { palette, width } = context;
+  const about = [block.mimeType, block.size].flatMap((each) => (each === null ? [] : [sanitizeLine(each)]));
+  const name = `${palette.bold(sanitizeLine(block.name))} ${palette.dim(`(${about.join(", ")})`)}`;
+  if (block.text === null) return wrapTextWithAnsi(`  ${name}`, width - 2).map((text) => ({ text }));
+  const fold = `${itemKey}/${block.key}`;
+  const isOpen = context.isOpen(fold);
+  const head = { text: truncateToWidth(`${isOpen ? "▾" : "▸"} ${name}`, width - 2), fold };
+  return isOpen ? [head, ...bounded(contentLines(block.text, width - 4)).map((line) => ({ text: `  ${line}` }))] : [head];
 }
 
 function stateText(outgoing: OutgoingMessage | null, waits: boolean): string | null {
@@ -99,6 +113,7 @@ function endText({ end, error, errorDetail, run, blocks }: AnswerItem): string |
 function answerBlock(context: ItemContext, itemKey: string, block: ItemBlock): readonly ItemLine[] {
   if (block.type === "text") return toLines(context.markdown(clip(block.text), context.width));
   if (block.type === "image") return pictureLines(context, block);
+  if (block.type === "file") return fileLines(context, itemKey, block);
   const fold = `${itemKey}/${block.key}`;
   return block.type === "tool" ? toolLines(context, block.tool, fold) : thinkingLines(context, block.text, fold);
 }

@@ -11,7 +11,7 @@ const KEYS: readonly { readonly action: KeyAction; readonly key: KeyName; readon
   { action: "sessions", key: "ctrl+p", label: "Ctrl-P", help: "choose a session" },
   { action: "model", key: "ctrl+l", label: "Ctrl-L", help: "choose a model" },
   { action: "agents", key: "ctrl+g", label: "Ctrl-G", help: "choose an agent" },
-  { action: "tools", key: "ctrl+o", label: "Ctrl-O", help: "open or fold tool calls" },
+  { action: "tools", key: "ctrl+o", label: "Ctrl-O", help: "open or fold tool calls and files" },
   { action: "thoughts", key: "ctrl+t", label: "Ctrl-T", help: "open or fold thoughts" },
   { action: "requests", key: "f2", label: "F2", help: "answer questions and access requests" },
   { action: "queue", key: "ctrl+q", label: "Ctrl-Q", help: "send after the running turn" },

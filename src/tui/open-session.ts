@@ -104,6 +104,7 @@ export class OpenSession {
       text,
       attachments,
       images: attachments.filter(({ type }) => type === "image").length,
+      files: attachments.flatMap(({ type, fileName, mimeType }) => (type === "image" ? [] : [{ name: fileName, mimeType }])),
       state: "queued",
       error: null,
       atMs: Date.now(),

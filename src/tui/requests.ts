@@ -54,7 +54,7 @@ function approvalChoices({ id, approvalKind: kind = "exec", request }: PendingAp
 /** In one line what waits. */
 export function requestSummary(request: PendingRequest): string {
   if (request.kind === "approval")
-    return `${isPlugin(request.approval.request) ? "asks" : "wants to run"}: ${revealLine(summaryOf(request.approval.request))}`;
+    return `${revealLine(request.approval.request.agentId ?? "An agent")} ${isPlugin(request.approval.request) ? "asks" : "wants to run"}: ${revealLine(summaryOf(request.approval.request))}`;
   if (request.kind === "device") return `wants access: ${revealLine(deviceName(request.row))}`;
   return `wants to talk: ${revealLine(personName(request.row))}`;
 }

@@ -120,7 +120,7 @@ export class TranscriptView implements Component {
   }
 
   #isOpen(fold: string): boolean {
-    const isOpen = fold.includes("/tool:") ? this.#areToolsOpen : this.#areThoughtsOpen;
+    const isOpen = /\/(?:tool:|t\d+f)/.test(fold) ? this.#areToolsOpen : this.#areThoughtsOpen;
     return this.#toggled.has(fold) ? !isOpen : isOpen;
   }
 

@@ -10,7 +10,17 @@ import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { CanarySearch, canary } from "../canaries.ts";
 import { callCli } from "../cli-call.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
+import {
+  descendants,
+  dropHome,
+  modelConfig,
+  newHome,
+  startGateway,
+  stateDir,
+  until,
+  WARM_AGENTS,
+  type GatewayUnderTest,
+} from "./gateway-process.ts";
 import { OtlpCollector } from "./otlp-collector.ts";
 
 const NAMES = [
@@ -176,7 +186,7 @@ before(async () => {
   gateway = await startGateway({
     home,
     config: text,
-    env: { MODEL_ENV: C["model-env"], OPENCLAW_SECRETS_PASSPHRASE: C.passphrase, OTEL_BSP_SCHEDULE_DELAY: "50" },
+    env: { ...WARM_AGENTS, MODEL_ENV: C["model-env"], OPENCLAW_SECRETS_PASSPHRASE: C.passphrase, OTEL_BSP_SCHEDULE_DELAY: "50" },
   });
   client = await openClient({
     url: gateway.url,

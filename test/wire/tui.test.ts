@@ -230,9 +230,33 @@ test(
       const sent = JSON.stringify(model.requests().at(-1)?.messages.at(-1)?.content);
       assert.match(sent, /look at these/);
       assert.match(sent, /the words in the file/);
+      const own = await tui.screen();
+      assert.match(own, /▌ ▸ notes\.txt \(text\/plain, 21 bytes\)\n▌ +\[image\/png/, "a file is its name and size");
+      await tui.press("C-o");
+      await tui.shows(/▌ ▾ notes\.txt[^\n]*\n▌ +the words in the file/);
     });
   },
 );
+
+test("a terminal with Kitty's protocol gets the picture, one with a light background its dark colors", { skip: noTmux }, async () => {
+  const picture = join(home, "kitty.png");
+  writeFileSync(picture, Buffer.from(PIXEL, "base64"));
+  const kitty = { TMUX: "", TERM: "xterm-kitty", TERM_PROGRAM: "kitty", COLORFGBG: "0;15" };
+  await withTui(
+    SMALL,
+    ["--session", "kitty"],
+    async (tui) => {
+      await tui.paste(`${picture}\n`);
+      await tui.shows(/kitty\.png/);
+      await tui.say("look at this");
+      await tui.shows(/You said: look at this/);
+      await until("the picture", () => tui.output().includes(`\u001b_G`) && tui.output().includes(PIXEL));
+      assert.ok(tui.output().includes("\u001b[34m▌ "), "the blue that reads on light");
+      assert.ok(!tui.output().includes("\u001b[96m"));
+    },
+    kitty,
+  );
+});
 
 test("the screen follows the size of the terminal, and warnings of the program are shown after it", { skip: noTmux }, async () => {
   const noisy = { NODE_OPTIONS: `--import=data:text/javascript,setInterval(()=>process.emitWarning('noise-here'),200).unref()` };
@@ -306,7 +330,7 @@ test("a device that asks for access is shown with what it asks for, and is appro
     await tui.shows(/asks for +operator: .*operator.write/);
     await until("the answer", async () => {
       await tui.press("a");
-      return /a laptop: approve/.test(await tui.screen());
+      return /approve: wants access: a laptop/.test(await tui.screen());
     });
     const client = await gateway.connect();
     const { paired } = await client.request<{ paired: { displayName?: string; scopes: string[] }[] }>("device.pair.list");

@@ -22,6 +22,7 @@ export type Session = {
   updatedAt: number;
   createdAt: number;
   unread: boolean;
+  category?: string | null;
   rows: Row[];
   run: LiveRun | null;
 };
@@ -305,6 +306,7 @@ export class Conversations {
       updatedAt: session.updatedAt,
       createdAt: session.createdAt,
       unread: session.unread,
+      category: session.category ?? null,
       archived: false,
       pinned: session.pinned === true,
       channel: session.channel ?? "webchat",

@@ -37,6 +37,7 @@ const TYPES: Record<string, string> = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
+  ".webmanifest": "application/manifest+json",
 };
 /** What the page shows only where it is served. */
 const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline"];
@@ -441,6 +442,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
     if ("label" in params) session.label = params["label"] as string | null;
     if ("model" in params) session.model = params["model"] as string | null;
     if ("archived" in params) session.archived = params["archived"] === true;
+    if ("category" in params) session.category = params["category"] as string | null;
     if ("pinned" in params) session.pinned = params["pinned"] === true;
     if ("unread" in params) session.unread = params["unread"] === true;
     all.changed(session, "patch");

@@ -5,6 +5,7 @@ import { expectRun, subscribe, requireClient, loadChat, errorMessage, showSessio
 import { removeEntry, deserializeEntries, nextEntry, patchEntry, serializeEntries } from "../../src/client/conversation/outbox.ts";
 import * as store from "./state.ts";
 import { rememberedPictures } from "./state.ts";
+import { messageText } from "../../src/client/conversation/transcript-items.ts";
 import { hashOf, traceHash } from "./views.ts";
 import type { Attachment, OutboxEntry } from "../../src/client/conversation/outbox.ts";
 import type { SessionListRow } from "../../src/client/conversation/protocol-types.ts";
@@ -39,7 +40,8 @@ export function writeDraft(key: string, text: string): void {
 export function restoreOutbox(): void {
   store.outbox.value = deserializeEntries(sessionStorage.getItem(OUTBOX_KEY));
   for (const entry of store.outbox.value) {
-    if (entry.attachments.length > 0) store.rememberPictures(entry.idempotencyKey, entry.attachments);
+    const pictures = entry.attachments.filter(({ type }) => type === "image");
+    if (pictures.length > 0) store.rememberPictures(entry.idempotencyKey, pictures);
     if (entry.create !== null) beginSession(entry.sessionKey, entry.create.agentId);
   }
 }
@@ -160,20 +162,22 @@ export function submit(text: string, attachments: readonly Attachment[], onSent:
 export function send(text: string, attachments: readonly Attachment[]): void {
   const key = store.activeKey.value;
   const draft = store.activeChat.value.draft;
-  const title = text.trim().split("\n")[0]?.slice(0, TITLE_CHARS) || "Picture";
+  const title = text.trim().split("\n")[0]?.slice(0, TITLE_CHARS) || attachments[0]?.fileName.slice(0, TITLE_CHARS) || "Picture";
+  const pictures = attachments.filter(({ type }) => type === "image");
   const entry: OutboxEntry = {
     idempotencyKey: newId(),
     sessionKey: key,
     text,
     attachments,
-    images: attachments.length,
+    images: pictures.length,
+    files: attachments.flatMap(({ type, fileName, mimeType }) => (type === "image" ? [] : [{ name: fileName, mimeType }])),
     state: "queued",
     error: null,
     atMs: Date.now(),
     afterSeq: store.activeChat.value.rows.rows.reduce((last, row) => Math.max(last, row.__openclaw?.seq ?? 0), 0),
     create: draft === null ? null : { ...draft, title },
   };
-  if (attachments.length > 0) store.rememberPictures(entry.idempotencyKey, attachments);
+  if (pictures.length > 0) store.rememberPictures(entry.idempotencyKey, pictures);
   setOutbox([...store.outbox.value, entry]);
   void flush();
 }
@@ -184,7 +188,7 @@ export function resend(answerKey: string): void {
   const at = items.findIndex((item) => item.key === answerKey);
   const asked = items.slice(0, at).findLast((item) => item.kind === "user" && (item.sender === null || item.sender.isOwner));
   if (asked?.kind !== "user") return store.showToast("There is no message to send again.");
-  const text = asked.blocks.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n\n");
+  const text = messageText(asked.blocks);
   const pictures = rememberedPictures(asked.key.replace(/^sent:/, ""));
   if (pictures.length === 0 && asked.blocks.some((block) => block.type === "image")) {
     return store.showToast("The images of that message are no longer in this tab. Attach them again.");

@@ -7,13 +7,15 @@ import * as store from "./state.ts";
 import type { SessionListRow, SessionsList } from "../../src/client/conversation/protocol-types.ts";
 
 const PAGE_ROWS = 100;
+const UNREAD_ROWS = 500;
 const HITS = 20;
 const SEARCH_MS = 200;
 
 /** Which sessions are shown. */
-export type SessionFilter = "all" | "running" | "pinned" | "week" | "archived";
+export type SessionFilter = "all" | "unread" | "running" | "pinned" | "week" | "archived";
 export const FILTERS: Readonly<Record<SessionFilter, string>> = {
   all: "all but archived",
+  unread: "unread",
   running: "with a running turn",
   pinned: "pinned",
   week: "of the last 7 days",
@@ -37,6 +39,8 @@ export const busy = signal(false);
 export function toParams(wanted: SessionFilter, search: string, offset: number): Record<string, unknown> {
   const only: Readonly<Record<SessionFilter, Record<string, unknown>>> = {
     all: {},
+    // The gateway has no list of unread ones: they are chosen among so many of the newest.
+    unread: { limit: UNREAD_ROWS },
     running: { activeOnly: true },
     pinned: { pinned: true },
     week: { activeMinutes: 7 * 24 * 60 },
@@ -76,11 +80,18 @@ export async function load(): Promise<void> {
   }
 }
 
-const toPage = (list: SessionsList) => ({
-  rows: list.sessions,
-  total: list.totalCount ?? list.sessions.length,
-  next: list.nextOffset ?? null,
-});
+function toPage(list: SessionsList): { rows: readonly SessionListRow[]; total: number; next: number | null } {
+  const next = list.nextOffset ?? null;
+  if (filter.value !== "unread") return { rows: list.sessions, total: list.totalCount ?? list.sessions.length, next };
+  const rows = list.sessions.filter((row) => row.unread === true);
+  return { rows, total: rows.length, next };
+}
+
+/** Sessions under the names of their groups, in alphabetical order; those without a group last. Pure. */
+export function byGroup(rows: readonly SessionListRow[]): readonly (readonly [group: string, rows: readonly SessionListRow[]])[] {
+  const groups = Map.groupBy(rows, (row) => row.category ?? "");
+  return [...groups].toSorted(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a.localeCompare(b)));
+}
 
 export async function loadMore(): Promise<void> {
   const known = page.value;
@@ -147,3 +158,13 @@ export const archive = (archived: boolean): Promise<void> =>
   );
 
 export const removeChosen = (): Promise<void> => each("Not deleted", deleteSession);
+
+/** The same change of every chosen session. */
+const patchAll = (what: string, change: Record<string, unknown>): Promise<void> =>
+  each(what, async (key) => void (await requireClient().request("sessions.patch", { key, ...change })));
+
+export const setPinned = (pinned: boolean): Promise<void> => patchAll(pinned ? "Not pinned" : "Not unpinned", { pinned });
+export const setUnread = (unread: boolean): Promise<void> => patchAll("Not marked", { unread });
+/** An empty name takes sessions out of their groups. */
+export const setGroup = (name: string): Promise<void> =>
+  patchAll("Not put into the group", { category: name.trim() === "" ? null : name.trim() });

@@ -1,4 +1,5 @@
 /** Questions about commands as the page shows them: what the gateway sends, and the words for it. Pure. */
+import { locale } from "./locale.ts";
 import { parseArgPattern } from "../../src/core/arg-pattern.ts";
 
 export type ApprovalDecision = "allow-once" | "allow-always" | "deny";
@@ -192,8 +193,8 @@ function allowedText({ decision, grant }: ApprovalEnd): string {
 
 /** "14:05", or with its date when that is another day. */
 const clockText = (at: number): string => {
-  const time = new Date(at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  return new Date(at).toDateString() === new Date().toDateString() ? time : `${new Date(at).toLocaleDateString()} ${time}`;
+  const time = new Date(at).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+  return new Date(at).toDateString() === new Date().toDateString() ? time : `${new Date(at).toLocaleDateString(locale())} ${time}`;
 };
 
 const DEVICE_ID = /^[0-9a-f]{64}$/;
@@ -235,7 +236,7 @@ const LONG_CHARS = 600;
 export function lengthText(command: string): string | null {
   const lines = command.split("\n").length;
   if (lines <= LONG_LINES && command.length <= LONG_CHARS) return null;
-  return `${lines.toLocaleString("en-US")} ${lines === 1 ? "line" : "lines"}, ${command.length.toLocaleString("en-US")} characters`;
+  return `${lines.toLocaleString(locale())} ${lines === 1 ? "line" : "lines"}, ${command.length.toLocaleString(locale())} characters`;
 }
 
 /** Characters that cannot be seen or that change the order of others, besides line breaks and tabs. */

@@ -5,6 +5,7 @@ import { flush, mainKey, markRead, newId, restoreNewSession, restoreOutbox } fro
 import { loadApprovals, onApprovalEvent, waiting } from "./approvals.ts";
 import { loadChannels, pairingCount } from "./channel-setup.ts";
 import { GatewayClient } from "./client.ts";
+import { watchForNotices } from "./notifications.ts";
 import { loadIdentity, openKeyVault } from "./device-identity.ts";
 import { setClient, loadLists, onEvent, refreshAll, showSession } from "./sync.ts";
 import { takeSignInAnswer, type SignInAnswer } from "./mcp-sign-in.ts";
@@ -122,6 +123,7 @@ function addListeners(): void {
   effect(() => {
     if (store.activeRow.value?.unread === true) markRead();
   });
+  watchForNotices();
 }
 
 function showViewOfHash(): void {

@@ -1,4 +1,5 @@
 /** A conversation as Markdown, for a file or the clipboard. */
+import { locale } from "./locale.ts";
 import { maskKeys } from "./mask-keys.ts";
 import { requireClient } from "./sync.ts";
 import { contentText } from "../../src/client/conversation/protocol-types.ts";
@@ -69,7 +70,19 @@ export const fileName = (title: string): string =>
 
 export async function exportText(sessionKey: string, title: string): Promise<string> {
   const { rows, isWhole } = await readConversation(sessionKey);
-  return toMarkdown(title, rows, { isWhole, timeText: (at) => new Date(at).toLocaleString() });
+  return toMarkdown(title, rows, { isWhole, timeText: (at) => new Date(at).toLocaleString(locale()) });
+}
+
+/** Hands the text to another app of the device. Resolves to whether that was done, or given up by the person. */
+export async function shareText(text: string, title: string): Promise<boolean> {
+  try {
+    await navigator.share({ title, text });
+    return true;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") return true;
+    if (error instanceof DOMException) return false;
+    throw error;
+  }
 }
 
 /** Gives the browser a file. */

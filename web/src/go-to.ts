@@ -24,6 +24,7 @@ export const LETTERS: Readonly<Record<string, View>> = {
   d: "audit",
   h: "health",
   l: "logs",
+  p: "settings",
 };
 
 /** `g` counts this long. */

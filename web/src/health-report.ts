@@ -1,5 +1,6 @@
 /** How the gateway itself is: the answers of `health`, `status` and `system.info`, with what they were since the page was opened. */
-import { signal } from "@preact/signals";
+import { locale } from "./locale.ts";
+import { computed, signal } from "@preact/signals";
 import type { HealthPart, LoopReading } from "../../src/core/health.ts";
 import type { Overview } from "../../src/core/overview.ts";
 import { isConnectionLost } from "./client.ts";
@@ -51,9 +52,12 @@ export type HealthReport = {
   system: System;
   clients: number;
   queue: Overview["queue"];
+  methods?: readonly MethodLatency[];
   /** Null: they cannot be read, and the rest is shown nevertheless. */
   backups: Backups | null;
 };
+/** How long the requests of one method took: upper bounds; null beyond the last one. */
+export type MethodLatency = { method: string; count: number; p50Ms: number | null; p95Ms: number | null };
 /** One reading, for the charts, which have one axis of time. */
 export type Reading = { at: number; delayMs: number; cpu: number; waiting: number };
 
@@ -63,13 +67,22 @@ export const failed = signal<string | null>(null);
 /** The reading under the pointer, in all charts at once; null for the newest. */
 export const pointed = signal<number | null>(null);
 
+/** The time under the pointer; null while there is none. */
+export const pointedAt = computed(() => (pointed.value === null ? null : (readings.value[pointed.value]?.at ?? null)));
+
+/** Marks the reading that is nearest to a time. */
+export function pointTo(at: number): void {
+  const distances = readings.value.map((reading) => Math.abs(reading.at - at));
+  pointed.value = distances.length === 0 ? null : distances.indexOf(Math.min(...distances));
+}
+
 /** Reads everything. Never throws: `failed` says why there is nothing newer. */
 export async function loadHealth(): Promise<void> {
   if (!store.isOnline.value) return;
   const client = requireClient();
   try {
     const [health, status, system, presence, overview, backups] = await Promise.all([
-      client.request<Pick<HealthReport, "ok" | "eventLoop" | "parts">>("health", {}),
+      client.request<Pick<HealthReport, "ok" | "eventLoop" | "parts" | "methods">>("health", {}),
       client.request<Status>("status", {}),
       client.request<System>("system.info", {}),
       client.request<readonly { mode?: string }[]>("system-presence", {}),
@@ -95,5 +108,5 @@ export function formatBytes(bytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1_000 ** power;
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 && power > 1 ? 1 : 0 })} ${units[power]}`;
+  return `${value.toLocaleString(locale(), { maximumFractionDigits: value < 10 && power > 1 ? 1 : 0 })} ${units[power]}`;
 }

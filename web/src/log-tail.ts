@@ -72,6 +72,22 @@ function toRecord(text: string): Record<string, unknown> | null {
   }
 }
 
+/** The newest lines until a time, newest first; null: until now. Pure. */
+export const linesUntil = (all: readonly LogLine[], at: number | null, count: number): readonly LogLine[] =>
+  all
+    .filter((line) => line.level !== "debug" && (at === null || (line.at ?? 0) <= at))
+    .slice(-count)
+    .toReversed();
+
+/** What tells a line from others with the same message. */
+const TELLING = ["channel", "account", "agentId", "method", "tool", "error", "cause", "reason", "state"];
+/** Pure. */
+export const tellingFields = ({ fields }: LogLine): string =>
+  fields
+    .filter(([name, value]) => value !== "" && TELLING.includes(name))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+
 type Tail = { file: string; cursor: number; lines: readonly string[]; reset: boolean };
 
 /** Reads what is new. Never throws: `failed` says why there is nothing newer. */

@@ -38,9 +38,12 @@ test("what needs a person is listed by urgency, and what is switched off needs n
 
 test("one sentence says how things are, the worst first", () => {
   const accounts = [account({}), account({ accountId: "b" })];
-  assert.deepEqual(toStanding([], accounts, quiet), { tone: "good", text: "Everything works, 2 channels are connected; nothing runs." });
+  assert.deepEqual(toStanding([], accounts, quiet), {
+    tone: "good",
+    text: "Everything works, 2 channels are connected; nothing is running.",
+  });
   const busy = { ...quiet, queue: { ...quiet.queue, running: 2, waiting: 1 } };
-  assert.equal(toStanding([], [], busy).text, "Everything works; 2 turns run, 1 message waits.");
+  assert.equal(toStanding([], [], busy).text, "Everything works; 2 turns are running, 1 message is waiting.");
   const needed = toAttention({
     questions: [],
     pairings: [],
@@ -49,7 +52,7 @@ test("one sentence says how things are, the worst first", () => {
     overview: null,
     doctor: null,
   });
-  assert.deepEqual(toStanding(needed, accounts, quiet), { tone: "warn", text: "1 thing needs you; nothing runs." });
+  assert.deepEqual(toStanding(needed, accounts, quiet), { tone: "warn", text: "1 thing needs your attention; nothing is running." });
   const broken = { ...quiet, problems: [{ part: "turns", cause: "no process can run", since: 1, vital: true }] };
   assert.deepEqual(toStanding(needed, accounts, broken), { tone: "bad", text: "Agents: no process can run." });
 });

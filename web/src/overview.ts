@@ -108,7 +108,13 @@ export function toAttention({ questions, pairings, accounts, deadLetters, overvi
 }
 
 const PARTS: Readonly<Record<string, string>> = { store: "Storage", server: "Network", turns: "Agents", config: "Configuration" };
-const partTitle = (part: string): string => PARTS[part] ?? part;
+
+/** What people call a part of the gateway: "Storage", "Telegram", "IRC (libera)". Pure. */
+export function partTitle(part: string): string {
+  const [, channel, account] = /^channel:([^/]+)\/?(.*)$/.exec(part) ?? [];
+  if (channel !== undefined) return account === "" || account === "default" ? channelName(channel) : `${channelName(channel)} (${account})`;
+  return PARTS[part] ?? part;
+}
 
 export const attention = computed(() =>
   toAttention({
@@ -127,10 +133,10 @@ export type Standing = { tone: "good" | "warn" | "bad"; text: string };
 export function toStanding(needed: readonly Attention[], accounts: readonly ChannelAccountRow[], { queue, problems }: Overview): Standing {
   const vital = problems.find((problem) => problem.vital);
   if (vital !== undefined) return { tone: "bad", text: `${partTitle(vital.part)}: ${vital.cause}.` };
-  const work = queue.running === 0 ? "nothing runs" : queue.running === 1 ? "1 turn runs" : `${queue.running} turns run`;
-  const waits = queue.waiting === 0 ? "" : `, ${queue.waiting} ${queue.waiting === 1 ? "message waits" : "messages wait"}`;
+  const work = queue.running === 0 ? "nothing is running" : `${queue.running} ${queue.running === 1 ? "turn is" : "turns are"} running`;
+  const waits = queue.waiting === 0 ? "" : `, ${queue.waiting} ${queue.waiting === 1 ? "message is" : "messages are"} waiting`;
   if (needed.length > 0) {
-    const what = needed.length === 1 ? "1 thing needs you" : `${needed.length} things need you`;
+    const what = needed.length === 1 ? "1 thing needs your attention" : `${needed.length} things need your attention`;
     return { tone: "warn", text: `${what}; ${work}${waits}.` };
   }
   const on = accounts.filter((account) => account.enabled !== false && account.state === "ready").length;

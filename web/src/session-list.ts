@@ -1,4 +1,5 @@
 /** The sessions list: where a session comes from, filter, groups. Pure. */
+import { locale } from "./locale.ts";
 import type { SessionListRow } from "../../src/client/conversation/protocol-types.ts";
 import { titleOf, withoutAgentPrefix } from "../../src/client/conversation/session-row.ts";
 
@@ -38,6 +39,12 @@ export function channelLabelOf(row: SessionListRow): string | null {
     : (CHANNEL_NAMES[word] ?? null);
 }
 
+/** The agent of a session where it is not the default one: the main sessions of two agents have the same name. Pure. */
+export function otherAgentOf(key: string, defaultAgentId = "main"): string | null {
+  const agent = key.startsWith("agent:") ? (key.split(":")[1] ?? "") : "";
+  return agent === "" || agent === defaultAgentId ? null : agent;
+}
+
 /** Channels that are no chat applications. */
 const CLIENTS = new Set(["webchat", "rpc", "http", "internal", "unknown"]);
 
@@ -62,11 +69,11 @@ export const startOfDay = (at: number, back = 0): number => {
 const isThisYear = (at: number, now: number): boolean => new Date(at).getFullYear() === new Date(now).getFullYear();
 
 /** "Today", "Yesterday", "Previous 7 days", then the month. */
-function toDateGroup(at: number, now: number, locale?: string): string {
+function toDateGroup(at: number, now: number, language = locale()): string {
   if (at >= startOfDay(now)) return "Today";
   if (at >= startOfDay(now, 1)) return "Yesterday";
   if (at >= startOfDay(now, 7)) return "Previous 7 days";
-  return new Date(at).toLocaleDateString(locale, { month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
+  return new Date(at).toLocaleDateString(language, { month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
 }
 
 /** Filtered by the words of `filter`, newest first, in groups a person can scan. Rows in `found` belong to it whatever their words. */
@@ -74,7 +81,7 @@ export function groupByDate(
   rows: readonly SessionListRow[],
   filter: string,
   now: number,
-  { found = new Set<string>(), locale }: { found?: ReadonlySet<string>; locale?: string } = {},
+  { found = new Set<string>(), locale: language = locale() }: { found?: ReadonlySet<string>; locale?: string | undefined } = {},
 ): readonly SessionGroup[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = rows
@@ -86,26 +93,26 @@ export function groupByDate(
     .toSorted((a, b) => (b.updatedAt ?? 0) - (a.updatedAt ?? 0));
   const groups = new Map<string, SessionListRow[]>([["Pinned", []]]);
   for (const row of shown) {
-    const title = row.pinned === true || row.isMain === true ? "Pinned" : toDateGroup(row.updatedAt ?? row.createdAt ?? 0, now, locale);
+    const title = row.pinned === true || row.isMain === true ? "Pinned" : toDateGroup(row.updatedAt ?? row.createdAt ?? 0, now, language);
     groups.set(title, [...(groups.get(title) ?? []), row]);
   }
   return [...groups].filter(([, rows]) => rows.length > 0).map(([title, rows]) => ({ title, rows }));
 }
 
 /** "Today", "Yesterday", "Tuesday", "3 February", with the year when it is another one. */
-export function toDay(at: number, now: number, locale?: string): string {
+export function toDay(at: number, now: number, language = locale()): string {
   if (at >= startOfDay(now)) return "Today";
   if (at >= startOfDay(now, 1)) return "Yesterday";
-  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(locale, { weekday: "long" });
-  return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
+  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(language, { weekday: "long" });
+  return new Date(at).toLocaleDateString(language, { day: "numeric", month: "long", ...(isThisYear(at, now) ? {} : { year: "numeric" }) });
 }
 
 /** "now", "5 min", "14:05", "Mon", "3 Nov". */
-export function toShortTime(at: number, now: number, locale?: string): string {
+export function toShortTime(at: number, now: number, language = locale()): string {
   const age = now - at;
   if (age < 60_000) return "now";
   if (age < 3_600_000) return `${Math.floor(age / 60_000)} min`;
-  if (at >= startOfDay(now)) return new Date(at).toLocaleTimeString(locale, { hour: "numeric", minute: "2-digit" });
-  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(locale, { weekday: "short" });
-  return new Date(at).toLocaleDateString(locale, { day: "numeric", month: "short" });
+  if (at >= startOfDay(now)) return new Date(at).toLocaleTimeString(language, { hour: "numeric", minute: "2-digit" });
+  if (at >= startOfDay(now, 6)) return new Date(at).toLocaleDateString(language, { weekday: "short" });
+  return new Date(at).toLocaleDateString(language, { day: "numeric", month: "short" });
 }

@@ -76,6 +76,7 @@ export type View =
   | "devices"
   | "config"
   | "audit"
+  | "settings"
   | "trace";
 /** What the main part of the page shows. */
 export const view = signal<View>("chat");

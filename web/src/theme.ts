@@ -10,8 +10,10 @@ const stored = document.documentElement.dataset["theme"];
 export const theme = signal<Theme>(stored === "light" || stored === "dark" ? stored : "system");
 
 /** System, then light, then dark, and round again. The choice stays in this browser. */
-export function nextTheme(): void {
-  theme.value = NEXT[theme.value];
+export const nextTheme = (): void => chooseTheme(NEXT[theme.value]);
+
+export function chooseTheme(chosen: Theme): void {
+  theme.value = chosen;
   if (theme.value === "system") {
     delete document.documentElement.dataset["theme"];
     localStorage.removeItem(KEY);

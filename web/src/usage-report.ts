@@ -1,4 +1,5 @@
 /** What models took, as `usage.report` and `budgets.status` say it. */
+import { locale } from "./locale.ts";
 import { signal } from "@preact/signals";
 import { isConnectionLost } from "./client.ts";
 import { errorMessage, requireClient } from "./sync.ts";
@@ -94,10 +95,37 @@ export function costText({ totalCost, totalTokens, missingCostEntries }: Totals)
   return missingCostEntries > 0 ? `${text} +` : text;
 }
 
+/** "$1.23", "$0.0012". Pure. */
+export const moneyText = (usd: number): string => `$${usd.toFixed(usd >= 0.01 || usd === 0 ? 2 : 4)}`;
+
+/** A day of a report, whatever the time zone, in the reader's language. */
+export const dayText = (date: string): string =>
+  new Date(`${date}T12:00:00Z`).toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+
+export type Forecast = { month: string; spent: number; perDay: number; total: number };
+
+/** Days of a month that are enough to say what the whole comes to. */
+const MIN_DAYS = 2;
+
+/**
+ * What the month of the last day comes to, if each day that is left costs as much as the days so far; null where the report does not have
+ * the whole of the month so far, or nothing has a price. Pure.
+ */
+export function forecastOf({ startDate, endDate, rows }: Pick<Report, "startDate" | "endDate" | "rows">): Forecast | null {
+  const month = endDate.slice(0, 7);
+  if (startDate > `${month}-01`) return null;
+  const day = Number(endDate.slice(8));
+  const days = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).getUTCDate();
+  const spent = rows.reduce((sum, row) => sum + (row.date?.startsWith(month) === true ? row.totalCost : 0), 0);
+  if (day < MIN_DAYS || spent === 0) return null;
+  const name = new Date(`${month}-15T12:00:00Z`).toLocaleDateString(locale(), { month: "long", timeZone: "UTC" });
+  return { month: name, spent, perDay: spent / day, total: (spent / day) * days };
+}
+
 /** `1.2 M`, `3,400`. Pure. */
 export function tokensText(tokens: number): string {
   if (tokens >= 1_000_000) return `${(tokens / 1_000_000).toFixed(1)} M`;
-  return tokens.toLocaleString("en-US");
+  return tokens.toLocaleString(locale());
 }
 
 /** The bars of a chart: every day of the range, with its height in percent of the largest. Pure. */

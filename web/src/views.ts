@@ -7,7 +7,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   overview: "Overview",
   sessions: "Sessions",
   channels: "Channels",
-  approvals: "Approvals",
+  approvals: "Inbox",
   tools: "Tools",
   skills: "Skills",
   mcp: "MCP servers",
@@ -22,6 +22,7 @@ export const VIEW_TITLES: Readonly<Record<SideView, string>> = {
   audit: "Audit",
   health: "Health",
   logs: "Logs",
+  settings: "Settings",
   trace: "Timeline",
 };
 

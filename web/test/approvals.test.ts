@@ -28,8 +28,8 @@ const TOUCH = [{ pattern: "/usr/bin/touch", argPattern: 'words:["{path}"]' }];
 async function openApprovals(look: BrowserProfile = {}): Promise<BrowserUser> {
   const user = await stage.signedIn(look);
   if (look.touch === true) await user.page.getByRole("button", { name: "Sessions" }).click();
-  await user.page.getByRole("button", { name: "Approvals" }).click();
-  await user.page.getByRole("heading", { name: "Approvals", exact: true }).waitFor();
+  await user.page.getByRole("button", { name: "Inbox" }).click();
+  await user.page.getByRole("heading", { name: "Inbox", exact: true }).waitFor();
   return user;
 }
 
@@ -51,7 +51,7 @@ describe("the approvals on the page", () => {
     const { page, errors } = await openApprovals();
     const shown = card(page, "touch notes.md");
     assert.equal(await page.locator(".to-view .count").first().getAttribute("aria-label"), "1 waiting for an answer");
-    assert.match(await page.title(), /^\(1\) Approvals/);
+    assert.match(await page.title(), /^\(1\) Inbox/);
     const text = await shown.innerText();
     for (const part of [
       `main asked 4 min ago · 25 min left · ${id.slice(0, 4)}`,
@@ -370,7 +370,7 @@ describe("questions in a conversation on the page", () => {
     await shown.getByText("make second").waitFor();
     assert.deepEqual(lastAnswer(), { id: ids[0], kind: "exec", decision: "allow-once" });
     await shown.getByText("1 more question waits in this session").click();
-    await page.getByRole("heading", { name: "Approvals", exact: true }).waitFor();
+    await page.getByRole("heading", { name: "Inbox", exact: true }).waitFor();
     assert.equal(await page.locator(".question").count(), 2);
     assert.equal(stage.gateway.calls.filter(({ method }) => method === "approval.resolve").length, 1);
   });
@@ -409,7 +409,7 @@ describe("questions in a conversation on the page", () => {
     assert.ok(answer !== null && answer.y + answer.height <= field.y, "the answers are in view");
     await picture(page, "in-chat-phone-dark");
     await page.getByRole("button", { name: "Sessions, 1 question waits" }).click();
-    await page.getByRole("button", { name: "Approvals" }).click();
+    await page.locator(".to-view", { hasText: "Inbox" }).click();
     await page.locator(".panel .question").waitFor();
     await page.waitForFunction(() => document.querySelector(".sidebar")!.getBoundingClientRect().right <= 0);
     assert.equal(

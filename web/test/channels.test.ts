@@ -47,7 +47,7 @@ describe("channels on the page", () => {
     await slack.waitFor();
     assert.match(await slack.innerText(), /Slack says that the token was revoked[\s\S]*How to fix: Install the app again[\s\S]*4 waiting/);
     assert.deepEqual(await page.locator(".to-view .count").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label"))), [
-      "1 access requests",
+      "1 waiting for an answer",
       "1 with problems",
     ]);
     assert.match(await page.title(), /^\(1\) Channels/);

@@ -87,11 +87,11 @@ describe("health and the log", () => {
   test("a part that does not work comes first, with its cause, since when, and the fix", async () => {
     stage.gateway.operations.breakStore();
     const { page, errors } = await open("health");
-    await hasText(page, "#parts-title", "1 of 2 parts do not work as they should");
-    assert.match((await page.locator(".entry").first().textContent())!, /store.*failing.*since \d min ago.*the disk is full/);
+    await hasText(page, "#parts-title", "1 of 2 parts needs attention");
+    assert.match((await page.locator(".entry").first().textContent())!, /Storage.*Does not work.*since \d+:\d\d.*the disk is full/);
     const checks = page.locator("section", { has: page.locator("#doctor-title") });
     await hasText(page, "section .hint", "1 problem, 0 warnings, 41 fine");
-    assert.match((await checks.textContent())!, /The disk is full.*0 MB are free\..*Fix: Delete files\./);
+    assert.match((await checks.textContent())!, /The disk is full.*0 MB are free\..*How to fix: Delete files\./);
     const before = asked("gateway.doctor").length;
     await checks.getByRole("button", { name: "Run again" }).click();
     await page.waitForFunction(() => document.querySelector<HTMLButtonElement>("#doctor-title ~ button")?.disabled === false);
@@ -186,7 +186,7 @@ describe("ways to the pages", () => {
     await bar.getByRole("button", { name: "Home" }).click();
     await page.locator(".tiles").waitFor();
     await bar.getByRole("button", { name: "Inbox" }).click();
-    await hasText(page, ".panel-empty", "No command waits.");
+    await hasText(page, ".panel-empty", "Nothing waits.");
     await bar.getByRole("button", { name: "More" }).click();
     await page.getByRole("button", { name: "Logs" }).click();
     await page.locator(".log-line").first().waitFor();

@@ -25,8 +25,8 @@ describe("the overview", () => {
   test("it says how things are, in figures of a day, and leads to the messages", async () => {
     const { page, errors, unexpectedRequests } = await stage.signedIn();
     await page.getByRole("button", { name: "Overview" }).click();
-    await hasText(page, ".standing", "Everything works; 1 turn runs, 2 messages wait.");
-    await hasText(page, ".tile", /Messages\s*269\s*2 failed in 24 hours/);
+    await hasText(page, ".standing", "Everything works; 1 turn is running, 2 messages are waiting.");
+    await hasText(page, ".tile", /Messages in 24 hours\s*269\s*2 failed/);
     await hasText(page, ".tile", /Time to answer, p95\s*6\.30 s\s*half within 1\.85 s/);
     await hasText(page, ".tile", /Queue\s*2\s*1 running, 1 to be sent, the oldest for 4\.20 s/);
     assert.equal(await page.getByText("Cost today").count(), 0, "no tile for what the gateway does not count");
@@ -87,7 +87,7 @@ describe("the overview", () => {
     stage.gateway.overview.empty();
     const { page } = await openOverview();
     await hasText(page, ".panel-empty", "No messages in the last 24 hours. Write one in the chat, or connect a channel.");
-    await hasText(page, ".standing", "Everything works; nothing runs.");
+    await hasText(page, ".standing", "Everything works; nothing is running.");
   });
 
   test("with the right to read alone it shows everything and changes nothing", async () => {

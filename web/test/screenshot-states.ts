@@ -112,7 +112,7 @@ type ViewName =
   | "Models"
   | "Devices"
   | "Agents"
-  | "Approvals"
+  | "Inbox"
   | "Channels"
   | "Tools"
   | "Skills"
@@ -277,7 +277,7 @@ export const STATES: readonly ScreenshotState[] = [
     signedIn: true,
     setUp: fillApprovals,
     navigate: async (page) => {
-      await openView(page, "Approvals");
+      await openView(page, "Inbox");
       await page.locator(".question-answers button:enabled").nth(6).waitFor();
       await page.locator(".past").first().waitFor({ state: "attached" });
     },
@@ -287,7 +287,7 @@ export const STATES: readonly ScreenshotState[] = [
     signedIn: true,
     setUp: fillApprovals,
     navigate: async (page) => {
-      await openView(page, "Approvals");
+      await openView(page, "Inbox");
       await page.locator(".question-answers button:enabled").nth(6).waitFor({ state: "attached" });
       await page.locator(".past").first().waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Remove" }).waitFor({ state: "attached" });
@@ -303,7 +303,7 @@ export const STATES: readonly ScreenshotState[] = [
       gateway.limitScopes(["operator.read", "operator.write"]);
     },
     navigate: async (page) => {
-      await openView(page, "Approvals");
+      await openView(page, "Inbox");
       await untilVisible(".command", "openclaw dashboard")(page);
     },
   },

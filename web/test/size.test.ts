@@ -25,7 +25,7 @@ test("the first load of the page is at most 100 KiB, compressed", () => {
 });
 
 const VIEWS =
-  "channels approvals tools skills mcp browser nodes schedule usage models agents devices config audit overview sessions health logs trace"
+  "channels approvals tools skills mcp browser nodes schedule usage models agents devices config audit overview sessions health logs settings trace"
     .split(" ")
     .map((name) => `${name}-view`);
 

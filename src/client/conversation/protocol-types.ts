@@ -122,6 +122,8 @@ export type SessionListRow = {
   createdAt?: number | null;
   archived?: boolean;
   pinned?: boolean;
+  /** The group that a person has put it into. */
+  category?: string | null;
   unread?: boolean;
   model?: string | null;
   modelProvider?: string | null;

@@ -1,4 +1,5 @@
 /** Rows, running turns and messages on their way, as one list of things to show. Pure. */
+import { splitAttachedFiles } from "./attached-files.ts";
 import { parseErrorDetail, isActive, toolResultText } from "./live-run.ts";
 import { hasUserRow, isSettled, keyOf, rowId, runOf, seqOf } from "./transcript-rows.ts";
 import { toContentParts, contentText } from "./protocol-types.ts";
@@ -9,6 +10,8 @@ export type ItemBlock =
   | { type: "text"; key: string; text: string }
   | { type: "thinking"; key: string; text: string }
   | { type: "tool"; key: string; tool: LiveTool }
+  /** `raw`: as it is in the message, for a message that is edited or copied. */
+  | { type: "file"; key: string; name: string; mimeType: string; size: string | null; text: string | null; raw: string }
   | {
       type: "image";
       key: string;
@@ -35,6 +38,8 @@ export type OutgoingMessage = {
   state: OutgoingState;
   error: string | null;
   images: number;
+  /** The other files. */
+  files?: readonly { name: string; mimeType: string }[];
   atMs: number;
   /** The newest row that was there when it was written. */ afterSeq: number;
 };
@@ -206,7 +211,16 @@ function toPending(one: OutgoingMessage): TranscriptItem {
     const source = { sentAs: one.idempotencyKey, at, messageId: null, index: 0 };
     return { type: "image", key: `i${at}`, mimeType: "", sizeBytes: null, data: null, url: null, source };
   });
-  const blocks = [...text, ...pictures];
+  const files = (one.files ?? []).map(({ name, mimeType }, at): ItemBlock => ({
+    type: "file",
+    key: `f${at}`,
+    name,
+    mimeType,
+    size: null,
+    text: null,
+    raw: "",
+  }));
+  const blocks = [...text, ...files, ...pictures];
   return {
     kind: "user",
     key: `sent:${one.idempotencyKey}`,
@@ -241,9 +255,36 @@ function toPlainItem(kind: "user" | "note", row: TranscriptRow): TranscriptItem 
   const sender = senderOf(row);
   const runId = key?.endsWith(":user") === true ? key.slice(0, -5) : null;
   const id = runId === null ? rowId(row) : `sent:${runId}`;
-  const blocks = withoutName(toBlocks(row, 0), sender);
+  const blocks = withFiles(withoutName(toBlocks(row, 0), sender));
   return { kind, key: id, blocks, atMs, outgoing: null, sender, waits: false, traceId: runOf(row) ?? runId ?? rowId(row) };
 }
+
+/** The files that the gateway has written into the text of a message, as blocks of their own. */
+function withFiles(blocks: readonly ItemBlock[]): readonly ItemBlock[] {
+  return blocks.flatMap((block): readonly ItemBlock[] => {
+    if (block.type !== "text") return [block];
+    const { text, files } = splitAttachedFiles(block.text);
+    if (files.length === 0) return [block];
+    return [
+      ...(text === "" ? [] : [{ ...block, text }]),
+      ...files.map(({ kind: _kind, ...file }, at) => ({ type: "file" as const, key: `${block.key}f${at}`, ...file })),
+    ];
+  });
+}
+
+/** The key of the item that shows a row; null where it is not shown. */
+export function itemKeyOf(items: readonly TranscriptItem[], row: TranscriptRow): string | null {
+  const run = runOf(row);
+  const sentAs = keyOf(row)?.replace(/:user$/, "");
+  const keys = new Set([rowId(row), `sent:${sentAs}`, `run:${run}:${rowId(row)}`]);
+  const found =
+    items.find(({ key }) => keys.has(key)) ?? items.findLast(({ key }) => key === `run:${run}` || key.startsWith(`run:${run}:`));
+  return found?.key ?? null;
+}
+
+/** The text of a message as it was sent, with its files. */
+export const messageText = (blocks: readonly ItemBlock[]): string =>
+  blocks.flatMap((block) => (block.type === "text" ? [block.text] : block.type === "file" ? [block.raw] : [])).join("\n\n");
 
 type Answer = Extract<TranscriptItem, { kind: "assistant" }>;
 

@@ -5,6 +5,7 @@ import * as list from "../agent-files.ts";
 import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
+import { RouteForm } from "./route-form.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { AgentRow, FileRow } from "../agent-files.ts";
 
@@ -16,6 +17,7 @@ export function AgentsView(): JSX.Element {
   return (
     <ViewFrame view="agents" failed={list.failed.value}>
       {agents === null ? <p class="panel-empty">{list.failed.value === null ? "Loading…" : ""}</p> : <Agents agents={agents} />}
+      <RouteForm />
       {list.files.value !== null && <Files />}
       <Editor />
     </ViewFrame>
@@ -98,7 +100,7 @@ function File({ agentId, file }: { agentId: string; file: FileRow }): JSX.Elemen
       <div class="entry-text">
         <p class="entry-name">
           <strong>{name}</strong>
-          {missing && <span class="entry-state">Not there</span>}
+          {missing && <span class="entry-state">Not written yet</span>}
         </p>
         <p>{list.aboutFile(name)}</p>
         {!missing && (

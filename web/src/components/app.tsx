@@ -35,6 +35,7 @@ const SessionsView = onDemand(() => import("./sessions-view.tsx").then((module) 
 const HealthView = onDemand(() => import("./health-view.tsx").then((module) => module.HealthView));
 const LogsView = onDemand(() => import("./logs-view.tsx").then((module) => module.LogsView));
 const TraceView = onDemand(() => import("./trace-view.tsx").then((module) => module.TraceView));
+const SettingsView = onDemand(() => import("./settings-view.tsx").then((module) => module.SettingsView));
 const SkillsView = onDemand(() => import("./skills-view.tsx").then((module) => module.SkillsView));
 
 export function App(): JSX.Element {
@@ -130,6 +131,7 @@ const VIEWS: Readonly<Record<SideView, ComponentType>> = {
   audit: AuditView,
   health: HealthView,
   logs: LogsView,
+  settings: SettingsView,
   trace: TraceView,
 };
 

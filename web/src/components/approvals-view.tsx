@@ -3,15 +3,18 @@ import { useEffect, useRef } from "preact/hooks";
 import { endOfSnapshot, endText, hasPathPlace, hostText, patternText, timeLeftText, toVisibleText, wordsOf } from "../approval-model.ts";
 import * as records from "../approval-records.ts";
 import * as approvals from "../approvals.ts";
+import * as devices from "../device-list.ts";
 import * as store from "../state.ts";
 import { approvalOfHash, elementOf } from "../views.ts";
 import { agoText, QuestionCard, SessionLink } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
+import { PairingRequests } from "./connect-channel.tsx";
+import { DeviceRequests } from "./device-requests.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { ApprovalSnapshot } from "../approval-model.ts";
 import type { AllowlistEntry } from "../approval-records.ts";
 
-/** Everything about questions on commands: those that wait, those that have ended, and what is always allowed. */
+/** What waits for a person: people and devices that ask for access, questions about commands; those that have ended, and what is always allowed. */
 export function ApprovalsView(): JSX.Element {
   useEffect(() => {
     approvals.retractNotice();
@@ -19,7 +22,18 @@ export function ApprovalsView(): JSX.Element {
     void approvals.loadApprovals();
     return approvals.dropEnded;
   }, []);
-  return <ViewFrame view="approvals">{store.mayApprove.value ? <Records /> : <MissingScope />}</ViewFrame>;
+  const changes = store.deviceChanges.value;
+  const online = store.isOnline.value;
+  useEffect(() => {
+    if (store.mayPair.value) void devices.loadDevices();
+  }, [changes, online]);
+  return (
+    <ViewFrame view="approvals">
+      <PairingRequests only={null} />
+      {store.mayPair.value && <DeviceRequests />}
+      {store.mayApprove.value ? <Records /> : <MissingScope />}
+    </ViewFrame>
+  );
 }
 
 /** Instead of the lists, for a connection to which no question comes. */
@@ -87,7 +101,7 @@ function Waiting({ ended }: { ended: number }): JSX.Element {
         </button>
       </div>
       {questions.length === 0 && (
-        <p class="panel-empty">No command waits. An agent that needs your permission for a command asks here, and in its conversation.</p>
+        <p class="panel-empty">Nothing waits. Commands that need your permission, people and devices that ask for access appear here.</p>
       )}
       {questions.map((question) => (
         <QuestionCard key={question.id} question={question} />

@@ -16,11 +16,7 @@ export function BottomBar(): JSX.Element {
           <Pulse /> Home
         </button>
       )}
-      <button
-        type="button"
-        aria-current={view === "approvals" ? "page" : undefined}
-        onClick={() => openView(waiting.value.length === 0 && pairingCount.value > 0 ? "channels" : "approvals")}
-      >
+      <button type="button" aria-current={view === "approvals" ? "page" : undefined} onClick={() => openView("approvals")}>
         <Shield /> Inbox
         {count > 0 && <span class="bar-count">{count}</span>}
       </button>

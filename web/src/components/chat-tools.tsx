@@ -2,18 +2,38 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listBranches, switchBranch } from "../branches.ts";
 import { copyText } from "../copy-text.ts";
-import { download, exportText, fileName } from "../export-markdown.ts";
+import { download, exportText, fileName, shareText } from "../export-markdown.ts";
 import { errorMessage } from "../sync.ts";
 import * as store from "../state.ts";
-import { Download } from "./icons.tsx";
+import { ChatSearch, isSearching } from "./chat-search.tsx";
+import { Download, Search } from "./icons.tsx";
 import type { Branch } from "../branches.ts";
 
-/** In the head of a conversation: its export. */
-export const ChatTools = (): JSX.Element | null => (store.activeChat.value.rows.rows.length > 0 ? <Export /> : null);
+/** In the head of a conversation: its search and its export. */
+export const ChatTools = (): JSX.Element | null =>
+  store.activeChat.value.rows.rows.length > 0 ? (
+    <>
+      <button
+        type="button"
+        class="ghost"
+        aria-label="Search in the conversation"
+        title="Search in the conversation (Ctrl Shift F)"
+        aria-expanded={isSearching.value}
+        onClick={() => (isSearching.value = !isSearching.value)}
+      >
+        <Search size={18} />
+      </button>
+      <Export />
+    </>
+  ) : null;
 
-/** Under the head: the branches of a conversation, where there are several. */
-export const BranchBar = (): JSX.Element | null =>
-  store.isServed("sessions.branches.list") ? <BranchChoice key={store.activeKey.value} /> : null;
+/** Under the head: the search, and the branches of a conversation, where there are several. */
+export const ConversationBars = (): JSX.Element => (
+  <>
+    <ChatSearch />
+    {store.isServed("sessions.branches.list") && <BranchChoice key={store.activeKey.value} />}
+  </>
+);
 
 function BranchChoice(): JSX.Element | null {
   const key = store.activeKey.value;
@@ -113,6 +133,11 @@ function Export(): JSX.Element {
               <button type="button" class="quiet" disabled={isBusy} onClick={() => void run(copyText)}>
                 Copy
               </button>
+              {"share" in navigator && (
+                <button type="button" class="quiet" disabled={isBusy} onClick={() => void run((text) => shareText(text, title))}>
+                  Share
+                </button>
+              )}
               <button
                 type="button"
                 class="primary"

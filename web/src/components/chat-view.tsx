@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import { Fragment } from "preact";
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -18,7 +19,7 @@ import type { TranscriptItem } from "../../../src/client/conversation/transcript
 
 /** After the conversation, which is what people wait for. */
 const ChatTools = onDemand(() => import("./chat-tools.tsx").then((module) => module.ChatTools));
-const BranchBar = onDemand(() => import("./chat-tools.tsx").then((module) => module.BranchBar));
+const ConversationBars = onDemand(() => import("./chat-tools.tsx").then((module) => module.ConversationBars));
 
 const FirstRun = onDemand(() => import("./first-run.tsx").then((module) => module.FirstRun));
 
@@ -30,7 +31,7 @@ export function ChatView(): JSX.Element {
   return (
     <main class="chat" inert={store.isNarrow.value && store.drawerOpen.value}>
       <ChatHeader />
-      <BranchBar />
+      <ConversationBars />
       <Messages key={store.activeKey.value} />
       <div class="bottom">
         <Banner />
@@ -98,13 +99,13 @@ function Usage(): JSX.Element | null {
   const { totalTokens = 0, contextTokens = 0, inputTokens = 0, outputTokens = 0, estimatedCostUsd = 0 } = store.activeRow.value ?? {};
   if (totalTokens === 0 && inputTokens + outputTokens === 0) return null;
   const share = contextTokens > 0 ? Math.min(100, Math.round((totalTokens / contextTokens) * 100)) : null;
-  const title = `Context: ${totalTokens.toLocaleString()}${contextTokens > 0 ? ` of ${contextTokens.toLocaleString()}` : ""} tokens. This session: ${inputTokens.toLocaleString()} in, ${outputTokens.toLocaleString()} out.`;
+  const title = `Context: ${totalTokens.toLocaleString(locale())}${contextTokens > 0 ? ` of ${contextTokens.toLocaleString(locale())}` : ""} tokens. This session: ${inputTokens.toLocaleString(locale())} in, ${outputTokens.toLocaleString(locale())} out.`;
   return (
     <p class="head-usage" title={title}>
       {share !== null && (
         <span class="head-context" data-full={share >= 80 || undefined}>
           <meter min={0} max={100} value={share} aria-label="Context used" />
-          {share} % of context
+          {share === 0 ? "< 1" : share} % of context
         </span>
       )}
       {estimatedCostUsd > 0 && <span>{formatCost(estimatedCostUsd)}</span>}

@@ -1,25 +1,29 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readDraft, stop, submit as take, writeDraft } from "../actions.ts";
+import { locale } from "../locale.ts";
 import { isComposing } from "../keyboard.ts";
 import * as store from "../state.ts";
 import { showToast } from "../state.ts";
 import { CommandHints, hintId, HINTS_ID, findCommands, toCommandInput } from "./command-hints.tsx";
-import { Close, Picture, Send, Stop } from "./icons.tsx";
+import { Clip, Close, Send, Stop } from "./icons.tsx";
 import { ModelPicker } from "./model-picker.tsx";
 import type { Attachment } from "../../../src/client/conversation/outbox.ts";
 import type { CommandRow } from "../../../src/client/conversation/protocol-types.ts";
 
-const PICTURES = "image/png,image/jpeg,image/gif,image/webp";
-const MAX_PICTURES = 6;
-const DEFAULT_PICTURE_BYTES = 6_291_456;
+const PICTURES: ReadonlySet<string> = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+/** Where the gateway does not say what it takes. */
+const DEFAULT_FILE_BYTES = 6_291_456;
+const MAX_FILES = 10;
+/** Base64 takes a third more than the file. */
+const PAYLOAD_SHARE = 0.7;
 
-/** Field, pictures, model, send or stop. */
+/** Field, files, model, send or stop. */
 export function Composer(): JSX.Element {
   const key = store.activeKey.value;
   const field = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState(() => readDraft(key));
-  const [pictures, setPictures] = useState<readonly Attachment[]>([]);
+  const [files, setFiles] = useState<readonly Attachment[]>([]);
   const mayWrite = store.canWrite.value;
   const change = (next: string): void => {
     setText(next);
@@ -30,10 +34,10 @@ export function Composer(): JSX.Element {
     if (matchMedia("(hover: hover)").matches) field.current?.focus();
   }, []);
   const submit = (): void => {
-    if (!mayWrite || (text.trim() === "" && pictures.length === 0)) return;
-    take(text.trim(), pictures, () => {
+    if (!mayWrite || (text.trim() === "" && files.length === 0)) return;
+    take(text.trim(), files, () => {
       change("");
-      setPictures([]);
+      setFiles([]);
     });
     field.current?.focus();
   };
@@ -42,8 +46,7 @@ export function Composer(): JSX.Element {
     change(command);
     field.current?.focus();
   };
-  const add = (files: Iterable<File>): void =>
-    void readPictures(files, pictures.length).then((read) => setPictures((old) => [...old, ...read]));
+  const add = (added: Iterable<File>): void => void readFiles(added, files).then((read) => setFiles((old) => [...old, ...read]));
   const onKeyDown = (event: KeyboardEvent): void => {
     if (isComposing(event)) return;
     if (hints.onKey(event, pick)) return event.preventDefault();
@@ -54,10 +57,11 @@ export function Composer(): JSX.Element {
     if (event.key === "Escape" && store.isRunActive.value) void stop();
   };
   const onPaste = (event: ClipboardEvent): void => {
-    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    if (files.length === 0) return;
+    const pasted = [...(event.clipboardData?.files ?? [])];
+    // A table that is copied from a spreadsheet is a text, and a picture of itself.
+    if (pasted.length === 0 || event.clipboardData?.getData("text/plain") !== "") return;
     event.preventDefault();
-    add(files);
+    add(pasted);
   };
   return (
     <form
@@ -73,7 +77,7 @@ export function Composer(): JSX.Element {
       }}
     >
       <CommandHints found={hints.found} chosen={hints.chosen} onPick={pick} />
-      <Pictures pictures={pictures} onRemove={(at) => setPictures(pictures.filter((_, index) => index !== at))} />
+      <Files files={files} onRemove={(at) => setFiles(files.filter((_, index) => index !== at))} />
       <textarea
         id="composer"
         ref={field}
@@ -94,7 +98,7 @@ export function Composer(): JSX.Element {
         <AttachButton onFiles={add} />
         <ModelPicker />
         <span class="keys">Enter to send · Shift+Enter for a new line</span>
-        <SendOrStop empty={text.trim() === "" && pictures.length === 0} mayWrite={mayWrite} />
+        <SendOrStop empty={text.trim() === "" && files.length === 0} mayWrite={mayWrite} />
       </div>
     </form>
   );
@@ -165,13 +169,12 @@ function AttachButton({ onFiles }: { onFiles: (files: Iterable<File>) => void })
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" class="ghost" aria-label="Attach an image" title="Attach an image" onClick={() => input.current?.click()}>
-        <Picture />
+      <button type="button" class="ghost" aria-label="Attach a file" title="Attach a file" onClick={() => input.current?.click()}>
+        <Clip />
       </button>
       <input
         ref={input}
         type="file"
-        accept={PICTURES}
         multiple
         hidden
         onChange={(event) => {
@@ -183,14 +186,20 @@ function AttachButton({ onFiles }: { onFiles: (files: Iterable<File>) => void })
   );
 }
 
-function Pictures({ pictures, onRemove }: { pictures: readonly Attachment[]; onRemove: (at: number) => void }): JSX.Element | null {
-  if (pictures.length === 0) return null;
+function Files({ files, onRemove }: { files: readonly Attachment[]; onRemove: (at: number) => void }): JSX.Element | null {
+  if (files.length === 0) return null;
   return (
     <ul class="pictures">
-      {pictures.map((picture, at) => (
-        <li key={`${at}${picture.fileName}`}>
-          <img src={`data:${picture.mimeType};base64,${picture.content}`} alt={picture.fileName} />
-          <button type="button" class="ghost" aria-label={`Remove ${picture.fileName}`} onClick={() => onRemove(at)}>
+      {files.map((file, at) => (
+        <li key={`${at}${file.fileName}`} data-file={file.type === "image" ? undefined : true}>
+          {file.type === "image" ? (
+            <img src={`data:${file.mimeType};base64,${file.content}`} alt={file.fileName} />
+          ) : (
+            <p class="file">
+              <Clip size={15} /> <bdi class="file-name">{file.fileName}</bdi> <span class="hint">{sizeText(file.sizeBytes)}</span>
+            </p>
+          )}
+          <button type="button" class="ghost" aria-label={`Remove ${file.fileName}`} onClick={() => onRemove(at)}>
             <Close size={14} />
           </button>
         </li>
@@ -199,16 +208,33 @@ function Pictures({ pictures, onRemove }: { pictures: readonly Attachment[]; onR
   );
 }
 
+const sizeText = (bytes: number): string =>
+  bytes < 1_000_000
+    ? `${Math.ceil(bytes / 1_000).toLocaleString(locale())} KB`
+    : `${(bytes / 1_000_000).toLocaleString(locale(), { maximumFractionDigits: 1 })} MB`;
+
 /** Reads files as attachments; says why one is left out. */
-async function readPictures(files: Iterable<File>, already: number): Promise<readonly Attachment[]> {
-  const limit = store.hello.value?.policy.attachments?.maxImageBytes ?? DEFAULT_PICTURE_BYTES;
+async function readFiles(files: Iterable<File>, before: readonly Attachment[]): Promise<readonly Attachment[]> {
+  const { attachments: limits, maxPayload } = store.hello.value?.policy ?? {};
   const read: Attachment[] = [];
+  const room = (maxPayload ?? Infinity) * PAYLOAD_SHARE;
   for (const file of files) {
-    if (!PICTURES.split(",").includes(file.type))
-      showToast(`${file.name} can't be attached. Only images (PNG, JPEG, GIF, WebP) are supported.`);
-    else if (file.size > limit) showToast(`${file.name} is larger than ${Math.floor(limit / 1_048_576)} MB.`);
-    else if (already + read.length >= MAX_PICTURES) showToast(`You can attach up to ${MAX_PICTURES} images.`);
-    else read.push({ type: "image", mimeType: file.type, fileName: file.name, content: await toBase64(file), sizeBytes: file.size });
+    const isPicture = PICTURES.has(file.type);
+    const most = (isPicture ? limits?.maxImageBytes : limits?.maxBytes) ?? DEFAULT_FILE_BYTES;
+    const used = [...before, ...read].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    if (file.size === 0) showToast(`${file.name} is empty, or a folder, and can't be attached.`);
+    else if (file.size > most) showToast(`${file.name} is larger than ${sizeText(most)}, the most that one file may have.`);
+    else if (used + file.size > room)
+      showToast(`The files of one message may have ${sizeText(room)} together. Send ${file.name} with another one.`);
+    else if (before.length + read.length >= MAX_FILES) showToast(`A message takes up to ${MAX_FILES} files.`);
+    else
+      read.push({
+        type: isPicture ? "image" : "file",
+        mimeType: file.type || "application/octet-stream",
+        fileName: file.name,
+        content: await toBase64(file),
+        sizeBytes: file.size,
+      });
   }
   return read;
 }

@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as config from "../config-editor.ts";
@@ -225,7 +226,7 @@ function History(): JSX.Element {
 
 function VersionRow({ version }: { version: Version }): JSX.Element {
   const { id, at, author, changes, current } = version;
-  const time = new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const time = new Date(at).toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
   return (
     <li class="entry">
       <span class="dot" data-state={current ? "on" : ""} />

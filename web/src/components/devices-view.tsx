@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as list from "../device-list.ts";
@@ -5,8 +6,9 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
+import { DeviceRequests } from "./device-requests.tsx";
 import { ViewFrame } from "./view-frame.tsx";
-import type { Access, DeviceRequest, DeviceRow, ServiceToken } from "../device-list.ts";
+import type { Access, DeviceRow, ServiceToken } from "../device-list.ts";
 
 /** Who may sign in, who asks to, and how another device is added. */
 export function DevicesView(): JSX.Element {
@@ -33,65 +35,11 @@ export function DevicesView(): JSX.Element {
           {note}
         </p>
       )}
-      <Requests />
+      <DeviceRequests />
       <Devices />
       {store.mayAdminister.value && <AddDevice />}
       <ServiceTokens />
     </ViewFrame>
-  );
-}
-
-function Requests(): JSX.Element | null {
-  const requests = list.requests.value;
-  if (requests.length === 0) return null;
-  return (
-    <section class="panel" aria-labelledby="device-requests-title">
-      <div class="panel-head">
-        <h2 id="device-requests-title">Waiting for approval</h2>
-      </div>
-      <ul>
-        {requests.map((request) => (
-          <Request key={request.requestId} request={request} />
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function Request({ request }: { request: DeviceRequest }): JSX.Element {
-  const { requestId, platform, clientMode, browserOrigin, remoteIp, ts } = request;
-  const name = list.nameOf(request);
-  const isBusy = list.busy.value === requestId;
-  const facts = [platform, clientMode, browserOrigin, remoteIp, ts === undefined ? undefined : agoText(ts)];
-  return (
-    <li class="entry">
-      <span class="dot" data-state="waiting" />
-      <div class="entry-text">
-        <p class="entry-name">
-          <strong>
-            <bdi>{name}</bdi>
-          </strong>
-        </p>
-        <p>{list.requestText(request)}</p>
-        <p class="hint">
-          <bdi>{facts.filter((each) => each !== undefined).join(", ")}</bdi>
-        </p>
-      </div>
-      <div class="entry-actions">
-        <button
-          type="button"
-          class="primary small"
-          aria-label={`Approve ${name}`}
-          disabled={isBusy}
-          onClick={() => void list.approve(request)}
-        >
-          Approve
-        </button>
-        <button type="button" class="quiet" aria-label={`Reject ${name}`} disabled={isBusy} onClick={() => void list.reject(request)}>
-          Reject
-        </button>
-      </div>
-    </li>
   );
 }
 
@@ -319,7 +267,7 @@ function AddDevice(): JSX.Element {
       {code !== null && !isOver && (
         <div class="inset form">
           <p>
-            Works once, until {new Date(code.expiresAtMs).toLocaleTimeString(undefined, { timeStyle: "short" })}. Do not show it to anyone
+            Works once, until {new Date(code.expiresAtMs).toLocaleTimeString(locale(), { timeStyle: "short" })}. Do not show it to anyone
             else.
           </p>
           {code.qrDataUrl !== undefined && (
@@ -379,7 +327,7 @@ function Service({ token }: { token: ServiceToken }): JSX.Element {
           {typeof lastUsedAt === "number" && `, used ${agoText(lastUsedAt)}`}
           {expiresAt === null
             ? ", does not expire"
-            : `, ${expiresAt <= store.clock.value ? "expired" : "expires"} ${new Date(expiresAt).toLocaleDateString()}`}
+            : `, ${expiresAt <= store.clock.value ? "expired" : "expires"} ${new Date(expiresAt).toLocaleDateString(locale())}`}
         </p>
       </div>
       <div class="entry-actions">

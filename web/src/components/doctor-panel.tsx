@@ -4,6 +4,7 @@ import type { DoctorProblem } from "../../../src/core/doctor-report.ts";
 import * as doctor from "../doctor-report.ts";
 import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
+import { CommandLine } from "./command-line.tsx";
 
 /** What is wrong with the configuration, the machine and the gateway, with the fix of each. */
 export function DoctorPanel(): JSX.Element {
@@ -42,8 +43,22 @@ const summaryOf = ({ problems, warnings, fine }: { problems: number; warnings: n
     ", ",
   );
 
+/** A fix is a sentence, or one command. */
+const COMMAND = /^(?:openclaw|chmod|chown|mkdir|systemctl|loginctl|npm) [^.;,]*\S$/;
+
+/** What to do about a finding: a sentence, or a command with a button that copies it. */
+export function Fix({ text }: { text: string }): JSX.Element {
+  if (COMMAND.test(text)) return <CommandLine text={text} />;
+  const isCommand = /^(?:openclaw|chmod|chown|mkdir) /.test(text);
+  return (
+    <p dir="auto">
+      <strong>How to fix:</strong> {isCommand ? `run ${text}` : capitalized(text)}
+    </p>
+  );
+}
+
 /** Titles, reasons and fixes are written for the middle of a line of the terminal. */
-const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function Finding({ finding }: { finding: DoctorProblem }): JSX.Element {
   return (
@@ -52,12 +67,9 @@ function Finding({ finding }: { finding: DoctorProblem }): JSX.Element {
       <div class="entry-text">
         <p class="entry-name">
           <strong dir="auto">{capitalized(finding.title)}</strong>
-          <span class="hint">{finding.check}</span>
         </p>
         <p dir="auto">{capitalized(finding.why)}</p>
-        <p class="hint" dir="auto">
-          Fix: {capitalized(finding.fix)}
-        </p>
+        <Fix text={finding.fix} />
       </div>
     </li>
   );

@@ -1,12 +1,16 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { formatSpan } from "../../../src/core/quantities.ts";
 import { openView } from "../actions.ts";
 import * as health from "../health-report.ts";
+import * as log from "../log-tail.ts";
+import { partTitle } from "../overview.ts";
 import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { DoctorPanel } from "./doctor-panel.tsx";
+import { LogSummary } from "./log-summary.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { AgentHost, Backups, HealthReport, Reading } from "../health-report.ts";
 import "../styles/lists.css";
@@ -35,6 +39,8 @@ export function HealthView(): JSX.Element {
           <Parts report={report} />
           {store.isServed("gateway.doctor") && <DoctorPanel />}
           <Charts report={report} />
+          <LogOfThatTime />
+          {report.methods !== undefined && report.methods.length > 0 && <Methods methods={report.methods} />}
           <Hosts report={report} />
           {report.backups !== null && <BackupPanel backups={report.backups} />}
           <Machine report={report} />
@@ -44,13 +50,29 @@ export function HealthView(): JSX.Element {
   );
 }
 
+const PART_STATES: Readonly<Record<HealthReport["parts"][number]["state"], string>> = {
+  starting: "Starting",
+  ready: "Works",
+  degraded: "Works in part",
+  failing: "Does not work",
+};
+
+/** "since 3:40 AM", with the date where it was not today. */
+const sinceText = (at: number): string => {
+  const time = new Date(at);
+  const isToday = time.toDateString() === new Date(store.clock.value).toDateString();
+  return `since ${isToday ? time.toLocaleTimeString(locale(), { timeStyle: "short" }) : time.toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" })}`;
+};
+
 function Parts({ report }: { report: HealthReport }): JSX.Element {
   const broken = report.parts.filter((part) => part.state !== "ready");
   return (
     <section class="panel" aria-labelledby="parts-title">
       <div class="panel-head">
         <h2 id="parts-title">
-          {broken.length === 0 ? "Everything works" : `${broken.length} of ${report.parts.length} parts do not work as they should`}
+          {broken.length === 0
+            ? "Everything works"
+            : `${broken.length} of ${report.parts.length} parts ${broken.length === 1 ? "needs" : "need"} attention`}
         </h2>
         <button type="button" class="quiet" onClick={() => openView("logs")}>
           Logs
@@ -59,14 +81,17 @@ function Parts({ report }: { report: HealthReport }): JSX.Element {
       <ul>
         {[...broken, ...report.parts.filter((part) => part.state === "ready")].map((part) => (
           <li class="entry" key={part.name}>
-            <span class="dot" data-state={part.state === "ready" ? "on" : part.vital || part.state === "failing" ? "failed" : ""} />
+            <span
+              class="dot"
+              data-state={part.state === "ready" ? "on" : part.vital || part.state === "failing" ? "failed" : "busy-still"}
+            />
             <div class="entry-text">
               <p class="entry-name">
-                <strong>{part.name}</strong>
-                <span class="entry-state" data-tone={part.state === "ready" ? "good" : "bad"}>
-                  {part.state}
+                <strong>{partTitle(part.name)}</strong>
+                <span class="entry-state" data-tone={part.state === "ready" ? "good" : part.state === "failing" ? "bad" : "busy"}>
+                  {PART_STATES[part.state]}
                 </span>
-                <span class="hint">since {agoText(part.since)}</span>
+                <span class="hint">{sinceText(part.since)}</span>
               </p>
               {part.cause !== null && <p dir="auto">{part.cause}</p>}
             </div>
@@ -86,21 +111,95 @@ function Charts({ report }: { report: HealthReport }): JSX.Element {
     <section class="panel" aria-labelledby="charts-title">
       <div class="panel-head">
         <h2 id="charts-title">Load</h2>
-        <span class="hint">{reading === undefined ? "" : new Date(reading.at).toLocaleTimeString()}</span>
+        <span class="hint">{reading === undefined ? "" : new Date(reading.at).toLocaleTimeString(locale())}</span>
       </div>
       <Chart name="Delay of the event loop, p99" value={(one) => one.delayMs} format={(ms) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`} />
       <Chart name="CPU of the gateway" value={(one) => one.cpu * 100} format={(percent) => `${percent.toFixed(1)} % of a core`} />
-      <Chart name="Messages that wait" value={(one) => one.waiting} format={(count) => count.toLocaleString()} />
+      <Chart name="Messages that wait" value={(one) => one.waiting} format={(count) => count.toLocaleString(locale())} />
       {report.eventLoop.degraded && (
         <p class="warn">The event loop is behind: answers of the gateway are late. {report.eventLoop.reasons.join(", ")}</p>
       )}
       <p class="hint">
-        {report.clients.toLocaleString()} {report.clients === 1 ? "client is" : "clients are"} connected; {report.queue.running}{" "}
-        {report.queue.running === 1 ? "turn runs" : "turns run"}.
+        {report.clients.toLocaleString(locale())} {report.clients === 1 ? "client is" : "clients are"} connected; {report.queue.running}{" "}
+        {report.queue.running === 1 ? "turn is" : "turns are"} running.
       </p>
     </section>
   );
 }
+
+/** Lines of the log that are shown. */
+const LOG_LINES = 8;
+
+/** The log at the time under the pointer of the charts, or the newest lines; a line marks its time in the charts. */
+function LogOfThatTime(): JSX.Element {
+  const online = store.isOnline.value;
+  const newest = health.readings.value.at(-1)?.at;
+  useEffect(() => void log.loadLines(), [online, newest]);
+  const at = health.pointedAt.value;
+  const lines = log.linesUntil(log.lines.value, at, LOG_LINES);
+  return (
+    <section class="panel" aria-labelledby="log-then-title">
+      <div class="panel-head">
+        <h2 id="log-then-title">{at === null ? "Log" : `Log until ${new Date(at).toLocaleTimeString(locale())}`}</h2>
+        <button type="button" class="quiet" onClick={() => openView("logs")}>
+          All of it
+        </button>
+      </div>
+      {lines.length === 0 && <p class="panel-empty">No line of the log is this old.</p>}
+      <ol class="log-lines log-then">
+        {lines.map((line) => (
+          <li
+            class="log-line"
+            key={line.id}
+            data-level={line.level}
+            onMouseEnter={() => line.at !== null && health.pointTo(line.at)}
+            onMouseLeave={() => (health.pointed.value = null)}
+          >
+            <LogSummary line={line} />
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** How long requests of clients took, the most frequent first. */
+function Methods({ methods }: { methods: readonly health.MethodLatency[] }): JSX.Element {
+  return (
+    <section class="panel" aria-labelledby="methods-title">
+      <div class="panel-head">
+        <h2 id="methods-title">Requests of clients</h2>
+        <span class="hint">since the start of the gateway</span>
+      </div>
+      <div class="table-scroll">
+        <table class="figures-table">
+          <thead>
+            <tr>
+              <th scope="col">Method</th>
+              <th scope="col">Requests</th>
+              <th scope="col">Half within</th>
+              <th scope="col">95 % within</th>
+            </tr>
+          </thead>
+          <tbody>
+            {methods.map(({ method, count, p50Ms, p95Ms }) => (
+              <tr key={method}>
+                <th scope="row">{method}</th>
+                <td>{count.toLocaleString(locale())}</td>
+                <td>{latencyText(p50Ms)}</td>
+                <td>{latencyText(p95Ms)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** Null: longer than the last step of the histogram. */
+const latencyText = (ms: number | null): string =>
+  ms === null ? "more than 30 min" : ms < 1 ? `${ms.toLocaleString(locale(), { maximumFractionDigits: 1 })} ms` : formatSpan(ms);
 
 const CHART = { width: 600, height: 48 };
 
@@ -194,8 +293,8 @@ function BackupPanel({ backups }: { backups: Backups }): JSX.Element {
   const { last } = backups;
   const facts: readonly (readonly [string, string])[] = [
     ["Newest", newest === undefined ? "none" : `${agoText(newest.createdAt)}, ${health.formatBytes(newest.bytes)}, ${newest.kind}`],
-    ["Next", backups.nextAt === null ? "no daily backup" : new Date(backups.nextAt).toLocaleString()],
-    ["Kept in", `${backups.dir} (${backups.backups.length.toLocaleString()})`],
+    ["Next", backups.nextAt === null ? "no daily backup" : new Date(backups.nextAt).toLocaleString(locale())],
+    ["Kept in", `${backups.dir} (${backups.backups.length.toLocaleString(locale())})`],
   ];
   return (
     <section class="panel" aria-labelledby="backups-title">

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { openTrace } from "../actions.ts";
 import * as log from "../log-tail.ts";
 import * as store from "../state.ts";
+import { LogSummary } from "./log-summary.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { LogLevel, LogLine } from "../log-tail.ts";
 import "../styles/lists.css";
@@ -59,7 +60,8 @@ function Lines(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="log-title">
       <div class="panel-head">
-        <h2 id="log-title">Newest first</h2>
+        <h2 id="log-title">Log</h2>
+        <span class="hint">newest first</span>
         <button type="button" class="quiet" aria-pressed={log.follows.value} onClick={() => (log.follows.value = !log.follows.value)}>
           {log.follows.value ? "Pause" : "Follow"}
         </button>
@@ -85,17 +87,12 @@ function Lines(): JSX.Element {
 }
 
 function Line({ line }: { line: LogLine }): JSX.Element {
-  const { at, level, subsystem, message, fields, runId } = line;
+  const { level, fields, runId } = line;
   return (
     <li class="log-line" data-level={level}>
       <details>
         <summary data-row>
-          {at !== null && <time dateTime={new Date(at).toISOString()}>{new Date(at).toLocaleTimeString()}</time>}
-          <span class="log-level">{level}</span>
-          <span class="log-subsystem">{subsystem}</span>
-          <span class="log-message" dir="auto">
-            {message}
-          </span>
+          <LogSummary line={line} />
         </summary>
         <dl class="log-fields">
           {fields.map(([name, value]) => (

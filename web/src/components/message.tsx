@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { discardMessage, openTrace, retry } from "../actions.ts";
@@ -11,11 +12,12 @@ import * as store from "../state.ts";
 import { toRetryText } from "../turn-failure.ts";
 import { copyText } from "../copy-text.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
-import { Again, Check, Copy, Fork, Pencil, Steps, Warning } from "./icons.tsx";
+import { Again, Check, Clip, Copy, Fork, Pencil, Steps, Warning } from "./icons.tsx";
 import { MarkdownView } from "./markdown-view.tsx";
 import { PictureView } from "./picture.tsx";
 import { Thinking, ToolCall } from "./tool-call.tsx";
 import { EmptyReply, FailedTurn } from "./turn-end.tsx";
+import { messageText } from "../../../src/client/conversation/transcript-items.ts";
 import type { RunView } from "../../../src/client/conversation/live-run.ts";
 import type { ItemBlock, TranscriptItem, OutgoingMessage, TurnUsage } from "../../../src/client/conversation/transcript-items.ts";
 
@@ -55,22 +57,28 @@ function PlainMessage({ item }: { item: TranscriptItem }): JSX.Element {
 }
 
 function Body({ item, last }: { item: TranscriptItem; last: boolean }): JSX.Element {
-  if (item.kind === "note") return <p class="note">{item.text}</p>;
+  if (item.kind === "note")
+    return (
+      <p class="note" data-key={item.key}>
+        {item.text}
+      </p>
+    );
   if (item.kind === "user") return <UserMessage item={item} />;
   return <AssistantMessage item={item} last={last} />;
 }
 
 function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }> }): JSX.Element {
   const text = maskKeys(plainTextOf(item.blocks));
-  const pictures = item.blocks.filter((block) => block.type === "image");
+  const others = item.blocks.filter((block) => block.type === "image" || block.type === "file");
   const { outgoing, sender } = item;
   const foreign = sender !== null && !sender.isOwner;
   const [isOpen, setOpen] = useState(false);
   const [isEditing, setEditing] = useState(false);
-  if (isEditing) return <MessageEditor item={item} text={plainTextOf(item.blocks)} onDone={() => setEditing(false)} />;
+  if (isEditing) return <MessageEditor item={item} text={messageText(item.blocks)} onDone={() => setEditing(false)} />;
   return (
     <article
       class="message user"
+      data-key={item.key}
       aria-label={foreign ? sender.name : "You"}
       data-state={outgoing?.state ?? "stored"}
       data-foreign={foreign || undefined}
@@ -87,8 +95,8 @@ function UserMessage({ item }: { item: Extract<TranscriptItem, { kind: "user" }>
             {text}
           </p>
         )}
-        {pictures.map((block) => (
-          <PictureView key={block.key} block={block} />
+        {others.map((block) => (
+          <BlockView key={block.key} block={block} active={false} />
         ))}
       </div>
       {item.waits && <QueuedNotice />}
@@ -223,7 +231,7 @@ function AssistantMessage({ item, last }: { item: Extract<TranscriptItem, { kind
   const silent = running && (end === undefined || end.type === "thinking" || (end.type === "tool" && end.tool.state !== "running"));
   const empty = !running && item.end === "stop" && item.blocks.length === 0;
   return (
-    <article class="message assistant" aria-label="Answer" aria-busy={running} data-running={running}>
+    <article class="message assistant" data-key={item.key} aria-label="Answer" aria-busy={running} data-running={running}>
       {item.blocks.map((block) => (
         <BlockView key={block.key} block={block} active={running && block === end} />
       ))}
@@ -284,7 +292,26 @@ function BlockView({ block, active }: { block: ItemBlock; active: boolean }): JS
   if (block.type === "text") return <MarkdownView text={block.text} />;
   if (block.type === "tool") return <ToolCall tool={block.tool} />;
   if (block.type === "thinking") return <Thinking text={block.text} active={active} />;
+  if (block.type === "file") return <FileView block={block} />;
   return <PictureView block={block} />;
+}
+
+/** A file that came with a message: its name and size, and its text as text where the gateway has it. */
+function FileView({ block: { name, mimeType, size, text } }: { block: Extract<ItemBlock, { type: "file" }> }): JSX.Element {
+  const head = (
+    <>
+      <Clip size={15} />
+      <bdi class="file-name">{name}</bdi>
+      <span class="hint">{[mimeType, size].filter((each) => each !== null).join(", ")}</span>
+    </>
+  );
+  if (text === null) return <p class="file">{head}</p>;
+  return (
+    <details class="file">
+      <summary>{head}</summary>
+      <pre dir="auto">{maskKeys(text)}</pre>
+    </details>
+  );
 }
 
 const plainTextOf = (blocks: readonly ItemBlock[]): string =>
@@ -313,14 +340,14 @@ function Meta({ atMs, text, model, spent, trace, isShown = false, children }: Me
   return (
     <div class={isShown ? "meta shown" : "meta"}>
       {at !== null && (
-        <time dateTime={at.toISOString()} title={at.toLocaleString()}>
-          {at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" })}
+        <time dateTime={at.toISOString()} title={at.toLocaleString(locale())}>
+          {at.toLocaleTimeString(locale(), { hour: "numeric", minute: "2-digit" })}
         </time>
       )}
       {model !== null && <span>{store.modelLabel(model)}</span>}
       {spent !== null && (
         <span>
-          {spent.tokens.toLocaleString()} tokens{spent.costUsd > 0 && ` · ${formatCost(spent.costUsd)}`}
+          {spent.tokens.toLocaleString(locale())} tokens{spent.costUsd > 0 && ` · ${formatCost(spent.costUsd)}`}
         </span>
       )}
       {text !== "" && (

@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { formatCost, formatSpan } from "../../../src/core/quantities.ts";
@@ -10,6 +11,7 @@ import { channelName } from "../session-list.ts";
 import * as store from "../state.ts";
 import { agoText, QuestionCard } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
+import { capitalized, Fix } from "./doctor-panel.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { Overview, OverviewActivity, OverviewLink } from "../../../src/core/overview.ts";
 import type { Attention, Flow, FlowEdge } from "../overview.ts";
@@ -41,7 +43,7 @@ export function OverviewView(): JSX.Element {
       <StandingLine overview={overview} />
       {overview?.shadow !== undefined && (
         <p class="warn" role="status">
-          Shadow mode is on: channels receive, and nothing is sent. {overview.shadow.held.toLocaleString()}{" "}
+          Shadow mode is on: channels receive, and nothing is sent. {overview.shadow.held.toLocaleString(locale())}{" "}
           {overview.shadow.held === 1 ? "message is" : "messages are"} held, and never sent.
         </p>
       )}
@@ -71,8 +73,8 @@ function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
   return (
     <ul class="tiles" aria-label="Figures of the last 24 hours">
       <Tile
-        name="Messages"
-        value={overview?.messages.toLocaleString()}
+        name="Messages in 24 hours"
+        value={overview?.messages.toLocaleString(locale())}
         note={failedNote(overview)}
         hours={overview?.hours.map((hour) => hour.messages)}
       />
@@ -97,8 +99,8 @@ function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
 
 const failedNote = (overview: Overview | null): string => {
   if (overview === null) return "";
-  const failed = overview.failed === 0 ? "none failed" : `${overview.failed.toLocaleString()} failed`;
-  return overview.truncated ? `${failed}; older ones are not counted` : `${failed} in 24 hours`;
+  const failed = overview.failed === 0 ? "none failed" : `${overview.failed.toLocaleString(locale())} failed`;
+  return overview.truncated ? `${failed}; older ones are not counted` : failed;
 };
 
 function queueNote(overview: Overview | null): string {
@@ -218,10 +220,8 @@ function AttentionRow({ item }: { item: Attention }): JSX.Element {
       );
     case "finding":
       return (
-        <Entry title={item.finding.title} text={item.finding.why}>
-          <p class="hint" dir="auto">
-            Fix: {item.finding.fix}
-          </p>
+        <Entry title={capitalized(item.finding.title)} text={capitalized(item.finding.why)}>
+          <Fix text={item.finding.fix} />
         </Entry>
       );
     case "config":
@@ -461,14 +461,14 @@ function FlowRow({ edge }: { edge: FlowEdge }): JSX.Element {
           <bdi>{edge.from.name}</bdi> → <bdi>{edge.to.name}</bdi>
         </span>
         <span>
-          {edge.messages.toLocaleString()} {edge.messages === 1 ? "message" : "messages"}
+          {edge.messages.toLocaleString(locale())} {edge.messages === 1 ? "message" : "messages"}
         </span>
         {edge.p50Ms !== null && edge.p95Ms !== null && (
           <span class="hint">
             half within {formatSpan(edge.p50Ms)}, p95 {formatSpan(edge.p95Ms)}
           </span>
         )}
-        {edge.failed > 0 && <span class="flow-failed">{edge.failed.toLocaleString()} failed</span>}
+        {edge.failed > 0 && <span class="flow-failed">{edge.failed.toLocaleString(locale())} failed</span>}
       </button>
     </li>
   );

@@ -1,5 +1,6 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import * as sessions from "../all-sessions.ts";
 import { openSession } from "../actions.ts";
 import { maskKeys } from "../mask-keys.ts";
@@ -92,23 +93,43 @@ function List(): JSX.Element {
     <section class="panel" aria-labelledby="sessions-title">
       <div class="panel-head">
         <h2 id="sessions-title">
-          {page === null ? "Sessions" : `${page.total.toLocaleString()} ${page.total === 1 ? "session" : "sessions"}`}
+          {page === null ? "Sessions" : `${page.total.toLocaleString(locale())} ${page.total === 1 ? "session" : "sessions"}`}
         </h2>
         <Actions />
       </div>
       {page === null && <p class="panel-empty">{sessions.failed.value === null ? "Loading…" : ""}</p>}
       {page?.rows.length === 0 && <p class="panel-empty">No session matches. Choose another filter, or begin a new session.</p>}
-      <ul class="session-rows">
-        {page?.rows.map((row) => (
-          <Row key={row.key} row={row} />
-        ))}
-      </ul>
+      {page !== null && <Groups rows={page.rows} />}
       {page !== null && page.next !== null && (
         <button type="button" class="quiet older-questions" onClick={() => void sessions.loadMore()}>
           Show more
         </button>
       )}
     </section>
+  );
+}
+
+/** One list, or a list for each group where there are groups. */
+function Groups({ rows }: { rows: readonly SessionListRow[] }): JSX.Element {
+  const groups = sessions.byGroup(rows);
+  const hasGroups = groups.some(([name]) => name !== "");
+  return (
+    <>
+      {groups.map(([name, grouped]) => (
+        <div key={name}>
+          {hasGroups && (
+            <h3 class="session-group">
+              <bdi>{name === "" ? "Without a group" : name}</bdi> <span class="hint">{grouped.length.toLocaleString(locale())}</span>
+            </h3>
+          )}
+          <ul class="session-rows">
+            {grouped.map((row) => (
+              <Row key={row.key} row={row} />
+            ))}
+          </ul>
+        </div>
+      ))}
+    </>
   );
 }
 
@@ -131,7 +152,49 @@ function Actions(): JSX.Element | null {
           Delete
         </button>
       )}
+      {count > 0 && <MoreActions disabled={disabled} />}
     </>
+  );
+}
+
+/** What else is done with the chosen ones. */
+function MoreActions({ disabled }: { disabled: boolean }): JSX.Element {
+  const [name, setName] = useState("");
+  const rows = (sessions.page.value?.rows ?? []).filter(({ key }) => sessions.chosen.value.has(key));
+  const isPinned = rows.every(({ pinned }) => pinned === true);
+  const isUnread = rows.some(({ unread }) => unread === true);
+  const known = [...new Set((sessions.page.value?.rows ?? []).flatMap(({ category }) => category ?? []))];
+  return (
+    <form
+      class="session-more"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void sessions.setGroup(name);
+      }}
+    >
+      <button type="button" class="quiet" disabled={disabled} onClick={() => void sessions.setPinned(!isPinned)}>
+        {isPinned ? "Unpin" : "Pin"}
+      </button>
+      <button type="button" class="quiet" disabled={disabled} onClick={() => void sessions.setUnread(!isUnread)}>
+        {isUnread ? "Mark as read" : "Mark as unread"}
+      </button>
+      <input
+        list="session-groups"
+        aria-label="Name of the group"
+        placeholder="Group"
+        maxLength={80}
+        value={name}
+        onInput={({ currentTarget }) => setName(currentTarget.value)}
+      />
+      <datalist id="session-groups">
+        {known.map((each) => (
+          <option key={each} value={each} />
+        ))}
+      </datalist>
+      <button type="submit" class="quiet" disabled={disabled}>
+        {name.trim() === "" ? "Take out of the group" : "Put into the group"}
+      </button>
+    </form>
   );
 }
 
@@ -163,12 +226,13 @@ function Row({ row }: { row: SessionListRow }): JSX.Element {
       )}
       <button type="button" class="session-open" data-row onClick={() => openSession(row.key)}>
         <span class="session-name" dir="auto">
+          {row.unread === true && <span class="dot" data-state="unread" role="img" aria-label="Unread" />}
           {title}
         </span>
         <span class="hint session-facts">
           {origin !== null && <span class="tag">{origin}</span>}
           <bdi>{row.agentId ?? ""}</bdi>
-          {(row.totalTokens ?? 0) > 0 && <span>{row.totalTokens!.toLocaleString()} tokens</span>}
+          {(row.totalTokens ?? 0) > 0 && <span>{row.totalTokens!.toLocaleString(locale())} tokens</span>}
           {row.updatedAt ? <span>{agoText(row.updatedAt)}</span> : null}
         </span>
         <span class="session-preview" dir="auto">

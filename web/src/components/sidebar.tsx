@@ -10,7 +10,7 @@ import { isComposing } from "../keyboard.ts";
 import { loadMoreSessions, scheduleSessionSearch } from "../sync.ts";
 import { maskKeys } from "../mask-keys.ts";
 import { titleOf, stripMarkdown } from "../../../src/client/conversation/session-row.ts";
-import { channelLabelOf, toShortTime } from "../session-list.ts";
+import { channelLabelOf, otherAgentOf, toShortTime } from "../session-list.ts";
 import * as store from "../state.ts";
 import { nextTheme, theme } from "../theme.ts";
 import { VIEW_TITLES } from "../views.ts";
@@ -20,6 +20,7 @@ import {
   Chats,
   Heart,
   Lines,
+  Gear,
   Globe,
   Chart,
   Clock,
@@ -77,28 +78,31 @@ export function Sidebar(): JSX.Element {
       </button>
       <div class="views">
         {store.isServed("gateway.overview") && <ViewButton view="overview" icon={<Pulse size={16} />} />}
-        <ViewButton view="sessions" icon={<Chats size={16} />} />
         <ViewButton view="approvals" icon={<Shield size={16} />}>
-          <Count count={waiting.value.length} kind="people" text="waiting for an answer" />
+          <Count count={waiting.value.length + pairingCount.value} kind="people" text="waiting for an answer" />
         </ViewButton>
+        <ViewButton view="sessions" icon={<Chats size={16} />} />
         <ViewButton view="channels" icon={<Plug size={16} />}>
-          <Count count={pairingCount.value} kind="people" text="access requests" />
           <Count count={problemCount.value} kind="problem" text="with problems" />
         </ViewButton>
+      </div>
+      <div class="views">
+        <ViewButton view="agents" icon={<Person size={16} />} />
+        <ViewButton view="models" icon={<Spark size={16} />} />
         <ViewButton view="tools" icon={<Wrench size={16} />} />
         <ViewButton view="skills" icon={<Book size={16} />} />
         <ViewButton view="mcp" icon={<Servers size={16} />} />
         <ViewButton view="browser" icon={<Globe size={16} />} />
-        <ViewButton view="nodes" icon={<Screen size={16} />} />
         <ViewButton view="schedule" icon={<Clock size={16} />} />
-        <ViewButton view="usage" icon={<Chart size={16} />} />
-        <ViewButton view="models" icon={<Spark size={16} />} />
-        <ViewButton view="agents" icon={<Person size={16} />} />
-        <ViewButton view="devices" icon={<Phone size={16} />} />
-        <ViewButton view="config" icon={<Sliders size={16} />} />
-        <ViewButton view="audit" icon={<ListIcon size={16} />} />
+        <ViewButton view="nodes" icon={<Screen size={16} />} />
+      </div>
+      <div class="views">
         <ViewButton view="health" icon={<Heart size={16} />} />
         <ViewButton view="logs" icon={<Lines size={16} />} />
+        <ViewButton view="usage" icon={<Chart size={16} />} />
+        <ViewButton view="audit" icon={<ListIcon size={16} />} />
+        <ViewButton view="devices" icon={<Phone size={16} />} />
+        <ViewButton view="config" icon={<Sliders size={16} />} />
       </div>
       <List />
       <SidebarFooter />
@@ -291,6 +295,7 @@ function Row({ row, isStop }: { row: SessionListRow; isStop: boolean }): JSX.Ele
   const [asking, setAsking] = useState(false);
   const active = row.key === store.activeKey.value && store.view.value === "chat";
   const origin = channelLabelOf(row);
+  const agent = otherAgentOf(row.key, store.hello.value?.snapshot.sessionDefaults?.defaultAgentId);
   const title = maskKeys(titleOf(row));
   const tabIndex = isStop ? 0 : -1;
   if (editing) return <RenameRow row={row} onDone={() => setEditing(false)} />;
@@ -313,6 +318,11 @@ function Row({ row, isStop }: { row: SessionListRow; isStop: boolean }): JSX.Ele
         </span>
         <span class="row-sub">
           {origin !== null && <span class="tag">{origin}</span>}
+          {agent !== null && (
+            <span class="tag">
+              <bdi>{agent}</bdi>
+            </span>
+          )}
           <span class="row-preview" dir="auto">
             {previewOf(row)}
           </span>
@@ -416,6 +426,16 @@ function SidebarFooter(): JSX.Element {
   return (
     <footer class="foot">
       <ConnectionStatusView />
+      <button
+        type="button"
+        class="ghost"
+        aria-current={store.view.value === "settings" ? "page" : undefined}
+        onClick={() => openView("settings")}
+        aria-label="Settings"
+        title="Settings"
+      >
+        <Gear />
+      </button>
       <button type="button" class="ghost" onClick={nextTheme} aria-label={`Theme: ${theme.value}`} title={`Theme: ${theme.value}`}>
         {icon}
       </button>

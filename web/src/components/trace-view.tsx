@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { formatCost, formatSpan } from "../../../src/core/quantities.ts";
@@ -55,13 +56,15 @@ function Summary({ trace: { message, timeline } }: { trace: Trace }): JSX.Elemen
         {message.damaged === true ? "Damaged on disk: its words are lost" : maskKeys(message.text) || "A message without text"}
       </h2>
       <p class="hint">
-        From <bdi>{senderText(message)}</bdi>, <time dateTime={at.toISOString()}>{at.toLocaleString()}</time>, in{" "}
+        From <bdi>{senderText(message)}</bdi>, <time dateTime={at.toISOString()}>{at.toLocaleString(locale())}</time>, in{" "}
         <SessionLink sessionKey={message.sessionKey} />
       </p>
       <p class="trace-result">{summarizeTimeline(timeline)}</p>
       <dl class="trace-facts">
         {firstTokenAt !== undefined && <Fact name="First token after" value={formatSpan(firstTokenAt - receivedAt)} />}
-        {used > 0 && <Fact name="Tokens" value={`${tokens.input.toLocaleString()} in, ${tokens.output.toLocaleString()} out`} />}
+        {used > 0 && (
+          <Fact name="Tokens" value={`${tokens.input.toLocaleString(locale())} in, ${tokens.output.toLocaleString(locale())} out`} />
+        )}
         {costUsd > 0 && <Fact name="Cost" value={formatCost(costUsd)} />}
         {attempts > 1 && <Fact name="Attempts" value={String(attempts)} />}
         <Fact name="Agent" value={message.agentId} />
@@ -111,7 +114,7 @@ function Stages({ trace: { timeline } }: { trace: Trace }): JSX.Element {
           <Stage key={index} placed={one} />
         ))}
       </ol>
-      {timeline.omittedSteps > 0 && <p class="hint">{timeline.omittedSteps.toLocaleString()} more steps were not noted.</p>}
+      {timeline.omittedSteps > 0 && <p class="hint">{timeline.omittedSteps.toLocaleString(locale())} more steps were not noted.</p>}
       {!timeline.hasSteps && <p class="hint">The steps of the agent were not noted: an earlier release or a crash ended this run.</p>}
     </section>
   );

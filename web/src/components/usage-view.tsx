@@ -1,3 +1,4 @@
+import { locale } from "../locale.ts";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import * as store from "../state.ts";
@@ -55,17 +56,30 @@ function Days(): JSX.Element {
           <dl class="figures">
             <Figure name="Cost" value={usage.costText(totals)} />
             <Figure name="Tokens" value={usage.tokensText(totals.totalTokens)} />
-            <Figure name="Requests" value={calls.toLocaleString("en-US")} />
+            <Figure name="Requests" value={calls.toLocaleString(locale())} />
+            <Forecast />
           </dl>
           <Chart rows={rows} startDate={startDate} endDate={endDate} />
           <p class="hint panel-note">
-            {startDate} to {endDate}, {timeZone}.
+            {usage.dayText(startDate)} to {usage.dayText(endDate)}, {timeZone}.
             {totals.missingCostEntries > 0 &&
-              ` The price of ${totals.missingCostEntries.toLocaleString("en-US")} requests is not known; their cost is not included.`}
+              ` The price of ${totals.missingCostEntries.toLocaleString(locale())} requests is not known; their cost is not included.`}
           </p>
         </>
       )}
     </section>
+  );
+}
+
+/** What this month comes to, if the rest of it is like its days so far. */
+function Forecast(): JSX.Element | null {
+  const forecast = usage.forecastOf(usage.daily.value!);
+  if (forecast === null) return null;
+  return (
+    <div title={`${usage.moneyText(forecast.spent)} until today; ${usage.moneyText(forecast.perDay)} a day.`}>
+      <dt>Forecast for {forecast.month}</dt>
+      <dd>{usage.moneyText(forecast.total)}</dd>
+    </div>
   );
 }
 
@@ -81,7 +95,8 @@ function Chart({ rows, startDate, endDate }: { rows: readonly ReportRow[]; start
   return (
     <ol class="bars" aria-label="By day">
       {usage.barsOf(rows, startDate, endDate).map(({ date, row, percent }) => {
-        const text = row === null ? `${date}: nothing` : `${date}: ${usage.costText(row)}, ${usage.tokensText(row.totalTokens)} tokens`;
+        const day = usage.dayText(date);
+        const text = row === null ? `${day}: nothing` : `${day}: ${usage.costText(row)}, ${usage.tokensText(row.totalTokens)} tokens`;
         return (
           <li key={date} title={text}>
             <span class="bar" style={{ height: `${row === null ? 0 : Math.max(2, percent)}%` }} />
@@ -100,7 +115,12 @@ function Groups(): JSX.Element {
     <section class="panel" aria-labelledby="usage-groups-title">
       <div class="panel-head">
         <h2 id="usage-groups-title">By {usage.GROUP_TITLES[by].toLowerCase()}</h2>
-        <select aria-label="Group by" value={by} onChange={(event) => (usage.group.value = event.currentTarget.value as Group)}>
+        <select
+          class="inline-select"
+          aria-label="Group by"
+          value={by}
+          onChange={(event) => (usage.group.value = event.currentTarget.value as Group)}
+        >
           {usage.GROUPS.map((name) => (
             <option key={name} value={name}>
               {usage.GROUP_TITLES[name]}
@@ -127,7 +147,7 @@ function Groups(): JSX.Element {
                 <th scope="row">
                   <bdi>{usage.rowName(row, by)}</bdi>
                 </th>
-                <td>{row.calls.toLocaleString("en-US")}</td>
+                <td>{row.calls.toLocaleString(locale())}</td>
                 <td>{usage.tokensText(row.totalTokens)}</td>
                 <td>{usage.costText(row)}</td>
               </tr>
@@ -164,7 +184,7 @@ function Budgets(): JSX.Element {
 const STATES = { ok: "On", warning: "Nearly used up", "used-up": "Used up", lifted: "Lifted", invalid: "Not valid" } as const;
 const TONES = { ok: "good", warning: "off", "used-up": "bad", lifted: "off", invalid: "bad" } as const;
 
-const timeText = (at: number): string => new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+const timeText = (at: number): string => new Date(at).toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
 
 function Budget({ row }: { row: BudgetRow }): JSX.Element {
   const { name, for: pot, text, spentTokens, spentText, tokens, usd, usedPercent, state, until, liftedUntil } = row;
