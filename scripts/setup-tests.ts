@@ -20,6 +20,7 @@ const REQUIRED_SERVERS: readonly RequiredServer[] = [
   { program: "runc", dirs: ["/usr/bin", "/usr/sbin"], skips: "the tests of containers for commands" },
   { program: "sshd", package: "openssh-server", dirs: ["/usr/sbin"], skips: "the tests of tunnels over a real sshd" },
   { program: "avahi-daemon", dirs: ["/usr/sbin"], skips: "the tests of discovery against a real avahi-daemon" },
+  { program: "named-checkzone", package: "bind9-utils", dirs: ["/usr/bin", "/usr/sbin"], skips: "the test of the zone file against BIND" },
   { program: "avahi-browse", package: "avahi-utils", dirs: ["/usr/bin"], skips: "the tests of discovery against a real avahi-daemon" },
   { program: "tmux", dirs: ["/usr/bin"], skips: "the tests of the terminal interface" },
   { program: "chromium", dirs: ["/usr/bin"], skips: "the tests of the page in a browser" },

@@ -1,6 +1,6 @@
 // Runs tests: generates and builds what they use, then `node --test`.
 //   npm test                all groups, after the set-up of system packages
-//   npm run test:unit       tests without processes and threads; nothing is built or installed
+//   npm run test:unit       tests without processes and threads; nothing is built or installed (-- --all-rounds: every round of random input)
 //   npm run test:wire       the gateway, the command line and the page as processes
 //   npm run test:kit        channels, crashes and fuzzing
 //   npm test -- FILE...     only these files
@@ -21,6 +21,9 @@ const FILE_LIMIT_MS = 600_000;
 const ROOM = "--max-semi-space-size=64";
 /** With more failed files something is broken, and running them again only takes time. */
 const UNSTABLE_FILES = 3;
+
+const words = process.argv.slice(2);
+const ALL_ROUNDS: Record<string, string> = words.includes("--all-rounds") ? { OPENCLAW_TEST_ALL_ROUNDS: "1" } : {};
 
 /** Runs a Node program; resolves to its exit code. */
 function runNode(args: readonly string[], more: Record<string, string> = {}): Promise<number> {
@@ -48,11 +51,15 @@ function inMemory(): Record<string, string> {
   }
 }
 
-/** One process per core for all that can share one: loading the sources costs more than most of these tests. */
+/**
+ * A few processes for all that can share one: loading the sources costs more than most of these tests. There is one more than cores, which
+ * works while the others wait.
+ */
 function runShared(files: readonly string[]): Promise<number>[] {
-  const shares = Array.from({ length: CORES }, (_, core) => files.filter((_file, index) => index % CORES === core));
+  const count = CORES + 1;
+  const shares = Array.from({ length: count }, (_, at) => files.filter((_file, index) => index % count === at));
   const flags = [ROOM, "--test", "--test-isolation=none", "--test-force-exit", "--test-reporter=dot", `--test-timeout=${FILE_LIMIT_MS}`];
-  return shares.map((share) => runNode([...flags, ...share], inMemory()));
+  return shares.map((share) => runNode([...flags, ...share], { ...inMemory(), ...ALL_ROUNDS }));
 }
 
 /** Runs files that start processes. Fails when a file fails beside others and alone, or when too many fail beside others. */
@@ -120,7 +127,7 @@ async function prepare(installs: boolean): Promise<number> {
   return await runNode([join(root, "scripts/build.ts"), "--quiet"]);
 }
 
-const named = process.argv.slice(2);
+const named = words.filter((word) => word !== "--all-rounds");
 const group = named[0]?.startsWith("--group=") ? named[0].slice("--group=".length) : null;
 if (group !== null && !isTestGroup(group)) throw new Error(`unknown group "${group}"; there are: ${TEST_GROUPS.join(", ")}`);
 const files = group === null ? named : named.slice(1);

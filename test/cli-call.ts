@@ -68,6 +68,7 @@ export const SAMPLE_ARGS: Readonly<Record<string, readonly string[]>> = {
   "peers pair": ["office"],
   "peers approve": ["office", "1a2b-3c4d-5e6f-7081-92a3-b4c5-d6e7-f809"],
   "peers remove": ["office"],
+  "peers rotate": ["office"],
   "tasks show": ["3f2a"],
   "tasks cancel": ["3f2a"],
   "tasks retry": ["3f2a"],

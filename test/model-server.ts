@@ -18,6 +18,9 @@
  *     stall                  accepts the request and never answers
  *     cut                    one delta, then the socket is dropped
  *
+ * `/v1/embeddings` and Ollama's `/api/embed` give vectors of the words: texts that share words are alike, and so are those with words of one
+ * group of SAME_MEANING. A text with "error:<status>" gets that status.
+ *
  * A directive counts at the start of the text or of any of its lines, and the last one wins.
  * By hand: `node test/model-server.ts --port 18790`.
  */
@@ -80,12 +83,19 @@ export type ModelServerOptions = {
   product?: "ollama" | "lmstudio" | "llamacpp" | "vllm";
 };
 
+/** One recorded request for vectors. */
+export type RecordedEmbedding = { model: string; texts: string[]; headers: Record<string, string | string[] | undefined> };
+
 export type ModelServer = {
   /** `http://127.0.0.1:<port>`; the API is at `${url}/v1`. */
   url: string;
   port: number;
   /** All completion requests since the start or the last `clear()`, oldest first. */
   requests(): RecordedRequest[];
+  /** All requests for vectors since the start or the last `clear()`. */
+  embeddings(): RecordedEmbedding[];
+  /** Every request for vectors gets this status; null: vectors again. */
+  failEmbeddings(status: number | null): void;
   /** Every path that was asked for, with its method: `GET /v1/models`. */
   paths(): string[];
   clear(): void;
@@ -122,6 +132,26 @@ const DIRECTIVE = /^(slow:\d+|long:\d+|think:|tool:\w+:|error:\d{3}|overflow:|re
 const words = (text: string): string[] => text.match(/\s*\S+/g) ?? [];
 
 const OVERFLOW = "This model's maximum context length is 8192 tokens. Please reduce the length of the messages.";
+
+const VECTOR_NUMBERS = 64;
+/** Words that mean the same to the embedding model. */
+const SAME_MEANING: readonly (readonly string[])[] = [
+  ["car", "automobile", "vehicle", "auto"],
+  ["doctor", "physician", "dentist"],
+  ["money", "invoice", "bill", "rent"],
+];
+
+/** A vector of the words of a text. */
+export function vectorOf(text: string, numbers: number): number[] {
+  const vector = Array.from({ length: numbers }, () => 0);
+  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
+    const meant = SAME_MEANING.find((group) => group.includes(word))?.[0] ?? word;
+    let hash = 7;
+    for (const char of meant) hash = (hash * 31 + char.codePointAt(0)!) % 1_000_003;
+    vector[hash % numbers]! += 1;
+  }
+  return vector;
+}
 
 /** The reply that a user text asks for. */
 export function replyTo(text: string): ModelReply {
@@ -284,6 +314,8 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
   let behaviour = options.behaviour;
   let records: RecordedRequest[] = [];
   let paths: string[] = [];
+  let embeddings: RecordedEmbedding[] = [];
+  let embeddingStatus: number | null = null;
   let total = 0;
   const waiters = new Set<() => void>();
 
@@ -315,11 +347,27 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
       });
     }
     if (req.method === "POST" && path === "/v1/chat/completions") return complete(req, res);
+    if (req.method === "POST" && path === "/v1/embeddings") return embed(req, res, false);
+    if (req.method === "POST" && path === "/api/embed") return embed(req, res, true);
     const owner = { ollama: "library", lmstudio: "organization_owner", llamacpp: "llamacpp", vllm: "vllm" }[options.product ?? "ollama"];
     if (path === "/v1/models")
       return sendJson(res, 200, { object: "list", data: models.map((id) => ({ id, object: "model", owned_by: owner })) });
     const answer = productAnswer(options.product, path, models);
     sendJson(res, answer === undefined ? 404 : 200, answer ?? { error: { message: `no such path: ${path}` } });
+  }
+
+  async function embed(req: IncomingMessage, res: ServerResponse, isOllama: boolean): Promise<void> {
+    const body = JSON.parse(await readBody(req)) as { model: string; input: string | string[]; dimensions?: number };
+    const texts = [body.input].flat();
+    embeddings.push({ model: body.model, texts, headers: req.headers });
+    const status = embeddingStatus ?? Number(/error:(\d{3})/.exec(texts.join(" "))?.[1] ?? 200);
+    if (status !== 200) return sendJson(res, status, { error: { message: `scripted error ${status}` } });
+    const vectors = texts.map((text) => vectorOf(text, body.dimensions ?? VECTOR_NUMBERS));
+    const tokens = Math.ceil(texts.join("").length / 4);
+    if (isOllama) return sendJson(res, 200, { model: body.model, embeddings: vectors, prompt_eval_count: tokens });
+    // In another order: each entry names its place.
+    const data = vectors.map((embedding, index) => ({ object: "embedding", index, embedding })).toReversed();
+    sendJson(res, 200, { object: "list", model: body.model, data, usage: { prompt_tokens: tokens, total_tokens: tokens } });
   }
 
   const server = createServer((req, res) => {
@@ -338,8 +386,11 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
     port,
     requests: () => [...records],
     paths: () => [...paths],
+    embeddings: () => [...embeddings],
+    failEmbeddings: (status) => void (embeddingStatus = status),
     clear: () => {
       records = [];
+      embeddings = [];
       paths = [];
     },
     setBehaviour: (next) => {

@@ -99,6 +99,11 @@ export async function startServerBench(options: ServerBenchOptions = {}): Promis
       screen: () => Promise.resolve({ status: 404, body: "Not Found" }),
       receive: () => Promise.resolve({ status: 404, body: "Not Found" }),
     },
+    a2a: {
+      card: () => Promise.resolve({ status: 404, body: "Not Found" }),
+      screen: () => Promise.resolve({ status: 404, body: "Not Found" }),
+      call: () => Promise.resolve({ status: 404, body: "Not Found" }),
+    },
     events: ["tick", "health"],
     capabilities: [],
     snapshot: () => ({ presence: [], health: HEALTH, stateVersion: { presence: 0, health: 0 }, uptimeMs: 0 }),

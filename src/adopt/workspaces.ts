@@ -1,21 +1,10 @@
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  opendirSync,
-  readFileSync,
-  realpathSync,
-  writeFileSync,
-  fstatSync,
-} from "node:fs";
+import { closeSync, constants, lstatSync, openSync, opendirSync, readFileSync, realpathSync, fstatSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { agentIds, resolveAgent } from "../config/agents.ts";
 import type { Config } from "../config/schema.ts";
 import { reasonOf } from "../core/errors.ts";
-import { isAtOrBeneath } from "../core/files.ts";
+import { ensureDirectorySync, isAtOrBeneath, writeFileAtomicSync } from "../core/files.ts";
 import { notTaken, present, taken, type AdoptItem } from "./item.ts";
 
 /** Files of a workspace are copied up to this size each, and together. */
@@ -87,8 +76,9 @@ function copyFile(path: string, to: string, write: boolean, counts: Counts): str
     counts.bytes += size;
     counts.copied++;
     if (!write) return null;
-    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-    writeFileSync(to, readFileSync(descriptor), { mode: 0o600, flag: "wx" });
+    ensureDirectorySync(dirname(to));
+    // As a whole: the next adoption takes what is here for finished.
+    writeFileAtomicSync(to, readFileSync(descriptor));
     return null;
   } finally {
     closeSync(descriptor);

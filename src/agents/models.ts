@@ -157,14 +157,14 @@ export function parseModelName(name: string): ModelRef | undefined {
 function toRef(name: string, inputs: ModelInputs): ModelRef | undefined {
   const ref = parseModelName(name);
   const knows = (id: string): boolean =>
-    id in inputs.providers || id in KEY_VARIABLES || inputs.local.some((server) => server.product === id);
+    Object.hasOwn(inputs.providers, id) || Object.hasOwn(KEY_VARIABLES, id) || inputs.local.some((server) => server.product === id);
   if (ref && knows(ref.provider)) return ref;
   const owner = Object.entries(toProviderTable(inputs)).find(([, provider]) => provider.models.some((model) => model.id === name));
   return owner ? { provider: owner[0], id: name } : ref;
 }
 
 const environmentKey = (provider: string, env: NodeJS.ProcessEnv): string | undefined => {
-  const name = KEY_VARIABLES[provider];
+  const name = Object.hasOwn(KEY_VARIABLES, provider) ? KEY_VARIABLES[provider] : undefined;
   return name !== undefined && env[name] ? name : undefined;
 };
 
@@ -247,7 +247,7 @@ export function buildModelCatalog(inputs: ModelInputs): CatalogEntry[] {
   for (const name of [...inputs.configured, ...(inputs.listed ?? [])]) {
     const ref = toRef(name, inputs);
     const known = ref && DEFAULT_MODELS[ref.provider]?.id === ref.id ? DEFAULT_MODELS[ref.provider] : undefined;
-    if (ref && ref.provider in KEY_VARIABLES) add(ref.provider, known ?? { id: ref.id }, hasKey(ref.provider));
+    if (ref && Object.hasOwn(KEY_VARIABLES, ref.provider)) add(ref.provider, known ?? { id: ref.id }, hasKey(ref.provider));
   }
   for (const [id, model] of Object.entries(DEFAULT_MODELS)) if (hasKey(id)) add(id, model, true);
   add(GUIDE.provider, { id: GUIDE.id, name: GUIDE_NAME, contextWindow: 1_000_000 }, true);

@@ -37,6 +37,8 @@ export type Turn = {
   skills?: string;
   /** Only owners read the conversation, so that the notes about them may be part of the system prompt. */
   isPrivate: boolean;
+  /** Notes must be written before the conversation is shortened: until then less of the window stays free. */
+  defersCompaction?: boolean;
   /** The trace that requests to providers continue; absent: none is named to them. */
   trace?: { traceId: string; sampled: boolean };
   /**
@@ -161,7 +163,8 @@ export type AgentEvent =
   | { type: "waiting"; for: "model" | "provider" | "process"; forMs: number; untilMs?: number }
   /** The link to the gateway `name` is down; the message is kept for `untilMs`. */
   | { type: "waiting"; for: "peer"; forMs: number; untilMs: number; name: string }
-  | { type: "compaction"; phase: "start" | "end"; reason: string }
+  /** `isDone`: the conversation is shorter now. */
+  | { type: "compaction"; phase: "start" | "end"; reason: string; isDone?: boolean }
   /** A steered message has entered the context of the running turn. */
   | { type: "steered"; runId: RunId }
   | {
@@ -186,6 +189,9 @@ export type RuntimeStatus = {
   agents?: readonly AgentProcessStatus[];
 };
 
+/** An option of an agent that takes one of several values. */
+export type AgentOption = { id: string; value: string; values: readonly string[] };
+
 /** One process of an agent that is a program of another vendor. */
 export type AgentProcessStatus = {
   /** By which people call it. */
@@ -202,6 +208,8 @@ export type AgentProcessStatus = {
   /** What it can be set to. */
   modes: readonly string[];
   models: readonly string[];
+  /** Its other options, with their values. */
+  options: readonly AgentOption[];
   /** Its session survives the end of its process. */
   canReopen: boolean;
 };

@@ -1,8 +1,17 @@
 import { constants, lstatSync, realpathSync } from "node:fs";
-import { lstat, realpath, writeFile } from "node:fs/promises";
+import { lstat, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { GatewayError } from "../core/errors.ts";
-import { ensureDirectory, ensureDirectorySync, openBeneath, readAtMost, errnoOf, fileProblemOf, UnsafePathError } from "../core/files.ts";
+import {
+  ensureDirectory,
+  ensureDirectorySync,
+  openBeneath,
+  readAtMost,
+  errnoOf,
+  fileProblemOf,
+  UnsafePathError,
+  writeNewFile,
+} from "../core/files.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isLocalDirectory } from "../core/local-directory.ts";
 import type { Turn } from "./runtime.ts";
@@ -225,13 +234,6 @@ export async function ensureWorkspace(dir: string): Promise<string[]> {
   await createWorkspaceDir(dir);
   if ((await readWorkspace(dir)).length > 0) return [];
   const written: string[] = [];
-  for (const [name, text] of Object.entries(TEMPLATES)) {
-    try {
-      await writeFile(join(dir, name), text, { flag: "wx", mode: 0o600 });
-      written.push(name);
-    } catch (err) {
-      if ((err as NodeJS.ErrnoException).code !== "EEXIST") throw err;
-    }
-  }
+  for (const [name, text] of Object.entries(TEMPLATES)) if (await writeNewFile(join(dir, name), text)) written.push(name);
   return written;
 }

@@ -232,6 +232,42 @@ test("a backup is restored into a new or empty directory only, and nowhere besid
   assert.equal(readFileSync(join(target, "workspaces/main/a.txt"), "utf8"), "a");
 });
 
+test("an archive with links in place of what the gateway writes reaches nothing beside the restored directory", async () => {
+  const { store, close, state } = await bench();
+  await store.write(() => {
+    store.run(
+      "INSERT INTO inbox (run_id, channel, account, event_id, session_key, session_id, agent_id, payload, crc, state, received_at) VALUES ('r', 'irc', 'a', 'e', 'agent:main:main', 's', 'main', '{}', 0, 'queued', 1)",
+    );
+  });
+  close();
+  for (const name of ["gateway/gateway.db", "gateway/logs", "openclaw.json"]) {
+    const path = join(home, `${++made}.zip`);
+    const handle = await open(path, "wx");
+    const writer = new ZipWriter(handle);
+    const link = [Buffer.from(join(state, name))];
+    const written = await writer.add(name, link, { changedAt: 1, mode: 0o120_777, pack: false });
+    const manifest: BackupManifest = {
+      schemaVersion: 1,
+      createdAt: 1,
+      version: "1",
+      storeFormat: 1,
+      kind: "manual",
+      host: "h",
+      state: "/s",
+      secrets: true,
+      workspaces: [],
+      rows: {},
+      files: [{ name, ...written }],
+      skipped: [],
+    };
+    await writer.add(MANIFEST_NAME, [Buffer.from(JSON.stringify(manifest))], { changedAt: 1 });
+    await writer.finish();
+    await handle.close();
+    await assert.rejects(restoreBackup(path, join(home, `never-${++made}`), { keepQueue: false }), /is a symbolic link/, name);
+    assert.deepEqual({ ...(stateOf(state) as object) }, { state: "queued" }, name);
+  }
+});
+
 function stateOf(dir: string): unknown {
   const db = new DatabaseSync(join(dir, "gateway/gateway.db"), { readOnly: true });
   try {

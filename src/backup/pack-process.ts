@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { ERRORS, type ErrorCode } from "../core/error-codes.ts";
 import { asString, fieldsOf, isObject, tryParseJson } from "../core/json.ts";
+import { startProcess, type ChildProcessWithoutNullStreams } from "../core/start-process.ts";
 import { BACKUP_LIMITS } from "./limits.ts";
 import type { PackedBackup, PackJob } from "./pack.ts";
 
@@ -14,22 +14,25 @@ export function packInProcess(job: PackJob, signal: AbortSignal): Promise<Packed
   const { PATH, HOME, TMPDIR } = process.env;
   const env = Object.fromEntries(Object.entries({ PATH, HOME, TMPDIR }).filter(([, value]) => value !== undefined));
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [ENTRY], {
-      env,
-      stdio: ["pipe", "pipe", "pipe"],
-      timeout: BACKUP_LIMITS.packMs,
-      killSignal: "SIGKILL",
-      signal,
-    });
+    let child: ChildProcessWithoutNullStreams;
+    try {
+      child = startProcess(process.execPath, [ENTRY], {
+        env,
+        stdio: ["pipe", "pipe", "pipe"],
+        timeout: BACKUP_LIMITS.packMs,
+        killSignal: "SIGKILL",
+        signal,
+      });
+    } catch (err) {
+      return reject(notPacked(err));
+    }
     const output = { out: "", err: "" };
     const keep = (stream: "out" | "err") => (chunk: Buffer) => {
       if (output[stream].length < BACKUP_LIMITS.outputBytes) output[stream] += chunk.toString();
     };
     child.stdout.on("data", keep("out"));
     child.stderr.on("data", keep("err"));
-    child.on("error", (err) =>
-      reject(new GatewayError("UNAVAILABLE", `the backup was not packed: ${reasonOf(err)}`, { cause: err, fix: FIX })),
-    );
+    child.on("error", (err) => reject(notPacked(err)));
     child.on("close", (code, killed) => {
       const answer = tryParseJson(output.out);
       if (isObject(answer) && isObject(answer["ok"])) return resolve(answer["ok"] as unknown as PackedBackup);
@@ -44,6 +47,9 @@ export function packInProcess(job: PackJob, signal: AbortSignal): Promise<Packed
     child.stdin.end(JSON.stringify(job));
   });
 }
+
+const notPacked = (err: unknown): GatewayError =>
+  new GatewayError("UNAVAILABLE", `the backup was not packed: ${reasonOf(err)}`, { cause: err, fix: FIX });
 
 function toError(answer: unknown, otherwise: string): GatewayError {
   const { code, message, fix } = fieldsOf(fieldsOf(answer)["error"]);

@@ -6,7 +6,7 @@ import { ensureDirectory, fileProblemOf, isAbsent, syncDirectory } from "../core
 import { ZipError, type ZipEntry } from "../core/zip.ts";
 import { checkCopy, parkQueued } from "../store/copy.ts";
 import { CONFIG_NAME, STORE_NAME, type BackupFile, type BackupManifest } from "./manifest.ts";
-import { SERVICE_ENVIRONMENT } from "./sources.ts";
+import { isRemade, SERVICE_ENVIRONMENT } from "./sources.ts";
 import { compareRows, damagedBackup, openBackup, readChecked, type OpenBackup } from "./verify.ts";
 
 export type RestoreOptions = {
@@ -95,14 +95,23 @@ async function unpack({ zip, manifest }: OpenBackup, staging: string): Promise<v
     if (!made.has(dirname(path))) await ensureDirectory(dirname(path));
     made.add(dirname(path));
     // No file is written through a link of the archive: links are made when all files are there.
-    if ((entry.mode & TYPE) === LINK) links.push({ entry, file, path });
-    else await unpackFile(readChecked(zip, entry, file), path, modeOf(file.name, entry.mode));
+    if ((entry.mode & TYPE) === LINK) {
+      refuseLinkOfGateway(file.name);
+      links.push({ entry, file, path });
+    } else await unpackFile(readChecked(zip, entry, file), path, modeOf(file.name, entry.mode));
   }
   for (const { entry, file, path } of links) {
     const parts: Buffer[] = [];
     for await (const part of readChecked(zip, entry, file)) parts.push(part);
     await symlink(Buffer.concat(parts).toString(), path);
   }
+}
+
+/** What the gateway itself opens and writes: a link there would lead to files beside the restored directory. */
+function refuseLinkOfGateway(name: string): void {
+  const [folder, inside] = name.split("/");
+  if (name === CONFIG_NAME || name === SERVICE_ENVIRONMENT || (folder === "gateway" && isRemade(inside!)))
+    throw new ZipError(`${name} is a symbolic link`);
 }
 
 async function unpackFile(content: AsyncIterable<Buffer>, path: string, mode: number): Promise<void> {

@@ -22,6 +22,7 @@ export type SkippedFile = { readonly name: string; readonly reason: string };
  */
 const NOT_KEPT =
   /^(?:gateway\.db.*|store-(?:ledger|numbers)\.json|owner\.json|ssh-tunnel\.json|logs|pi|cache|agents|browser|backup-staging|diagnostics|\..*\.tmp)$/;
+export const isRemade = (name: string): boolean => NOT_KEPT.test(name);
 /** Variables of the service, such as keys of model providers. */
 export const SERVICE_ENVIRONMENT = "service.env";
 

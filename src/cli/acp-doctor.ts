@@ -48,7 +48,7 @@ async function probe(invocation: Invocation, name: string): Promise<Probe> {
   const watcher = new GroupWatcher({ clock: foregroundClock });
   try {
     const connection = await connectAgent({
-      spec: { ...resolved, name, env: { ...toCommandEnv(host.env, tmpdir()), ...resolved.env }, lifetime: "oneshot" },
+      spec: { ...resolved, name, env: { ...toCommandEnv(host.env, tmpdir()), ...resolved.env }, options: {}, lifetime: "oneshot" },
       cwd: resolved.cwd ?? host.cwd,
       watcher,
       clock: foregroundClock,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { adopt as adoptOriginal, type AdoptReport } from "../adopt/adopt.ts";
 import type { AdoptItem } from "../adopt/item.ts";
@@ -32,12 +33,21 @@ export const originalsOf = (invocation: Invocation): readonly string[] =>
 
 function sourceOf(invocation: Invocation): string {
   const named = invocation.text("from");
-  if (named !== undefined) return expandPath(named, homeOf(invocation), invocation.host.cwd);
+  if (named !== undefined) return requireOriginal(expandPath(named, homeOf(invocation), invocation.host.cwd));
   const [first] = originalsOf(invocation);
   if (first !== undefined) return first;
   throw new CliError("No installation of OpenClaw was found", {
     why: "none of ~/.openclaw and $OPENCLAW_HOME/.openclaw has its sessions or credentials.",
     fix: "name its state directory: openclaw adopt --from <dir>",
+    exit: EXIT.unavailable,
+  });
+}
+
+function requireOriginal(dir: string): string {
+  if (existsSync(dir)) return dir;
+  throw new CliError(`${sanitizeLine(dir)} does not exist`, {
+    why: "adopt reads the configuration and the sessions of another installation there, and changes nothing in it.",
+    fix: "name the state directory of OpenClaw, for example: openclaw adopt --from ~/.openclaw",
     exit: EXIT.unavailable,
   });
 }

@@ -2,10 +2,11 @@ import { existsSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { arch, platform, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { redactText } from "../config/redact.ts";
+import { configWithoutSecrets, redactText } from "../config/redact.ts";
 import { expandPath } from "../config/paths.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { openRegularFileSync, readAtMostSync, syncDirectory } from "../core/files.ts";
+import { fieldsOf, tryParseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import { VERSION } from "../core/version.ts";
 import { ZipWriter } from "../core/zip.ts";
@@ -136,6 +137,33 @@ function summary({ findings }: Report, { status }: Answers): string {
   ].join("\n");
 }
 
+/** Keys of the configuration whose entries are people, in whatever form; and keys that may name a person or room beside other words. */
+const PEOPLE = /(?:from|owners?|users|senders?)$/i;
+const TARGETS = /(?:^to|peer|target|reviewers|approvers)$/i;
+/** Keys of channels whose entries are named by rooms and people. */
+const ROOMS = /^(?:groups|rooms|dms|direct|guilds|topics|users|people)$/i;
+/** Fields of log lines that name a person. */
+const SENDERS = /("(?:sender|senderId|senderName|from|person)":)"(?:[^"\\]|\\.)*"/g;
+const ANY = /./;
+/** What no word of a sentence has. */
+const ID = /[\d@!]/;
+/** Shorter ones would hide words that have nothing to do with them. */
+const ID_CHARS = 4;
+
+/** Ids of people and rooms that the configuration names, such as those of `allowFrom`. `form`: of the texts that count. Pure. */
+function peopleIn(value: unknown, form: RegExp | null = null): string[] {
+  if (typeof value === "string" || typeof value === "number") return form === null ? [] : toIds(String(value), form);
+  if (Array.isArray(value)) return value.flatMap((each) => peopleIn(each, form));
+  return Object.entries(fieldsOf(value)).flatMap(([key, each]) => [
+    ...(ROOMS.test(key) ? Object.keys(fieldsOf(each)).flatMap((name) => toIds(name, ID)) : []),
+    ...peopleIn(each, PEOPLE.test(key) ? ANY : TARGETS.test(key) ? ID : form),
+  ]);
+}
+
+/** An entry may have its channel before it. */
+const toIds = (entry: string, form: RegExp): string[] =>
+  [entry, entry.slice(entry.indexOf(":") + 1)].filter((id) => id.length >= ID_CHARS && form.test(id));
+
 /** Takes every known credential, and the ids of people, out of a text. */
 function hiderOf(invocation: Invocation): (text: string) => string {
   const secrets = new Set<string>();
@@ -147,11 +175,17 @@ function hiderOf(invocation: Invocation): (text: string) => string {
   for (const [name, value] of Object.entries(invocation.host.env)) if (value && /KEY|TOKEN|SECRET|PASSW/i.test(name)) secrets.add(value);
   const token = readToken(tokenPath(pathsOf(invocation)));
   if (token !== null) secrets.add(token);
-  const long = [...secrets].filter((secret) => secret.length >= SECRET_CHARS).toSorted((a, b) => b.length - a.length);
+  const { raw } = configOf(invocation);
+  const people = peopleIn(tryParseJson((raw === null ? null : configWithoutSecrets(raw)) ?? ""));
+  const hidden = [
+    ...[...secrets].filter((secret) => secret.length >= SECRET_CHARS).map((text) => ({ text, instead: "[secret]" })),
+    ...[...new Set(people)].map((text) => ({ text, instead: "[id]" })),
+  ].toSorted((a, b) => b.text.length - a.text.length);
   return (text) => {
     let clean = text;
-    for (const secret of long) for (const form of [secret, JSON.stringify(secret).slice(1, -1)]) clean = clean.replaceAll(form, "[secret]");
-    return clean.replaceAll(PEER, "$1[id]");
+    for (const each of hidden)
+      for (const form of [each.text, JSON.stringify(each.text).slice(1, -1)]) clean = clean.replaceAll(form, each.instead);
+    return clean.replaceAll(PEER, "$1[id]").replaceAll(SENDERS, '$1"[id]"');
   };
 }
 

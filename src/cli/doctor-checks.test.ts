@@ -4,10 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { callCli } from "../../test/cli-call.ts";
+import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { backupName } from "../backup/list.ts";
+import type { ProtocolClient } from "../client/client.ts";
+import { ClientError } from "../client/errors.ts";
 import { silentLog } from "../core/log.ts";
 import { createBoots } from "../store/boots.ts";
 import { openStore } from "../store/open.ts";
+import { runBounded } from "./doctor.ts";
+import { checkMcpServers } from "./doctor-gateway.ts";
+import type { Invocation } from "./invocation.ts";
 
 const home = mkdtempSync(join(tmpdir(), "doctor-"));
 after(() => rmSync(home, { recursive: true, force: true }));
@@ -157,6 +163,50 @@ test("starts that ended without a stop are reported while the gateway is down", 
   await again.write(() => createBoots(again).end(now));
   again.close();
   assert.deepEqual(await only(dir, "crash-loop"), []);
+});
+
+test("checks that do not end in their time are reported as cut, and an MCP server that is silent holds up no other", async () => {
+  const clock = new FakeClock();
+  const cut = runBounded({ ids: ["dns", "clock"], run: () => new Promise(() => {}) }, {} as Invocation, clock);
+  await clock.advanceSettled(2_000);
+  const [finding] = await cut;
+  assert.deepEqual([finding?.check, finding?.severity, finding?.title], ["dns", "warning", "the checks dns, clock were cut after 2 s"]);
+
+  const row = { enabled: true, state: "ready", cause: null, withheld: [], tools: 3 };
+  const timeouts: number[] = [];
+  const client = {
+    serves: () => true,
+    request: (_method: string, params: { name?: string }, { timeoutMs }: { timeoutMs: number }) => {
+      timeouts.push(timeoutMs);
+      const names = params.name === undefined ? ["works", "silent"] : [params.name];
+      return params.name === "silent"
+        ? Promise.reject(new ClientError("timeout", "no answer in time"))
+        : Promise.resolve({ servers: names.map((name) => ({ ...row, name })) });
+    },
+  } as unknown as ProtocolClient;
+  const findings = await checkMcpServers(client);
+  assert.deepEqual(
+    findings.map(({ check, title }) => [check, title]),
+    [
+      ["mcp:works", "the MCP server works answers, with 3 tools"],
+      ["mcp:silent", "the check of the MCP server silent was cut after 2 s"],
+    ],
+  );
+  assert.ok(timeouts.every((timeoutMs) => timeoutMs <= 2_000));
+});
+
+test("all checks without a gateway take less than a second", async () => {
+  const dir = state();
+  const before = process.cpuUsage();
+  await doctor(dir, []);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok((user + system) / 1_000 < 1_000, `${(user + system) / 1_000} ms of CPU`);
+});
+
+test("adopt says why a directory cannot be read, and what to name", async () => {
+  const { code, err } = await callCli(state(), ["adopt", "--from", join(home, "nowhere")]);
+  assert.equal(code, 69);
+  assert.match(err, /nowhere does not exist\n +Why: .*\n(?: +.*\n)* +Fix: /);
 });
 
 test("doctor changes nothing without --fix", async () => {

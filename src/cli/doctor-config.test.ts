@@ -59,6 +59,15 @@ test("a correction that would make the file invalid, or replace a key that is th
   assert.deepEqual(copiesOf(dir), []);
 });
 
+test("the older place of the settings of embeddings is moved, with what it says", async () => {
+  const dir = state('{ agents: { defaults: { memorySearch: { provider: "ollama" }, workspace: "/w" } } }');
+  const { out } = await callCli(dir, ["doctor", "--fix", "--only", "config-retired", "--yes", "--json"]);
+  assert.match(out, /memory/);
+  assert.match(configOf(dir), /workspace: "\/w"/);
+  assert.match(configOf(dir).replaceAll(/\s+/g, " "), /"?memory"?: \{ "?search"?: \{ "?provider"?: "ollama" \} \}/);
+  assert.doesNotMatch(configOf(dir), /memorySearch/);
+});
+
 test("an address as gateway.bind gets the word for it", async () => {
   const dir = state('{ gateway: { bind: "127.0.0.1" } }');
   const report = JSON.parse((await callCli(dir, ["doctor", "--fix", "--only", "config-retired", "--yes", "--json"])).out) as {

@@ -12,14 +12,14 @@ import { configOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine } from "./terminal-text.ts";
 
-/** Older forms in the file that still work. */
+/** Older forms in the file. */
 export function checkRetired(invocation: Invocation): BadFinding[] {
   const loaded = configOf(invocation);
-  return retiredForms(loaded).map(({ path, to, value, message }) => ({
+  return retiredForms(loaded).map(({ path, to, value, message, isIgnored }) => ({
     check: "config-retired",
     severity: "warning",
     title: message,
-    why: "it is still read; a later release may not.",
+    why: isIgnored ? "it has no effect under this name." : "it is still read; a later release may not.",
     place: { path: loaded.path, line: 0, column: 0, ocPath: formatPath(path) },
     fix:
       value === undefined ? `rename it to ${formatPath(to)}, or: openclaw doctor --fix` : `openclaw config set ${formatPath(to)} ${value}`,
@@ -30,7 +30,7 @@ export function checkRetired(invocation: Invocation): BadFinding[] {
 function retiredForms({ raw, source }: LoadedConfig): RetiredForm[] {
   if (raw === null || source !== "file") return [];
   const value: Record<string, unknown> = {};
-  for (const key of ["mcp", "tools", "channels", "gateway"]) value[key] = getAt(raw, key);
+  for (const key of ["agents", "mcp", "memory", "tools", "channels", "gateway"]) value[key] = getAt(raw, key);
   return findRetired(value);
 }
 

@@ -32,6 +32,15 @@ export type DoctorFinding = (DoctorCheck & { readonly severity: "ok" }) | BadFin
 
 export const okFinding = (check: string, title: string): DoctorFinding => ({ check, severity: "ok", title });
 
+/** A check that was not done in its time, so that the others are shown. */
+export const cutFinding = (check: string, title: string, limitMs: number, fix = `openclaw doctor --only ${check}`): BadFinding => ({
+  check,
+  severity: "warning",
+  title: `${title} after ${limitMs / 1_000} s`,
+  why: "it is not known whether this works: there was no answer in time.",
+  fix,
+});
+
 /** A finding, or the fact that there is none. */
 export const findingUnless = (fine: boolean, check: string, title: string, bad: Omit<BadFinding, "check">): DoctorFinding =>
   fine ? okFinding(check, title) : { check, ...bad };

@@ -8,7 +8,8 @@ import { accountRows, accountText, type ChannelsStatus } from "./channels.ts";
 import { notesWithoutSandbox, readPolicies, type AgentPolicy } from "./command-policies.ts";
 import { connectGateway, isUnreachable, type GatewayLink } from "./connect.ts";
 import { checkBudgets } from "./doctor-budgets.ts";
-import { okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
+import { checkMemory } from "./doctor-memory.ts";
+import { cutFinding, okFinding, findingUnless, type DoctorFinding } from "./doctor-finding.ts";
 import type { SandboxAnswer } from "./sandbox.ts";
 import type { JobView } from "./cron.ts";
 import { checkLinks } from "./doctor-peers.ts";
@@ -61,6 +62,7 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkPlugins(client),
       checkJobs(client),
       checkBudgets(client),
+      checkMemory(client),
       checkNodes(client, invocation.host.now()),
       checkLinks(client, invocation.host.now()),
     ]);
@@ -79,19 +81,23 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
   }
 }
 
+/** Time of one question to the gateway. */
+const REQUEST_MS = 2_000;
+
 /** Findings from the answer of one method; none when the gateway does not serve it. */
 async function describePart<T>(
   client: ProtocolClient,
   method: string,
   params: unknown,
   work: (answer: T) => DoctorFinding[] | Promise<DoctorFinding[]>,
-  timeoutMs?: number,
+  { timeoutMs = REQUEST_MS, whenCut }: { timeoutMs?: number; whenCut?: (timeoutMs: number) => DoctorFinding } = {},
 ): Promise<DoctorFinding[]> {
   if (!client.serves(method)) return [];
   try {
-    return await work(await client.request<T>(method, params, timeoutMs === undefined ? {} : { timeoutMs }));
+    return await work(await client.request<T>(method, params, { timeoutMs }));
   } catch (err) {
     if (!(err instanceof ClientError)) throw err;
+    if (err.kind === "timeout" && whenCut !== undefined) return [whenCut(timeoutMs)];
     return [
       {
         check: method,
@@ -281,7 +287,7 @@ const checkSandbox = (client: ProtocolClient): Promise<DoctorFinding[]> =>
   });
 
 /** A trial of a container takes some seconds. */
-const SANDBOX_TRIAL_MS = 60_000;
+const SANDBOX_TRIAL_MS = 10_000;
 
 const checkBackend = (client: ProtocolClient, agentId: string, policies: readonly AgentPolicy[]): Promise<DoctorFinding[]> =>
   describePart<SandboxAnswer>(
@@ -300,21 +306,35 @@ const checkBackend = (client: ProtocolClient, agentId: string, policies: readonl
         }),
       ];
     },
-    SANDBOX_TRIAL_MS,
+    {
+      timeoutMs: SANDBOX_TRIAL_MS,
+      whenCut: (limitMs) =>
+        cutFinding(
+          "sandbox",
+          "the trial of the sandbox was cut",
+          limitMs,
+          `openclaw sandbox explain --agent ${sanitizeLine(agentId)} waits for it.`,
+        ),
+    },
   );
 
-/** A server that takes longer to start is reported as slow. */
-const MCP_PROBE_MS = 40_000;
+/** Whether each MCP server answers, and whether its tools are those that were accepted. One that does not answer holds up no other. */
+export const checkMcpServers = (client: ProtocolClient): Promise<DoctorFinding[]> =>
+  describePart<{ servers: McpServerRow[] }>(client, "mcp.status", {}, async ({ servers }) => {
+    const used = servers.filter(({ enabled }) => enabled);
+    return (await Promise.all(used.map(({ name }) => probeMcpServer(client, name)))).flat();
+  });
 
-/** Whether each MCP server answers, and whether its tools are those that were accepted. */
-const checkMcpServers = (client: ProtocolClient): Promise<DoctorFinding[]> =>
-  describePart<{ servers: McpServerRow[] }>(
-    client,
-    "mcp.status",
-    { probe: true },
-    ({ servers }) => servers.flatMap(mcpFindings),
-    MCP_PROBE_MS,
-  );
+const probeMcpServer = (client: ProtocolClient, name: string): Promise<DoctorFinding[]> =>
+  describePart<{ servers: McpServerRow[] }>(client, "mcp.status", { name, probe: true }, ({ servers }) => servers.flatMap(mcpFindings), {
+    whenCut: (limitMs) =>
+      cutFinding(
+        `mcp:${name}`,
+        `the check of the MCP server ${sanitizeLine(name)} was cut`,
+        limitMs,
+        `openclaw mcp probe ${sanitizeLine(name)} waits for it.`,
+      ),
+  });
 
 function mcpFindings({ name, enabled, state, cause, withheld, tools, sslVerify = true }: McpServerRow): DoctorFinding[] {
   if (!enabled) return [];

@@ -51,15 +51,18 @@ function linkFinding(link: LinkView, now: number): DoctorFinding {
 }
 
 /** Signatures protect what is sent from changes, not from readers. */
-function encryptionFinding({ name, url }: LinkView): DoctorFinding[] {
-  if (url === null || !url.startsWith("ws:") || isLoopbackHost(URL.parse(url)?.hostname ?? "")) return [];
+function encryptionFinding({ name, url, transport }: LinkView): DoctorFinding[] {
+  if (url === null || !/^(?:ws|http):/.test(url) || isLoopbackHost(URL.parse(url)?.hostname ?? "")) return [];
   return [
     {
       check: `link-encryption:${sanitizeLine(name)}`,
       severity: "warning",
       title: `the link ${sanitizeLine(name)} is not encrypted`,
-      why: "others on the way can read the messages, though not change them.",
-      fix: `switch on gateway.tls there and use wss:// in peers.${sanitizeLine(name)}.url, or connect over Tailscale or SSH.`,
+      why:
+        transport === "a2a"
+          ? "others on the way can read and change the messages, and take the token."
+          : "others on the way can read the messages, though not change them.",
+      fix: `switch on TLS there and use ${transport === "a2a" ? "https" : "wss"}:// in peers.${sanitizeLine(name)}.url, or connect over Tailscale or SSH.`,
     },
   ];
 }

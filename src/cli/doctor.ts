@@ -1,3 +1,5 @@
+import { withTimeout } from "../core/async.ts";
+import { systemClock, type Clock } from "../core/clock.ts";
 import { CliError, EXIT } from "../core/errors.ts";
 import { toSentence } from "../core/text.ts";
 import type { CommandHandler } from "./command.ts";
@@ -16,7 +18,7 @@ import { checkSkills } from "./doctor-skills.ts";
 import { checkState } from "./doctor-state.ts";
 import { checkNetwork, checkSystem } from "./doctor-system.ts";
 import { checkTls } from "./doctor-tls.ts";
-import type { BadFinding, ConfigKeyChange, DoctorFinding } from "./doctor-finding.ts";
+import { cutFinding, type BadFinding, type ConfigKeyChange, type DoctorFinding } from "./doctor-finding.ts";
 import { pathsOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
 import { sanitizeLine, plural } from "./terminal-text.ts";
@@ -63,9 +65,14 @@ export async function doctorReport(invocation: Invocation): Promise<{ checksRun:
   return { checksRun: ALL_IDS.length, findings };
 }
 
+/** Time of the checks that ask others. */
+const NETWORK_MS = 30_000;
+
 /** Checks that are made together. An id before a colon stands for all with it: `channel` for `channel:irc/default`. */
-type DoctorGroup = {
+export type DoctorGroup = {
   readonly ids: readonly string[];
+  /** How long it may take, where that is not the usual time. */
+  readonly limitMs?: number;
   /** It is about the configuration file. */
   readonly isLint?: boolean;
   readonly run: (invocation: Invocation) => readonly DoctorFinding[] | Promise<readonly DoctorFinding[]>;
@@ -105,7 +112,7 @@ const GROUPS: readonly DoctorGroup[] = [
   { ids: ["secret-store", "secret-program"], run: checkSecrets },
   { ids: ["tls-certificate"], run: checkTls },
   { ids: ["control-ui"], run: checkControlUi },
-  { ids: ["reachable"], run: checkNetwork },
+  { ids: ["reachable"], run: checkNetwork, limitMs: NETWORK_MS },
   {
     ids: [
       "gateway-running",
@@ -135,6 +142,8 @@ const GROUPS: readonly DoctorGroup[] = [
       "node",
     ],
     run: checkGateway,
+    // Each of its requests has a time of its own.
+    limitMs: NETWORK_MS,
   },
 ];
 const ALL_IDS = [...new Set(GROUPS.flatMap(({ ids }) => ids))];
@@ -169,9 +178,27 @@ function selectChecks(invocation: Invocation): SelectedChecks {
 }
 
 async function runChecks(invocation: Invocation, { groups, wants }: SelectedChecks): Promise<DoctorFinding[]> {
-  const findings: DoctorFinding[] = [];
-  for (const { run } of groups) findings.push(...(await run(invocation)));
+  const findings = (await Promise.all(groups.map((group) => runBounded(group, invocation)))).flat();
   return findings.filter(({ check }) => wants(check)).toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
+}
+
+/** Time of one group of checks; what is not done by then is reported as cut, and the others are shown. */
+const GROUP_MS = 2_000;
+
+/** The findings of a group, or after its time one that says what is missing. */
+export async function runBounded(
+  { ids, run, limitMs = GROUP_MS }: DoctorGroup,
+  invocation: Invocation,
+  clock: Pick<Clock, "after"> = systemClock,
+): Promise<readonly DoctorFinding[]> {
+  const late = new Error("the time of these checks is over");
+  try {
+    // A check that throws at once is a defect like any other.
+    return await withTimeout(clock, limitMs, Promise.resolve(run(invocation)), () => late);
+  } catch (err) {
+    if (err !== late) throw err;
+    return [cutFinding(ids[0]!, `the checks ${ids.slice(0, 3).join(", ")}${ids.length > 3 ? " and others" : ""} were cut`, limitMs)];
+  }
 }
 
 /** With the names of OpenClaw beside ours. */

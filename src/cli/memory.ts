@@ -6,7 +6,16 @@ import { sanitizeLine } from "./terminal-text.ts";
 
 type FoundNote = { path: string; firstLine: number; lastLine: number; text: string; score: number };
 type SearchAnswer = { agentId: string; results: FoundNote[]; hasAllWords: boolean; notes: string[] };
-type StatusAnswer = { agentId: string; workspace: string; notes: number; chunks: number; waiting: number; problems: string[] };
+export type StatusAnswer = {
+  agentId: string;
+  workspace: string;
+  notes: number;
+  chunks: number;
+  waiting: number;
+  problems: string[];
+  embeddings?: Embeddings | null;
+};
+type Embeddings = { provider: string; model: string; chunks: number; waiting: number; problem: string | null };
 
 /** Characters of a part of a note that the terminal shows. */
 const SHOWN_CHARS = 300;
@@ -49,10 +58,19 @@ export const memoryIndex: CommandHandler = async (invocation) => {
   show(invocation, await callGateway<StatusAnswer>(invocation, ["operator.write"], "memory.index", params));
 };
 
+/** How far notes can be found by what they mean. */
+function embeddingText(embeddings: Embeddings | null): string {
+  if (embeddings === null) return "Embeddings: off, only words count";
+  const { provider, model, chunks, waiting, problem } = embeddings;
+  const what = provider === "" ? "" : ` ${provider}, model ${model}, vectors: ${chunks}, to be made: ${waiting}`;
+  return `Embeddings:${what}${problem === null ? "" : `${what === "" ? " " : "; "}not usable now: ${problem}`}`;
+}
+
 function show({ out }: Invocation, status: StatusAnswer): void {
   out.result(status, () => {
     out.line(sanitizeLine(`Agent ${status.agentId}, workspace ${status.workspace}`));
     out.line(`Notes in the index: ${status.notes}, parts of them: ${status.chunks}, changed since: ${status.waiting}`);
+    out.line(sanitizeLine(embeddingText(status.embeddings ?? null)));
     for (const problem of status.problems) out.line(sanitizeLine(problem));
     if (status.notes + status.waiting === 0)
       out.note("Notes are MEMORY.md, USER.md and the Markdown files below memory/ in the workspace.");

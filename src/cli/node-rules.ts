@@ -4,7 +4,7 @@ import { isAbsent } from "../core/files.ts";
 import { CliError, EXIT, reasonOf } from "../core/errors.ts";
 import { asString, fieldsOf, tryParseJson } from "../core/json.ts";
 import { isProcessRunning } from "../core/pid-file.ts";
-import { changeHostRules, readHostRules, type HostRules } from "../nodes/host/allowlist.ts";
+import { changeHostRules, readHostRules, toListed, type HostRules } from "../nodes/host/allowlist.ts";
 import type { CommandHandler } from "./command.ts";
 import { pathsOf } from "./gateway-target.ts";
 import type { Invocation } from "./invocation.ts";
@@ -66,13 +66,17 @@ export const nodeAllow: CommandHandler = (invocation) => {
       fix: "openclaw node allow /usr/bin/uptime",
       exit: EXIT.usage,
     });
+  const found = toListed(program);
+  if ("problem" in found)
+    throw new CliError("The rules were not changed", { why: `${found.problem}.`, fix: "Name another program, or leave it to the person." });
+  const { listed } = found;
   const rules = change(invocation, ({ security, ask, programs }) => ({
     security,
     ask,
-    programs: programs.includes(program) ? programs : [...programs, program],
+    programs: programs.includes(listed) ? programs : [...programs, listed],
   }));
   invocation.out.result({ programs: rules.programs }, () =>
-    invocation.out.line(`${sanitizeLine(program)} runs for the gateway of this node without a question.`),
+    invocation.out.line(`${sanitizeLine(listed)} runs for the gateway of this node without a question.`),
   );
 };
 

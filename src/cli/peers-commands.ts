@@ -4,6 +4,9 @@ const NAME = [{ name: "name", required: true }] as const;
 
 const LINK_FLAGS: readonly CliFlag[] = [
   { name: "certificate", value: "sha256", help: "Fingerprint of the certificate that the other gateway must show." },
+  { name: "a2a", help: "The other side is an agent that speaks A2A; its address is https://host/a2a/v1." },
+  { name: "inbound-token", value: "${NAME}", help: "With --a2a: the variable with the token that it has to show here." },
+  { name: "outbound-token", value: "${NAME}", help: "With --a2a: the variable with the token that this gateway shows there." },
   { name: "accept", value: "agents", help: "Agents here that the other gateway may ask, separated by commas; * for all." },
   { name: "send", value: "agents", help: "Agents there that this gateway may ask, separated by commas; * for all." },
 ];
@@ -42,7 +45,11 @@ export const peersCommands: CommandFamily = {
       args: [...NAME, { name: "address", required: false }],
       flags: LINK_FLAGS,
       usesGateway: true,
-      examples: ["openclaw peers add office wss://office.example:18789 --send main", "openclaw peers add home --accept main"],
+      examples: [
+        "openclaw peers add office wss://office.example:18789 --send main",
+        "openclaw peers add home --accept main",
+        "openclaw peers add hermes https://hermes.example/a2a/v1 --a2a --send default",
+      ],
       load: async () => (await import("./peers.ts")).peersAdd,
     },
     {
@@ -61,6 +68,14 @@ export const peersCommands: CommandFamily = {
       usesGateway: true,
       examples: ["openclaw peers approve office 1a2b-3c4d-5e6f-7081-92a3-b4c5-d6e7-f809"],
       load: async () => (await import("./peers.ts")).peersApprove,
+    },
+    {
+      path: ["peers", "rotate"],
+      summary: "Replace the key of this gateway for a link; the other side accepts both for a while.",
+      args: NAME,
+      usesGateway: true,
+      examples: ["openclaw peers rotate office"],
+      load: async () => (await import("./peers.ts")).peersRotate,
     },
     {
       path: ["peers", "remove"],

@@ -7,12 +7,18 @@ import { formatAge, sanitizeLine } from "./terminal-text.ts";
 /** What is read of a link of `peers.list`. */
 export type LinkView = {
   name: string;
+  /** Missing from gateways before A2A. */
+  transport?: string;
   state: string;
   cause: string | null;
   since: number | null;
   direction: string | null;
   url: string | null;
   fingerprint: string | null;
+  /** Missing from gateways before keys could be replaced. */
+  ownFingerprint?: string | null;
+  pendingFingerprint?: string | null;
+  previousFingerprint?: string | null;
   shownFingerprint: string | null;
   queued: number;
   unanswered: number;
@@ -75,15 +81,18 @@ export const peersStatus: CommandHandler = async (invocation) => {
     for (const link of links) {
       out.line();
       out.pairs([
-        ["link", link.name],
+        ["link", link.transport === "a2a" ? `${link.name} (A2A)` : link.name],
         ["state", link.cause === null ? link.state : `${link.state}: ${link.cause}`],
         ["since", link.since === null ? "-" : formatAge(link.since, now)],
         ["connection", link.direction ?? "-"],
         ["url", link.url ?? "-"],
-        ["pinned key", link.fingerprint ?? "-"],
+        ["pinned key", link.transport === "a2a" ? "none: A2A has tokens" : (link.fingerprint ?? "-")],
+        ["key of this gateway", link.ownFingerprint ?? "-"],
         ["queued", String(link.queued)],
         ["unanswered", String(link.unanswered)],
       ]);
+      if (link.pendingFingerprint) out.note(`The new key ${link.pendingFingerprint} is announced when the link is up.`);
+      if (link.previousFingerprint) out.note(`The key before, ${link.previousFingerprint}, is accepted a little longer.`);
       if (link.shownFingerprint !== null)
         out.note(`It shows another key. If that is right: openclaw peers approve ${link.name} ${link.shownFingerprint}`);
     }
@@ -118,6 +127,9 @@ export const peersAdd: CommandHandler = async (invocation) => {
   const fields = {
     url: invocation.args[1],
     tlsFingerprint: invocation.text("certificate"),
+    transport: invocation.has("a2a") ? "a2a" : undefined,
+    token: invocation.text("inbound-token"),
+    outboundToken: invocation.text("outbound-token"),
     accept: listOf(invocation.text("accept")),
     send: listOf(invocation.text("send")),
   };
@@ -125,7 +137,8 @@ export const peersAdd: CommandHandler = async (invocation) => {
   const answer = await callGateway<{ isNew: boolean }>(invocation, ["operator.admin"], "peers.add", params);
   out.result(answer, () => {
     out.line(answer.isNew ? `The link ${sanitizeLine(name)} is in the configuration.` : `The link ${sanitizeLine(name)} is changed.`);
-    if (answer.isNew) out.note(`Pair it with the other gateway: openclaw peers pair ${sanitizeLine(name)}`);
+    if (answer.isNew && fields.transport === "a2a") out.note(`See whether it answers: openclaw peers test ${sanitizeLine(name)}`);
+    else if (answer.isNew) out.note(`Pair it with the other gateway: openclaw peers pair ${sanitizeLine(name)}`);
   });
 };
 
@@ -159,6 +172,20 @@ export const peersApprove: CommandHandler = async (invocation) => {
   const [name, fingerprint] = [invocation.arg(0)!, invocation.arg(1)!];
   const answer = await callGateway(invocation, ["operator.admin"], "peers.approve", { name, fingerprint });
   invocation.out.result(answer, () => invocation.out.line(`The key ${sanitizeLine(fingerprint)} is the key of ${sanitizeLine(name)}.`));
+};
+
+/** `openclaw peers rotate <name>` */
+export const peersRotate: CommandHandler = async (invocation) => {
+  const { out } = invocation;
+  const name = invocation.arg(0)!;
+  const answer = await callGateway<{ state: string; fingerprint: string }>(invocation, ["operator.admin"], "peers.rotate", { name });
+  out.result(answer, () => {
+    if (answer.state === "rotated") {
+      out.line(`The link ${sanitizeLine(name)} has a new key of this gateway: ${answer.fingerprint}`);
+      return out.note("The other gateway accepts the old one for 10 more minutes.");
+    }
+    out.line(`The new key ${answer.fingerprint} waits until the link to ${sanitizeLine(name)} is up; the old one stays in use.`);
+  });
 };
 
 /** `openclaw peers remove <name>` */

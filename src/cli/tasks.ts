@@ -31,6 +31,7 @@ const DELIVERY: Readonly<Record<string, string>> = {
   session_queued: "being read",
   delivered: "handed back",
   parent_missing: "not handed back",
+  failed: "not handed back",
   not_applicable: "-",
 };
 const deliveryOf = ({ deliveryStatus = "" }: TaskView): string => DELIVERY[deliveryStatus] ?? deliveryStatus;
@@ -73,9 +74,14 @@ export const tasksList: CommandHandler = async (invocation) => {
         task.ownerKey ?? "-",
       ]),
     );
-    const missed = tasks.find(({ deliveryStatus }) => deliveryStatus === "parent_missing");
-    if (missed)
-      out.note(`A conversation was over before its result came. Hand it back: openclaw tasks retry ${missed.id.slice(0, SHORT_ID)}`);
+    const missed = tasks.find(({ deliveryStatus = "" }) => ["parent_missing", "failed"].includes(deliveryStatus));
+    if (missed) {
+      const why =
+        missed.deliveryStatus === "failed"
+          ? "The message with a result was not answered"
+          : "A conversation was over before its result came";
+      out.note(`${why}. Hand it back: openclaw tasks retry ${missed.id.slice(0, SHORT_ID)}`);
+    }
   });
 };
 

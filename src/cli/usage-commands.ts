@@ -24,7 +24,7 @@ export const usageCommands: CommandFamily = {
         {
           name: "cause",
           value: "cause",
-          choices: ["message", "cron", "heartbeat", "hook", "subagent", "tool", "summary"],
+          choices: ["message", "cron", "heartbeat", "hook", "subagent", "tool", "summary", "flush", "embedding"],
           help: "Only requests that were made for this.",
         },
         CSV,

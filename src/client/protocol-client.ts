@@ -2,6 +2,7 @@ import { PROTOCOL_VERSION } from "../core/version.ts";
 import { CLOSE_CODES } from "../protocol/close-codes.ts";
 import { ClientError, kindOfConnectError, type ResponseError } from "./errors.ts";
 import { toSignedText } from "./signed-text.ts";
+import { Silence } from "./silence.ts";
 
 /** The WebSocket below a client: `ws` in Node, the browser's own on the page. */
 export type Transport = {
@@ -111,7 +112,7 @@ export class ProtocolClient {
   #hello: GatewayHello | null = null;
   #nextId = 1;
   #seq = 0;
-  #lastSeenAt = Date.now();
+  readonly #silence = new Silence();
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #tickWatch: ReturnType<typeof setTimeout> | undefined;
 
@@ -126,10 +127,10 @@ export class ProtocolClient {
     this.closed = ended.promise;
     this.#transport = setup.transport({
       message: (text) => {
-        this.#lastSeenAt = Date.now();
+        this.#silence.end();
         this.#onFrame(text);
       },
-      alive: () => (this.#lastSeenAt = Date.now()),
+      alive: () => this.#silence.end(),
       failed: (err) => this.#fail(err),
       closed: (code, reason) => {
         clearTimeout(this.#deadline);
@@ -150,9 +151,9 @@ export class ProtocolClient {
     return this.#hello;
   }
 
-  /** When the gateway was last heard, in milliseconds since the epoch. */
-  get lastSeenAt(): number {
-    return this.#lastSeenAt;
+  /** For how long the gateway was not heard. */
+  get silentMs(): number {
+    return this.#silence.ms;
   }
 
   /** Whether the gateway serves `method`. */
@@ -260,7 +261,7 @@ export class ProtocolClient {
   #watchTicks(tickMs: number): void {
     const allowedMs = tickMs * MISSED_TICKS;
     const check = (): void => {
-      const silentMs = Date.now() - this.#lastSeenAt;
+      const { silentMs } = this;
       if (silentMs >= allowedMs) return this.#transport.terminate();
       this.#tickWatch = setTimeout(check, allowedMs - silentMs + 50);
       // Node: the check keeps no process alive.

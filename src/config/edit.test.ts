@@ -3,6 +3,7 @@ import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { rounds } from "../../test/rounds.ts";
 import JSON5 from "json5";
 import { GatewayError } from "../core/errors.ts";
 import { renameAt, getAt, mergePatch, setAt, unsetAt, writeConfig } from "./edit.ts";
@@ -220,7 +221,7 @@ function merged(current: unknown, patch: unknown): unknown {
 
 test("after any edit of any text, the text means what was asked for, and comments outside of the change survive", () => {
   const random = createRandom(11);
-  for (let round = 0; round < 4_000; round++) {
+  for (let round = 0; round < rounds(4_000); round++) {
     const before = Object.fromEntries(Array.from({ length: 1 + random(4) }, () => [KEYS[random(KEYS.length)]!, randomValue(random, 0)]));
     const text = `// first\n${randomText(before, random)} // last`;
     const patch = randomValue(random, 0);

@@ -93,7 +93,7 @@ test("a placeholder without a stored secret is refused, so that it never becomes
 });
 
 test("texts that are made to be slow are hidden in linear time", () => {
-  const size = 200_000;
+  const size = 60_000;
   for (const comment of ["a".repeat(size), "token".repeat(size / 5), "token ".repeat(size / 6), "=".repeat(size), '"'.repeat(size)]) {
     assert.ok(redactText(`// ${comment}\n{}`) !== null);
   }

@@ -1,13 +1,14 @@
 import { isObject } from "../core/json.ts";
 import { formatPath, type KeyPath } from "./key-path.ts";
 
-/** A key with its older name. `*` is any one step. The new name is beside the old one, or below that place. */
-type RetiredKey = { readonly path: readonly string[]; readonly to: readonly string[] };
+/** A key with its older name. `*` is any one step. The new name is beside the old one, or below that place; `isWhole`: it is a path of its own, and the older name is not read. */
+type RetiredKey = { readonly path: readonly string[]; readonly to: readonly string[]; readonly isWhole?: true };
 
 /** Older names that are still read, and what they are called now. */
 const RETIRED_KEYS: readonly RetiredKey[] = [
   { path: ["mcp", "servers", "*", "workingDirectory"], to: ["cwd"] },
   { path: ["tools", "web", "search", "apiKey"], to: ["brave", "apiKey"] },
+  { path: ["agents", "defaults", "memorySearch"], to: ["memory", "search"], isWhole: true },
   { path: ["channels", "discord", "guilds", "*", "channels", "*", "allow"], to: ["enabled"] },
   { path: ["channels", "discord", "accounts", "*", "guilds", "*", "channels", "*", "allow"], to: ["enabled"] },
 ];
@@ -30,15 +31,19 @@ export type RetiredForm = {
   /** The value in its present form; undefined: as it is. */
   readonly value?: string;
   readonly message: string;
+  /** It is not read under the older name. */
+  readonly isIgnored?: true;
 };
 
 /** Finds what a configuration says in an older form. Where the present form is set as well, that one counts, and nothing is found. Pure. */
 export function findRetired(config: unknown): RetiredForm[] {
-  const found = RETIRED_KEYS.flatMap(({ path, to }) =>
+  const found = RETIRED_KEYS.flatMap(({ path, to, isWhole }) =>
     matchesOf(config, path, []).flatMap((at): RetiredForm[] => {
-      const next = [...at.slice(0, -1), ...to];
+      const next = isWhole ? [...to] : [...at.slice(0, -1), ...to];
       if (valueAt(config, next) !== undefined) return [];
-      return [{ path: at, to: next, message: `${formatPath(at)} is the older name of ${formatPath(next)}` }];
+      return [
+        { path: at, to: next, message: `${formatPath(at)} is the older name of ${formatPath(next)}`, ...(isWhole && { isIgnored: true }) },
+      ];
     }),
   );
   const bind = valueAt(config, ["gateway", "bind"]);

@@ -10,6 +10,7 @@ import { discovery } from "./schema/discovery.ts";
 import { gateway } from "./schema/gateway.ts";
 import { hooks } from "./schema/hooks.ts";
 import { mcp } from "./schema/mcp.ts";
+import { memory } from "./schema/memory.ts";
 import { peers } from "./schema/peers.ts";
 import { plugins } from "./schema/plugins.ts";
 import { security } from "./schema/security.ts";
@@ -98,7 +99,6 @@ const UNSERVED_KEYS = [
   "talk",
   "cloudWorkers",
   "desktop",
-  "memory",
   "surfaces",
   "proxy",
 ] as const;
@@ -123,6 +123,7 @@ export const CONFIG = object(
     browser,
     acp,
     mcp,
+    memory,
     skills,
     plugins,
     cron,
@@ -178,6 +179,7 @@ export type PluginEntry = PluginsConfig["entries"][string];
 export type McpServerConfig = McpConfig["servers"][string];
 type WebConfig = NonNullable<ToolPolicy["web"]>;
 export type WebFetchConfig = WebConfig["fetch"];
+export type MemorySearchConfig = Config["memory"]["search"];
 export type WebSearchConfig = WebConfig["search"];
 export type BrowserConfig = NonNullable<Config["browser"]>;
 export type ResetRule = NonNullable<SessionConfig["resetByType"]["direct"]>;

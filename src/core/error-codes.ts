@@ -69,6 +69,11 @@ export const ERROR_DETAILS = {
     retryable: false,
     text: "The node went away and did not come back; whether the command ran is not known.",
   },
+  NODE_NOT_PLANNED: {
+    code: "UNAVAILABLE",
+    retryable: true,
+    text: "The node did not say in time how it would run the command; nothing was run.",
+  },
   NODE_CANCELLED: { code: "UNAVAILABLE", retryable: false, text: "The command was stopped." },
   NODE_APPROVAL_MISMATCH: {
     code: "FORBIDDEN",

@@ -28,6 +28,7 @@ import {
   UnsafePathError,
   writeFileAtomic,
   writeFileAtomicSync,
+  writeNewFile,
 } from "./files.ts";
 
 function temporaryDir(t: TestContext): string {
@@ -97,6 +98,20 @@ test("a file of a person keeps its owner", async (t) => {
   await writeFileAtomic(file, "new", { preserve: true });
   const { uid, gid } = statSync(file);
   assert.deepEqual([readFileSync(file, "utf8"), uid, gid], ["new", 12_345, 54_321]);
+});
+
+test("a new file is there as a whole or not at all, and takes the place of none", async (t) => {
+  const dir = temporaryDir(t);
+  const path = join(dir, "new");
+  assert.equal(await writeNewFile(path, "first"), true);
+  assert.equal(await writeNewFile(path, "second"), false);
+  assert.deepEqual([readFileSync(path, "utf8"), modeOf(path), readdirSync(dir)], ["first", 0o600, ["new"]]);
+  // The system ends a process that writes more than it may, in the middle of the write.
+  const script = `import(${JSON.stringify(new URL("./files.ts", import.meta.url).href)}).then((files) => files.writeNewFile(process.argv[1], "x".repeat(100_000)))`;
+  const cut = join(dir, "cut");
+  const { signal, status } = spawnSync("sh", ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, "--no-warnings", "-e", script, cut]);
+  assert.notEqual(`${signal} ${status}`, "null 0");
+  assert.equal(lstatSync(cut, { throwIfNoEntry: false }), undefined);
 });
 
 test("a file that is mounted by itself is written in place, and nothing is left beside it", async (t) => {

@@ -14,7 +14,21 @@ import {
   writeSync,
   type Stats,
 } from "node:fs";
-import { chmod, copyFile, lstat, mkdir, open, readlink, realpath, rename, rm, stat, writeFile, type FileHandle } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+  type FileHandle,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { reasonOf } from "./errors.ts";
 
@@ -36,6 +50,8 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   EDQUOT: "the disk quota is used up",
   ELOOP: "there are too many symbolic links",
   ENAMETOOLONG: "the name is too long",
+  EMFILE: "no file descriptors are left",
+  ENFILE: "the system has no file descriptors left",
   ENXIO: "it is a device or a pipe without a reader",
   ERR_INVALID_ARG_VALUE: "the path contains a NUL character",
 };
@@ -174,6 +190,42 @@ export async function stageFile(path: string, data: string | Uint8Array, options
     await syncDirectory(dirname(target));
   };
   return { commit, discard };
+}
+
+/**
+ * Writes a file (0600) that is not there yet, as a whole: after a crash or on a full disk there is all of it or nothing. False, and nothing
+ * is changed, when there is something at the path.
+ */
+export async function writeNewFile(path: string, data: string | Uint8Array): Promise<boolean> {
+  const temporary = temporaryName(path);
+  try {
+    const handle = await open(temporary, "wx", PRIVATE_FILE);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (!(await takeFreeName(temporary, path))) return false;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncDirectory(dirname(path));
+  return true;
+}
+
+async function takeFreeName(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (err) {
+    if (errnoOf(err) === "EEXIST") return false;
+    // File systems without hard links.
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(err))) throw err;
+  }
+  if (await statsOf(to, lstat)) return false;
+  await rename(from, to);
+  return true;
 }
 
 /** As writeFileAtomic, for content that is not in memory. Mode 0600. */

@@ -158,7 +158,10 @@ export const LIMITS = {
   errorDetailChars: 1_000,
   /** Upper limit of a provider's Retry-After; a longer one counts as this long. */
   retryAfterMaxMs: 7 * 86_400_000,
-  /** The agent host starts this long after the gateway, or with the first turn: starting a process stops the loop for up to 30 ms. */
+  /**
+   * The agent host starts this long after the gateway, or with the first turn: starting a process stops the loop for up to 30 ms. With
+   * OPENCLAW_AGENT_WARM_UP=0 it starts with the first turn only.
+   */
   agentWarmUpMs: 250,
   /** Deltas are combined for this long before they are sent. */
   deltaCoalesceMs: 40,

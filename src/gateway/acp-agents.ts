@@ -1,6 +1,7 @@
 import { parseAcpModel, type AcpAgentSpec } from "../agents/acp/agent-spec.ts";
 import type { PermissionDecision, PermissionQuestion } from "../agents/acp/permission.ts";
-import type { AcpServices, Workbench } from "../agents/acp/services.ts";
+import { parseConversationOptions, withConversationOptions } from "../agents/acp/conversation-options.ts";
+import type { AcpServices, OwnCall, Workbench } from "../agents/acp/services.ts";
 import { commandMarker, piDirs } from "../agents/pi/files.ts";
 import type { AgentRuntime, ModelRef, Turn } from "../agents/runtime.ts";
 import type { CommandAllowlist } from "../approvals/allowlist.ts";
@@ -45,10 +46,13 @@ export async function loadAcpRuntime(input: AcpAgentsInput): Promise<AgentRuntim
 
 function acpServices({ running, sessions, approvals, allowlist, paths, workbench }: AcpAgentsInput, marker: string): AcpServices {
   const baseEnv = { ...toCommandEnv(process.env, piDirs(paths.state).temp), [MARKER_VARIABLE]: marker };
+  const isDenied = ({ caller }: ToolPermit): boolean =>
+    parseConversationOptions(sessions.get(caller.sessionKey)?.agent_options).permissions === "deny-all";
   return {
     spec(turn, model) {
       const spec = agentSpec(running, baseEnv, turn, model);
-      return { ...spec, mode: sessions.get(turn.sessionKey)?.agent_mode ?? spec.mode };
+      const session = sessions.get(turn.sessionKey);
+      return withConversationOptions({ ...spec, mode: session?.agent_mode ?? spec.mode }, parseConversationOptions(session?.agent_options));
     },
     refuse: ({ caller }) => {
       const { mode, rule, host, hostRule } = commandSettings(running, allowlist, caller);
@@ -58,8 +62,26 @@ function acpServices({ running, sessions, approvals, allowlist, paths, workbench
       if (host === "sandbox") return `programs run in the sandbox only here (${hostRule}), and this agent runs outside of it`;
       return null;
     },
-    ask: (question, permit, signal) => askPerson(approvals, question, permit, signal),
-    workbench: workbench(),
+    ask: async (question, permit, signal) => (isDenied(permit) ? "deny" : await askPerson(approvals, question, permit, signal)),
+    workbench: deniable(workbench(), isDenied),
+  };
+}
+
+/** Refuses what changes something while the conversation denies everything. */
+function deniable(workbench: Workbench, isDenied: (permit: ToolPermit) => boolean): Workbench {
+  const check = ({ permit }: OwnCall): void => {
+    if (isDenied(permit)) throw new Error("this conversation denies everything that an agent asks for (/acp permissions deny-all)");
+  };
+  return {
+    readFile: workbench.readFile,
+    async writeFile(path, content, call) {
+      check(call);
+      await workbench.writeFile(path, content, call);
+    },
+    async runCommand(command, call) {
+      check(call);
+      return await workbench.runCommand(command, call);
+    },
   };
 }
 
@@ -81,6 +103,7 @@ function agentSpec(
     // The configuration cannot replace the mark by which what is left over is found.
     env: { ...baseEnv, ...resolved.env, [MARKER_VARIABLE]: baseEnv[MARKER_VARIABLE] ?? "" },
     model: model ?? resolved.model,
+    options: {},
     lifetime: own?.mode ?? "persistent",
   };
 }

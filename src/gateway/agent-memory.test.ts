@@ -210,8 +210,8 @@ test("an agent without notes has none, a change of its workspace changes them, a
 
 test("a current index is searched without reading notes again", async (t) => {
   const { memory, owner, clock, write } = scene(t, FILES);
-  for (let at = 0; at < 300; at++) write(`memory/n${at}.md`, `Note ${at} about penguins`);
-  assert.equal((await memory.index(owner, { again: false })).notes, 304);
+  for (let at = 0; at < 60; at++) write(`memory/n${at}.md`, `Note ${at} about penguins`);
+  assert.equal((await memory.index(owner, { again: false })).notes, 64);
   clock.advance(3_600_000);
   const { signal } = toolContext(t);
   await memory.search("penguins", 5, owner, signal);

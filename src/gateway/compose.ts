@@ -28,6 +28,7 @@ import { ConfigApplier } from "./config-applier.ts";
 import { ConfigHistory } from "./config-history.ts";
 import { buildConfigState } from "./config-state.ts";
 import { GatewayEndpoint } from "./endpoint.ts";
+import { a2aBackend } from "./a2a.ts";
 import { GatewayHooks } from "./hooks.ts";
 import { GatewayInternalHooks } from "./internal-hooks.ts";
 import { guideFacts } from "./guide-facts.ts";
@@ -199,7 +200,7 @@ function composeTools(
   const sandbox = new CommandSandboxes(base, running);
   const desk = approvalDesk(approvals, allowlist, grants);
   const gate = composeGate(base, running, { allowlist, desk, sandbox });
-  const memory = createMemory(base);
+  const memory = createMemory(base, { config: () => running.config, spending });
   const toolMessages = new ToolMessages({ ...storage, running, desk });
   const toolSchedule = new ToolSchedule(storage);
   const subagents = new LazySubagents({ ...base, ...storage, running });
@@ -455,6 +456,7 @@ function composeServer(deps: Shared & Reports & { applier: ConfigApplier; restar
       healthSnapshot: healthReport.snapshot,
       phase: () => phase.value,
       hooks: deps.hooks.backend,
+      a2a: a2aBackend(deps),
       hostNames: () => deps.remote.hostNames,
       methods: () => methods,
     }),

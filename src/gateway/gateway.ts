@@ -220,7 +220,7 @@ export class Gateway {
       startIntegrityCheck(store, clock, storeLog),
       parts.retention.startSweep(),
       // Clients come first. The first turn does not wait for it.
-      clock.after(LIMITS.agentWarmUpMs, () => runtime.start()),
+      ...(process.env["OPENCLAW_AGENT_WARM_UP"] === "0" ? [] : [clock.after(LIMITS.agentWarmUpMs, () => runtime.start())]),
     ];
     parts.backups.configure();
     parts.updates.start();

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
 import type { AgentRuntime } from "../agents/runtime.ts";
 import { pairingMessage } from "../channels/pairing-code.ts";
 import type { AccountStatus } from "../channels/account-types.ts";
 import type { LinkTable } from "../channels/link-table.ts";
 import { createChannelSupervisor, type ChannelSupervisor } from "../channels/supervisor.ts";
 import { acpAgentNames } from "../config/acp-agents.ts";
+import type { Config } from "../config/schema.ts";
 import { modelAliases } from "../config/agents.ts";
 import { CHAT_COMMANDS } from "../core/chat-commands.ts";
 import { asId, type AccountId, type ChannelId } from "../core/ids.ts";
@@ -16,6 +18,7 @@ import { ActivePreviews } from "../turns/active-previews.ts";
 import { Delivery } from "../turns/delivery.ts";
 import { createTurns, type Turns, type TurnsDeps } from "../turns/create-turns.ts";
 import { isExpired } from "../turns/expiry.ts";
+import type { FlushSettings } from "../turns/memory-flush.ts";
 import { fetchInboundMedia, type InboundMediaDeps } from "../turns/inbound-media.ts";
 import { EventIngest } from "../turns/ingest.ts";
 import { conversationOf } from "../turns/outbound.ts";
@@ -124,6 +127,7 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
     split: directory.split,
     permitFor: (caller) => permitWithSkills(running, skills, caller),
     skills: turnSkills(skills),
+    flushOf: () => flushSettings(running.config, () => prompt.day()),
     priceOf: spending.priceOf,
     budgets: spending.budgets,
     live: indicators,
@@ -145,10 +149,25 @@ function buildTurns(deps: MessagingDeps, { transcript, delivery, indicators }: T
         names: () => acpAgentNames(running.config),
         defaultName: () => running.config.acp.defaultAgent ?? null,
         processes: () => deps.runtime.status().agents ?? [],
+        isDirectory,
       },
     },
   });
   return turns;
+}
+
+/** How agents write their notes before a conversation is shortened; null: they do not. */
+export function flushSettings({ agents }: Config, today: () => string): FlushSettings | null {
+  const { compaction } = agents.defaults;
+  const { enabled, model, softThresholdTokens } = compaction.memoryFlush;
+  if (!enabled) return null;
+  return {
+    model: model ?? null,
+    softThresholdTokens,
+    isAutomatic: compaction.enabled,
+    keepRecentTokens: compaction.keepRecentTokens,
+    today,
+  };
 }
 
 function createIngest(deps: MessagingDeps, turns: Turns, delivery: Delivery): EventIngest {
@@ -218,4 +237,13 @@ function reportAccount(health: GatewayBase["health"], { channel, account, state,
   if (state === "stopped") health.forget(part);
   else if (state === "ready") health.report(part, "ready");
   else health.report(part, state === "connecting" ? "starting" : "degraded", cause ?? state);
+}
+
+/** False also for a directory that the gateway may not see. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

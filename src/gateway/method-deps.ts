@@ -23,9 +23,10 @@ import type { ConfigApplier } from "./config-applier.ts";
 import type { ConfigHistory } from "./config-history.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { GatewayHooks } from "./hooks.ts";
-import type { Messaging } from "./messaging.ts";
+import { flushSettings, type Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
 import type { GatewayPeers } from "./peers.ts";
+import type { PromptContext } from "./prompt-context.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { Schedule } from "./schedule.ts";
 import type { LazySubagents } from "./subagents.ts";
@@ -53,6 +54,7 @@ export type ChatFamilyDeps = GatewayBase &
     running: RunningConfig;
     directory: ChannelDirectory;
     messaging: Messaging;
+    prompt: PromptContext;
     allowlist: CommandAllowlist;
     approvals: Approvals;
     grants: ApprovalGrants;
@@ -98,7 +100,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   port(): number;
 };
 
-export function chatDeps({ running, directory, messaging, approvals, spending, ...rest }: ChatFamilyDeps): ChatDeps {
+export function chatDeps({ running, directory, messaging, approvals, spending, prompt, ...rest }: ChatFamilyDeps): ChatDeps {
   return {
     ...rest,
     pendingApprovals: () => approvals.pending(),
@@ -107,6 +109,7 @@ export function chatDeps({ running, directory, messaging, approvals, spending, .
     configuration: () => running.agents.version,
     newId: randomUUID,
     addSummary: (call, session) => spending.addSummary(call, session),
+    flushSettings: () => flushSettings(running.config, () => prompt.day()),
     defaultAgent: () => running.agents.defaultAgent(),
     agentIds: () => running.agents.ids(),
     canAnswer: (agentId) => running.agents.canAnswer(agentId),

@@ -40,6 +40,7 @@ import { guardedFetch } from "../tools/web/guarded-fetch.ts";
 import { mainSessionKey } from "../routing/session-key.ts";
 import { isServedCommand } from "../turns/commands.ts";
 import { accountConfig, candidateConfig } from "./channel-account-config.ts";
+import { openGatewayIdentity } from "./nodes.ts";
 import { internalHookStatus } from "./internal-hooks.ts";
 import { configDeps, fileStamp, modelsDeps, prepareWorkspace, statusDeps, type MethodsDeps } from "./method-deps.ts";
 import { notifyApproved, waitUntilSettled } from "./outgoing-notices.ts";
@@ -375,7 +376,7 @@ function operationMethods(deps: MethodsDeps) {
       (await import("../methods/logs.ts")).logsMethods({ file: log.file, flush: log.flush, recent: log.recent }),
     ),
     ...restartMethods({ now: clock.now, restart: (request) => scheduleRestart(deps, request) }),
-    ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state }),
+    ...systemMethods({ uptimeMs, bootId, port, stateDir: paths.state, identity: () => openGatewayIdentity(paths.gateway) }),
   } satisfies ServedMethods;
 }
 

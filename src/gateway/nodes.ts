@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { shortId, type Approvals } from "../approvals/approvals.ts";
+import type { DeviceIdentity } from "../client/device.ts";
 import type { Auth } from "../auth/open.ts";
 import { detailError, type GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { tryParseJson } from "../core/json.ts";
 import type { NodeService, NodeServiceDeps, ShellDesk, ShellQuestion } from "../nodes/service.ts";
 import type { NodeClaims } from "../nodes/claims.ts";
+import type { NodePush, PushRelay } from "../nodes/push.ts";
 import type { Hub, Peer } from "../protocol/hub.ts";
 import type { AuditStatus } from "../store/audit.ts";
 import { createNodeRows, type NodeRows } from "../store/nodes.ts";
+import { createVault } from "../store/vault.ts";
 import { auditedArguments, hashOf } from "../turns/turn-audit.ts";
 import type { GatewayBase } from "./base.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -29,6 +32,7 @@ export class GatewayNodes {
   readonly rows: NodeRows;
   readonly #input: GatewayNodesInput;
   #service: Promise<NodeService> | null = null;
+  #pushing: Promise<NodePush> | null = null;
 
   constructor(input: GatewayNodesInput) {
     this.#input = input;
@@ -88,6 +92,7 @@ export class GatewayNodes {
       },
       desk: shellDesk(this.#input.approvals),
       record: recordInvocation(this.#input),
+      push: () => this.#push(),
       crashPoint,
       newId: randomUUID,
       clock,
@@ -95,7 +100,41 @@ export class GatewayNodes {
       metrics,
     };
   }
+
+  /** Not loaded while no relay is configured. */
+  async #push(): Promise<NodePush | null> {
+    const { running, store, paths, clock, log, metrics } = this.#input;
+    const relay = (): PushRelay | null => {
+      const { baseUrl, timeoutMs } = running.config.gateway.push.apns.relay;
+      return baseUrl === undefined ? null : { baseUrl, timeoutMs };
+    };
+    if (relay() === null) return null;
+    this.#pushing ??= Promise.all([import("../nodes/push.ts"), import("../observe/otel/post.ts")]).then(
+      ([{ NodePush: Push }, { createPost }]) =>
+        new Push({
+          relay,
+          vault: (nodeId) => createVault(store, "node", nodeId),
+          identity: () => openGatewayIdentity(paths.gateway),
+          post: async (url, headers, body, timeoutMs) => {
+            const { post, close } = createPost();
+            try {
+              return await post({ url, headers, timeoutMs }, "application/json", body);
+            } finally {
+              close();
+            }
+          },
+          clock,
+          log: log.child({ subsystem: "nodes" }),
+          metrics,
+        }),
+    );
+    return await this.#pushing;
+  }
 }
+
+/** The key by which other gateways and push relays know this gateway. */
+export const openGatewayIdentity = async (directory: string): Promise<DeviceIdentity> =>
+  (await import("../peers/keys.ts")).openPeerKey(directory);
 
 /** What a node says in `connect`; null for other clients. */
 function toClaims({ role, device, client, claims, remote }: Peer): NodeClaims | null {

@@ -61,10 +61,14 @@ test("the owner is notified on another channel, once for each cause, and not aga
   assert.deepEqual([r.said.length, r.published.length], [1, 1]);
   await r.change(status("telegram", "terminal", "another bot uses it"));
   assert.deepEqual([r.said.length, r.published.length], [2, 2]);
+  // A clock that is set back by a day silences nothing for a day.
+  r.clock.now -= 86_400_000;
+  await r.change(status("telegram", "terminal", "another bot uses it"));
+  assert.deepEqual([r.said.length, r.published.length], [3, 3]);
   r.clock.now += LIMITS.ownerAlertIntervalMs;
   r.restart();
   await r.change(status("telegram", "terminal", "another bot uses it"));
-  assert.deepEqual([r.said.length, r.published.length], [3, 3]);
+  assert.deepEqual([r.said.length, r.published.length], [4, 4]);
   r.close();
 });
 

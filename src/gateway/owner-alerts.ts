@@ -64,7 +64,8 @@ export class OwnerAlerts {
 
   #isNew(status: AccountStatus): boolean {
     const sent = this.#deps.keyValue.get(alertKeyOf(status)) as SentAlert | null;
-    return sent?.cause !== (status.cause ?? "") || this.#deps.now() - sent.at >= LIMITS.ownerAlertIntervalMs;
+    // A clock that was set back must not silence an alert for as long.
+    return sent?.cause !== (status.cause ?? "") || Math.abs(this.#deps.now() - sent.at) >= LIMITS.ownerAlertIntervalMs;
   }
 
   async #notifyOwner(status: AccountStatus): Promise<void> {

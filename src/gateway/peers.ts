@@ -125,8 +125,15 @@ export class GatewayPeers implements PeerGate {
   }
 
   async #load(messaging: Messaging): Promise<PeerService> {
-    const [{ PeerService: Service }, { openPeerKey }] = await Promise.all([import("../peers/peer-service.ts"), import("../peers/keys.ts")]);
-    const service = new Service({ ...this.#deps(messaging), identity: openPeerKey(this.#input.paths.gateway) });
+    const [{ PeerService: Service }, { openPeerKey, keyFilesIn }] = await Promise.all([
+      import("../peers/peer-service.ts"),
+      import("../peers/keys.ts"),
+    ]);
+    const service = new Service({
+      ...this.#deps(messaging),
+      identity: openPeerKey(this.#input.paths.gateway),
+      keyFiles: keyFilesIn(this.#input.paths.gateway),
+    });
     this.#service = service;
     this.#input.bus.on("turn.ended", ({ runId }) => service.onTurnEnded(runId));
     this.#sampleLinks(service);
@@ -151,7 +158,7 @@ export class GatewayPeers implements PeerGate {
     );
   }
 
-  #deps(messaging: Messaging): Omit<PeerServiceDeps, "identity"> {
+  #deps(messaging: Messaging): Omit<PeerServiceDeps, "identity" | "keyFiles"> {
     const { running, log, bus, inbox, health } = this.#input;
     return {
       ...this.#input,
@@ -165,6 +172,8 @@ export class GatewayPeers implements PeerGate {
       agentIds: () => running.agents.ids(),
       toolsOf: (agentId) => running.agents.channelTools(agentId, null),
       runOf: (runId) => inbox.byRun(runId),
+      defaultAgent: () => running.agents.defaultAgent(),
+      isA2aServed: () => running.config.gateway.http.endpoints.a2a.enabled,
       prepare: (submission) => messaging.turns.admission.prepare(submission),
       channelOf: (runId) => {
         const payload = inbox.byRun<Payload>(runId)?.payload;

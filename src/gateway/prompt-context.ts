@@ -7,6 +7,7 @@ import { mainSessionKey } from "../routing/session-key.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { Payload } from "../turns/submission.ts";
 import { quoteFollowing } from "../turns/untrusted-text.ts";
+import { dayOf } from "../usage/periods.ts";
 import type { GatewayBase } from "./base.ts";
 import type { ChannelDirectory } from "./channel-directory.ts";
 import { roomPrompt } from "./channel-settings.ts";
@@ -36,6 +37,11 @@ export class PromptContext {
 
   timeZone(): string {
     return this.#deps.running.config.agents.defaults.userTimezone ?? (systemZone ??= systemTimeZone(process.env).name);
+  }
+
+  /** Today in that time zone, as in the name of a note. */
+  day(): string {
+    return dayOf(this.#deps.clock.now(), this.timeZone());
   }
 
   /** Facts for the system prompt. Set by the gateway; nothing that a sender wrote. */

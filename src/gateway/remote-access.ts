@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { reasonOf } from "../core/errors.ts";
 import type { TlsPair } from "../remote/tls/pair.ts";
 import type { GatewayBase } from "./base.ts";
@@ -8,6 +9,9 @@ import type { TailscaleServe } from "../remote/tailscale/serve.ts";
 import type { TailscaleProgram } from "../remote/tailscale/program.ts";
 import type { Advertiser } from "../remote/discovery/advertiser.ts";
 import type { ServiceFacts } from "../remote/discovery/service.ts";
+import type { ZoneFacts } from "../remote/discovery/zone.ts";
+import type { ZoneWriter } from "../remote/discovery/zone-writer.ts";
+import { tailnetAddresses } from "../server/listen.ts";
 import type { GatewayOptions } from "../core/gateway-process.ts";
 import type { GatewayEndpoint } from "./endpoint.ts";
 import { externalHosts } from "./addresses.ts";
@@ -35,6 +39,7 @@ export class RemoteAccess {
   #applying: Promise<void> = Promise.resolve();
   #isStopped = false;
   #advertiser: { mode: string; service: Advertiser } | null = null;
+  #zone: { domain: string; writer: ZoneWriter } | null = null;
 
   constructor(deps: RemoteAccessDeps) {
     this.#deps = deps;
@@ -63,12 +68,14 @@ export class RemoteAccess {
     this.#applying = this.#applying
       .then(() => this.#applyTailscale())
       .then(() => this.#applyDiscovery())
+      .then(() => this.#applyZone())
       .catch((err: unknown) => log.error("remote access could not be set up", { error: err }));
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#applying;
+    this.#zone?.writer.stop(false);
     await Promise.all([this.#endTailscale(), this.#endDiscovery()]);
   }
 
@@ -92,6 +99,30 @@ export class RemoteAccess {
     const advertiser = this.#advertiser;
     this.#advertiser = null;
     await advertiser?.service.stop();
+  }
+
+  async #applyZone(): Promise<void> {
+    const { running, paths, clock, health } = this.#deps;
+    const domain = running.config.discovery.wideArea.domain?.replace(/\.$/, "") ?? null;
+    if (this.#isStopped) return;
+    if (this.#zone?.domain === domain) return this.#zone.writer.update();
+    this.#zone?.writer.stop(true);
+    this.#zone = null;
+    if (domain === null) return;
+    const [{ ZoneWriter: Writer }, { toHostLabel }] = await Promise.all([
+      import("../remote/discovery/zone-writer.ts"),
+      import("../remote/discovery/service.ts"),
+    ]);
+    const zone = (): ZoneFacts | null => {
+      const { ipv4, ipv6 } = tailnetAddresses();
+      if (ipv4 === null) return null;
+      const facts = this.#serviceFacts(toHostLabel(process.env["OPENCLAW_MDNS_HOSTNAME"] || undefined, hostname()));
+      return { domain, facts, ipv4, ipv6, isFull: running.config.discovery.mdns.mode === "full" };
+    };
+    const log = this.#deps.log.child({ subsystem: "remote" });
+    const writer = new Writer({ path: join(paths.state, "dns", `${domain}.db`), zone, clock, log, health });
+    this.#zone = { domain, writer };
+    writer.start();
   }
 
   #serviceFacts(label: string): ServiceFacts {
@@ -191,6 +222,7 @@ export class RemoteAccess {
           this.#pair = pair;
           onSwap(pair);
           this.#advertiser?.service.update();
+          this.#zone?.writer.update();
         },
       });
       this.#pair = served.pair;

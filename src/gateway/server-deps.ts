@@ -25,6 +25,7 @@ import type { ToolAnswer, ToolInvoker } from "../server/tools-invoke.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
+import type { A2aBackend } from "../server/a2a.ts";
 import type { GatewayPeers } from "./peers.ts";
 import type { StateVersion } from "./announcements.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -49,6 +50,7 @@ export type ServerPartsDeps = GatewayBase & {
   /** Asked when the server begins to listen: the methods are built after the server. */
   methods: () => ServedMethods;
   hooks: HookBackend;
+  a2a: A2aBackend;
   /** Names of this machine in networks that it is served in. */
   hostNames: () => readonly string[];
 };

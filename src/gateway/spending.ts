@@ -72,6 +72,14 @@ export class Spending {
     return this.#requests(subject, { sessionKey: caller.sessionKey, runId: caller.runId ?? "" });
   }
 
+  /** Vectors of notes: they count for the person of the turn that looked for something, otherwise for the operator. */
+  forEmbedding(agentId: string, run: { runId: string | null; sessionKey: string } | null): IndirectRequests {
+    const row = run?.runId ? this.#deps.inbox.byRun<Payload>(asId(run.runId)) : undefined;
+    const fallback: UsageSubject = { agentId, channel: "webchat", sender: "operator", cause: "embedding" };
+    const subject = row?.payload ? { ...subjectOf(row), cause: "embedding" as const } : fallback;
+    return this.#requests(subject, { sessionKey: run?.sessionKey ?? "", runId: run?.runId ?? "" });
+  }
+
   /** The summary of a conversation, for which an operator asked. Inside a `store.write`. */
   addSummary(call: ModelCall, session: SessionRow): void {
     const { clock, usage } = this.#deps;

@@ -7,6 +7,7 @@ import type { Sessions } from "../store/sessions.ts";
 import type { AgentJobs, CronRequest } from "../tools/cron/jobs.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { Payload } from "../turns/submission.ts";
+import { timeInZone } from "../usage/periods.ts";
 
 export type ToolScheduleDeps = { inbox: Pick<Inbox, "byRun">; sessions: Pick<Sessions, "get" | "lastTarget"> };
 
@@ -129,10 +130,12 @@ function toBriefJob({ id, name, enabled, payload, sessionTarget, preview, proble
   const {
     description,
     nextRunsAtMs = [],
+    timeZone,
     cost,
   } = (preview ?? {}) as {
     description?: string;
     nextRunsAtMs?: number[];
+    timeZone?: string | null;
     cost?: { text: string };
   };
   const { lastStatus, lastError } = (state ?? {}) as { lastStatus?: string; lastError?: string };
@@ -141,7 +144,7 @@ function toBriefJob({ id, name, enabled, payload, sessionTarget, preview, proble
     name,
     enabled,
     schedule: description,
-    next: nextRunsAtMs.map((at) => new Date(at).toISOString()),
+    next: nextRunsAtMs.map((at) => timeInZone(at, timeZone ?? "UTC")),
     ...(cost !== undefined && { cost: cost.text }),
     stop: "the action remove, or update with enabled: false",
     message: (payload as { message?: string; text?: string }).message ?? (payload as { text?: string }).text,

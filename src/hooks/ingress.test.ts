@@ -137,6 +137,23 @@ test("a hook whose signature is not configured, or that has a transform beside f
   bench.close();
 });
 
+const ofSource = (source: string, signature: string) => ({
+  id: source,
+  match: { path: "gh", source },
+  signature,
+  messageTemplate: `From ${source}: {{title}}`,
+});
+
+test("mappings of one address and one signature are told apart by the source", async () => {
+  const { send, bench } = open({ mappings: [ofSource("a", "gh"), ofSource("b", "gh"), ofSource("c", "pay")] as HooksConfig["mappings"] });
+  const statusOf = async (source: string): Promise<number> => {
+    const payload = { source, title: "x" };
+    return (await send("gh", payload, github(payload, `delivery-${source}`))).status;
+  };
+  assert.deepEqual([await statusOf("a"), await statusOf("b"), await statusOf("c"), await statusOf("d")], [200, 200, 404, 404]);
+  bench.close();
+});
+
 test("a transform changes or drops a request before it runs; it cannot raise its rights, and a failed one may be sent again", async () => {
   const code = `export default ({ payload }) => {
     if (payload.kind === "noise") return null;

@@ -13,7 +13,7 @@ import { combineWork, commitWork, planInTransaction, type UnitOfWork } from "../
 import { hooksOf, type Hook } from "./hook.ts";
 import { planHook, withChanges, type HookLookups, type HookPlan, type HookRules } from "./hook-run.ts";
 import { HOOK_LIMITS } from "./limits.ts";
-import { PeerLimits } from "./peer-limits.ts";
+import { AttemptLimits } from "../core/attempt-limits.ts";
 import { checkSignature, isToken, SIGNATURE_HEADERS } from "./signatures.ts";
 import { lookUp, type TemplateData } from "./template.ts";
 import type { TransformPlace } from "./transform-process.ts";
@@ -62,7 +62,7 @@ const TRANSFORM_RETRY_MS = 1_000;
 /** Takes requests to hooks: each is proved before anything is done with it, and none is taken twice. */
 export class HookIngress {
   readonly #deps: HookIngressDeps;
-  readonly #limits = new PeerLimits();
+  readonly #limits = new AttemptLimits(HOOK_LIMITS);
   readonly #refusals: HookRefusal[] = [];
   #hooks: { config: Config; hooks: readonly Hook[] } | null = null;
   #waiting = 0;
@@ -127,7 +127,7 @@ export class HookIngress {
     const hook = this.hooks().find(
       (each) => each.path === request.path && (each.source === undefined || each.source === payload["source"]),
     );
-    if (hook === undefined || hook.signature !== first.signature || hook.problem !== undefined)
+    if (hook === undefined || !isProvedBy(hook.signature, first.signature) || hook.problem !== undefined)
       return this.#refuse(request, "no-mapping-for-source", NOT_FOUND);
     const greeting = greetingOf(hook, request, payload);
     if (greeting !== null) return { status: 200, body: greeting };
@@ -289,6 +289,12 @@ export class HookIngress {
 }
 
 type Delivery = { hook: Hook; request: HookRequest; payload: JsonObject; digest: string | null; bytes: number; signal: AbortSignal };
+
+/** Whether the proof that was checked is the one that another mapping of the same address wants. Pure. */
+const isProvedBy = (wanted: Hook["signature"], checked: Hook["signature"]): boolean =>
+  wanted === null || wanted === "missing" || checked === null || checked === "missing"
+    ? wanted === checked
+    : wanted.scheme === checked.scheme && wanted.secret === checked.secret && wanted.toleranceMs === checked.toleranceMs;
 
 /** What a platform sends once, to see who is here; null: something else. Pure. */
 function greetingOf({ signature }: Hook, { headers }: HookRequest, payload: JsonObject): JsonObject | null {

@@ -1,9 +1,10 @@
-import { spawn } from "node:child_process";
 import { relative, resolve } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { reasonOf } from "../core/errors.ts";
 import { errnoOf, openBeneath, readAtMost, UnsafePathError } from "../core/files.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
+import { startProcess, type ChildProcessByStdio } from "../core/start-process.ts";
 import { clip, toWellFormed } from "../core/text.ts";
 import { HOOK_LIMITS } from "./limits.ts";
 import type { TemplateData } from "./template.ts";
@@ -97,7 +98,12 @@ function runProgram(input: string, clock: Pick<Clock, "after">): Promise<{ text:
   const { transformHeapMb, transformMs, transformOutputBytes } = HOOK_LIMITS;
   return new Promise((done) => {
     const args = ["--permission", "--no-warnings", `--max-old-space-size=${transformHeapMb}`, "--eval", PROGRAM];
-    const child = spawn(process.execPath, args, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+    let child: ChildProcessByStdio<Writable, Readable, null>;
+    try {
+      child = startProcess(process.execPath, args, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+    } catch (err) {
+      return done({ error: reasonOf(err) });
+    }
     const parts: Buffer[] = [];
     let bytes = 0;
     const end = (result: { text: string } | { error: string }): void => {

@@ -156,7 +156,7 @@ export function bearerToken(options: OAuthOptions): AuthProvider {
     },
     onUnauthorized: async () => {
       // Another request may have been refused with the token that is replaced by now.
-      if (refreshing === null && now() - refreshedAt < MCP_LIMITS.tokenEarlyMs) return;
+      if (refreshing === null && Math.abs(now() - refreshedAt) < MCP_LIMITS.tokenEarlyMs) return;
       await refreshOnce();
     },
   };

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client";
 import { sleep } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
+import { reasonOf } from "../core/errors.ts";
 import { isObject, tryParseJson } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import { startCommand, type RunningCommand } from "../tools/command.ts";
@@ -125,7 +126,14 @@ export class StdioTransport implements Transport {
   #readLine(line: Buffer): void {
     if (this.#end !== null) return;
     const message = tryParseJson(line.toString("utf8"));
-    if (isObject(message) && message["jsonrpc"] === "2.0") this.onmessage?.(message as JSONRPCMessage);
+    if (!isObject(message) || message["jsonrpc"] !== "2.0") return;
+    try {
+      this.onmessage?.(message as JSONRPCMessage);
+    } catch (err) {
+      // This is a listener of a pipe: what it throws would end the gateway.
+      this.#end ??= `it wrote what could not be handled (${reasonOf(err).slice(0, MCP_LIMITS.causeChars)}) and was ended`;
+      this.#kill.abort();
+    }
   }
 }
 

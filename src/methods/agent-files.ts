@@ -102,7 +102,7 @@ async function writeFile(
       fix: `Replace ${path} by a file.`,
     });
   try {
-    await writeFileAtomic(path, content, { preserve: true });
+    await writeFileAtomic(path, content, { preserve: true, refuseLink: true });
   } catch (err) {
     throw new GatewayError("UNAVAILABLE", `${path} could not be written: ${fileProblemOf(err)}`, { cause: err });
   }

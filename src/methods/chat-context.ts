@@ -22,6 +22,7 @@ import type { Sessions, SessionRow } from "../store/sessions.ts";
 import { commandEffect } from "../turns/commands.ts";
 import type { Turns } from "../turns/create-turns.ts";
 import type { TurnEvents } from "../turns/events.ts";
+import type { FlushSettings } from "../turns/memory-flush.ts";
 import { toThinkingLevel } from "../core/thinking.ts";
 import { resolveModels, type AgentSettings } from "../turns/settings.ts";
 import { isForGateway } from "../turns/skill-requests.ts";
@@ -36,7 +37,7 @@ export type ChatTurns = {
   admission: Pick<Turns["admission"], "submit" | "parseCommand">;
   lanes: Pick<Turns["lanes"], "abort" | "abortDurably" | "busySessions" | "queuedRuns" | "withSessionLock" | "drain">;
   runs: Pick<Turns["runs"], "find" | "inflight" | "waitForOutcome">;
-  transcript: Pick<Turns["transcript"], "addReply" | "buildContext">;
+  transcript: Pick<Turns["transcript"], "addReply" | "buildContext" | "hasOtherThanOwner">;
   outbound: Pick<Turns["outbound"], "add">;
 };
 
@@ -67,6 +68,8 @@ export type ChatDeps = {
   mainKey: () => string | undefined;
   /** Adds what a summary took; inside a `store.write`. */
   addSummary: (call: ModelCall, session: SessionRow) => void;
+  /** How an agent writes its notes before a conversation is shortened; null: it does not. */
+  flushSettings: () => FlushSettings | null;
   /** Tools of an operator's session. */
   operatorTools: (agentId: AgentId) => readonly ToolName[];
   queueMode: (channel: string) => QueueMode;

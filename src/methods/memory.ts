@@ -1,18 +1,19 @@
 import type { Config } from "../config/schema.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { MethodTable } from "../protocol/method.ts";
-import { TOOL_LIMITS } from "../tools/limits.ts";
-import type { MemoryNotes, NoteOwner } from "../tools/memory/memory-notes.ts";
+import type { MemoryNotes } from "../tools/memory/memory-notes.ts";
+import type { NoteOwner } from "../tools/memory/note-index.ts";
 import { requireAgent } from "./require-agent.ts";
 
 export type MemoryDeps = {
   config: () => Config;
-  memory: Pick<MemoryNotes, "search" | "status" | "index">;
+  memory: Pick<MemoryNotes, "search" | "status" | "index" | "probe">;
   workspaceOf: (agentId: AgentId) => string;
 };
 
 /** How OpenClaw's clients name a search by words alone. */
 const BY_WORDS = "none";
+const OFF = { ok: false, error: "notes are searched by words; memory.search.provider is none" };
 
 /** memory.* and doctor.memory.*: what an agent has noted in its workspace, and the index that finds it. */
 export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
@@ -23,9 +24,9 @@ export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
   return {
     "memory.search": {
       scope: "operator.read",
-      run: async ({ query, agentId, maxResults = TOOL_LIMITS.foundNotes }, { signal }) => {
+      run: async ({ query, agentId, maxResults }, { signal }) => {
         const owner = ownerOf(agentId);
-        const { found, isAll, notes } = await memory.search(query, maxResults, owner, signal);
+        const { found, isAll, notes } = await memory.search(query, maxResults ?? null, owner, signal);
         return { agentId: owner.agentId, results: found, hasAllWords: isAll, notes };
       },
     },
@@ -38,15 +39,14 @@ export function memoryMethods({ config, memory, workspaceOf }: MemoryDeps) {
     },
     "doctor.memory.status": {
       scope: "operator.read",
-      run: async ({ agentId, probe = false }) => {
+      run: async ({ agentId, probe = false }, { signal }) => {
         const owner = ownerOf(agentId);
-        const status = await memory.status(owner);
-        const embedding = {
-          ok: false,
-          checked: probe,
-          ...(probe && { error: "notes are searched by words; embeddings are not supported" }),
-        };
-        return { agentId: owner.agentId, provider: BY_WORDS, embedding, searchRuntimeRegistered: true, ...status };
+        const probed = probe ? ((await memory.probe(owner, signal)) ?? OFF) : null;
+        const { embeddings, ...status } = await memory.status(owner);
+        const isOk = probed?.ok ?? (embeddings !== null && embeddings.problem === null);
+        const embedding = { ok: isOk, checked: probe, ...(probed?.error !== undefined && { error: probed.error }) };
+        const provider = embeddings?.provider || BY_WORDS;
+        return { agentId: owner.agentId, provider, embedding, searchRuntimeRegistered: true, ...status };
       },
     },
     "memory.index": {

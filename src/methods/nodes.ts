@@ -85,7 +85,7 @@ function nodeSideMethods({ nodes }: NodesDeps) {
       scope: "node",
       run: async ({ event, payload, payloadJSON }, caller) => {
         const { service, live } = await liveNode(nodes, caller);
-        return { ok: true, event, ...service.event(live, event, payloadJSON ?? payload) };
+        return { ok: true, event, ...(await service.event(live, event, payloadJSON ?? payload)) };
       },
     },
     "node.invoke.result": {
@@ -190,10 +190,11 @@ async function approvalsOf(
 }
 
 async function enqueue(service: NodeService, params: MethodParams<"node.pending.enqueue">): Promise<JsonObject> {
-  const { type, priority = "normal", expiresInMs = NODE_LIMITS.pendingMs } = params;
+  const { type, priority = "normal", expiresInMs = NODE_LIMITS.pendingMs, wake = true } = params;
   const { nodeId } = service.registry.require(params.nodeId);
   const row = await service.pending.enqueue(nodeId, { type, priority, expiresInMs });
-  return { nodeId, revision: service.pending.revision(nodeId), queued: toItemWire(row), wakeTriggered: false };
+  const wakeTriggered = wake && (await service.wake(nodeId, "node.pending")).path === "sent";
+  return { nodeId, revision: service.pending.revision(nodeId), queued: toItemWire(row), wakeTriggered };
 }
 
 function toItemWire({

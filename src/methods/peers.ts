@@ -2,6 +2,7 @@ import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import { detailError, GatewayError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import { PEER_NAME } from "../core/peer-address.ts";
+import { parseFingerprint } from "../core/tls-pin.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import type { PeerService } from "../peers/peer-service.ts";
 import { editConfig, type ConfigDeps } from "./config-edit.ts";
@@ -48,6 +49,7 @@ export function peersMethods(deps: PeersDeps) {
       },
     },
     "peers.approve": { scope: "operator.admin", run: async ({ name, fingerprint }) => (await peers()).approve(name, fingerprint) },
+    "peers.rotate": { scope: "operator.admin", run: async ({ name }) => (await peers()).rotate(name) },
     "peers.add": { scope: "operator.admin", run: (params) => addLink(deps, params) },
     "peers.remove": { scope: "operator.admin", run: ({ name }) => removeLink(deps, name) },
   } satisfies MethodTable;
@@ -57,13 +59,13 @@ export function peersMethods(deps: PeersDeps) {
 const keyOf = ({ device }: Caller): string => device ?? "";
 
 /** Writes a link into the configuration; what is not named stays as it is there. */
-async function addLink(deps: PeersDeps, { name, url, tlsFingerprint, accept, send }: MethodParams<"peers.add">): Promise<unknown> {
+async function addLink(deps: PeersDeps, params: MethodParams<"peers.add">): Promise<unknown> {
+  const { name, url, tlsFingerprint, accept, send, transport, token, outboundToken } = params;
   if (!PEER_NAME.test(name))
     throw new GatewayError("INVALID_REQUEST", `${JSON.stringify(name)} cannot be the name of a link`, {
       fix: "Use lower-case letters, digits, - and _, at most 32.",
     });
-  if (url !== undefined && !/^wss?:\/\/\S+$/.test(url))
-    throw new GatewayError("INVALID_REQUEST", "url: not a WebSocket address", { fix: "Write it as ws://host:port or wss://host:port." });
+  checkLink(params, (transport ?? getAt(deps.read().raw ?? "", ["peers", name, "transport"])) === "a2a");
   let isNew = false;
   const { needsRestart } = await editConfig(deps, (raw) => {
     isNew = !isObject(getAt(raw, ["peers", name]));
@@ -71,13 +73,37 @@ async function addLink(deps: PeersDeps, { name, url, tlsFingerprint, accept, sen
     const put = (path: readonly string[], value: unknown): void => {
       if (value !== undefined) text = setAt(text, ["peers", name, ...path], value);
     };
+    put(["transport"], transport);
     put(["url"], url);
+    put(["token"], token);
+    put(["outboundToken"], outboundToken);
     put(["tlsFingerprint"], tlsFingerprint);
     put(["accept", "agents"], accept);
     put(["send", "agents"], send);
     return text;
   });
   return { ok: true, name, isNew, needsRestart };
+}
+
+const invalid = (message: string, fix: string): GatewayError => new GatewayError("INVALID_REQUEST", message, { fix });
+
+/** A credential is a reference: what a file, a log or a history of commands could show names only where it is. */
+const REFERENCE = /^\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}$/;
+
+function checkLink({ url, token, outboundToken, tlsFingerprint }: MethodParams<"peers.add">, isA2a: boolean): void {
+  if (url !== undefined && !isA2a && !/^wss?:\/\/\S+$/.test(url))
+    throw invalid("url: not a WebSocket address", "Write it as ws://host:port or wss://host:port; for an agent that speaks A2A add --a2a.");
+  if (url !== undefined && isA2a && !/^https?:\/\/\S+$/.test(url))
+    throw invalid("url: not the address of an A2A endpoint", "Write it as https://host/a2a/v1.");
+  for (const [field, value] of Object.entries({ token, outboundToken })) {
+    if (value === undefined) continue;
+    if (!isA2a)
+      throw invalid(`${field}: only a link with transport a2a has tokens`, "Links between gateways have keys: openclaw peers pair.");
+    if (!REFERENCE.test(value))
+      throw invalid(`${field}: not a reference to a variable`, "Write it as ${NAME}, and set the variable for the gateway.");
+  }
+  if (tlsFingerprint !== undefined && parseFingerprint(tlsFingerprint) === null)
+    throw invalid("tlsFingerprint: not a SHA-256 fingerprint", "Take the one that openclaw gateway status shows there.");
 }
 
 /** Revokes the key first: the connection ends even if the file cannot be written. */

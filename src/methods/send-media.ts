@@ -77,5 +77,6 @@ function toFileKind(name: string, mimeType: string | undefined): Pick<StoredFile
   const byName = describeFile(name);
   if (byName.mimeType !== "application/octet-stream" || mimeType === undefined) return byName;
   const kind = /^(image|audio|video)\//.exec(mimeType)?.[1] as StoredFile["kind"] | undefined;
-  return { kind: kind ?? "file", name: byName.name + (byName.name.includes(".") ? "" : (EXTENSIONS[mimeType] ?? "")), mimeType };
+  const ending = byName.name.includes(".") || !Object.hasOwn(EXTENSIONS, mimeType) ? "" : EXTENSIONS[mimeType]!;
+  return { kind: kind ?? "file", name: byName.name + ending, mimeType };
 }

@@ -1,10 +1,12 @@
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import { parseRemoteAgent } from "../core/peer-address.ts";
 import { EncodedJson } from "../protocol/frames.ts";
 import type { Caller, MethodParams, MethodTable } from "../protocol/method.ts";
 import { parseSessionKey } from "../routing/session-key.ts";
 import { contextOf, toNewConversation } from "../store/sessions.ts";
+import { canWriteNotes, FLUSH_TIMEOUT_MS, isWorthFlush, toFlushSubmission } from "../turns/memory-flush.ts";
 import { resolveModels, resolveThinking } from "../turns/settings.ts";
 import { approvalsTopic } from "./approval-events.ts";
 import { toSnapshot } from "./approval-shapes.ts";
@@ -225,6 +227,7 @@ async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">)
   requireSession(deps, key);
   if (deps.turns.runs.inflight(key).length > 0)
     throw new GatewayError("UNAVAILABLE", "an answer is being written in this session; stop it or wait for it", { retryAfterMs: 2_000 });
+  await writeNotesFirst(deps, key);
   return deps.turns.lanes.withSessionLock(key, async () => {
     const announce = operationOf(deps, key);
     announce({ phase: "start" });
@@ -237,6 +240,17 @@ async function compact(deps: ChatDeps, params: MethodParams<"sessions.compact">)
       throw err;
     }
   });
+}
+
+/** The agent writes its notes first, once for each compaction; what becomes of that does not hinder it. */
+async function writeNotesFirst(deps: ChatDeps, key: SessionKey): Promise<void> {
+  const session = requireSession(deps, key);
+  const settings = deps.flushSettings();
+  const tools = toolsIn(deps, key, session.agent_id);
+  if (settings === null || !isWorthFlush(session, settings) || !canWriteNotes(tools)) return;
+  if (parseRemoteAgent(session.agent_id) !== null || deps.turns.transcript.hasOtherThanOwner(session)) return;
+  const { runId } = await deps.turns.admission.submit(toFlushSubmission(session, { settings, tools, id: deps.newId() }));
+  await deps.turns.runs.waitForOutcome(runId, FLUSH_TIMEOUT_MS);
 }
 
 /** `session.operation` reports the start and the end of a compaction to the clients that watch the session. */
@@ -277,7 +291,7 @@ async function compactIdle(deps: ChatDeps, key: SessionKey): Promise<Compaction>
   });
   if ("nothing" in result) return { ok: true, key, compacted: false, reason: result.nothing };
   await deps.store.write(() => {
-    deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, updated_at: deps.clock.now() });
+    deps.sessions.patch(key, { checkpoint: result.checkpoint, context_tokens: 0, memory_flushed: 0, updated_at: deps.clock.now() });
     if (result.call) deps.addSummary(result.call, session);
   });
   deps.bus.emit("session.changed", { sessionKey: key, reason: "compact", fields: ["context_tokens", "updated_at"] });

@@ -169,8 +169,8 @@ test("health names what works and what does not, and is computed once a second a
   assert.deepEqual([irc.healthState, irc.accounts["libera"]!.lastError], ["reconnecting", "connection refused"]);
   const [agent] = second["agents"] as { agentId: string; sessions: { count: number; recent: { key: string; age: number }[] } }[];
   assert.deepEqual(agent!.sessions.recent, [{ key: "agent:main:main", updatedAt: 1_000, age: 2_000 }]);
-  const { failing, degraded, parts, ...known } = second;
-  assert.ok(failing && degraded && parts, "the method says more");
+  const { failing, degraded, parts, methods, ...known } = second;
+  assert.ok(failing && degraded && parts && methods, "the method says more");
   assert.deepEqual(r.snapshot(), known, "than clients with a strict schema take in hello-ok");
   r.close();
   assert.deepEqual(r.snapshot()["plugins"], { loaded: ["weather"], errors: [], unavailable: [] });

@@ -4,7 +4,13 @@ import { test } from "node:test";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { systemMethods } from "./system.ts";
 
-const deps = { uptimeMs: () => 3_000, bootId: "b", port: () => 18_789, stateDir: tmpdir() };
+const deps = {
+  uptimeMs: () => 3_000,
+  bootId: "b",
+  port: () => 18_789,
+  stateDir: tmpdir(),
+  identity: async () => ({ id: "key", publicKey: "public" }),
+};
 
 test("system.info describes machine, process and disk as the protocol wants it", () => {
   const info = systemMethods(deps)["system.info"].run();
@@ -17,6 +23,10 @@ test("a state directory that is gone costs the figures of its disk only", () => 
   const info = systemMethods({ ...deps, stateDir: "/no/such/directory", port: () => 0 })["system.info"].run();
   assertMatchesResultSchema("SystemInfoResult", info);
   assert.deepEqual([info["diskPath"], info["port"]], [undefined, undefined]);
+});
+
+test("the gateway tells the public half of its key", async () => {
+  assert.deepEqual(await systemMethods(deps)["gateway.identity.get"].run(), { deviceId: "key", publicKey: "public" });
 });
 
 test("no question waits, because no tool asks one", () => {

@@ -10,12 +10,21 @@ export type SystemDeps = {
   port: () => number;
   /** Directory whose disk is reported. */
   stateDir: string;
+  /** By which other gateways and push relays know this one. */
+  identity: () => Promise<{ id: string; publicKey: string }>;
 };
 
-/** system.info: the machine and the process. question.list: what agents ask people. */
+/** system.info: the machine and the process. gateway.identity.get: its public key. question.list: what agents ask people. */
 export function systemMethods(deps: SystemDeps) {
   return {
     "system.info": { scope: "operator.read", run: () => info(deps) },
+    "gateway.identity.get": {
+      scope: "operator.read",
+      run: async () => {
+        const { id, publicKey } = await deps.identity();
+        return { deviceId: id, publicKey };
+      },
+    },
     // No tool of this gateway asks a question, so nothing can wait for an answer. Clients poll indefinitely where the method is unknown.
     "question.list": { scope: "operator.questions", run: () => ({ questions: [] }) },
   } satisfies MethodTable;

@@ -11,9 +11,11 @@ const STATUS_OF: Readonly<Record<SubagentState, WireStatus>> = {
   aborted: "cancelled",
   timeout: "timed_out",
 };
+/** `undelivered` is either of two: without its conversation, and without an answer to the message that had the result. */
 const DELIVERY_OF = {
   pending: "pending",
   reading: "session_queued",
+  sent: "session_queued",
   delivered: "delivered",
   undelivered: "parent_missing",
   none: "not_applicable",
@@ -26,6 +28,7 @@ export function toWireTask({
   parentKey,
   state,
   delivery,
+  reader,
   createdAt,
   startedAt,
   endedAt,
@@ -48,6 +51,6 @@ export function toWireTask({
     ...(startedAt !== null && { startedAt }),
     ...(endedAt !== null && { endedAt }),
     ...(record.error !== undefined && { error: record.error }),
-    deliveryStatus: DELIVERY_OF[delivery],
+    deliveryStatus: delivery === "undelivered" && reader !== null ? "failed" : DELIVERY_OF[delivery],
   };
 }

@@ -10,6 +10,8 @@ export type NodeEventDeps = {
   registry: NodeRegistry;
   /** Whether the gateway has asked this node for a command of this id or with this approval. */
   isOwnRun: (nodeId: string, runId: string) => boolean;
+  /** An app says under what a push relay knows it. */
+  registerPush: (nodeId: string, payload: unknown) => Promise<EventOutcome>;
   clock: Clock;
 };
 
@@ -22,7 +24,6 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   "chat.subscribe": "conversations are not sent to nodes; a client with the role operator reads them",
   "chat.unsubscribe": "conversations are not sent to nodes",
   "notifications.changed": "notifications of a device reach no conversation",
-  "push.apns.register": "no push relay is configured",
   "node.desktop.availability": "this gateway shows no desktops of nodes",
 };
 
@@ -45,7 +46,7 @@ export class NodeEvents {
     this.#deps = deps;
   }
 
-  handle(live: LiveNode, event: string, payload: unknown): EventOutcome {
+  handle(live: LiveNode, event: string, payload: unknown): EventOutcome | Promise<EventOutcome> {
     if (this.#isFlooding(live)) return { handled: false, reason: `more than ${NODE_LIMITS.eventsPerMinute} events in a minute` };
     const fields = fieldsOf(typeof payload === "string" ? tryParseJson(payload) : payload);
     const { registry } = this.#deps;
@@ -64,8 +65,10 @@ export class NodeEvents {
         return this.#deps.isOwnRun(live.nodeId, asString(fields["runId"]))
           ? { handled: true, reason: "the result of the command has the same" }
           : { handled: false, reason: "this gateway did not ask for that command" };
+      case "push.apns.register":
+        return this.#deps.registerPush(live.nodeId, payload);
       default:
-        return { handled: false, reason: WITHOUT_EFFECT[event] ?? "unknown event" };
+        return { handled: false, reason: Object.hasOwn(WITHOUT_EFFECT, event) ? WITHOUT_EFFECT[event]! : "unknown event" };
     }
   }
 

@@ -27,6 +27,10 @@ export const NODE_LIMITS = {
   resultBytes: 26_214_400,
   /** Pieces of output that a command may report; further ones are dropped. */
   progressChunks: 10_000,
+  /** How often one node is woken, at most: a phone takes few such messages, and its vendor holds the others back. */
+  wakeEveryMs: 15_000,
+  /** How long a command waits for a node that was woken. */
+  wakeWaitMs: 30_000,
   /** What waits for one node; one more is refused. */
   pendingItems: 64,
   /** How long it waits by default. */

@@ -11,6 +11,11 @@ test("the type of a file is that of its content, whatever the node calls it", ()
     toMediaBytes({ format: "jpg", base64: Buffer.from("<svg onload=alert(1)>").toString("base64") })!.mimeType,
     "application/octet-stream",
   );
+  // A name that every object has.
+  assert.equal(
+    toMediaBytes({ format: "constructor", base64: Buffer.from("<p>").toString("base64") })!.mimeType,
+    "application/octet-stream",
+  );
   assert.equal(toMediaBytes({ format: "html", base64: Buffer.from("<p>").toString("base64") })!.mimeType, "application/octet-stream");
   for (const payload of [null, {}, { base64: "" }, { base64: 5 }, "text"]) assert.equal(toMediaBytes(payload), null);
 });

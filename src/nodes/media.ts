@@ -32,7 +32,8 @@ export function toMediaBytes(payload: unknown): NodeMedia | null {
   if (asString(base64) === "" || asString(base64).length > (MEDIA_BYTES * 4) / 3 + 4) return null;
   const bytes = Buffer.from(asString(base64), "base64");
   if (bytes.length === 0) return null;
-  const named = TYPES[asString(format).toLowerCase()];
+  const name = asString(format).toLowerCase();
+  const named = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
   const found = SIGNATURES.find(([, matches]) => matches(bytes))?.[0];
   // A format without a signature here is taken by its name, unless the content is of another type.
   const mimeType = found ?? (named !== undefined && !SIGNATURES.some(([type]) => type === named) ? named : "application/octet-stream");

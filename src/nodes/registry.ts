@@ -184,11 +184,11 @@ export class NodeRegistry {
     const next: NodeRow = { ...row, approved, requestId: null, requestedAt: null, approvedAt: clock.now() };
     await write(() => {
       // What was shown with this id is approved, and nothing that was declared since.
-      if (rows.node(row.nodeId)?.requestId !== requestId) throw requestNotFound(requestId);
+      if (rows.node(row.nodeId)?.requestId !== row.requestId) throw requestNotFound(requestId);
       rows.saveNode(next);
     });
     log.info("a node was approved", { node: row.nodeId, name: nameOf(row), commands: approved.commands });
-    events.resolved({ nodeId: row.nodeId, requestId, decision: "approved" });
+    events.resolved({ nodeId: row.nodeId, requestId: row.requestId!, decision: "approved" });
     return next;
   }
 
@@ -196,7 +196,7 @@ export class NodeRegistry {
     const { rows, write, events } = this.#deps;
     const row = this.#requireRequest(requestId);
     await write(() => rows.saveNode({ ...row, requestId: null, requestedAt: null }));
-    events.resolved({ nodeId: row.nodeId, requestId, decision: "rejected" });
+    events.resolved({ nodeId: row.nodeId, requestId: row.requestId!, decision: "rejected" });
     return row;
   }
 
@@ -243,7 +243,12 @@ export class NodeRegistry {
     const wanted = approvableSurface(declared, platform, config());
     const approved = claims.hasCode ? wanted : before;
     const isAsked = isWider(wanted, approved);
-    const isSame = known?.requestId != null && JSON.stringify(known.declared) === JSON.stringify(declared);
+    // What a person was shown with the id: what the node would be, and what of its words would be allowed on such a machine.
+    const isSame =
+      known?.requestId != null &&
+      platformOf(known.info) === platform &&
+      known.info.displayName === claims.info.displayName &&
+      JSON.stringify(known.declared) === JSON.stringify(declared);
     const row: NodeRow = {
       nodeId: claims.nodeId,
       info: claims.info,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import { until } from "../../test/until.ts";
+import { createDevice, toSigner } from "../client/device.ts";
 import { GatewayError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
@@ -14,6 +15,7 @@ import type { NodeClaims } from "./claims.ts";
 import type { NodeCommandConfig } from "./command-policy.ts";
 import { STOP_REASON } from "./invocations.ts";
 import { NODE_LIMITS } from "./limits.ts";
+import { NodePush, type PushRelay } from "./push.ts";
 import { NodeService, type ShellQuestion } from "./service.ts";
 
 const ADMIN = new Set(["operator.admin"]);
@@ -28,6 +30,43 @@ type Sent = {
 };
 
 const agree = (): Promise<string> => Promise.resolve("approval-1");
+
+type Pushed = { url: string; headers: Record<string, string>; body: { payload: { openclaw: { kind: string; nodeId: string } } } };
+
+/** A relay that takes what it is sent. */
+function pushBench(clock: FakeClock) {
+  const relay: { value: PushRelay | null } = { value: null };
+  const kept = new Map<string, Uint8Array>();
+  const pushed: Pushed[] = [];
+  const answer = { status: 200, body: Buffer.from('{"ok":true,"status":200}') };
+  const device = createDevice();
+  const service = new NodePush({
+    relay: () => relay.value,
+    vault: (nodeId) => ({
+      read: async (key) => kept.get(nodeId + key) ?? null,
+      write: async (key, value) => void kept.set(nodeId + key, value),
+      clear: async () => void kept.delete(`${nodeId}push`),
+    }),
+    identity: async () => device,
+    post: async (url, headers, body) => {
+      const revealed = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.reveal()]));
+      pushed.push({ url, headers: revealed, body: JSON.parse(body.toString()) as Pushed["body"] });
+      return answer;
+    },
+    clock,
+    log: silentLog,
+    metrics: silentMetrics,
+  });
+  const registration = {
+    transport: "relay",
+    relayHandle: "handle",
+    sendGrant: "grant",
+    topic: "ai.openclaw.ios",
+    environment: "production",
+    gatewayDeviceId: device.id,
+  };
+  return { relay, kept, pushed, answer, device, service, registration };
+}
 
 function open(t: TestContext) {
   const dir = mkdtempSync(join(tmpdir(), "nodes-"));
@@ -46,6 +85,7 @@ function open(t: TestContext) {
   const events: [string, string | null][] = [];
   let answer = agree;
   let ids = 0;
+  const push = pushBench(clock);
   const start = (): NodeService =>
     new NodeService({
       rows,
@@ -68,13 +108,25 @@ function open(t: TestContext) {
         },
       },
       record: ({ command }, end) => void records.push([command, end?.state ?? null]),
+      push: async () => (push.relay.value === null ? null : push.service),
       crashPoint: () => {},
       newId: () => `id-${++ids}`,
       clock,
       log: silentLog,
       metrics: silentMetrics,
     });
-  return { rows, clock, config, sent, asked, records, events, start, answerWith: (next: () => Promise<string>) => void (answer = next) };
+  return {
+    rows,
+    clock,
+    config,
+    sent,
+    asked,
+    records,
+    events,
+    push,
+    start,
+    answerWith: (next: () => Promise<string>) => void (answer = next),
+  };
 }
 
 const claims = (nodeId: string, more: Partial<NodeClaims> = {}): NodeClaims => ({
@@ -135,6 +187,25 @@ test("a changed surface has another request id, and the old id approves nothing"
   await rejectsWith(service.approve(first, ADMIN), "NOT_FOUND");
   service.connected("conn-3", claims("aaaa1111"));
   assert.equal(((await service.requests()) as { pending: { requestId: string }[] }).pending[0]!.requestId, second);
+});
+
+test("a node that waits and then says that it is another machine has another request id", async (t) => {
+  const bench = open(t);
+  const service = bench.start();
+  const waiting = async () => ((await service.requests()) as { pending: { requestId: string; commands: string[] }[] }).pending[0]!;
+  service.connected("conn-1", claims("aaaa1111", { info: { displayName: "phone", platform: "ios", deviceFamily: "iPhone" } }));
+  const shown = await waiting();
+  assert.deepEqual(shown.commands, []);
+  service.connected("conn-2", claims("aaaa1111", { info: { displayName: "phone", platform: "linux", deviceFamily: "Linux" } }));
+  const now = await waiting();
+  assert.deepEqual(now.commands, ["system.run", "system.which"]);
+  await rejectsWith(service.approve(shown.requestId, ADMIN), "NOT_FOUND");
+  service.connected("conn-3", claims("aaaa1111", { info: { displayName: "other", platform: "linux", deviceFamily: "Linux" } }));
+  await rejectsWith(service.approve(now.requestId, ADMIN), "NOT_FOUND");
+  // The beginning of an id is enough.
+  const { requestId } = await waiting();
+  await service.approve(requestId.slice(0, 4), ADMIN);
+  assert.deepEqual(bench.events.at(-1), ["approved", requestId]);
 });
 
 test("more than was approved waits again while the rest goes on, and another platform starts from nothing", async (t) => {
@@ -300,6 +371,22 @@ test("a program waits for a person, and exactly what was agreed to is sent", asy
   assert.deepEqual((await result).payload, { exitCode: 0 });
 });
 
+test("a program that the node does not plan in time was not run, and the same key may be used again", async (t) => {
+  const bench = open(t);
+  const { call, lastId, service } = await approved(bench, "aaaa1111", { commands: ["system.run", "system.run.prepare"] });
+  const refused = rejectsWith(call("system.run", "k1", { command: ["uname"] }), "NODE_NOT_PLANNED");
+  await lastId(1);
+  bench.clock.advance(10_000);
+  await refused;
+  assert.equal(bench.asked.length, 0);
+  const again = call("system.run", "k1", { command: ["uname"] });
+  await service.result("aaaa1111", await lastId(2), { ok: true, payloadJSON: '{"plan":{"argv":["/bin/uname"]}}' });
+  const id = await lastId(3);
+  assert.match(bench.sent.at(-1)!.payload.paramsJSON!, /"command":\["\/bin\/uname"\]/);
+  await service.result("aaaa1111", id, { ok: true, payloadJSON: "{}" });
+  await again;
+});
+
 test("a program that a person refuses is not sent, and neither is one whose node changed meanwhile", async (t) => {
   const bench = open(t);
   const { service, call } = await approved(bench);
@@ -378,19 +465,87 @@ test("a command that an app runs in the foreground only waits for it, as long as
   assert.equal(await service.pending.acknowledge("aaaa1111", [String(action!["id"])]), 0);
 });
 
+const RELAY: PushRelay = { baseUrl: "https://relay.example.com/", timeoutMs: 1_000 };
+
+test("a command for a phone that is away wakes it once through the relay, and runs when it attaches", async (t) => {
+  const bench = open(t);
+  const { service, call, lastId } = await approved(bench);
+  bench.push.relay.value = RELAY;
+  const live = service.liveOf("conn-1", "aaaa1111");
+  assert.equal((await service.event(live, "push.apns.register", bench.push.registration)).handled, true);
+  service.disconnected("conn-1");
+  const [first, second] = [call("system.which", "k1"), call("system.which", "k2")];
+  await until("the push", () => bench.push.pushed.length > 0);
+  service.connected("conn-2", claims("aaaa1111"));
+  await service.result("aaaa1111", await lastId(1), { ok: true, payloadJSON: "{}" });
+  await service.result("aaaa1111", await lastId(2), { ok: true, payloadJSON: "{}" });
+  await Promise.all([first, second]);
+  const [{ url, headers, body }, ...more] = bench.push.pushed as [Pushed];
+  assert.equal(more.length, 0, "one message for both");
+  assert.equal(url, "https://relay.example.com/v1/push/send");
+  assert.deepEqual([body.payload.openclaw.kind, body.payload.openclaw.nodeId], ["node.wake", "aaaa1111"]);
+  const { authorization, "x-openclaw-gateway-device-id": id, "x-openclaw-gateway-signed-at-ms": at } = headers;
+  assert.deepEqual([authorization, id], ["Bearer grant", bench.push.device.id]);
+  const signed = ["openclaw-relay-send-v1", id, at, JSON.stringify(body)].join("\n");
+  assert.equal(headers["x-openclaw-gateway-signature"], toSigner(bench.push.device).sign(signed));
+});
+
+test("a phone that does not come, a relay that refuses, and a second attempt soon after end with the reason", async (t) => {
+  const bench = open(t);
+  const { service, call } = await approved(bench);
+  const wakeOf = async (key: string): Promise<unknown> =>
+    await call("system.which", key).then(
+      () => null,
+      (err: unknown) => (err as GatewayError).details?.["wake"] ?? null,
+    );
+  bench.push.relay.value = RELAY;
+  await service.event(service.liveOf("conn-1", "aaaa1111"), "push.apns.register", bench.push.registration);
+  service.disconnected("conn-1");
+  const late = wakeOf("k1");
+  await until("the push", () => bench.push.pushed.length > 0);
+  await until("the wait", () => bench.clock.pending().length > 0);
+  bench.clock.advance(NODE_LIMITS.invokeMs);
+  assert.deepEqual(await late, { available: true, throttled: false, path: "sent", apnsStatus: 200 });
+  bench.push.answer.status = 503;
+  bench.push.answer.body = Buffer.from('{"ok":false,"status":503,"reason":"Busy"}');
+  assert.deepEqual(await wakeOf("k2"), { available: true, throttled: false, path: "send-error", apnsStatus: 503, apnsReason: "Busy" });
+  bench.push.relay.value = null;
+  assert.equal(await wakeOf("k3"), null, "without a relay no one is woken");
+});
+
+test("only a whole registration for this gateway and its relay is kept, and it ends with the node", async (t) => {
+  const bench = open(t);
+  const { service } = await approved(bench);
+  const live = service.liveOf("conn-1", "aaaa1111");
+  const { registration } = bench.push;
+  const register = async (change: object) => (await service.event(live, "push.apns.register", { ...registration, ...change })).reason;
+  assert.match(await register({}), /no push relay is configured/);
+  bench.push.relay.value = RELAY;
+  assert.match(await register({ transport: "direct" }), /only registrations of a push relay/);
+  assert.match(await register({ gatewayDeviceId: "other" }), /for another gateway/);
+  assert.match(await register({ relayOrigin: "https://evil.example.com" }), /of another push relay/);
+  for (const change of [{ sendGrant: "" }, { relayHandle: "a b" }, { sendGrant: "x".repeat(1_025) }, { environment: "test" }])
+    assert.match(await register(change), /is incomplete/);
+  assert.equal(bench.push.kept.size, 0);
+  assert.equal(await register({ relayOrigin: "https://relay.example.com" }), "registered");
+  await service.remove("aaaa1111");
+  assert.equal(bench.push.kept.size, 0);
+});
+
 test("events have their effect or say why they have none, and too many are refused", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
   const live = service.liveOf("conn-1", "aaaa1111");
-  assert.deepEqual(service.event(live, "node.host.stats", '{"cpuCount":2,"evil":"x"}'), { handled: true, reason: "updated" });
+  assert.deepEqual(await service.event(live, "node.host.stats", '{"cpuCount":2,"evil":"x"}'), { handled: true, reason: "updated" });
   assert.deepEqual(live.stats, { cpuCount: 2 });
-  assert.equal(service.event(live, "node.presence.alive", { trigger: "background" }).handled, true);
-  assert.equal(service.event(live, "node.presence.activity", { idleSeconds: 4 }).handled, true);
+  assert.equal((await service.event(live, "node.presence.alive", { trigger: "background" })).handled, true);
+  assert.equal((await service.event(live, "node.presence.activity", { idleSeconds: 4 })).handled, true);
   assert.equal(live.idle!.seconds, 4);
   for (const event of ["agent.request", "voice.transcript", "exec.finished", "made.up", "push.apns.register"])
-    assert.equal(service.event(live, event, {}).handled, false, event);
-  for (let n = 0; n < NODE_LIMITS.eventsPerMinute; n++) service.event(live, "node.host.stats", {});
-  assert.match(service.event(live, "node.host.stats", {}).reason, /more than/);
+    assert.equal((await service.event(live, event, {})).handled, false, event);
+  assert.equal((await service.event(live, "constructor", {})).reason, "unknown event");
+  for (let n = 0; n < NODE_LIMITS.eventsPerMinute; n++) await service.event(live, "node.host.stats", {});
+  assert.match((await service.event(live, "node.host.stats", {})).reason, /more than/);
 });
 
 test("only the newest connection of a node speaks for it", async (t) => {

@@ -10,6 +10,7 @@ import { NodeEvents, type EventOutcome } from "./events.ts";
 import { Invocations, type InvocationEnd } from "./invocations.ts";
 import { NODE_LIMITS } from "./limits.ts";
 import { PendingQueue } from "./pending.ts";
+import type { NodePush, WakeOutcome } from "./push.ts";
 import { nameOf, NodeRegistry, type LiveNode, type RegistryEvents } from "./registry.ts";
 import { parseShellRequest, shellDigest, shellText, toRunParams, toShellPlan, type ShellPlan, type ShellRequest } from "./shell.ts";
 import { toNodeDetails, toNodeWire, toPairedWire, toRequestWire } from "./wire.ts";
@@ -41,6 +42,8 @@ export type NodeServiceDeps = {
   desk: ShellDesk;
   /** Inside a transaction: the audit of an invocation; `end` null: it begins. */
   record: (row: Pick<InvocationRow, "id" | "nodeId" | "command" | "params" | "asker">, end: InvocationEnd | null) => void;
+  /** Null: no push relay is configured. */
+  push: () => Promise<NodePush | null>;
   crashPoint: (point: string) => void;
   newId: () => string;
   clock: Clock;
@@ -79,6 +82,8 @@ export class NodeService {
   readonly #events: NodeEvents;
   /** By node and key: calls that wait for a person. */
   readonly #starting = new Map<string, Promise<InvocationEnd>>();
+  /** By node: calls that wait until it is connected. */
+  readonly #awaited = new Map<string, Set<() => void>>();
 
   constructor(deps: NodeServiceDeps) {
     this.#deps = deps;
@@ -88,6 +93,7 @@ export class NodeService {
     this.#events = new NodeEvents({
       registry: this.registry,
       isOwnRun: (nodeId, runId) => this.#isOwnRun(nodeId, runId),
+      registerPush: (nodeId, payload) => this.#registerPush(nodeId, payload),
       clock: deps.clock,
     });
     deps.metrics.sample("gateway_nodes_open_invocations", () => this.#invocations.size);
@@ -102,6 +108,7 @@ export class NodeService {
   connected(conn: string, claims: NodeClaims): void {
     const live = this.registry.connected(conn, claims);
     this.#invocations.nodeBack(live.nodeId, live.keepsAnswers);
+    for (const resolve of this.#awaited.get(live.nodeId) ?? []) resolve();
   }
 
   disconnected(conn: string): void {
@@ -151,6 +158,7 @@ export class NodeService {
   /** The node is removed from the list; what it runs counts as lost. */
   async remove(nodeId: string): Promise<void> {
     await this.#invocations.nodeRemoved(nodeId);
+    await (await this.#deps.push())?.forget(nodeId);
     await this.registry.remove(nodeId);
   }
 
@@ -164,7 +172,9 @@ export class NodeService {
       if (!scopes.has(scope) && !scopes.has("operator.admin")) throw missingScope(scope);
     }
     const row = this.registry.require(request.node);
-    this.#requireAllowed(row, request);
+    this.#requireCommand(row, request);
+    await this.#reach(row, request, signal);
+    this.#requireAllowed(this.registry.require(row.nodeId), request);
     const end = command === "system.run" ? await this.#runShell(row, request, signal) : await this.#run(row, request, signal);
     return await this.#toResult(row, command, end);
   }
@@ -191,8 +201,47 @@ export class NodeService {
     return { ok: this.#invocations.progress(nodeId, id, piece) };
   }
 
-  event(live: LiveNode, event: string, payload: unknown): EventOutcome {
-    return this.#events.handle(live, event, payload);
+  async event(live: LiveNode, event: string, payload: unknown): Promise<EventOutcome> {
+    return await this.#events.handle(live, event, payload);
+  }
+
+  async #registerPush(nodeId: string, payload: unknown): Promise<EventOutcome> {
+    const push = await this.#deps.push();
+    return push === null ? { handled: false, reason: "no push relay is configured" } : await push.register(nodeId, payload);
+  }
+
+  /** Wakes a node that is not connected. */
+  async wake(nodeId: string, why: string): Promise<WakeOutcome> {
+    const push = this.registry.isConnected(nodeId) ? null : await this.#deps.push();
+    return (await push?.wake(nodeId, why)) ?? NOT_WOKEN;
+  }
+
+  /** For a node that is not connected: wakes it, and waits until it is there, or for so long as the command may take. */
+  async #reach({ nodeId }: NodeRow, { key, timeoutMs }: InvokeRequest, signal: AbortSignal): Promise<void> {
+    if (this.registry.isConnected(nodeId) || this.#deps.rows.invocationByKey(nodeId, key) !== undefined) return;
+    const wake = await this.wake(nodeId, "node.invoke");
+    if (wake.path !== "sent" && !wake.throttled) {
+      if (wake.available) throw notConnected(this.registry.require(nodeId), wake);
+      return;
+    }
+    await this.#untilConnected(nodeId, Math.min(timeoutMs || NODE_LIMITS.invokeMs, NODE_LIMITS.wakeWaitMs), signal);
+    if (!this.registry.isConnected(nodeId)) throw notConnected(this.registry.require(nodeId), wake);
+  }
+
+  async #untilConnected(nodeId: string, ms: number, signal: AbortSignal): Promise<void> {
+    if (this.registry.isConnected(nodeId)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.#awaited.get(nodeId) ?? new Set();
+    this.#awaited.set(nodeId, waiting.add(resolve));
+    const cancel = this.#deps.clock.after(ms, resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    await promise;
+    cancel();
+    waiting.delete(resolve);
+    if (waiting.size === 0) this.#awaited.delete(nodeId);
+    // What it declares now is on disk.
+    await this.registry.settled();
   }
 
   #send(nodeId: string, event: string, payload: object): boolean {
@@ -206,11 +255,16 @@ export class NodeService {
     return recent.some(({ id, asker }) => id === runId || asker.approvalId === runId);
   }
 
-  /** What holds for every command: the node is there, the command is one of its own, and the caller may call it. */
-  #requireAllowed(row: NodeRow, { command, scopes, key }: InvokeRequest): void {
+  /** The command is one of the node's own, and the caller may call it. */
+  #requireCommand(row: NodeRow, { command, scopes }: Pick<InvokeRequest, "command" | "scopes">): void {
     if (scopes !== null && scopeOfCommand(command) === null) throw notAllowed(row, command, "reserved");
     const { isAllowed, reason } = this.registry.decide(row, command);
     if (!isAllowed) throw notAllowed(row, command, reason);
+  }
+
+  /** What holds for every command: it may be called, and the node is there. */
+  #requireAllowed(row: NodeRow, { command, scopes, key }: InvokeRequest): void {
+    this.#requireCommand(row, { command, scopes });
     const isRepeat = this.#deps.rows.invocationByKey(row.nodeId, key) !== undefined;
     if (!isRepeat && !this.registry.isConnected(row.nodeId)) throw notConnected(row);
   }
@@ -265,6 +319,15 @@ export class NodeService {
     const params = { command: argv, ...(cwd && { cwd }), ...(agentId && { agentId }), ...(sessionKey && { sessionKey }) };
     const key = `${request.key}:prepare:${this.#deps.newId()}`;
     const end = await this.#run(row, { ...request, command: "system.run.prepare", params, key, timeoutMs: PREPARE_MS }, signal);
+    if (end.state === "timeout" || end.state === "lost")
+      throw detailError(
+        "NODE_NOT_PLANNED",
+        `${nameOf(row)} did not plan the command ${end.state === "lost" ? "before it went away" : "in time"}; nothing was run`,
+        {
+          details: { nodeId: row.nodeId },
+          fix: "Call it again; the same idempotency key can be used.",
+        },
+      );
     const { payload } = await this.#toResult(row, "system.run.prepare", end);
     return toShellPlan(shell, payload);
   }
@@ -284,16 +347,18 @@ export class NodeService {
     if (answer.code === "NODE_BACKGROUND_UNAVAILABLE") throw await this.#queueForForeground(row, command, id);
     throw detailError("NODE_COMMAND_FAILED", `${command} failed on ${name}: ${answer.message}`, {
       details: { nodeId, command, nodeError: { code: answer.code, message: answer.message } },
-      fix: FIXES[answer.code] ?? "Look at the log of the node.",
+      fix: (Object.hasOwn(FIXES, answer.code) ? FIXES[answer.code] : undefined) ?? "Look at the log of the node.",
     });
   }
 
   /** The app is in the background: it takes the command when a person opens it. */
   async #queueForForeground(row: NodeRow, command: string, id: string): Promise<GatewayError> {
     const params = this.#deps.rows.invocation(id)?.params ?? null;
+    const push = await this.#deps.push();
+    const wake = (await push?.wake(row.nodeId, "node.invoke")) ?? NOT_WOKEN;
     const { id: queuedActionId, expiresAt } = await this.pending.queueAction(row.nodeId, id, { command, paramsJSON: params });
     return detailError("QUEUED_UNTIL_FOREGROUND", `${command} waits until the app of ${nameOf(row)} is in the foreground`, {
-      details: { nodeId: row.nodeId, command, queuedActionId, expiresAtMs: expiresAt, wake: { available: false, path: "no-relay" } },
+      details: { nodeId: row.nodeId, command, queuedActionId, expiresAtMs: expiresAt, wake },
       fix: "Open the app on the device.",
     });
   }
@@ -310,6 +375,11 @@ export class NodeService {
     });
   }
 }
+
+const NOT_WOKEN: WakeOutcome = { available: false, throttled: false, path: "no-relay" };
+
+const wakeText = ({ path, throttled, apnsReason = "no reason given" }: WakeOutcome): string =>
+  path === "sent" || throttled ? "; it was woken, and did not come in time" : `; the push relay could not wake it (${apnsReason})`;
 
 /** What helps against errors of nodes. */
 const FIXES: Readonly<Record<string, string>> = {
@@ -334,9 +404,9 @@ function notAllowed(row: NodeRow, command: string, reason: keyof typeof COMMAND_
   });
 }
 
-const notConnected = (row: NodeRow): GatewayError =>
-  detailError("NOT_CONNECTED", `${nameOf(row)} is not connected`, {
-    details: { nodeId: row.nodeId, ...(row.seenAt !== null && { lastSeenAtMs: row.seenAt }) },
+const notConnected = (row: NodeRow, wake?: WakeOutcome): GatewayError =>
+  detailError("NOT_CONNECTED", `${nameOf(row)} is not connected${wake ? wakeText(wake) : ""}`, {
+    details: { nodeId: row.nodeId, ...(row.seenAt !== null && { lastSeenAtMs: row.seenAt }), ...(wake && { wake }) },
     fix: "Start it there: openclaw node run, or open the app.",
   });
 

@@ -40,15 +40,16 @@ test("a hot loop of errors stays within its budget, and the log says how much is
   const log = openLog({ dir: null, level: "info", clock });
   const lines: Record<string, unknown>[] = [];
   log.onLine((line) => void lines.push(JSON.parse(line) as Record<string, unknown>));
-  for (let second = 0; second < 3_600; second++) {
+  const seconds = 600;
+  for (let second = 0; second < seconds; second++) {
     for (let n = 0; n < 40; n++) log.error("the same failure", { n });
     clock.advance(1_000);
   }
   const written = lines.filter(({ message }) => message === "the same failure").length;
-  assert.equal(written, (3_600_000 / WINDOW) * LIMITS.logKindLines);
-  assert.equal(lines.filter(({ message }) => message === "log lines were suppressed").length, 3_600_000 / WINDOW - 1);
+  assert.equal(written, ((seconds * 1_000) / WINDOW) * LIMITS.logKindLines);
+  assert.equal(lines.filter(({ message }) => message === "log lines were suppressed").length, (seconds * 1_000) / WINDOW - 1);
   const before = log.suppressedLines();
-  assert.equal(before, 3_600 * 40 - written);
+  assert.equal(before, seconds * 40 - written);
   for (let n = 0; n < 5_000; n++) log.error("the same failure", { n });
   assert.equal(log.suppressedLines() - before, 5_000 - LIMITS.logKindLines);
   await log.close();

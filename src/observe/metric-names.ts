@@ -54,6 +54,8 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   gateway_nodes_invocations_total: "Commands that were sent to nodes, by the first word of the command.",
   gateway_nodes_known: "Nodes that are known.",
   gateway_nodes_open_invocations: "Commands on nodes that have not ended.",
+  gateway_nodes_wakes_total: "Attempts to wake nodes through a push relay, by outcome.",
+  gateway_peers_a2a_refused_total: "Requests for A2A that were refused, by reason.",
   gateway_peers_duplicates_total: "Messages that came again over a link, by link; they did nothing.",
   gateway_peers_expired_total: "Messages for other gateways that were not delivered or answered in time, by link.",
   gateway_peers_link_up: "1 for each link to another gateway that is up, 0 for the others.",

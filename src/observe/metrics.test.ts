@@ -120,8 +120,8 @@ test("the event loop is measured only while it is read, and every stall is repor
   // The runtime measures from its first sample on, so that the first stalls may count for nothing.
   const reading = await until("a stall that is reported", () => {
     const now = probe.read();
-    if (now.delayMaxMs >= 200) return now;
-    const end = performance.now() + 400;
+    if (now.delayMaxMs >= 150) return now;
+    const end = performance.now() + 300;
     while (performance.now() < end);
     return null;
   });

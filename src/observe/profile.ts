@@ -14,7 +14,8 @@ const SUFFIX = { cpu: "cpuprofile", heap: "heapprofile" } as const;
 
 /**
  * Records where the process spends its time, or which functions allocate its memory, by sampling: names and places of functions, no
- * values. One at a time. Nothing of it is loaded before the first one.
+ * values. One at a time. Nothing of it is loaded before the first one. V8 lists all compiled functions when a CPU profile starts and
+ * resolves them when it ends: about 60 and 30 ms in which nothing else runs.
  */
 export class Profiler {
   readonly #dir: string;

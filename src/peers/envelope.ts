@@ -46,7 +46,10 @@ export type ReplyEnvelope = Addressed & {
 /** Asks whether the other side is there. */
 export type PingEnvelope = Addressed & { kind: "ping"; id: string };
 
-export type Envelope = RequestEnvelope | ReplyEnvelope | PingEnvelope;
+/** The sender has another key: signed with the one that it has had, and inside with the new one. */
+export type RotateEnvelope = Addressed & { kind: "rotate"; id: string; publicKey: string; proof: string };
+
+export type Envelope = RequestEnvelope | ReplyEnvelope | PingEnvelope | RotateEnvelope;
 
 /** What a gateway says about a packet. `stored`: it is on disk. `busy`: it may be sent again. */
 export type Ack = Addressed & {
@@ -60,6 +63,9 @@ export type Ack = Addressed & {
 
 /** What a gateway signs to show which key it has; `nonce` is the one of the side that asks. */
 export const helloText = (nonce: string, asker: string, signer: string): string => `openclaw-peer-hello|1|${nonce}|${asker}|${signer}`;
+
+/** What the new key of a gateway signs: it takes the place of the old one, for this gateway only. */
+export const rotateText = (oldId: string, newId: string, to: string): string => `openclaw-peer-rotate|1|${oldId}|${newId}|${to}`;
 
 export const signText = ({ privateKey }: DeviceIdentity, text: string): string =>
   sign(null, Buffer.from(text), createPrivateKey(privateKey.reveal())).toString("base64url");
@@ -105,6 +111,10 @@ export function toEnvelope(content: JsonObject): Envelope | null {
   switch (content["kind"]) {
     case "ping":
       return { ...addressed, kind: "ping", id };
+    case "rotate": {
+      const { publicKey, proof } = content;
+      return { ...addressed, kind: "rotate", id, publicKey: asString(publicKey), proof: asString(proof) };
+    }
     case "reply": {
       const { status, replyTo, text, reason } = content;
       if (!REPLY_STATUS.includes(asString(status)) || typeof text !== "string" || expiresAt === null) return null;

@@ -9,13 +9,30 @@ import { failureNotice } from "../turns/presentation.ts";
 import type { Submission, SubmitResult } from "../turns/submission.ts";
 import { combineWork, commitWork, noWork, planInTransaction, type UnitOfWork } from "../turns/unit-of-work.ts";
 import type { PeerOutcome, PeersContext, StoredEnvelope } from "./context.ts";
-import { seal, toEnvelope, unseal, type Ack, type Envelope, type Packet, type ReplyEnvelope, type RequestEnvelope } from "./envelope.ts";
+import {
+  seal,
+  toEnvelope,
+  type Ack,
+  type Envelope,
+  type Packet,
+  type ReplyEnvelope,
+  type RequestEnvelope,
+  type RotateEnvelope,
+} from "./envelope.ts";
 import { PEER_LIMITS } from "./limits.ts";
+import { openPacket } from "./open-packet.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { refuseCall, refusePath, refuseTimes } from "./rules.ts";
 
+/** A request of an agent that speaks A2A. It is not signed: the token of its link has named its sender. */
+export type UnsignedRequest = Pick<RequestEnvelope, "id" | "agent" | "text" | "path"> & { maxHops: number | null; contextId: string };
+
 export type IncomingDeps = PeersContext & {
   outgoing: Outgoing;
+  /** A packet was signed with `from` and addressed to `to`, each a key of the link. */
+  keysUsed: (name: string, used: { from: string; to: string }) => Promise<void>;
+  /** The other side has another key. */
+  rotated: (name: string, envelope: RotateEnvelope) => Promise<{ status: "stored" | "refused"; reason: string | null }>;
   /** The stored message of a run. */
   runOf: (runId: RunId) => Pick<InboxRow, "state" | "outcome"> | undefined;
   /** Agents of this gateway. */
@@ -59,18 +76,39 @@ export class Incoming {
 
   /** Judges a packet of a link and resolves to the signed answer, when what it says is on disk. Throws for one that the link has not signed. */
   async receive(name: string, packet: unknown): Promise<Packet> {
-    const { identity, keyOf, metrics } = this.#deps;
-    const key = keyOf(name);
-    if (key === null) throw new GatewayError("FORBIDDEN", "this link is not paired");
-    const content = unseal(packet, { publicKey: key.publicKey, from: key.keyId, to: identity.id });
-    const envelope = content && toEnvelope(content);
+    const { own, keyOf, metrics } = this.#deps;
+    if (keyOf(name) === null) throw new GatewayError("FORBIDDEN", "this link is not paired");
+    const opened = openPacket(this.#deps, name, packet);
+    const envelope = opened && toEnvelope(opened.content);
     if (!envelope) {
       metrics.count("gateway_peers_received_total", { peer: name, kind: "unknown", outcome: "invalid" });
       throw new GatewayError("INVALID_REQUEST", "the message is not signed by this link, not for this gateway, or not complete");
     }
+    await this.#deps.keysUsed(name, opened);
     const ack = await this.#judge(name, envelope);
     metrics.count("gateway_peers_received_total", { peer: name, kind: envelope.kind, outcome: ack.status });
-    return seal(identity, { v: 1, from: identity.id, to: key.keyId, kind: "ack", id: envelope.id, ...ack });
+    const identity = own.of(name);
+    return seal(identity, { v: 1, from: identity.id, to: opened.from, kind: "ack", id: envelope.id, ...ack });
+  }
+
+  /** Takes a request of an agent that speaks A2A by the same rules as one of a gateway. */
+  async takeUnsigned(name: string, { contextId, maxHops, ...request }: UnsignedRequest): Promise<Verdict> {
+    const { clock, identity, settings } = this.#deps;
+    const link = settings(name);
+    if (link === null) return refused("this link is not in use");
+    const now = clock.now();
+    const from = `a2a:${name}`;
+    const conversation = createHash("sha256").update(`context|${contextId}`).digest("hex").slice(0, 32);
+    const path = [...request.path, from];
+    const times = { sentAt: now, expiresAt: now + link.expireMinutes * 60_000 };
+    const envelope = { v: 1, from, to: identity.id, kind: "request", channel: "a2a", isNew: false, ...times, conversation } as const;
+    if (path.length > PEER_LIMITS.pathLength) return refused("its path is too long");
+    return await this.#takeRequest(name, { ...envelope, ...request, path, maxHops: maxHops ?? link.maxHops }, contextId);
+  }
+
+  /** The end of a request that came over a link; null: it has not ended. */
+  outcomeOf(row: PeerInboxRow): PeerOutcome | null {
+    return this.#outcomeOf(row, this.#deps.clock.now());
   }
 
   /** Looks which requests have ended. Resolves when their replies are stored; never rejects. */
@@ -83,6 +121,7 @@ export class Incoming {
   async #judge(name: string, envelope: Envelope): Promise<Pick<Ack, "status" | "reason" | "agents">> {
     if (envelope.kind === "ping") return { status: "pong", reason: null, ...this.#offered(name) };
     try {
+      if (envelope.kind === "rotate") return await this.#deps.rotated(name, envelope);
       return envelope.kind === "reply" ? await this.#takeReply(name, envelope) : await this.#takeRequest(name, envelope);
     } catch (err) {
       if (!(err instanceof GatewayError)) throw err;
@@ -109,8 +148,8 @@ export class Incoming {
     return STORED;
   }
 
-  async #takeRequest(name: string, envelope: RequestEnvelope): Promise<Verdict> {
-    const { rows, clock, identity, settings, metrics } = this.#deps;
+  async #takeRequest(name: string, envelope: RequestEnvelope, contextId: string | null = null): Promise<Verdict> {
+    const { rows, clock, own, settings, metrics } = this.#deps;
     if (rows.received(name, envelope.id)) {
       metrics.count("gateway_peers_duplicates_total", { peer: name });
       return STORED;
@@ -122,16 +161,16 @@ export class Incoming {
     const problem =
       refuseTimes(envelope, clock.now()) ??
       (path.at(-1) === envelope.from ? null : "the path does not end with the gateway that sends it") ??
-      refusePath(path, maxHops, identity.id) ??
+      refusePath(path, maxHops, own.idIn(path)) ??
       refuseCall(link.accept, { method: "agent", agent, channel });
     if (problem !== null) return this.#refuse(name, envelope, problem);
     if (rows.countReceived(name) >= link.maxQueued)
       return { status: "busy", reason: `${link.maxQueued} messages of this link are not answered` };
     const next = parseRemoteAgent(agent);
-    if (next !== null) return await this.#passOn(name, envelope, next);
+    if (next !== null) return await this.#passOn(name, envelope, { ...next, contextId });
     if (!this.#deps.agentIds().includes(agent)) return this.#refuse(name, envelope, `the agent ${agent.slice(0, 64)} was not found`);
     if (envelope.text.length > PEER_LIMITS.textChars) return this.#refuse(name, envelope, "the text is too long");
-    return await this.#admit(name, envelope);
+    return await this.#admit(name, envelope, contextId);
   }
 
   #refuse(name: string, { id, agent }: RequestEnvelope, reason: string): Verdict {
@@ -139,7 +178,7 @@ export class Incoming {
     return refused(reason);
   }
 
-  async #admit(name: string, envelope: RequestEnvelope): Promise<Verdict> {
+  async #admit(name: string, envelope: RequestEnvelope, contextId: string | null): Promise<Verdict> {
     const { rows, store, clock, newId, prepare, crashPoint } = this.#deps;
     const runId = asId<RunId>(newId());
     const work = prepare(this.#toSubmission(name, envelope, runId));
@@ -147,7 +186,7 @@ export class Incoming {
     await commitWork(
       store,
       planInTransaction(() => {
-        const isNew = rows.addReceived({ peer: name, id, runId, forwardId: null, receivedAt: clock.now(), expiresAt });
+        const isNew = rows.addReceived({ peer: name, id, runId, forwardId: null, receivedAt: clock.now(), expiresAt, contextId });
         return isNew ? combineWork([work]) : noWork;
       }),
     );
@@ -157,11 +196,15 @@ export class Incoming {
   }
 
   /** The message goes on over another link; its reply comes back the same way. */
-  async #passOn(name: string, envelope: RequestEnvelope, next: { agent: string; peer: string }): Promise<Verdict> {
-    const { rows, store, clock, identity, settings, outgoing, newId } = this.#deps;
+  async #passOn(
+    name: string,
+    envelope: RequestEnvelope,
+    next: { agent: string; peer: string; contextId: string | null },
+  ): Promise<Verdict> {
+    const { rows, store, clock, own, settings, outgoing, newId } = this.#deps;
     const link = settings(next.peer);
     if (link === null) return this.#refuse(name, envelope, `this gateway has no link ${next.peer}`);
-    const path = [...envelope.path, identity.id];
+    const path = [...envelope.path, own.of(next.peer).id];
     const problem =
       refuseCall(link.send, { method: "agent", agent: next.agent, channel: envelope.channel }) ??
       this.#refuseNext(next.peer, path, Math.min(envelope.maxHops, link.maxHops));
@@ -169,7 +212,8 @@ export class Incoming {
     const { id, expiresAt, sentAt, maxHops, channel, conversation, isNew, text } = envelope;
     const forwardId = newId();
     await store.write(() => {
-      if (!rows.addReceived({ peer: name, id, runId: null, forwardId, receivedAt: clock.now(), expiresAt })) return;
+      const { contextId } = next;
+      if (!rows.addReceived({ peer: name, id, runId: null, forwardId, receivedAt: clock.now(), expiresAt, contextId })) return;
       const passed = { kind: "request" as const, id: forwardId, expiresAt, sentAt, maxHops, path, channel, isNew, text };
       outgoing.addRequest(next.peer, { ...passed, agent: next.agent, conversation: `${name}.${conversation}` });
     });
@@ -236,6 +280,8 @@ export class Incoming {
       for (const row of open) {
         const outcome = this.#outcomeOf(row, clock.now());
         if (outcome === null || !rows.endReceived(row.peer, row.id, clock.now())) continue;
+        // An agent that speaks A2A asks for the end itself.
+        if (row.contextId !== null) continue;
         outgoing.addReply(row.peer, toReply(row, outcome));
         answered.add(row.peer);
       }

@@ -1,13 +1,15 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createDevice, toDevice, type DeviceIdentity } from "../client/device.ts";
 import { ensureDirectorySync, isAbsent, writeFileAtomicSync } from "../core/files.ts";
 import { Secret } from "../core/secret.ts";
 import { secureEquals } from "../core/secure-compare.ts";
 import { PEER_LIMITS } from "./limits.ts";
+import type { KeyFiles } from "./own-keys.ts";
 
 const FILE = "peer-key.pem";
+const fileOf = (keyId: string): string => `peer-key-${keyId.slice(0, 32)}.pem`;
 
 /** The key of this gateway for its links; made when it is first needed. Throws when the file is damaged: a key is not replaced silently. */
 export function openPeerKey(directory: string): DeviceIdentity {
@@ -23,6 +25,22 @@ export function openPeerKey(directory: string): DeviceIdentity {
     return made;
   }
   return toDevice(new Secret(text));
+}
+
+/** Keys of single links, each in a private file of the directory. */
+export function keyFilesIn(directory: string): KeyFiles {
+  return {
+    write: ({ id, privateKey }) => writeFileAtomicSync(join(directory, fileOf(id)), privateKey.reveal()),
+    read: (keyId) => {
+      try {
+        return toDevice(new Secret(readFileSync(join(directory, fileOf(keyId)), "utf8")));
+      } catch (err) {
+        if (!isAbsent(err)) throw err;
+        return null;
+      }
+    },
+    remove: (keyId) => rmSync(join(directory, fileOf(keyId)), { force: true }),
+  };
 }
 
 export const keyIdOf = (publicKey: string): string => createHash("sha256").update(Buffer.from(publicKey, "base64url")).digest("hex");

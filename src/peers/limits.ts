@@ -23,6 +23,8 @@ export const PEER_LIMITS = {
   dialMaxMs: 30_000,
   /** How long a pairing code can be used. */
   codeMs: 600_000,
+  /** How long the key before is accepted once the other gateway has used its new one. */
+  drainMs: 600_000,
   /** Pairing codes at the same time; the oldest one ends with one more. */
   codes: 16,
   /** Keys that are kept for a person to compare; the oldest is forgotten with one more. */

@@ -32,6 +32,7 @@ export async function dial(
   options: { token: string; signal: AbortSignal; onEvent: (event: ServerEvent) => void },
 ): Promise<{ client: ProtocolClient; publicKey: string }> {
   const pin = tlsFingerprint === undefined ? null : parseFingerprint(tlsFingerprint);
+  if (pin === null && tlsFingerprint !== undefined) throw new Error("tlsFingerprint is not a SHA-256 fingerprint; nothing is sent");
   let client: ProtocolClient;
   try {
     client = await openClient({
@@ -68,7 +69,7 @@ async function readKey(identity: DeviceIdentity, client: ProtocolClient): Promis
 
 const BACKOFF: BackoffPolicy = { minMs: PEER_LIMITS.dialMinMs, maxMs: PEER_LIMITS.dialMaxMs, jitter: 0.25 };
 
-export type DialerDeps = Pick<PeersContext, "identity" | "keyOf" | "clock" | "log"> & {
+export type DialerDeps = Pick<PeersContext, "own" | "keyOf" | "clock" | "log"> & {
   random: () => number;
   opened: (name: string, connection: LinkConnection) => void;
   closed: (name: string, connection: LinkConnection) => void;
@@ -116,7 +117,7 @@ async function holdLink(
       )
       .catch((err: unknown) => deps.log.warn("a message of another gateway was not acknowledged", { peer: name, cause: reasonOf(err) }));
   };
-  const { client, publicKey } = await dial(deps.identity, target, { token: linkToken(keyId), signal, onEvent });
+  const { client, publicKey } = await dial(deps.own.of(name), target, { token: linkToken(keyId), signal, onEvent });
   if (keyIdOf(publicKey) !== keyId) {
     await client.close();
     throw new KeyChangedError(publicKey);

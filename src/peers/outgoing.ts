@@ -1,7 +1,8 @@
 import { GatewayError, detailError, reasonOf } from "../core/errors.ts";
-import { seal, toAck, unseal, type Ack, type Envelope, type Packet } from "./envelope.ts";
-import type { LinkConnection, OutgoingRow, PeerOutcome, PeersContext, StoredEnvelope } from "./context.ts";
+import { seal, toAck, type Envelope, type Packet } from "./envelope.ts";
+import type { LinkAnswer, LinkConnection, OutgoingRow, PeerOutcome, PeersContext, StoredEnvelope, UnaddressedEnvelope } from "./context.ts";
 import { PEER_LIMITS } from "./limits.ts";
+import { openPacket } from "./open-packet.ts";
 
 export type OutgoingDeps = PeersContext & {
   /** The connection over which a link is used now. */
@@ -126,14 +127,17 @@ export class Outgoing {
   }
 
   /** Sends an envelope over a connection and resolves to its acknowledgement, which the other gateway has signed. */
-  async exchange(peer: string, connection: LinkConnection, envelope: StoredEnvelope | { kind: "ping"; id: string }): Promise<Ack> {
-    const { identity, keyOf } = this.#deps;
+  async exchange(peer: string, connection: LinkConnection, envelope: UnaddressedEnvelope): Promise<LinkAnswer> {
+    if (connection.deliver !== undefined) return await connection.deliver(envelope);
+    const { own, keyOf } = this.#deps;
     const key = keyOf(peer);
     if (key === null) throw new GatewayError("UNAVAILABLE", `the link to ${peer} is not paired`);
-    const whole: Envelope = { v: 1, from: identity.id, to: key.keyId, ...envelope };
+    const identity = own.of(peer);
+    // A request that was stored under an earlier key is sent by the gateway as it is now.
+    const way = envelope.kind === "request" ? { path: [...envelope.path.slice(0, -1), identity.id] } : {};
+    const whole: Envelope = { v: 1, from: identity.id, to: key.keyId, ...envelope, ...way } as Envelope;
     const answer: unknown = await connection.send(seal(identity, whole) satisfies Packet);
-    const content = unseal(answer, { publicKey: key.publicKey, from: key.keyId, to: identity.id });
-    const ack = content && toAck(content, envelope.id);
+    const ack = toAck(openPacket(this.#deps, peer, answer)?.content ?? {}, envelope.id);
     if (ack === null) throw new GatewayError("UNAVAILABLE", "the acknowledgement was not signed by the other gateway");
     return ack;
   }
@@ -158,7 +162,7 @@ export class Outgoing {
 
   async #send(peer: string, connection: LinkConnection, row: OutgoingRow): Promise<Sent> {
     const { rows, store, clock, crashPoint, metrics, onFault } = this.#deps;
-    let ack: Ack;
+    let ack: LinkAnswer;
     try {
       crashPoint("peer-sending");
       ack = await this.exchange(peer, connection, row.envelope);
@@ -169,8 +173,15 @@ export class Outgoing {
     metrics.count("gateway_peers_sent_total", { peer, kind: row.kind, outcome: ack.status });
     if (ack.status === "busy") return "later";
     if (ack.status === "stored") {
-      await store.write(() => void rows.setDelivered(row.id, clock.now()));
+      const { task } = ack;
+      const outcome = task?.outcome ?? null;
+      const isEnded = await store.write(() => {
+        rows.setDelivered(row.id, clock.now(), task?.id ?? null);
+        return outcome !== null && this.answer(peer, row.id, outcome);
+      });
       crashPoint("peer-delivered");
+      if (isEnded) this.settled(row.id);
+      else connection.delivered?.(row.id);
       return "done";
     }
     const reason = `${peer} refused the message: ${ack.reason ?? "no reason given"}`;

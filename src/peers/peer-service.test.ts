@@ -1,169 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
-import { placeStore } from "../../test/fakes/store-template.ts";
+import { LINK, connect, linked, testGateway, type Loss, type Side } from "../../test/peer-bench.ts";
 import { settled, until } from "../../test/until.ts";
 import { createDevice, type DeviceIdentity } from "../client/device.ts";
-import { asId, type RunId } from "../core/ids.ts";
-import { silentLog } from "../core/log.ts";
-import { silentMetrics } from "../core/metrics.ts";
-import type { InboxRow } from "../store/inbox.ts";
-import { openStore } from "../store/open.ts";
-import { createPeerRows } from "../store/peers.ts";
-import type { Submission, SubmitResult } from "../turns/submission.ts";
-import type { PeerOutcome, PeerSettings, StoredEnvelope } from "./context.ts";
 import { seal, unseal, toAck, type Packet, type RequestEnvelope } from "./envelope.ts";
 import { fingerprintOf, linkToken, pairingToken, parseCode } from "./keys.ts";
 import { PEER_LIMITS } from "./limits.ts";
 import { conversationIdOf, requestIdOf } from "./remote-turn.ts";
-import { PeerService } from "./peer-service.ts";
-
-const LINK: PeerSettings = {
-  enabled: true,
-  accept: { agents: ["main", "main@third"], methods: ["agent", "agents.list"], channels: ["*"] },
-  send: { agents: ["*", "main@third"], methods: ["agent"], channels: ["*"] },
-  maxHops: 3,
-  expireMinutes: 60,
-  maxQueued: 100,
-};
-
-type Run = Pick<InboxRow, "state" | "outcome"> & { submission: Submission };
-
-/** One gateway, as far as its links know it. `links`: the name of each link and whose key it has. */
-function gateway(t: TestContext, clock: FakeClock, identity: DeviceIdentity, settings: Record<string, Partial<PeerSettings>>) {
-  const dir = mkdtempSync(join(tmpdir(), "peers-"));
-  placeStore(dir);
-  const store = openStore({ dir, log: silentLog });
-  t.after(() => {
-    service.stop();
-    store.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  const rows = createPeerRows<StoredEnvelope, PeerOutcome>(store);
-  const runs = new Map<RunId, Run>();
-  const revoked: string[] = [];
-  const states = new Map<string, boolean>();
-  let ids = 0;
-  const prepare = (submission: Submission) => ({
-    apply: () => void runs.set(submission.runId!, { state: "running", outcome: null, submission }),
-    onCommit: (): SubmitResult => ({
-      runId: submission.runId!,
-      sessionKey: submission.sessionKey,
-      agentId: submission.agentId,
-      duplicate: false,
-      state: "running",
-      outcome: null,
-    }),
-    onRollback: () => {},
-  });
-  const links = new Map(Object.entries(settings).map(([name, some]) => [name, { ...LINK, ...some }]));
-  const create = (): PeerService =>
-    new PeerService({
-      identity,
-      settings: (name) => links.get(name) ?? null,
-      names: () => [...links.keys()],
-      rows,
-      store,
-      clock,
-      log: silentLog,
-      metrics: silentMetrics,
-      crashPoint: () => {},
-      newId: () => `${identity.id.slice(0, 8)}-${++ids}`,
-      runOf: (runId) => runs.get(runId),
-      agentIds: () => ["main", "work"],
-      toolsOf: () => [],
-      prepare,
-      channelOf: () => "webchat",
-      onRevoked: (name) => void revoked.push(name),
-      onState: (name, state) => void (state === null ? states.delete(name) : states.set(name, state.isUp)),
-      random: () => 0.5,
-    });
-  let service = create();
-  return {
-    identity,
-    rows,
-    store,
-    runs,
-    revoked,
-    states,
-    links,
-    get service() {
-      return service;
-    },
-    /** The process starts again on the same rows. */
-    restart: async () => {
-      service.stop();
-      service = create();
-      await service.start();
-    },
-    pin: async (name: string, { id, publicKey }: DeviceIdentity) => {
-      await store.write(() => rows.saveKey({ name, keyId: id, publicKey, pairedAt: 0 }));
-      service.stop();
-      service = create();
-    },
-    answer: (runId: RunId, text: string) => {
-      const run = runs.get(runId)!;
-      runs.set(runId, { ...run, state: "done", outcome: { status: "ok", text, stopReason: "stop", endedAt: clock.now() } });
-      service.onTurnEnded(runId);
-    },
-    ask: (peer: string, text: string, runId: string, agent = "main") =>
-      service.ask({
-        id: requestIdOf(runId),
-        peer,
-        agent,
-        runId: asId<RunId>(runId),
-        conversation: conversationIdOf("agent:main@office:main"),
-        isNew: false,
-        text,
-      }),
-  };
-}
-
-type Side = ReturnType<typeof gateway>;
-type Loss = () => "none" | "before" | "after";
-
-let connections = 0;
-
-/** A connection between two gateways. What `loss` says is lost ends it. */
-function connect(a: Side, b: Side, loss: Loss = () => "none"): () => void {
-  const conn = `conn-${++connections}`;
-  const [one, other] = [a.service, b.service];
-  let isOpen = true;
-  const end = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    one.disconnected(conn);
-    other.disconnected(conn);
-  };
-  const carry = (from: PeerService, to: PeerService, sender: DeviceIdentity) => (_: string, payload: unknown) => {
-    const { id, packet } = payload as { id: string; packet: Packet };
-    const lost = loss();
-    if (lost === "before") return end();
-    to.receive(sender.id, packet).then(
-      (ack) => {
-        if (!isOpen || lost === "after") return end();
-        from.acknowledge(conn, id, ack);
-      },
-      () => end(),
-    );
-  };
-  one.connected(conn, b.identity.id, carry(one, other, a.identity), end);
-  other.connected(conn, a.identity.id, carry(other, one, b.identity), end);
-  return end;
-}
-
-async function linked(t: TestContext, settings: { home?: Partial<PeerSettings>; office?: Partial<PeerSettings> } = {}) {
-  const clock = new FakeClock();
-  const [homeKey, officeKey] = [createDevice(), createDevice()];
-  const home = gateway(t, clock, homeKey, { office: settings.home ?? {} });
-  const office = gateway(t, clock, officeKey, { home: settings.office ?? {} });
-  await home.pin("office", officeKey);
-  await office.pin("home", homeKey);
-  return { clock, home, office };
-}
 
 const received = (side: Side): string[] => [...side.runs.values()].map(({ submission }) => submission.text);
 const never = new AbortController().signal;
@@ -356,7 +200,7 @@ test("a message does not go in a circle, nor over more links than either side al
 test("a message is passed on over another link, and its answer comes back the same way", async (t) => {
   const { clock, home, office } = await linked(t);
   const thirdKey = createDevice();
-  const third = gateway(t, clock, thirdKey, { office: {} });
+  const third = testGateway(t, clock, thirdKey, { office: {} });
   office.links.set("third", LINK);
   await office.pin("third", thirdKey);
   await third.pin("office", office.identity);
@@ -387,7 +231,7 @@ test("a message is passed on over another link, and its answer comes back the sa
 
 test("a pairing code lets one gateway in, whose key is pinned; another key is refused until a person approves it", async (t) => {
   const clock = new FakeClock();
-  const office = gateway(t, clock, createDevice(), { home: {} });
+  const office = testGateway(t, clock, createDevice(), { home: {} });
   const [homeKey, otherKey] = [createDevice(), createDevice()];
   const claim = ({ id, publicKey }: DeviceIdentity, token: string) =>
     office.service.admit({ keyId: id, publicKey, token, address: "10.0.0.7" });

@@ -2,18 +2,24 @@ import type { PeerGateRefusal } from "../auth/peer-gate.ts";
 import { detailError, GatewayError, reasonOf } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import type { PeerKeyRow } from "../store/peers.ts";
-import type { LinkConnection, PeersContext } from "./context.ts";
+import type { LinkConnection, PeersContext, PeerSettings } from "./context.ts";
 import { helloText, signText } from "./envelope.ts";
+import type { TaskDesk } from "./a2a/server.ts";
+import type { TaskRuns } from "./a2a/desk.ts";
 import { Incoming, type IncomingDeps } from "./incoming.ts";
 import { fingerprintOf, isPairingToken, keyIdOf, linkToken, PairingCodes, pairingToken, parseCode } from "./keys.ts";
 import { PEER_LIMITS } from "./limits.ts";
 import { dial, InboundConnection, keepLink, type DialTarget } from "./link.ts";
 import { Outgoing } from "./outgoing.ts";
+import { OwnKeys, type KeyFiles } from "./own-keys.ts";
+import { KeyRotation, type RotationState } from "./rotation.ts";
 import type { RemoteRequest, RemoteTurnDeps } from "./remote-turn.ts";
 import { refuseCall } from "./rules.ts";
 
-export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
-  Omit<IncomingDeps, keyof PeersContext | "outgoing"> & {
+export type PeerServiceDeps = Omit<PeersContext, "keyOf" | "keysOf" | "own"> &
+  Omit<IncomingDeps, keyof PeersContext | "outgoing" | "keysUsed" | "rotated"> & {
+    /** Where private keys of single links are. */
+    keyFiles: KeyFiles;
     /** Names of all configured links, also of those that are not used. */
     names: () => readonly string[];
     /** The channel that the message of a run came from. */
@@ -23,6 +29,10 @@ export type PeerServiceDeps = Omit<PeersContext, "keyOf"> &
     /** A link is up, or down for this cause; null: it is not in use. */
     onState: (name: string, state: { isUp: boolean; cause: string | null } | null) => void;
     random: () => number;
+    /** Agent of requests that name none. */
+    defaultAgent: () => string;
+    /** Whether links that speak A2A are served here. */
+    isA2aServed: () => boolean;
   };
 
 type LinkState = "up" | "down" | "off" | "unpaired" | "key-changed";
@@ -30,6 +40,7 @@ type LinkState = "up" | "down" | "off" | "unpaired" | "key-changed";
 /** What is known of one link. */
 export type LinkReport = {
   name: string;
+  transport: PeerSettings["transport"];
   state: LinkState;
   /** Why it is not up. */
   cause: string | null;
@@ -38,6 +49,11 @@ export type LinkReport = {
   url: string | null;
   fingerprint: string | null;
   pairedAt: number | null;
+  /** The fingerprint of this gateway's key for the link, and of one that the other side has not confirmed yet. */
+  ownFingerprint: string | null;
+  pendingFingerprint: string | null;
+  /** The fingerprint of the key of the other side before it changed, while that is accepted. */
+  previousFingerprint: string | null;
   /** The fingerprint of a key that was shown and is not the pinned one. */
   shownFingerprint: string | null;
   queued: number;
@@ -56,9 +72,11 @@ export class PeerService implements RemoteTurnDeps {
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
   readonly #codes: PairingCodes;
+  readonly #own: OwnKeys;
+  readonly #rotation: KeyRotation;
   #keys = new Map<string, PeerKeyRow>();
   readonly #connections = new Map<string, LinkConnection[]>();
-  readonly #inbound = new Map<string, { name: string; connection: InboundConnection }>();
+  readonly #inbound = new Map<string, { name: string; keyId: string; connection: InboundConnection }>();
   readonly #dialing = new Map<string, Dialing>();
   readonly #faults = new Map<string, { cause: string; at: number }>();
   #seen: SeenKey[] = [];
@@ -66,16 +84,41 @@ export class PeerService implements RemoteTurnDeps {
 
   constructor(deps: PeerServiceDeps) {
     this.#deps = deps;
-    const context: PeersContext = { ...deps, keyOf: (name) => this.#keys.get(name) ?? null };
+    const keyOf = (name: string): PeerKeyRow | null => this.#keys.get(name) ?? null;
+    this.#own = new OwnKeys({ ...deps, base: deps.identity, files: deps.keyFiles, now: () => deps.clock.now() });
+    this.#loadKeys();
+    this.#rotation = new KeyRotation({
+      ...deps,
+      own: this.#own,
+      keyOf,
+      exchange: (name, envelope) => {
+        const connection = this.#connections.get(name)?.at(-1);
+        return connection === undefined ? null : this.#outgoing.exchange(name, connection, envelope);
+      },
+      onChanged: () => {
+        this.#loadKeys();
+        this.#rotation.reload();
+        this.configure();
+      },
+      onEnded: (name, keyId) => this.#endConnections(name, keyId),
+      isTaken: (name, keyId) =>
+        this.#own.idIn([keyId]) === keyId || [...this.#keys.values()].some((key) => key.keyId === keyId && key.name !== name),
+    });
+    const context: PeersContext = { ...deps, own: this.#own, keyOf, keysOf: (name) => this.#rotation.keysOf(name) };
     this.#outgoing = new Outgoing({
       ...context,
       connectionOf: (name) => this.#connections.get(name)?.at(-1) ?? null,
       onEnded: () => void this.#incoming.wake(),
       onFault: (name, cause) => this.#failed(name, cause),
     });
-    this.#incoming = new Incoming({ ...deps, ...context, outgoing: this.#outgoing });
+    this.#incoming = new Incoming({
+      ...deps,
+      ...context,
+      outgoing: this.#outgoing,
+      keysUsed: (name, used) => this.#rotation.keysUsed(name, used),
+      rotated: (name, envelope) => this.#rotation.rotated(name, envelope),
+    });
     this.#codes = new PairingCodes(() => deps.clock.now());
-    this.#loadKeys();
   }
 
   /** Takes up what an earlier process left, and uses the links of the configuration. */
@@ -89,6 +132,7 @@ export class PeerService implements RemoteTurnDeps {
     this.#isStopped = true;
     this.#outgoing.stop();
     this.#incoming.stop();
+    this.#rotation.stop();
     for (const { abort } of this.#dialing.values()) abort.abort();
     this.#dialing.clear();
   }
@@ -105,15 +149,13 @@ export class PeerService implements RemoteTurnDeps {
   configure(): void {
     if (this.#isStopped) return;
     const { settings, names } = this.#deps;
-    const wanted = new Map<string, DialTarget & { keyId: string }>();
+    const wanted = new Map<string, string>();
     for (const name of names()) {
-      const link = settings(name);
-      const key = this.#keys.get(name);
-      if (link?.url !== undefined && key !== undefined) wanted.set(name, { ...link, keyId: key.keyId });
+      const target = this.#targetOf(name);
+      if (target !== null) wanted.set(name, target);
     }
     for (const [name, { abort, target }] of this.#dialing) {
-      const next = wanted.get(name);
-      if (next !== undefined && target === targetText(next)) continue;
+      if (target === wanted.get(name)) continue;
       abort.abort();
       this.#dialing.delete(name);
     }
@@ -123,9 +165,37 @@ export class PeerService implements RemoteTurnDeps {
     for (const { name } of this.#inbound.values()) if (settings(name) === null) this.#deps.onRevoked(name);
   }
 
+  /** Where a link is connected to, as a text that changes with it; null: this gateway does not connect. */
+  #targetOf(name: string): string | null {
+    const link = this.#deps.settings(name);
+    const key = this.#keys.get(name);
+    if (link?.url === undefined || !isUrlOf(link.transport, link.url)) return null;
+    if (link.transport === "openclaw" && key === undefined) return null;
+    return JSON.stringify([
+      link.transport,
+      link.url,
+      link.tlsFingerprint,
+      link.transport === "openclaw" && [key?.keyId, this.#own.of(name).id],
+    ]);
+  }
+
+  #isA2a = (name: string): boolean => this.#deps.settings(name)?.transport === "a2a";
+
+  /** Whether messages can be meant for the other side: its key is known, or its address. */
+  #isReady(name: string): boolean {
+    const link = this.#deps.settings(name);
+    return link?.transport === "a2a" ? link.url !== undefined : this.#keys.has(name);
+  }
+
+  /** What A2A does with the messages of links. */
+  async taskDesk(runs: TaskRuns): Promise<TaskDesk> {
+    const { createTaskDesk } = await import("./a2a/desk.ts");
+    return createTaskDesk({ ...this.#deps, runs, incoming: this.#incoming, outgoing: this.#outgoing });
+  }
+
   /** Whether a connection of this link with this key may go on. */
   isLinked(name: string, keyId: string): boolean {
-    return this.#deps.settings(name) !== null && this.#keys.get(name)?.keyId === keyId;
+    return this.#deps.settings(name) !== null && this.#rotation.keysOf(name).some((key) => key.keyId === keyId);
   }
 
   /** Whether the turn of a run has ended that a link waits for. */
@@ -136,7 +206,7 @@ export class PeerService implements RemoteTurnDeps {
   // Requests of this gateway
 
   async ask({ id, peer, agent, runId, conversation, isNew, text }: RemoteRequest): Promise<{ expiresAt: number; isUp: boolean }> {
-    const { settings, clock, store, identity, rows, channelOf } = this.#deps;
+    const { settings, clock, store, rows, channelOf } = this.#deps;
     const known = rows.outgoing(id);
     if (known !== undefined) {
       this.#outgoing.wake(peer);
@@ -144,7 +214,8 @@ export class PeerService implements RemoteTurnDeps {
     }
     const link = settings(peer);
     if (link === null) throw detailError("PEER_NOT_LINKED", `this gateway has no link ${peer} that is in use`);
-    if (!this.#keys.has(peer)) throw detailError("PEER_NOT_LINKED", `the link to ${peer} is not paired`);
+    if (!this.#isReady(peer))
+      throw detailError("PEER_NOT_LINKED", `the link to ${peer} ${link.transport === "a2a" ? "has no url" : "is not paired"}`);
     const channel = channelOf(runId);
     const refusal = refuseCall(link.send, { method: "agent", agent, channel });
     if (refusal !== null) throw detailError("PEER_REFUSED", `peers.${peer}.send: ${refusal}`);
@@ -152,7 +223,7 @@ export class PeerService implements RemoteTurnDeps {
       throw detailError("PEER_REFUSED", `the text is longer than ${PEER_LIMITS.textChars} characters`);
     const sentAt = clock.now();
     const expiresAt = sentAt + link.expireMinutes * 60_000;
-    const path = [identity.id];
+    const path = [this.#own.of(peer).id];
     const request = { kind: "request" as const, id, sentAt, expiresAt, path, maxHops: link.maxHops, agent, channel };
     await store.write(() => this.#outgoing.addRequest(peer, { ...request, conversation, isNew, text }));
     this.#deps.crashPoint("peer-queued");
@@ -188,22 +259,31 @@ export class PeerService implements RemoteTurnDeps {
       const name = this.#codes.take(claim.token, claim.keyId, identity.id);
       if (name === null) return { refused: { kind: "code" } };
       await this.#pin(name, claim.publicKey);
+      await this.#own.reset(name);
       return { name };
     }
-    if (claim.token !== linkToken(identity.id)) return { refused: { kind: "other-key", publicKey: identity.publicKey } };
-    const key = [...this.#keys.values()].find(({ keyId }) => keyId === claim.keyId);
-    if (key === undefined || this.#deps.settings(key.name) === null) {
+    const name = this.#nameOf(claim.keyId);
+    const meant = this.#ownKeyIn(claim.token, name);
+    if (meant === null) return { refused: { kind: "other-key", publicKey: (name === null ? identity : this.#own.of(name)).publicKey } };
+    if (name === null) {
       this.#see({ publicKey: claim.publicKey, name: null, address: claim.address });
       return { refused: { kind: "unknown", fingerprint: fingerprintOf(claim.keyId) } };
     }
-    return { name: key.name };
+    await this.#rotation.keysUsed(name, { from: claim.keyId, to: meant });
+    return { name };
+  }
+
+  /** The key of this gateway that a token is meant for; null: none that it has. */
+  #ownKeyIn(token: string, name: string | null): string | null {
+    const own = name === null ? [this.#deps.identity] : [this.#own.of(name), this.#own.pendingOf(name)];
+    return own.find((key) => key !== null && token === linkToken(key.id))?.id ?? null;
   }
 
   connected(conn: string, keyId: string, send: (event: string, payload: unknown) => void, end: () => void): void {
     const name = this.#nameOf(keyId);
     if (name === null) return end();
     const connection = new InboundConnection({ clock: this.#deps.clock, newId: this.#deps.newId, send, end });
-    this.#inbound.set(conn, { name, connection });
+    this.#inbound.set(conn, { name, keyId, connection });
     this.#opened(name, connection);
   }
 
@@ -217,7 +297,7 @@ export class PeerService implements RemoteTurnDeps {
 
   /** `peer.hello` */
   hello(nonce: string, keyId: string): { publicKey: string; signature: string } {
-    const { identity } = this.#deps;
+    const identity = this.#own.of(this.#nameOf(keyId) ?? "");
     return { publicKey: identity.publicKey, signature: signText(identity, helloText(nonce, keyId, identity.id)) };
   }
 
@@ -237,6 +317,7 @@ export class PeerService implements RemoteTurnDeps {
 
   makeCode(name: string): { code: string; expiresAt: number } {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const { code, endsAt } = this.#codes.make(name, this.#deps.identity.id);
     return { code: code.reveal(), expiresAt: endsAt };
   }
@@ -244,6 +325,7 @@ export class PeerService implements RemoteTurnDeps {
   /** Pairs with the gateway that made the code: each of the two then has the key of the other. */
   async pairWith(name: string, text: string): Promise<{ fingerprint: string }> {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const { settings, identity } = this.#deps;
     const code = parseCode(text.trim());
     if (code === null) throw detailError("PEER_CODE_INVALID", "this is not a pairing code of a gateway");
@@ -264,6 +346,8 @@ export class PeerService implements RemoteTurnDeps {
       if (keyIdOf(publicKey) !== code.keyId)
         throw detailError("PEER_CODE_INVALID", "another gateway answered than the one that made the code; nothing was paired");
       await this.#pin(name, publicKey);
+      await this.#own.reset(name);
+      this.configure();
       return { fingerprint: fingerprintOf(keyIdOf(publicKey)) };
     } catch (err) {
       if (err instanceof GatewayError) throw err;
@@ -274,6 +358,7 @@ export class PeerService implements RemoteTurnDeps {
   /** Pins a key that another gateway has shown, which a person has compared. */
   async approve(name: string, fingerprint: string): Promise<{ fingerprint: string }> {
     this.#requireName(name);
+    this.#refuseA2a(name);
     const found = this.#seen.filter((each) => fingerprintOf(each.keyId) === fingerprint.toLowerCase() && (each.name ?? name) === name);
     const key = found.at(-1);
     if (!key)
@@ -285,12 +370,25 @@ export class PeerService implements RemoteTurnDeps {
     return { fingerprint: fingerprintOf(key.keyId) };
   }
 
+  /** Replaces this gateway's key for a link; the other side accepts both for a while. */
+  async rotate(name: string): Promise<RotationState> {
+    this.#requireName(name);
+    this.#refuseA2a(name);
+    return await this.#rotation.rotate(name);
+  }
+
+  #endConnections(name: string, keyId: string): void {
+    for (const each of this.#inbound.values()) if (each.name === name && each.keyId === keyId) each.connection.close();
+  }
+
   /** Ends a link: its key is forgotten, its connections are closed, and what waits for it comes back to its senders. */
   async revoke(name: string): Promise<{ wasPaired: boolean; bounced: number }> {
     const { rows, store } = this.#deps;
     const wasPaired = await store.write(() => rows.removeKey(name));
     this.#codes.forget(name);
     this.#loadKeys();
+    this.#rotation.reload();
+    await this.#own.reset(name);
     this.#dropLink(name);
     this.#reportStates();
     const bounced = await this.#outgoing.bounceAll(name, `the link to ${name} was removed`);
@@ -316,21 +414,35 @@ export class PeerService implements RemoteTurnDeps {
     const connection = this.#connections.get(name)?.at(-1);
     const fault = this.#faults.get(name);
     const shown = this.#seen.findLast((each) => each.name === name);
-    const state: LinkState =
-      link === null ? "off" : connection ? "up" : key === undefined ? "unpaired" : shown !== undefined ? "key-changed" : "down";
+    const isA2a = link?.transport === "a2a";
+    const isPaired = isA2a || key !== undefined;
+    // Who only asks this gateway needs no connection.
+    const isOpen = connection !== undefined || (isA2a && link.url === undefined && this.#deps.isA2aServed());
+    const state: LinkState = link === null ? "off" : isOpen ? "up" : !isPaired ? "unpaired" : shown !== undefined ? "key-changed" : "down";
     return {
       name,
+      transport: link?.transport ?? "openclaw",
       state,
-      cause: causeOf(state, { fault: fault?.cause ?? null, waits: link?.url === undefined, name }),
+      cause: causeOf(state, { fault: fault?.cause ?? null, link, name }),
       since: connection?.since ?? fault?.at ?? null,
-      direction: connection?.direction ?? null,
+      direction: connection?.direction ?? (isOpen ? "inbound" : null),
       url: link?.url === undefined ? null : withoutCredentials(link.url),
       fingerprint: key ? fingerprintOf(key.keyId) : null,
+      ...this.#ownReport(name, key !== undefined),
       pairedAt: key?.pairedAt ?? null,
       shownFingerprint: shown ? fingerprintOf(shown.keyId) : null,
       queued: queue?.queued ?? 0,
       unanswered: queue?.unanswered ?? 0,
       oldestAt: queue?.oldestAt ?? null,
+    };
+  }
+
+  #ownReport(name: string, isPaired: boolean): Pick<LinkReport, "ownFingerprint" | "pendingFingerprint" | "previousFingerprint"> {
+    const [pending, previous] = [this.#own.pendingOf(name), this.#rotation.previousOf(name)];
+    return {
+      ownFingerprint: isPaired ? fingerprintOf(this.#own.of(name).id) : null,
+      pendingFingerprint: pending && fingerprintOf(pending.id),
+      previousFingerprint: previous && fingerprintOf(previous.keyId),
     };
   }
 
@@ -340,7 +452,7 @@ export class PeerService implements RemoteTurnDeps {
   #reportStates(): void {
     const { names, settings, onState } = this.#deps;
     for (const name of new Set([...names(), ...this.#reported])) {
-      const isUsed = settings(name) !== null && this.#keys.has(name);
+      const isUsed = settings(name) !== null && (this.#isA2a(name) || this.#keys.has(name));
       if (isUsed) this.#reported.add(name);
       else this.#reported.delete(name);
       const { state, cause } = this.#reportOf(name, null);
@@ -351,14 +463,20 @@ export class PeerService implements RemoteTurnDeps {
   #isUp = (name: string): boolean => (this.#connections.get(name)?.length ?? 0) > 0;
 
   #nameOf(keyId: string): string | null {
-    const name = [...this.#keys.values()].find((key) => key.keyId === keyId)?.name;
-    return name !== undefined && this.isLinked(name, keyId) ? name : null;
+    return [...this.#keys.keys()].find((name) => this.isLinked(name, keyId)) ?? null;
   }
 
   #requireName(name: string): void {
     if (this.#deps.names().includes(name)) return;
     throw detailError("PEER_NOT_LINKED", `the configuration has no link ${JSON.stringify(name.slice(0, 64))}`, {
       fix: `openclaw peers add ${name.slice(0, 64)}`,
+    });
+  }
+
+  #refuseA2a(name: string): void {
+    if (!this.#isA2a(name)) return;
+    throw new GatewayError("INVALID_REQUEST", `the link ${name} speaks A2A, which has tokens instead of keys`, {
+      fix: `Set peers.${name}.token and peers.${name}.outboundToken.`,
     });
   }
 
@@ -375,6 +493,7 @@ export class PeerService implements RemoteTurnDeps {
     const isReplaced = this.#keys.has(name) && this.#keys.get(name)!.keyId !== keyId;
     await store.write(() => rows.saveKey({ name, keyId, publicKey, pairedAt: clock.now() }));
     this.#loadKeys();
+    this.#rotation.reload();
     this.#faults.delete(name);
     this.#seen = this.#seen.filter((each) => each.name !== name && each.keyId !== keyId);
     if (isReplaced) this.#dropLink(name);
@@ -388,27 +507,34 @@ export class PeerService implements RemoteTurnDeps {
     this.#deps.onRevoked(name);
   }
 
-  #dial(name: string, target: DialTarget & { keyId: string }): void {
+  #dial(name: string, target: string): void {
     const abort = new AbortController();
-    this.#dialing.set(name, { abort, target: targetText(target) });
-    const { identity, clock, log, random } = this.#deps;
-    keepLink(
-      {
-        identity,
-        clock,
-        log,
-        random,
-        keyOf: (each) => this.#keys.get(each) ?? null,
-        opened: (each, connection) => this.#opened(each, connection),
-        closed: (each, connection) => this.#closed(each, connection),
-        failed: (each, cause) => this.#failed(each, cause),
-        keyChanged: (each, publicKey) => this.#keyChanged(each, publicKey),
-        receive: (each, packet) => this.#incoming.receive(each, packet),
-      },
-      name,
-      target,
-      abort.signal,
-    ).catch((err: unknown) => log.error("a link is not kept up any more", { peer: name, error: err }));
+    this.#dialing.set(name, { abort, target });
+    this.#keep(name, abort.signal).catch((err: unknown) =>
+      this.#deps.log.error("a link is not kept up any more", { peer: name, error: err }),
+    );
+  }
+
+  async #keep(name: string, signal: AbortSignal): Promise<void> {
+    const { settings } = this.#deps;
+    const shared = {
+      ...this.#deps,
+      own: this.#own,
+      opened: (each: string, connection: LinkConnection) => this.#opened(each, connection),
+      closed: (each: string, connection: LinkConnection) => this.#closed(each, connection),
+      failed: (each: string, cause: string) => this.#failed(each, cause),
+    };
+    if (this.#isA2a(name)) {
+      const { keepA2aLink } = await import("./a2a/link.ts");
+      return await keepA2aLink({ ...shared, outgoing: this.#outgoing }, name, signal);
+    }
+    const link: DialTarget = settings(name) ?? {};
+    const keys = {
+      keyOf: (each: string) => this.#keys.get(each) ?? null,
+      keyChanged: (each: string, publicKey: string) => this.#keyChanged(each, publicKey),
+      receive: (each: string, packet: unknown) => this.#incoming.receive(each, packet),
+    };
+    await keepLink({ ...shared, ...keys }, name, link, signal);
   }
 
   #opened(name: string, connection: LinkConnection): void {
@@ -419,6 +545,8 @@ export class PeerService implements RemoteTurnDeps {
     this.#deps.log.info("the link to another gateway is up", { peer: name, direction: connection.direction });
     this.#reportStates();
     this.#outgoing.wake(name);
+    // The handshake of a new connection is answered before anything is sent over it.
+    void Promise.resolve().then(() => this.#rotation.announce(name));
   }
 
   #closed(name: string, connection: LinkConnection): void {
@@ -454,9 +582,11 @@ function withoutCredentials(url: string): string {
   return parsed === null ? url : `${parsed.protocol}//${parsed.host}${parsed.pathname === "/" ? "" : parsed.pathname}`;
 }
 
-const targetText = ({ url, tlsFingerprint, keyId }: DialTarget & { keyId: string }): string => JSON.stringify([url, tlsFingerprint, keyId]);
+const isUrlOf = (transport: PeerSettings["transport"], url: string): boolean => (transport === "a2a" ? /^https?:/i : /^wss?:/i).test(url);
 
-function causeOf(state: LinkState, { fault, waits, name }: { fault: string | null; waits: boolean; name: string }): string | null {
+type CauseFacts = { fault: string | null; link: PeerSettings | null; name: string };
+
+function causeOf(state: LinkState, { fault, link, name }: CauseFacts): string | null {
   switch (state) {
     case "up":
       return null;
@@ -465,6 +595,14 @@ function causeOf(state: LinkState, { fault, waits, name }: { fault: string | nul
     case "unpaired":
       return `it is not paired: openclaw peers pair ${name}`;
     default:
-      return fault ?? (waits ? "the other gateway has not connected" : "it was not connected yet");
+      return fault ?? whyDown(link);
   }
+}
+
+function whyDown(link: PeerSettings | null): string {
+  const isA2a = link?.transport === "a2a";
+  if (link?.url === undefined)
+    return isA2a ? "gateway.http.endpoints.a2a.enabled is false, and the link has no url" : "the other gateway has not connected";
+  if (!isUrlOf(link.transport, link.url)) return `its url has to begin with ${isA2a ? "https:// or http://" : "wss:// or ws://"}`;
+  return "it was not connected yet";
 }

@@ -49,6 +49,8 @@ export const REMOTE_LIMITS = {
   mdnsRenamePauseMs: 60_000,
   /** How often the network interfaces are looked at while the gateway is announced. */
   mdnsInterfaceCheckMs: 5_000,
+  /** How often the addresses for the zone file of wide-area discovery are looked at. */
+  zoneCheckMs: 60_000,
   /** Failures of the network are logged once in this time. */
   mdnsLogMs: 60_000,
   /** Gateways that a search keeps; further ones are left out. */

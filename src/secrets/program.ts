@@ -1,8 +1,9 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { lstatSync, realpathSync, statSync, type Stats } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import { fileProblemOf, isAtOrBeneath } from "../core/files.ts";
+import { startProcess, type ChildProcess, type ChildProcessByStdio } from "../core/start-process.ts";
 
 /** A program that prints secrets, and its bounds. */
 export type SecretProgram = {
@@ -79,14 +80,15 @@ export function runSecretProgram(program: SecretProgram, input: string, clock: C
   const untrusted = programProblem(name, program.trustedDirs);
   if (untrusted !== null)
     return Promise.resolve({ problem: untrusted, fix: "use a program that only you or root may change, by its absolute path" });
+  const notStarted = (err: unknown): SecretOutput => ({ problem: `${name} could not be started: ${fileProblemOf(err)}` });
   return new Promise((resolve) => {
-    const child = spawn(name, program.args, {
-      env: program.env,
-      cwd: "/",
-      shell: false,
-      detached: true,
-      stdio: ["pipe", "pipe", "ignore"],
-    });
+    let child: ChildProcessByStdio<Writable, Readable, null>;
+    try {
+      const { args, env } = program;
+      child = startProcess(name, args, { env, cwd: "/", shell: false, detached: true, stdio: ["pipe", "pipe", "ignore"] });
+    } catch (err) {
+      return resolve(notStarted(err));
+    }
     const chunks: Buffer[] = [];
     let bytes = 0;
     let problem: string | null = null;
@@ -117,7 +119,7 @@ export function runSecretProgram(program: SecretProgram, input: string, clock: C
       cancelQuiet();
       resolve(answer);
     };
-    child.on("error", (err) => settle({ problem: `${name} could not be started: ${fileProblemOf(err)}` }));
+    child.on("error", (err) => settle(notStarted(err)));
     child.on("close", (code, signal) => {
       if (problem !== null) return settle({ problem });
       if (code !== 0) return settle({ problem: `${name} ended with ${code === null ? `the signal ${signal}` : `the exit code ${code}`}` });

@@ -1,3 +1,4 @@
+// Group: wire
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -85,6 +86,15 @@ test("a young value of an earlier process is used without running the program, a
   clock.advance(2_000);
   await open().read(wanted(config({})), false);
   assert.equal(runs.length, 2);
+});
+
+test("a clock that is set back keeps no value in use for longer than its lifetime", async () => {
+  const { open, clock } = bench();
+  const sources = open();
+  await sources.read(wanted(config({})), false);
+  const before = sources.nextReadMs(0)!;
+  clock.jump(-86_400_000);
+  assert.equal(sources.nextReadMs(0), before);
 });
 
 test("while the program fails, the last values stay in use, also after a restart, and that is reported", async () => {

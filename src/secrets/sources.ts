@@ -100,8 +100,9 @@ export class SecretSources {
     const now = this.#deps.clock.now();
     const due = [...this.#lifetimes.values()]
       .filter(({ lifetimeMs }) => lifetimeMs > 0)
-      .map(({ readAt, lifetimeMs }) => readAt + lifetimeMs);
-    return due.length === 0 ? null : Math.max(0, Math.min(...due) - now) + 1;
+      // The clock may have been set back since: no value is in use for longer than its lifetime.
+      .map(({ readAt, lifetimeMs }) => Math.min(lifetimeMs, readAt + lifetimeMs - now));
+    return due.length === 0 ? null : Math.max(0, Math.min(...due)) + 1;
   }
 
   /** What can be known without running a program or asking a person: the store, and what was read before. Never throws. */

@@ -8,6 +8,7 @@ import type { Peer } from "../protocol/hub.ts";
 import type { AnsweredListener } from "./dispatch.ts";
 import type { ClientHub } from "./hub.ts";
 import type { OpenAiBackend } from "./openai-backend.ts";
+import type { A2aBackend } from "./a2a.ts";
 import type { HookBackend } from "./hooks.ts";
 import type { SessionHistoryReader } from "./session-history.ts";
 import type { ToolInvoker } from "./tools-invoke.ts";
@@ -87,6 +88,8 @@ export type ServerDeps = {
   openai: OpenAiBackend | null;
   /** Takes requests of other programs that start runs. */
   hooks: HookBackend;
+  /** Takes tasks of agents that speak A2A. */
+  a2a: A2aBackend;
   /** Takes what a chat platform pushes; throws NOT_FOUND when no account takes pushes there. Null: nothing does. */
   receiveWebhook: ((channel: string, account: string, request: InboundWebhookRequest) => Promise<InboundWebhookResponse>) | null;
   /**

@@ -13,6 +13,7 @@ import { Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { OpenAiRoutes } from "./openai.ts";
 import { webhookRoutes } from "./channel-webhooks.ts";
+import { a2aRoutes } from "./a2a.ts";
 import { hookRoutes } from "./hooks.ts";
 import { isHostAllowed, isOriginAllowed } from "./origin.ts";
 import type { ServerDeps } from "./deps.ts";
@@ -70,6 +71,7 @@ export class HttpRouter {
       ...new OpenAiRoutes(deps).routes,
       ...webhookRoutes(deps),
       ...hookRoutes(deps.hooks),
+      ...a2aRoutes(deps.a2a),
     ];
     for (const route of this.routes) {
       if (route.path.endsWith("/*")) this.#prefixes.push(route);

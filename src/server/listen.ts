@@ -29,6 +29,14 @@ export function tailnetAddress(interfaces = networkInterfaces()): string | null 
   return (found.find(({ family }) => family === "IPv4") ?? found[0])?.address ?? null;
 }
 
+/** The addresses of this machine in its tailnet. */
+export function tailnetAddresses(interfaces = networkInterfaces()): { ipv4: string | null; ipv6: string | null } {
+  const all = Object.values(interfaces).flatMap((each) => each ?? []);
+  const of = (wanted: string): string | null =>
+    all.find(({ address, family }) => family === wanted && isTailnetAddress(address))?.address ?? null;
+  return { ipv4: of("IPv4"), ipv6: of("IPv6") };
+}
+
 const isLoopback = (address: string): boolean => address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
 
 const LOOPBACK = ["127.0.0.1", "::1"] as const;

@@ -22,7 +22,7 @@ type NoteMatch = { id: number; path: string; score: number };
 type NoteMatches = { matches: readonly NoteMatch[]; isAll: boolean };
 
 /** A file of another version is made again. */
-const VERSION = 1;
+const VERSION = 2;
 /** What the index loses in a power failure is found in the notes again, so that nothing waits for the disk. */
 const PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA busy_timeout=2000; PRAGMA cache_size=-2000;";
 const TABLES = `
@@ -31,6 +31,8 @@ CREATE TABLE chunk (id INTEGER PRIMARY KEY AUTOINCREMENT, note INTEGER NOT NULL,
 CREATE INDEX chunk_note ON chunk (note);
 CREATE VIRTUAL TABLE chunk_words USING fts5 (words, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
 INSERT INTO chunk_words (chunk_words, rank) VALUES ('automerge', 0);
+CREATE TABLE vector (chunk INTEGER PRIMARY KEY, numbers BLOB NOT NULL) STRICT;
+CREATE TABLE vector_model (fingerprint TEXT NOT NULL) STRICT;
 PRAGMA user_version=${VERSION};`;
 
 /** Pages of the word lists that are merged after a change: merges of FTS5's own choice take up to 50 ms, these 10. */
@@ -99,6 +101,51 @@ export class NoteIndex {
     return matches.length > 0 || all === any ? { matches, isAll: true } : { matches: find(any), isAll: false };
   }
 
+  /** The model of the vectors that are kept: those of another one are removed. */
+  useVectorsOf(fingerprint: string): void {
+    this.#use((db) => {
+      const known = db.prepare("SELECT fingerprint FROM vector_model").get() as { fingerprint: string } | undefined;
+      if (known?.fingerprint === fingerprint) return;
+      db.exec("BEGIN IMMEDIATE; DELETE FROM vector; DELETE FROM vector_model;");
+      db.prepare("INSERT INTO vector_model (fingerprint) VALUES (?)").run(fingerprint);
+      db.exec("COMMIT");
+    });
+  }
+
+  /** Chunks that have no vector yet, those that were indexed last first. */
+  withoutVector(limit: number): readonly { id: number; path: string; text: string }[] {
+    const sql =
+      "SELECT c.id, n.path, c.text FROM chunk c JOIN note n ON n.id = c.note LEFT JOIN vector v ON v.chunk = c.id WHERE v.chunk IS NULL ORDER BY c.id DESC LIMIT ?";
+    return this.#use((db) => db.prepare(sql).all(limit) as { id: number; path: string; text: string }[]);
+  }
+
+  countVectors(): number {
+    return this.#use((db) => (db.prepare("SELECT count(*) AS n FROM vector").get() as { n: number }).n);
+  }
+
+  /** Keeps vectors of chunks that are still there. */
+  addVectors(vectors: readonly { id: number; vector: Float32Array }[]): void {
+    this.#use((db) => {
+      const add = db.prepare("INSERT OR REPLACE INTO vector (chunk, numbers) SELECT id, ? FROM chunk WHERE id = ?");
+      db.exec("BEGIN IMMEDIATE");
+      try {
+        for (const { id, vector } of vectors) add.run(toBlob(vector), id);
+        db.exec("COMMIT");
+      } catch (err) {
+        if (db.isTransaction) db.exec("ROLLBACK");
+        throw err;
+      }
+    });
+  }
+
+  /** Vectors by their chunk, from the one after `after` on. */
+  vectors(after: number, limit: number): readonly { id: number; path: string; vector: Float32Array }[] {
+    const sql =
+      "SELECT v.chunk AS id, n.path, v.numbers FROM vector v JOIN chunk c ON c.id = v.chunk JOIN note n ON n.id = c.note WHERE v.chunk > ? ORDER BY v.chunk LIMIT ?";
+    const rows = this.#use((db) => db.prepare(sql).all(after, limit) as { id: number; path: string; numbers: Uint8Array }[]);
+    return rows.map(({ id, path, numbers }) => ({ id, path, vector: fromBlob(numbers) }));
+  }
+
   /** The chunks with these ids that are still there, in this order. */
   read(ids: readonly number[]): readonly (NoteChunk & { id: number })[] {
     const sql = "SELECT id, first_line AS firstLine, last_line AS lastLine, text FROM chunk WHERE id = ?";
@@ -154,9 +201,19 @@ export class NoteIndex {
   }
 }
 
+const toBlob = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Numbers of four bytes, at an address that is a multiple of four. */
+function fromBlob(bytes: Uint8Array): Float32Array {
+  const isAligned = bytes.byteOffset % 4 === 0;
+  const { buffer, byteOffset } = isAligned ? bytes : Uint8Array.from(bytes);
+  return new Float32Array(buffer, byteOffset, Math.floor(bytes.byteLength / 4));
+}
+
 function removeNote(db: DatabaseSync, path: string): void {
   const note = db.prepare("SELECT id FROM note WHERE path = ?").get(path) as { id: number } | undefined;
   if (!note) return;
+  db.prepare("DELETE FROM vector WHERE chunk IN (SELECT id FROM chunk WHERE note = ?)").run(note.id);
   db.prepare("DELETE FROM chunk_words WHERE rowid IN (SELECT id FROM chunk WHERE note = ?)").run(note.id);
   db.prepare("DELETE FROM chunk WHERE note = ?").run(note.id);
   db.prepare("DELETE FROM note WHERE id = ?").run(note.id);

@@ -4,6 +4,12 @@ import { decodeRow, decodeRows } from "./row-decoding.ts";
 /** The pinned key of a link. */
 export type PeerKeyRow = { name: string; keyId: string; publicKey: string; pairedAt: number };
 
+/** The key that a link had before, while it is accepted. `until` null: the new one was not used yet. */
+export type PreviousPeerKey = { name: string; keyId: string; publicKey: string; until: number | null };
+
+/** A key of this gateway for one link. */
+export type PeerOwnKeyRow = { keyId: string; peer: string; state: "pending" | "current" | "retired"; createdAt: number };
+
 export type PeerOutboxState = "queued" | "delivered" | "answered" | "bounced";
 
 /** What is sent over a link. `envelope` and `outcome` are the business of the module `peers`. */
@@ -18,6 +24,8 @@ export type PeerOutboxRow<E = unknown, O = unknown> = {
   expiresAt: number;
   endedAt: number | null;
   outcome: O | null;
+  /** The task that an agent has made of the request, over a link that speaks A2A. */
+  remoteTask: string | null;
 };
 
 export type NewPeerOutboxRow<E> = Pick<PeerOutboxRow<E>, "peer" | "id" | "kind" | "envelope" | "createdAt" | "expiresAt">;
@@ -31,6 +39,8 @@ export type PeerInboxRow = {
   receivedAt: number;
   expiresAt: number;
   endedAt: number | null;
+  /** The conversation as an agent names it that speaks A2A; null: the request came from a gateway. */
+  contextId: string | null;
 };
 
 /** What waits for one link. */
@@ -46,9 +56,9 @@ export type PeerQueue = {
 type OutboxSqlRow = Omit<PeerOutboxRow, "envelope" | "outcome"> & { envelope: string; outcome: string | null };
 
 const OUTBOX_COLUMNS =
-  "seq, peer, id, kind, state, envelope, created_at AS createdAt, expires_at AS expiresAt, ended_at AS endedAt, outcome";
+  "seq, peer, id, kind, state, envelope, created_at AS createdAt, expires_at AS expiresAt, ended_at AS endedAt, outcome, remote_task AS remoteTask";
 const INBOX_COLUMNS =
-  "peer, id, run_id AS runId, forward_id AS forwardId, received_at AS receivedAt, expires_at AS expiresAt, ended_at AS endedAt";
+  "peer, id, run_id AS runId, forward_id AS forwardId, received_at AS receivedAt, expires_at AS expiresAt, ended_at AS endedAt, context_id AS contextId";
 
 const outboxKey = ({ id }: OutboxSqlRow): string => `peer_outbox ${id}`;
 const toOutboxRow = <E, O>(row: OutboxSqlRow): PeerOutboxRow<E, O> => ({
@@ -88,12 +98,44 @@ function createKeyRows(store: Store) {
     saveKey({ name, keyId, publicKey, pairedAt }: PeerKeyRow): void {
       store.run(
         `INSERT INTO peer_keys (name, key_id, public_key, paired_at) VALUES (?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, public_key = excluded.public_key, paired_at = excluded.paired_at`,
+         ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, public_key = excluded.public_key, paired_at = excluded.paired_at,
+           previous_key_id = NULL, previous_public_key = NULL, previous_until = NULL`,
         name,
         keyId,
         publicKey,
         pairedAt,
       );
+    },
+    /** The other side has another key; the one before is accepted meanwhile. */
+    replaceKey: (name: string, { keyId, publicKey }: Pick<PeerKeyRow, "keyId" | "publicKey">): boolean =>
+      store.run(
+        `UPDATE peer_keys SET previous_key_id = key_id, previous_public_key = public_key, previous_until = NULL, key_id = ?, public_key = ?
+         WHERE name = ?`,
+        keyId,
+        publicKey,
+        name,
+      ) > 0,
+    previousKeys: (): PreviousPeerKey[] =>
+      store.all<PreviousPeerKey>(
+        `SELECT name, previous_key_id AS keyId, previous_public_key AS publicKey, previous_until AS until
+         FROM peer_keys WHERE previous_key_id IS NOT NULL ORDER BY name`,
+      ),
+    /** False: it is known already until when. */
+    endPreviousKey: (name: string, until: number): boolean =>
+      store.run(
+        "UPDATE peer_keys SET previous_until = ? WHERE name = ? AND previous_key_id IS NOT NULL AND previous_until IS NULL",
+        until,
+        name,
+      ) > 0,
+    ownKeys: (): PeerOwnKeyRow[] =>
+      store.all<PeerOwnKeyRow>(
+        "SELECT key_id AS keyId, peer, state, created_at AS createdAt FROM peer_own_keys ORDER BY created_at, key_id",
+      ),
+    saveOwnKey: ({ keyId, peer, state, createdAt }: PeerOwnKeyRow): void => {
+      store.run("INSERT INTO peer_own_keys (key_id, peer, state, created_at) VALUES (?, ?, ?, ?)", keyId, peer, state, createdAt);
+    },
+    setOwnKeyState: (keyId: string, state: PeerOwnKeyRow["state"]): void => {
+      store.run("UPDATE peer_own_keys SET state = ? WHERE key_id = ?", state, keyId);
     },
     removeKey: (name: string): boolean => store.run("DELETE FROM peer_keys WHERE name = ?", name) > 0,
   };
@@ -129,10 +171,11 @@ function createOutboxRows<E, O>(store: Store) {
       ),
 
     /** The other gateway has stored it. A reply has ended with that. False: it has ended before. */
-    setDelivered: (id: string, at: number): boolean =>
+    setDelivered: (id: string, at: number, remoteTask: string | null = null): boolean =>
       store.run(
-        `UPDATE peer_outbox SET state = 'delivered', ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
+        `UPDATE peer_outbox SET state = 'delivered', remote_task = ?, ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
          WHERE id = ? AND state = 'queued'`,
+        remoteTask,
         at,
         id,
       ) > 0,
@@ -177,9 +220,9 @@ function createInboxRows(store: Store) {
       store.get<PeerInboxRow>(`SELECT ${INBOX_COLUMNS} FROM peer_inbox WHERE peer = ? AND id = ?`, peer, id),
 
     /** False: it came before. */
-    addReceived: ({ peer, id, runId, forwardId, receivedAt, expiresAt }: Omit<PeerInboxRow, "endedAt">): boolean =>
+    addReceived: ({ peer, id, runId, forwardId, receivedAt, expiresAt, contextId }: Omit<PeerInboxRow, "endedAt">): boolean =>
       store.run(
-        `INSERT INTO peer_inbox (peer, id, run_id, forward_id, received_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+        `INSERT INTO peer_inbox (peer, id, run_id, forward_id, received_at, expires_at, context_id) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (peer, id) DO NOTHING`,
         peer,
         id,
@@ -187,6 +230,7 @@ function createInboxRows(store: Store) {
         forwardId,
         receivedAt,
         expiresAt,
+        contextId,
       ) > 0,
 
     /** False: its reply was stored before. */

@@ -30,6 +30,8 @@ export type SessionRow = {
   thinking: string | null;
   /** Mode of the agent of another vendor that answers; null uses the configured one. */
   agent_mode: string | null;
+  /** What else was chosen for it, as JSON; null: nothing. */
+  agent_options: string | null;
   queue_mode: string | null;
   activation: string | null;
   /** Position of the runtime's context; see agents/runtime Turn.checkpoint. */
@@ -41,6 +43,8 @@ export type SessionRow = {
   input_tokens: number;
   output_tokens: number;
   cost_usd: number;
+  /** 1: the agent was asked for its notes since the conversation was last shortened. */
+  memory_flushed: number;
   /** JSON Target of the last channel conversation. */
   target: string | null;
   /** Counts resets, archivings and restorations: a client with an older number has not seen the latest one. */
@@ -80,6 +84,7 @@ export const toNewConversation = (session: Pick<SessionRow, "lifecycle">, sessio
   checkpoint: null,
   context_id: null,
   context_tokens: 0,
+  memory_flushed: 0,
   title: null,
 });
 

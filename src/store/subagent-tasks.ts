@@ -7,10 +7,10 @@ import { decodeRow, decodeRows } from "./row-decoding.ts";
 export type SubagentState = "waiting" | "running" | SubagentEnd;
 export type SubagentEnd = "ok" | "error" | "aborted" | "timeout";
 /**
- * What became of the result. `reading`: a tool call has it, of a run that has not ended. `undelivered`: its conversation is over.
- * `none`: it was not asked for.
+ * What became of the result. `reading`: a tool call has it, of a run that has not ended. `sent`: a message has it, whose run has not ended.
+ * `undelivered`: its conversation is over, or the run of that message did not end well. `none`: it was not asked for.
  */
-export type SubagentDelivery = "pending" | "reading" | "delivered" | "undelivered" | "none";
+export type SubagentDelivery = "pending" | "reading" | "sent" | "delivered" | "undelivered" | "none";
 
 /** A task of a sub-agent. What `record` holds is the business of the module `subagents`. */
 export type SubagentTaskRow<R = unknown> = {
@@ -20,7 +20,7 @@ export type SubagentTaskRow<R = unknown> = {
   parentKey: SessionKey;
   state: SubagentState;
   delivery: SubagentDelivery;
-  /** The run whose tool call has the result. */
+  /** The run whose tool call, or whose message, has or had the result. */
   reader: RunId | null;
   createdAt: number;
   startedAt: number | null;
@@ -46,7 +46,7 @@ type SqlRow = Omit<SubagentTaskRow, "record"> & { record: string; crc: number };
 const COLUMNS = `seq, run_id AS runId, child_key AS childKey, parent_key AS parentKey, state, delivery, reader, created_at AS createdAt,
   started_at AS startedAt, ended_at AS endedAt, record, crc`;
 /** As the condition of the index: a task that has not ended, or whose result has not been handed back. */
-const OPEN = "(state IN ('waiting', 'running') OR delivery IN ('pending', 'reading'))";
+const OPEN = "(state IN ('waiting', 'running') OR delivery IN ('pending', 'reading', 'sent'))";
 
 /** Characters of an id that name a task where they are unique. */
 const SHORT_ID_CHARS = 4;

@@ -1,7 +1,10 @@
 import type { Store } from "./open.ts";
 
-/** Why a model was asked. `tool`: a tool asked it, such as one that looks at images; `summary`: to shorten a conversation. */
-export const USAGE_CAUSES = ["message", "cron", "heartbeat", "hook", "subagent", "tool", "summary"] as const;
+/**
+ * Why a model was asked. `tool`: a tool asked it, such as one that looks at images; `summary`: to shorten a conversation; `flush`: to write
+ * notes before that; `embedding`: to find notes by their meaning.
+ */
+export const USAGE_CAUSES = ["message", "cron", "heartbeat", "hook", "subagent", "tool", "summary", "flush", "embedding"] as const;
 export type UsageCause = (typeof USAGE_CAUSES)[number];
 
 /** For whom a model was asked. */

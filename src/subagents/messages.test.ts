@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { rounds } from "../../test/rounds.ts";
 import { SeededRandom } from "../../test/crash/seeded-random.ts";
 import { asId, type AgentId, type SessionKey } from "../core/ids.ts";
 import { SUBAGENT_LIMITS } from "./limits.ts";
@@ -70,7 +71,7 @@ test("a message is refused with the reason of the policy, and for an agent that 
 
 test("agents that do nothing but write to each other come to an end, whatever way they take", () => {
   const random = new SeededRandom(5);
-  for (let round = 0; round < 500; round++) {
+  for (let round = 0; round < rounds(500); round++) {
     let trail = START;
     let from = sender("main");
     let sent = 0;

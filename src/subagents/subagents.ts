@@ -43,7 +43,7 @@ import {
 export type SubagentsDeps = {
   rows: TaskRows;
   store: Store;
-  inbox: Pick<Inbox, "byRun">;
+  inbox: Pick<Inbox, "byRun" | "end">;
   sessions: Pick<Sessions, "get" | "insert">;
   messages: Pick<Messages, "copy" | "count">;
   bus: Bus<TurnEvents & SubagentEvents>;
@@ -314,7 +314,7 @@ export class Subagents {
     return ended || isRunning;
   }
 
-  /** Hands a result back that was not: its conversation was over, or a person wants it again. */
+  /** Hands a result back that was not: its conversation was over, its message was not answered, or a person wants it. */
   async retry(runId: RunId): Promise<void> {
     const { rows, store, sessions } = this.#deps;
     await store.write(() => {
@@ -327,10 +327,23 @@ export class Subagents {
         });
       if (task.delivery !== "undelivered" && task.delivery !== "none")
         throw new GatewayError("INVALID_REQUEST", "the result was handed back");
+      this.#withdrawMessage(task);
       rows.reopen(runId, { ...task.record, parentSessionId: session.session_id, retries: (task.record.retries ?? 0) + 1 });
     });
     this.#changed(runId);
     await this.wake();
+  }
+
+  /** The message that had the result may be a dead letter: it does not bring the result a second time. Throws when it was run after all. */
+  #withdrawMessage({ delivery, reader }: Task): void {
+    const { inbox, clock } = this.#deps;
+    const row = delivery === "undelivered" && reader !== null ? inbox.byRun(reader) : undefined;
+    if (!row) return;
+    if (row.state === "parked")
+      return inbox.end(reader!, "dropped", { status: "aborted", text: "", stopReason: "dropped", endedAt: clock.now() });
+    const end = endOfRun(row, clock.now());
+    if (end === null || end.status === "ok")
+      throw new GatewayError("INVALID_REQUEST", "the message with the result was retried as a dead letter");
   }
 
   /** The result is not needed any more. False: it was not one to dismiss. */
@@ -437,14 +450,24 @@ export class Subagents {
     }
   }
 
-  /** Results that a tool call has read: they are handed back when its run has ended well, else a message hands them back. */
+  /**
+   * Results that a tool call or a message has: they are handed back when its run has ended well. After a tool call a message hands them
+   * back otherwise; after a message a person decides.
+   */
   #settleReaders(note: (runId: RunId) => void): void {
-    const { rows, inbox, clock } = this.#deps;
-    for (const { runId, delivery, reader } of rows.open()) {
-      if (delivery !== "reading") continue;
+    const { rows, inbox, clock, log } = this.#deps;
+    for (const { runId, parentKey, delivery, reader } of rows.open()) {
+      if (delivery !== "reading" && delivery !== "sent") continue;
       const outcome = endOfRun(inbox.byRun(reader!), clock.now());
       if (outcome === null) continue;
-      rows.setDelivery(runId, "reading", outcome.status === "ok" ? "delivered" : "pending");
+      const isRead = outcome.status === "ok";
+      rows.setDelivery(runId, delivery, isRead ? "delivered" : delivery === "reading" ? "pending" : "undelivered", reader);
+      if (!isRead && delivery === "sent")
+        log.warn("the result of a sub-agent was not handed back: its message was not answered", {
+          session: parentKey,
+          task: runId,
+          fix: `openclaw tasks retry ${runId.slice(0, 8)}`,
+        });
       note(runId);
     }
   }
@@ -490,15 +513,16 @@ export class Subagents {
 
   /** Hands results back: those of one conversation in one message. */
   #deliver(note: (runId: RunId) => void): UnitOfWork<unknown>[] {
-    const { rows, sessions, clock, lookups, prepare, log } = this.#deps;
+    const { rows, sessions, clock, lookups, prepare, log, newId } = this.#deps;
     const units: UnitOfWork<unknown>[] = [];
     for (const tasks of dueDeliveries(rows.open(), clock.now(), (runId) => this.#awaited.has(runId)).due) {
       const [{ parentKey, record }] = tasks as [Task, ...Task[]];
       const session = sessions.get(parentKey);
       const isOver = session?.session_id !== record.parentSessionId || !lookups.hasAgent(record.parentAgentId);
+      const message = asId<RunId>(newId());
       if (!isOver) {
         try {
-          units.push(prepare(toResultSubmission(tasks, session.chat_kind, lookups)));
+          units.push(prepare({ ...toResultSubmission(tasks, session.chat_kind, lookups), runId: message }));
         } catch (err) {
           if (!(err instanceof GatewayError) || err.details?.["code"] !== "LANE_FULL") throw err;
           continue;
@@ -506,7 +530,7 @@ export class Subagents {
       } else
         log.warn("results of sub-agents were not handed back: their conversation is over", { session: parentKey, tasks: tasks.length });
       for (const { runId } of tasks) {
-        rows.setDelivery(runId, "pending", isOver ? "undelivered" : "delivered");
+        rows.setDelivery(runId, "pending", isOver ? "undelivered" : "sent", isOver ? null : message);
         note(runId);
       }
     }

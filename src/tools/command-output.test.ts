@@ -3,11 +3,11 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { toolContext } from "../../test/fakes/tool-context.ts";
-import { CommandOutput, toHarmlessText } from "./command-output.ts";
+import { CommandOutput, toHarmlessText, type CommandOutputOptions } from "./command-output.ts";
 
-function outputIn(t: TestContext, isTerminal = false): { output: CommandOutput; directory: string } {
+function outputIn(t: TestContext, more: Partial<CommandOutputOptions> = {}): { output: CommandOutput; directory: string } {
   const directory = join(toolContext(t).workspace, "output");
-  const output = new CommandOutput({ directory, isTerminal });
+  const output = new CommandOutput({ directory, ...more });
   t.after(() => output.discard());
   return { output, directory };
 }
@@ -71,14 +71,14 @@ test("output that a result can hold makes no file", (t) => {
 });
 
 test("the file ends at its limit, and the notes say so", async (t) => {
-  const { output } = outputIn(t);
+  const { output } = outputIn(t, { maxFileBytes: 4 * 1_048_576 });
   const chunk = Buffer.from(`${"x".repeat(1_048_575)}\n`);
-  for (let megabyte = 0; megabyte < 129; megabyte++) output.append(chunk);
+  for (let megabyte = 0; megabyte < 5; megabyte++) output.append(chunk);
   output.append(Buffer.from("the end\n"));
-  const dropped = "only the first 128.0 MB are kept";
-  assert.deepEqual(output.tail(), { text: "the end\n", note: `Lines 130 to 130 of 130 (129.0 MB); ${dropped}.` });
-  assert.equal(statSync(output.path!).size, 128 * 1_048_576);
-  assert.deepEqual(await output.lines(130, 5), { text: "", note: `Lines 130 to 130 of 130; ${dropped}.` });
+  const dropped = "only the first 4.0 MB are kept";
+  assert.deepEqual(output.tail(), { text: "the end\n", note: `Lines 6 to 6 of 6 (5.0 MB); ${dropped}.` });
+  assert.equal(statSync(output.path!).size, 4 * 1_048_576);
+  assert.deepEqual(await output.lines(6, 5), { text: "", note: `Lines 6 to 6 of 6; ${dropped}.` });
 });
 
 test("a note has the reason why output could not be kept", async (t) => {
@@ -150,7 +150,7 @@ test("the beginning of a line that is longer than a result is shown, and the nex
 });
 
 test("lines of a terminal end without a carriage return", async (t) => {
-  const { output } = outputIn(t, true);
+  const { output } = outputIn(t, { isTerminal: true });
   output.append(Buffer.from("one\r\ntwo\r"));
   const { text, position } = output.since(0);
   output.append(Buffer.from("\nthree 10%\rthree 20%"));

@@ -22,6 +22,8 @@ export type CommandOutputOptions = {
   directory: string;
   /** The output is that of a terminal, which ends lines with CR LF. */
   isTerminal?: boolean;
+  /** Bytes of the file; what follows is dropped. */
+  maxFileBytes?: number;
 };
 
 /**
@@ -188,7 +190,7 @@ export class CommandOutput {
   #writeFile(chunk: Buffer): void {
     const file = this.#file;
     if (file === null || this.#fileProblem !== null) return;
-    const bytes = chunk.subarray(0, TOOL_LIMITS.outputFileBytes - file.bytes);
+    const bytes = chunk.subarray(0, (this.#options.maxFileBytes ?? TOOL_LIMITS.outputFileBytes) - file.bytes);
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(file.descriptor, bytes, at);
       file.bytes += bytes.length;

@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { sleep } from "../core/async.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { startProcess, type ChildProcess } from "../core/start-process.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import type { GroupWatcher } from "./group-watcher.ts";
 import { coverInherited } from "./inherited-descriptors.ts";
@@ -63,7 +63,13 @@ export const runCommand = async (options: CommandOptions): Promise<CommandEnd> =
 /** Starts one command in a process group of its own. Rejects when it cannot be started. */
 export async function startCommand(options: CommandOptions): Promise<RunningCommand> {
   const { watcher, signal, clock, timeoutMs } = options;
-  const child = launch(options);
+  let child: ChildProcess;
+  try {
+    child = launch(options);
+  } catch (err) {
+    await options.release?.("stopped");
+    throw err;
+  }
   const exit = watchExit(child);
   const output = readOutput(child, options);
   // A process that did not start has no number; its exit has the reason.
@@ -125,7 +131,7 @@ function launch({ argv, cwd, env, input, inputs = [], terminal }: CommandOptions
     terminal === undefined
       ? { program: "/bin/sh", args: ["-c", LAUNCH_SCRIPT, "sh", ...argv], env }
       : toTerminalLaunch(terminal, argv, env);
-  const child = spawn(launched.program, launched.args, {
+  const child = startProcess(launched.program, launched.args, {
     cwd,
     env: launched.env,
     detached: true,

@@ -127,6 +127,24 @@ test("a request goes to the address that was checked, without the headers for th
   assert.equal((await get(port, "/", headers)).status, 400);
 });
 
+for (const [what, head] of [
+  ["a status that is none", "HTTP/1.1 099 Odd"],
+  ["a control character beside its status", "HTTP/1.1 200 O\u0001K"],
+] as const) {
+  test(`a site that answers with ${what} ends its own request only`, async (t) => {
+    const site = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(`${head}\r\ncontent-length: 0\r\n\r\n`));
+    });
+    await new Promise<void>((done) => site.listen(0, "127.0.0.1", done));
+    t.after(() => site.close());
+    const { proxy, port, authorization } = await proxyFor(t);
+    proxy.configure({ allowPrivateNetwork: true, allowedHostnames: [], proxies });
+    const url = `http://site.example:${(site.address() as AddressInfo).port}/`;
+    assert.equal((await get(port, url, { "proxy-authorization": authorization })).status, 502);
+  });
+}
+
 test("a tunnel carries bytes both ways, and ends with either side", async (t) => {
   const { proxy, port, authorization } = await proxyFor(t);
   proxy.configure(settings);

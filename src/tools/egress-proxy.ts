@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, isIP, type AddressInfo, type Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
+import { contain } from "../core/contain.ts";
 import { secureEquals } from "../core/secure-compare.ts";
 import { RefusedError } from "./egress-rules.ts";
 import { TOOL_LIMITS } from "./limits.ts";
@@ -47,9 +48,19 @@ export class EgressProxy {
   constructor({ user, onConnection = () => {} }: EgressProxyOptions) {
     this.credential = { username: user, password: randomBytes(24).toString("base64url") };
     this.#onConnection = onConnection;
-    this.#server = createServer((request, response) => void this.#forward(request, response));
+    this.#server = createServer((request, response) =>
+      contain(
+        () => response.destroy(),
+        () => this.#forward(request, response),
+      )(),
+    );
     this.#server.maxConnections = TOOL_LIMITS.egressConnections;
-    this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#tunnel(request, socket, head));
+    this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      contain(
+        () => socket.destroy(),
+        () => this.#tunnel(request, socket, head),
+      )(),
+    );
     this.#server.on("clientError", (_err, socket) => socket.destroy());
   }
 
@@ -179,9 +190,9 @@ export class EgressProxy {
     } catch (err) {
       if (response.headersSent) return void response.destroy();
       const reason = err instanceof RefusedError ? err.message : "it cannot be reached";
-      response
-        .writeHead(err instanceof RefusedError ? 403 : 502, { "content-type": "text/plain" })
-        .end(`${hostOf(url)} was not opened: ${reason}.`);
+      // With its own words: those of the site may be what could not be written.
+      const [status, words] = err instanceof RefusedError ? ([403, "Forbidden"] as const) : ([502, "Bad Gateway"] as const);
+      response.writeHead(status, words, { "content-type": "text/plain" }).end(`${hostOf(url)} was not opened: ${reason}.`);
     }
   }
 
@@ -196,10 +207,20 @@ export class EgressProxy {
       });
       outgoing.on("timeout", () => outgoing.destroy());
       outgoing.on("error", reject);
-      outgoing.on("response", (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.headers));
-        pipeline(answer, response, () => resolve());
-      });
+      outgoing.on(
+        "response",
+        // What Node reads of a site, such as the status 099, it does not always write.
+        contain(
+          (err) => {
+            outgoing.destroy();
+            reject(err);
+          },
+          (answer: IncomingMessage) => {
+            response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.headers));
+            pipeline(answer, response, () => resolve());
+          },
+        ),
+      );
       response.once("close", () => outgoing.destroy());
       pipeline(request, outgoing, (err) => void (err && reject(err)));
     });

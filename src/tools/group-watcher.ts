@@ -1,7 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { reasonOf } from "../core/errors.ts";
 import { MARKER_VARIABLE } from "../core/marked-processes.ts";
+import { startProcess, type ChildProcess } from "../core/start-process.ts";
 import { TOOL_LIMITS } from "./limits.ts";
 import { findRunning, killSessions } from "./process-groups.ts";
 
@@ -110,7 +111,7 @@ export class GroupWatcher {
   }
 
   #start(log: Log): ChildProcess {
-    const child = spawn("/bin/sh", ["-c", WATCHER_SCRIPT, "sh", this.#entry], {
+    const child = startProcess("/bin/sh", ["-c", WATCHER_SCRIPT, "sh", this.#entry], {
       cwd: "/",
       detached: true,
       env: { PATH: "/usr/bin:/bin" },
@@ -137,7 +138,11 @@ export class GroupWatcher {
     log.warn("the watcher of commands has ended", { pid: child.pid, groups: this.#groups.size });
     if (this.#groups.size === 0 || !this.#canRestart) return;
     this.#canRestart = false;
-    this.#start(log);
+    try {
+      this.#start(log);
+    } catch (err) {
+      log.error("the watcher of commands could not be started again; the next command tries it", { cause: reasonOf(err) });
+    }
   }
 }
 

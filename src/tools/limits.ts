@@ -143,6 +143,20 @@ export const TOOL_LIMITS = {
   /** After so many days a dated note counts half as much as today's, and never less than the share. */
   noteHalfLifeDays: 30,
   leastNoteShare: 0.25,
+  /** Parts of notes in one request for their vectors, and how long that and an answer may be. */
+  embeddingTexts: 64,
+  embeddingMs: 20_000,
+  embeddingAnswerBytes: 16_777_216,
+  embeddingQuoteChars: 200,
+  vectorNumbers: 8_192,
+  /** How long a search waits for vectors; then words alone decide, and the answer says so. */
+  vectorWaitMs: 4_000,
+  /** After a failure the server is not asked for so long: twice as long after each further one, up to the second figure. */
+  embeddingRetryMs: 30_000,
+  embeddingRetryMaxMs: 900_000,
+  /** Vectors that are compared before others have their turn on the event loop, and the most alike ones that are ranked. */
+  vectorBatch: 512,
+  likeNotes: 100,
   /** Characters of an argument, and of a path, that an error quotes. */
   quotedChars: 40,
   errorPathChars: 300,

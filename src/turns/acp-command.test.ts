@@ -7,6 +7,7 @@ import { answerAcp, type AcpCommandContext } from "./acp-command.ts";
 import { isForOwnersOnly, parseCommand } from "./commands.ts";
 
 const session = (model: string | null = null): SessionRow => ({ key: asId("agent:main:main"), model }) as SessionRow;
+const NOTHING = { agent_mode: null, agent_options: null };
 const running: AgentProcessStatus = {
   name: "codex",
   sessionKey: asId("agent:main:main"),
@@ -18,32 +19,46 @@ const running: AgentProcessStatus = {
   model: null,
   modes: ["ask", "code"],
   models: [],
+  options: [],
   canReopen: true,
 };
 const context = (more: Partial<AcpCommandContext> = {}): AcpCommandContext => ({
   names: () => ["codex", "pi"],
   defaultName: () => null,
   processes: () => [],
+  isDirectory: (path) => path.startsWith("/srv"),
   ...more,
 });
 
 test("spawn chooses a configured agent as what answers, with a model of it where one is named", () => {
-  assert.deepEqual(answerAcp("spawn codex", session(), context()).changes, { model: "acp/codex", agent_mode: null });
-  assert.deepEqual(answerAcp("spawn codex/gpt-5", session(), context()).changes, { model: "acp/codex/gpt-5", agent_mode: null });
-  assert.deepEqual(answerAcp("spawn", session(), context({ defaultName: () => "pi" })).changes, { model: "acp/pi", agent_mode: null });
+  assert.deepEqual(answerAcp("spawn codex", session(), context()).changes, { model: "acp/codex", ...NOTHING });
+  assert.deepEqual(answerAcp("spawn codex/gpt-5", session(), context()).changes, { model: "acp/codex/gpt-5", ...NOTHING });
+  assert.deepEqual(answerAcp("spawn", session(), context({ defaultName: () => "pi" })).changes, { model: "acp/pi", ...NOTHING });
+  const bound = answerAcp("spawn codex --bind here --thread=auto --mode persistent --cwd /srv/a", session(), context());
+  assert.deepEqual(bound.changes, { model: "acp/codex", agent_mode: null, agent_options: '{"cwd":"/srv/a"}' });
 });
 
 test("an agent that is not configured is not spawned; the answer names those that are", () => {
-  for (const text of ["spawn", "spawn nothing", "spawn codexx/gpt", "spawn codex --cwd /etc"]) {
+  for (const [text, expected] of [
+    ["spawn", /Agents: codex, pi\./],
+    ["spawn nothing", /Agents: codex, pi\./],
+    ["spawn codexx/gpt", /Agents: codex, pi\./],
+    ["spawn codex pi", /takes one name/],
+    ["spawn codex --cwd /etc", /"\/etc" is not a directory/],
+    ["spawn codex --cwd srv", /not an absolute path/],
+    ["spawn codex --bind off", /--bind "off" is not served here/],
+    ["spawn codex --mode oneshot", /--mode "oneshot" is not served/],
+    ["spawn codex --label x", /does not take --label/],
+  ] as const) {
     const answer = answerAcp(text, session(), context());
     assert.deepEqual(answer.changes, {}, text);
-    assert.match(answer.text, text.includes("--cwd") ? /takes one name/ : /Agents: codex, pi\./);
+    assert.match(answer.text, expected);
   }
 });
 
 test("close gives the conversation back and ends what runs; without an agent it changes nothing", () => {
   const answer = answerAcp("close", session("acp/codex"), context());
-  assert.deepEqual([answer.changes, answer.forgets], [{ model: null, checkpoint: null, agent_mode: null }, true]);
+  assert.deepEqual([answer.changes, answer.forgets], [{ model: null, checkpoint: null, ...NOTHING }, true]);
   assert.deepEqual(answerAcp("close", session("test/echo"), context()).changes, {});
 });
 
@@ -79,8 +94,8 @@ test("the model and the mode are those that the agent has, as far as that is kno
   assert.deepEqual(answerAcp("set-mode code", here, known).changes, { agent_mode: "code" });
   assert.match(answerAcp("set-mode yolo", here, known).text, /It has: ask, code\./);
   assert.deepEqual(answerAcp("set-mode any", here, context()).changes, { agent_mode: "any" }, "it does not run; the next message says so");
-  assert.deepEqual(answerAcp("reset-options", here, known).changes, { model: "acp/codex", agent_mode: null });
-  for (const text of ["model x", "set-mode x", "reset-options"])
+  assert.deepEqual(answerAcp("reset-options", here, known).changes, { model: "acp/codex", ...NOTHING });
+  for (const text of ["model x", "set-mode x", "set a b", "cwd /srv", "timeout 60", "permissions ask", "reset-options"])
     assert.match(answerAcp(text, session("test/echo"), known).text, /No agent was spawned here/);
 });
 
@@ -94,7 +109,56 @@ test("what steers goes to the agent as a message, and without a text is explaine
   assert.match(answerAcp("steer", session("acp/codex"), context()).text, /\/acp steer <text>/);
 });
 
-test("what OpenClaw has and is not served here is refused by name", () => {
-  for (const action of ["permissions", "set", "install"])
-    assert.match(answerAcp(action, session(), context()).text, new RegExp(`/acp ${action} is not served here`));
+test("a directory, a time, the answer to questions and options of the agent are chosen for the conversation, and shown", () => {
+  const options = [{ id: "thought", value: "low", values: ["low", "high"] }];
+  const known = context({ processes: () => [{ ...running, options }] });
+  let here = session("acp/codex");
+  const say = (text: string): string => {
+    const { changes, text: answer } = answerAcp(text, here, known);
+    here = { ...here, ...changes };
+    return answer;
+  };
+  assert.match(say("cwd /srv/project"), /works in \/srv\/project/);
+  assert.match(say("timeout 60"), /after 60 s of silence/);
+  assert.match(say("set thought high"), /thought "high"/);
+  assert.match(say("permissions deny-all"), /answered with no/);
+  assert.deepEqual(JSON.parse(here.agent_options!), {
+    cwd: "/srv/project",
+    timeoutSeconds: 60,
+    permissions: "deny-all",
+    config: { thought: "high" },
+  });
+  assert.match(
+    say("status"),
+    /thought low of low, high\. Chosen here: directory \/srv\/project; silence of 60 s at most; its questions are/,
+  );
+  assert.match(say("set permissions ask"), /A person is asked again/);
+  assert.match(say("set mode code"), /in the mode code/);
+  for (const [text, expected] of [
+    ["cwd", /Name a directory/],
+    ["cwd project", /not an absolute path/],
+    ["cwd /etc", /is not a directory/],
+    ["timeout soon", /from 10 to 86400/],
+    ["timeout 5", /from 10 to 86400/],
+    ["set", /Name an option[^]*thought \(low; low, high\)/],
+    ["set color red", /does not have the option "color"/],
+    ["set thought medium", /takes: low, high/],
+    ["permissions", /Say who decides/],
+    ["permissions approve-all", /approve-all is not served here/],
+    ["permissions approve-reads", /approve-reads is not served here/],
+  ] as const) {
+    const before = here;
+    assert.match(say(text), expected, text);
+    assert.equal(before.agent_options, here.agent_options, text);
+  }
+});
+
+test("install names the command of the package, and installs nothing", () => {
+  assert.match(answerAcp("install qwen", session(), context()).text, /npm install -g @qwen-code\/qwen-code\nThen allow it: [^]*"qwen"/);
+  assert.match(answerAcp("install", session(), context()).text, /codex: npm install[^]*pi: npm install/);
+  assert.match(answerAcp("install nothing", session(), context()).text, /is not known here\. Known: claude/);
+});
+
+test("an action that is not one of these is refused by name", () => {
+  assert.match(answerAcp("fork", session(), context()).text, /\/acp fork is not served here/);
 });

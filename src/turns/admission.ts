@@ -18,7 +18,16 @@ import type { LaneEntry, SessionLanes } from "./lanes.ts";
 import { conversationOf, type Outbound } from "./outbound.ts";
 import type { RunRegistry } from "./runs.ts";
 import type { Stages } from "./stages.ts";
-import { isSameSender, sessionTitle, toPayload, toSubmitResult, type Payload, type Submission, type SubmitResult } from "./submission.ts";
+import {
+  isQuiet,
+  isSameSender,
+  sessionTitle,
+  toPayload,
+  toSubmitResult,
+  type Payload,
+  type Submission,
+  type SubmitResult,
+} from "./submission.ts";
 import { prepareApprove, type ApprovalAnswers, type ApproveCommand } from "./approve-command.ts";
 import { RESTART_FIELDS, type Transcript } from "./transcript.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
@@ -236,10 +245,12 @@ export class MessageAdmission {
   /** The session of a message. `isRestarted`: its conversation was over, and another one begins. */
   #ensureSession(submission: Submission, now: number): { session: SessionRow; isRestarted: boolean } {
     const { expired, lanes, newId, sessions } = this.#deps;
-    const { sessionKey: key, agentId, chatKind, target, newConversation = false, heartbeat } = submission;
+    const { sessionKey: key, agentId, chatKind, target, newConversation = false, flush } = submission;
+    const isUnasked = isQuiet(submission);
     const changes = {
-      ...(heartbeat ? {} : { updated_at: now }),
-      ...(target && !heartbeat ? { target: JSON.stringify(target), channel: target.channel } : {}),
+      ...(isUnasked ? {} : { updated_at: now }),
+      ...(flush && { memory_flushed: 1 }),
+      ...(target && !isUnasked ? { target: JSON.stringify(target), channel: target.channel } : {}),
     };
     const found = sessions.get(key);
     if (!found) {

@@ -70,7 +70,17 @@ function parseAcpCommand(arg: string): ParsedCommand {
   return { name: "acp", immediate: !CHANGING_ACTIONS.includes(action), arg };
 }
 
-const CHANGING_ACTIONS: readonly string[] = ["spawn", "close", "model", "set-mode", "reset-options"];
+const CHANGING_ACTIONS: readonly string[] = [
+  "spawn",
+  "close",
+  "model",
+  "set-mode",
+  "set",
+  "cwd",
+  "permissions",
+  "timeout",
+  "reset-options",
+];
 
 const acpAction = (arg: string): string => arg.split(/\s+/, 1)[0]!.toLowerCase();
 

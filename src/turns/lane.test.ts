@@ -14,6 +14,7 @@ const collected = (id: string, quietUntil: number): QueuedMessage => ({
   grant: NO_GRANT,
   slotNeed,
   givesWay: false,
+  isClosed: false,
 });
 const lane = (...waiting: QueuedMessage[]): Lane => ({ key: asId("agent:main:main"), queue: waiting, active: null });
 
@@ -33,6 +34,7 @@ test("what comes behind the collected messages does not keep them waiting", () =
     grant: NO_GRANT,
     slotNeed,
     givesWay: false,
+    isClosed: false,
   };
   const step = nextAction(lane(collected("a", 100), followup, collected("d", 900)), 100);
   assert.deepEqual(step.do === "start" && step.take.map((each) => each.runId), ["a"]);

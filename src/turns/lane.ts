@@ -19,6 +19,8 @@ export type QueuedMessage = {
   slotNeed: SlotNeed;
   /** It gives way to every other message of its session. */
   givesWay: boolean;
+  /** Its turn takes no other messages, and ends before the next one. */
+  isClosed: boolean;
 };
 
 /** The turn that runs in a lane. */
@@ -40,6 +42,8 @@ export type ActiveTurn = {
   isSteering: boolean;
   /** It ends as soon as another message waits. */
   givesWay: boolean;
+  /** Other messages wait for its end. */
+  isClosed: boolean;
   ended: Promise<void>;
 };
 
@@ -65,7 +69,7 @@ export function nextAction(lane: Lane, now: number): LaneAction {
     return untilMs > now && take.length < LIMITS.laneBatchMessages ? { do: "wait", untilMs } : { do: "start", take };
   }
   if (lane.active.givesWay && !head.givesWay) return lane.active.abort.signal.aborted ? { do: "nothing" } : { do: "interrupt" };
-  if (head.kind === "command") return { do: "nothing" };
+  if (head.kind === "command" || lane.active.isClosed) return { do: "nothing" };
   if (head.mode === "interrupt" && canInterrupt(head, lane.active)) return { do: "interrupt" };
   if (head.mode === "steer" && canSteer(head, lane.active)) return { do: "steer", message: head };
   return { do: "nothing" };
@@ -83,8 +87,10 @@ const canInterrupt = (message: QueuedMessage, active: ActiveTurn): boolean =>
 /** The head of the queue, with the following messages as long as their mode is `collect` and they have the same grant. */
 function nextBatch(waiting: readonly QueuedMessage[]): QueuedMessage[] {
   const head = waiting[0]!;
-  if (head.kind === "command" || head.mode !== "collect") return [head];
-  const end = waiting.findIndex((each) => each.kind === "command" || each.mode !== "collect" || !isSameGrant(each.grant, head.grant));
+  if (head.kind === "command" || head.mode !== "collect" || head.isClosed) return [head];
+  const end = waiting.findIndex(
+    (each) => each.kind === "command" || each.mode !== "collect" || each.isClosed || !isSameGrant(each.grant, head.grant),
+  );
   return waiting.slice(0, end === -1 ? waiting.length : end);
 }
 
@@ -102,6 +108,7 @@ export const toQueuedMessage = (
   grant: grantOf(payload),
   slotNeed: slotNeedOf(payload),
   givesWay: payload?.heartbeat !== undefined,
+  isClosed: payload?.flush !== undefined,
 });
 
 export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
@@ -114,6 +121,7 @@ export const toActiveTurn = (take: readonly QueuedMessage[]): ActiveTurn => ({
   isPrompting: false,
   isSteering: false,
   givesWay: take.length > 0 && take.every(({ givesWay }) => givesWay),
+  isClosed: take.some(({ isClosed }) => isClosed),
   ended: Promise.resolve(),
 });
 

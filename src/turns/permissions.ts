@@ -24,9 +24,11 @@ export function permittedTools(
 export const isForOwner = (
   session: Pick<SessionRow, "chat_kind"> | undefined,
   grant: Pick<Grant, "owner">,
-  payload: Pick<Payload, "provenance" | "target">,
+  payload: Pick<Payload, "provenance" | "target" | "flush">,
 ): boolean => {
-  const isBack = isFromOperator(payload) ? payload.target === null : payload.target?.chat.kind === "direct";
+  // An answer that goes nowhere has no other reader.
+  const isBack =
+    payload.flush !== undefined || (isFromOperator(payload) ? payload.target === null : payload.target?.chat.kind === "direct");
   return grant.owner && session?.chat_kind === "direct" && isBack;
 };
 

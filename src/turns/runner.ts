@@ -4,7 +4,7 @@ import { toRunRef } from "./events.ts";
 import { conversationOf } from "./outbound.ts";
 import { failureNotice } from "./presentation.ts";
 import { errorOutcome, RunningTurn, type RunningTurnDeps } from "./running-turn.ts";
-import type { Payload } from "./submission.ts";
+import { isQuiet, type Payload } from "./submission.ts";
 import { auditLostRun } from "./turn-audit.ts";
 import type { TurnContext } from "./turn-context.ts";
 
@@ -62,7 +62,7 @@ export class TurnRunner {
         inbox.end(runId, "failed", outcome);
         auditLostRun(audit, row, now);
         if (session) transcript.addReply({ runId, session, text, now, origin: "notice" });
-        if (target && !row.payload?.heartbeat) outbound.add({ id: runId, sessionKey, target, text, at: now });
+        if (target && !isQuiet(row.payload)) outbound.add({ id: runId, sessionKey, target, text, at: now });
       });
     } catch (err) {
       log.error("a failed turn could not be reported in its conversation", { runId, error: err });

@@ -12,7 +12,7 @@ import type { Button, ReplyTarget } from "../channels/channel.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import type { RunId } from "../core/ids.ts";
+import type { AgentId, RunId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
@@ -31,11 +31,12 @@ import { conversationOf, type Outbound } from "./outbound.ts";
 import { collectOutboundMedia, type OutboundMedia } from "./outbound-media.ts";
 import { isSendDenied } from "./permissions.ts";
 import { failureNotice, retryText, tooLongFailure, waitingText, type PresentedEnd } from "./presentation.ts";
+import { canWriteNotes, isNearCompaction, toFlushRow, type FlushSettings } from "./memory-flush.ts";
 import { finishTurn, type TurnState } from "./reduce.ts";
 import type { InflightRun, RunRegistry } from "./runs.ts";
 import type { RunRecorder, Stages } from "./stages.ts";
 import { NO_SKILLS, requestedSkill, skillListText, unknownSkillText, type TurnSkillSource, type TurnSkills } from "./skill-requests.ts";
-import type { Payload } from "./submission.ts";
+import { isQuiet, type Payload } from "./submission.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnIndicators } from "./turn-indicators.ts";
@@ -54,7 +55,7 @@ export type RunningTurnDeps = TurnRequestDeps &
     inbox: Inbox;
     audit: Audit;
     runs: RunRegistry;
-    stages: Pick<Stages, "waited" | "beginRun">;
+    stages: Pick<Stages, "admitted" | "waited" | "beginRun">;
     transcript: Transcript;
     outbound: Outbound;
     runtime: Pick<AgentRuntime, "prompt" | "forget">;
@@ -69,6 +70,8 @@ export type RunningTurnDeps = TurnRequestDeps &
     permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
     /** The trace of a run that requests to providers continue; null while no traces are exported, or not of this run. */
     traceFor?: (runId: RunId, traceparent: string | null) => NonNullable<Turn["trace"]> | null;
+    /** How an agent writes its notes before its conversation is shortened; absent or null: it is not asked. */
+    flushOf?: (agentId: AgentId) => FlushSettings | null;
     /** The skills of turns; absent where there are none. */
     skills?: TurnSkillSource;
     directory: Pick<ChannelLookup, "capabilities">;
@@ -101,6 +104,8 @@ export class RunningTurn {
   /** Why the gateway itself stopped the turn. */
   #stopFailure: TurnFailure | null = null;
   #waitNoticeSent = false;
+  /** The conversation was shortened in this turn. */
+  #isCompacted = false;
   #target: ReplyTarget | null;
 
   constructor(deps: RunningTurnDeps, context: TurnContext) {
@@ -133,7 +138,7 @@ export class RunningTurn {
     if (!session) return this.close(errorOutcome("the session of this message was deleted", clock.now()));
     const tools = this.#tools.granted(session);
     const skills = await this.#skillsFor(tools);
-    const refusal = this.#refuseSkill(skills);
+    const refusal = this.#refuseSkill(skills) ?? this.#refuseFlush(session, tools);
     if (refusal !== null) return this.close({ status: "ok", text: refusal, stopReason: "stop", endedAt: clock.now() });
     let turn: Turn;
     try {
@@ -143,6 +148,7 @@ export class RunningTurn {
         beforeTool: (call) => this.#tools.beforeTool(call),
         beforeAgent: (name) => this.#tools.beforeAgent(name),
         isPrivate: this.#tools.isPrivate(session),
+        ...(this.#flushSettings(session, tools) && { defersCompaction: true }),
         ...this.#trace(),
       });
       if (this.#usage.isLimited) turn = this.#withBudget(turn, session);
@@ -257,6 +263,46 @@ export class RunningTurn {
     return choices.map(({ text }, index) => [{ text, token: tokens[index]! }]);
   }
 
+  /** Null: no notes are written before this conversation is shortened. */
+  #flushSettings(session: SessionRow, tools: readonly ToolName[]): FlushSettings | null {
+    const { payload, agentId, channel } = this.#context.row;
+    if (channel === "subagent" || payload.heartbeat || (session.memory_flushed === 1 && !payload.flush)) return null;
+    if (!canWriteNotes(tools) || !this.#tools.isPrivate(session)) return null;
+    return this.#deps.flushOf?.(agentId) ?? null;
+  }
+
+  /** What was true when the notes were asked for may have changed: then the model is not asked. */
+  #refuseFlush(session: SessionRow, tools: readonly ToolName[]): string | null {
+    const isRefused = this.#context.row.payload.flush !== undefined && this.#flushSettings(session, tools) === null;
+    return isRefused ? "No notes were written: they are off, or others than the owner read this conversation now." : null;
+  }
+
+  /** The turn that follows this one where the conversation is about to be shortened. */
+  #nextFlush(session: SessionRow | undefined, { outcome, state, now }: TurnEnding): FlushRow | null {
+    const { row } = this.#context;
+    if (!session || outcome.status !== "ok" || this.#isCompacted || isQuiet(row.payload)) return null;
+    const settings = this.#flushSettings(session, this.#tools.granted(session));
+    const context = { tokens: state.contextTokens, window: state.contextWindow };
+    if (!settings?.isAutomatic || !isNearCompaction(context, settings.softThresholdTokens)) return null;
+    return toFlushRow(row, session, { settings, runId: this.#deps.newId(), now });
+  }
+
+  /** Stores the turn that follows, inside the write that ends this one: after a crash there is exactly one of it. */
+  #addFlush(row: FlushRow, session: SessionRow): Message {
+    this.#deps.inbox.add(row);
+    this.#deps.sessions.patch(session.key, { memory_flushed: 1 });
+    const { sessionKey, eventId, runId, receivedAt: now, payload } = row;
+    return this.#deps.transcript.addUserMessage({ submission: { ...payload, sessionKey, eventId }, runId, session, now });
+  }
+
+  /** It is the next turn of the session, whatever waits there. */
+  #announceFlush(row: FlushRow, message: Message): void {
+    const { clock, stages, transcript } = this.#deps;
+    stages.admitted(row, clock.monotonic());
+    transcript.emitAdded(message, "message");
+    this.returnedRuns = [row.runId, ...this.returnedRuns];
+  }
+
   #askedSkill(skills: TurnSkills): string | null {
     const { skill } = this.#context.row.payload;
     return skill === undefined ? null : requestedSkill(skill, skills);
@@ -287,6 +333,10 @@ export class RunningTurn {
 
   get #isHeartbeat(): boolean {
     return this.#context.row.payload?.heartbeat !== undefined;
+  }
+
+  get #isUnasked(): boolean {
+    return isQuiet(this.#context.row.payload);
   }
 
   get #isBatched(): boolean {
@@ -355,6 +405,7 @@ export class RunningTurn {
     if (event.type === "retry" || event.type === "steered") this.#reserveLater();
     if (event.type === "retry") this.#stream.emitNote({ kind: "retry", text: retryText(event) });
     if (event.type === "waiting") this.#onWaiting(event);
+    if (event.type === "compaction" && event.isDone === true) this.#isCompacted = true;
     if (event.type === "compaction") this.#stream.emitNote({ kind: "compaction", phase: event.phase });
     if (event.type === "steered") this.#onSteered(event.runId);
   }
@@ -426,12 +477,14 @@ export class RunningTurn {
     await this.#journal.settled();
     const now = clock.now();
     const end = this.#withOwnReason(raw);
-    const { state, outcome: ended, presented } = finishTurn(this.#stream.state, end, now, this.#isHeartbeat);
+    const { state, outcome: ended, presented } = finishTurn(this.#stream.state, end, now, this.#isUnasked);
     const outcome: RunOutcome = this.#usage.isPriced ? ended : { ...ended, isUnpriced: true };
     // The runtime's own context has all of a message that was stopped for its length, and would be summarized with the next turn.
     const checkpoint = state.tooLong ? REBUILD_CHECKPOINT : end.checkpoint;
     this.#logEnd(outcome, state, presented);
     let added: Message[] = [];
+    const flush = this.#nextFlush(this.#session(), { outcome, state, now });
+    let flushMessage: Message | undefined;
     crashPoint("answered");
     const reply = await this.#toReply(outcome);
     this.stopIndicators();
@@ -441,17 +494,23 @@ export class RunningTurn {
       this.#endRuns(outcome, now);
       this.#audit.addEnd(outcome, session?.session_id ?? null, now);
       this.#usage.add(session?.session_id ?? "", { rows: state.rows, userMessages: 1 + this.#mergedRuns().length });
-      const isHeartbeat = this.#isHeartbeat;
+      const isUnasked = this.#isUnasked;
+      const isCompacted = this.#isCompacted;
       if (session)
-        sessions.patch(session.key, toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint, isHeartbeat }));
-      const target = isHeartbeat && reply.text === "" ? null : this.#findTarget(session);
+        sessions.patch(
+          session.key,
+          toSessionPatch(session, { run: this.#inflight, state, outcome, now, checkpoint, isUnasked, isCompacted }),
+        );
+      const target = isUnasked && reply.text === "" ? null : this.#findTarget(session);
       if (target) outbound.add({ id: runId, sessionKey, target, at: now, ...reply, batched: this.#isBatched });
+      flushMessage = flush && session ? this.#addFlush(flush, session) : undefined;
     });
     crashPoint("stored");
     runs.finish(runId);
     this.#recorder.ended(outcome, presented.detail, state);
     for (const message of added) transcript.emitAdded(message, "message");
     metrics.observe("gateway_turns_duration_seconds", (now - this.#inflight.startedAt) / 1000);
+    if (flush && flushMessage) this.#announceFlush(flush, flushMessage);
     this.#emitAllEnded(outcome);
     bus.emit("session.changed", { sessionKey, reason: "run-end", fields: ["status", "context_tokens", "used_model", "ended_at"], runId });
   }
@@ -529,7 +588,17 @@ export class RunningTurn {
   }
 }
 
-type TurnResult = { run: InflightRun; state: TurnState; outcome: RunOutcome; now: number; checkpoint: string | null; isHeartbeat: boolean };
+type TurnResult = {
+  run: InflightRun;
+  state: TurnState;
+  outcome: RunOutcome;
+  now: number;
+  checkpoint: string | null;
+  isUnasked: boolean;
+  isCompacted: boolean;
+};
+type TurnEnding = { outcome: RunOutcome; state: TurnState; now: number };
+type FlushRow = ReturnType<typeof toFlushRow>;
 
 /** A call as budgets compare it: only its beginning counts. */
 const callText = ({ name, args }: CheckedCall): string => `${name} ${JSON.stringify(args).slice(0, LIMITS.budgetTextChars)}`;
@@ -539,18 +608,22 @@ const heartbeatText = ({ status, text }: RunOutcome, ackMaxChars: number): strin
   status === "ok" ? toHeartbeatReply(text, ackMaxChars).text : "";
 
 /** What the end of a turn changes in its session. Pure. */
-const toSessionPatch = (session: SessionRow, { run, state, outcome, now, checkpoint, isHeartbeat }: TurnResult): SessionPatch => ({
+const toSessionPatch = (
+  session: SessionRow,
+  { run, state, outcome, now, checkpoint, isUnasked, isCompacted }: TurnResult,
+): SessionPatch => ({
   checkpoint: checkpoint ?? session.checkpoint,
   status: outcome.status === "ok" ? "done" : outcome.status === "error" ? "error" : "killed",
   last_run_id: run.runId,
   started_at: run.startedAt,
   ended_at: now,
   // A heartbeat does not keep a conversation from its reset, and is not what people look for in a list.
-  ...(!isHeartbeat && {
+  ...(!isUnasked && {
     updated_at: now,
     last_message_at: now,
     preview: clip(outcome.text || outcome.error?.message || "", 160),
   }),
+  ...(isCompacted && { memory_flushed: 0 }),
   context_window: state.contextWindow || session.context_window,
   context_tokens: state.contextTokens || session.context_tokens,
   input_tokens: Math.min(session.input_tokens + state.usage.input, Number.MAX_SAFE_INTEGER),

@@ -15,9 +15,10 @@ type AdmittedRow = Pick<InboxRow<Payload>, "runId" | "agentId" | "sessionId" | "
 
 /** Where a run came from, as labels show it: never an id of a person or a chat. */
 const channelOf = (payload: Payload | null): string => payload?.target?.channel ?? payload?.provenance.channel ?? "unknown";
-const isOwnSource = (channel: string): boolean => ["rpc", "http", "cron", "subagent"].includes(channel);
+const isOwnSource = (channel: string): boolean => ["rpc", "http", "cron", "subagent", "flush"].includes(channel);
 const sourceOf = (channel: string): string => (isOwnSource(channel) ? channel : "channel");
-function triggerOf({ heartbeat, provenance }: Payload): string {
+function triggerOf({ flush, heartbeat, provenance }: Payload): string {
+  if (flush) return "flush";
   if (heartbeat) return "heartbeat";
   if (provenance.channel === "hook") return "hook";
   return provenance.client?.mode === "schedule" ? "cron" : "user";

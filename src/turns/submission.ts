@@ -56,7 +56,13 @@ export type Payload = {
   route?: RouteReason;
   /** It is a heartbeat: it gives way to every other message, and its answer is sent only when it has something to say. */
   heartbeat?: { ackMaxChars: number };
+  /** The agent writes its notes before its conversation is shortened: nothing is delivered. `target`: where the answers of the conversation go. */
+  flush?: { target: ReplyTarget | null };
 };
+
+/** Turns that no one asked for: people see nothing of them unless they have something to say. */
+export const isQuiet = (payload: Pick<Payload, "heartbeat" | "flush"> | null | undefined): boolean =>
+  payload?.heartbeat !== undefined || payload?.flush !== undefined;
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
 export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "channel" | "payload" | "receivedAt">;
@@ -117,7 +123,8 @@ export type SubmitResult = {
 /** The part of a submission that is stored with the message. */
 export function toPayload(submission: Submission, kind: "message" | "command"): Payload {
   const { text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs } = submission;
-  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route, heartbeat, payer } = submission;
+  const { addressed, media, attached, replyTo, extraSystem, roomTools, skill, traceparent, sentAt, route, heartbeat, payer, flush } =
+    submission;
   const payload = { kind, text, context, images, provenance, target, tools, queueMode, model, thinking, timeoutMs };
   return {
     ...payload,
@@ -133,6 +140,7 @@ export function toPayload(submission: Submission, kind: "message" | "command"): 
     ...(sentAt === undefined ? {} : { sentAt }),
     ...(route ? { route } : {}),
     ...(heartbeat ? { heartbeat } : {}),
+    ...(flush ? { flush } : {}),
   };
 }
 

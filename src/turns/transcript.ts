@@ -12,7 +12,12 @@ import { toTranscriptText, type Payload, type Submission } from "./submission.ts
 
 export type TranscriptDeps = { store: Store; messages: Messages; sessions: Sessions; bus: Bus<TurnEvents>; newId: () => string };
 
-type UserMessageInput = { submission: Submission; runId: RunId; session: SessionRow; now: number };
+type UserMessageInput = {
+  submission: Pick<Submission, "sessionKey" | "eventId" | "text" | "attached" | "images" | "provenance">;
+  runId: RunId;
+  session: SessionRow;
+  now: number;
+};
 
 export type GatewayReply = { runId: RunId | null; session: SessionRow; text: string; now: number; origin: "command" | "notice" | "inject" };
 

@@ -26,7 +26,10 @@ export async function buildTurn(
   deps: TurnRequestDeps,
   { row, collected, active, queuedRuns }: TurnContext,
   session: SessionRow,
-  { skills, ...rights }: Pick<Turn, "tools" | "beforeTool" | "beforeAgent" | "isPrivate" | "trace"> & { skills: TurnSkills },
+  {
+    skills,
+    ...rights
+  }: Pick<Turn, "tools" | "beforeTool" | "beforeAgent" | "isPrivate" | "trace" | "defersCompaction"> & { skills: TurnSkills },
 ): Promise<Turn> {
   const { attachments, media, prompt, running, transcript } = deps;
   const settings = running.agents.settings(row.agentId);
@@ -35,6 +38,8 @@ export async function buildTurn(
   const payloads = await Promise.all([row, ...collected.filter((each) => each.payload !== null)].map(withMedia));
   const shared = payloads.some(isFromOperator) && transcript.hasExternalSenders(session);
   const { payload } = row;
+  // The same instructions as in the conversation itself: the provider's cache of them counts.
+  const situated = payload.flush ? { ...payload, target: payload.flush.target } : payload;
   return {
     runId: row.runId,
     sessionKey: row.sessionKey,
@@ -50,7 +55,7 @@ export async function buildTurn(
     ...rights,
     workspace: settings.workspace,
     skills: skills.list,
-    conversationContext: [prompt.situation(payload, session), payload.extraSystem].filter(Boolean).join("\n\n"),
+    conversationContext: [prompt.situation(situated, session), payload.extraSystem].filter(Boolean).join("\n\n"),
     checkpoint: session.checkpoint,
     history: () => transcript.buildContext(session, [...active.runIds, ...active.steered, ...queuedRuns()]),
   };

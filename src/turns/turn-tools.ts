@@ -4,7 +4,9 @@ import type { SessionRow, Sessions } from "../store/sessions.ts";
 import { isFromOperator } from "./agent-text.ts";
 import type { RunRef } from "./events.ts";
 import { intersectGrants } from "./grant.ts";
+import { refuseFlushCall } from "./memory-flush.ts";
 import { isForOwner, permittedTools } from "./permissions.ts";
+import type { RunningAgents } from "./settings.ts";
 import type { RunRecorder } from "./stages.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
@@ -18,6 +20,7 @@ type TurnToolsDeps = {
   transcript: Pick<Transcript, "hasOtherThanOwner">;
   /** What a call of a tool may do now. `tools`: those of its turn. */
   permitFor: (caller: ToolCaller) => Promise<ToolPermit>;
+  running: RunningAgents;
 };
 
 /** What the turn itself does for the calls of its tools. */
@@ -69,6 +72,9 @@ export class TurnTools {
     const refused = { allow: false as const, reason: `the tool ${call.name} is not available in this conversation` };
     const isGranted = (): boolean => isCallable(call.name, this.granted(this.#session()));
     if (!isGranted()) return refused;
+    const { agentId, payload } = this.#context.row;
+    const notNotes = payload.flush ? refuseFlushCall(call, this.#deps.running.agents.settings(agentId).workspace) : null;
+    if (notNotes !== null) return { allow: false, reason: notNotes };
     const reason = this.#check(call);
     if (reason !== null) return { allow: false, reason };
     // The model reads what the tool gives: a call that it may not be asked after does not run either.
@@ -90,7 +96,7 @@ export class TurnTools {
       allow: false as const,
       reason: `The agent ${name} runs programs, and this conversation may not: the tool exec is not granted here.`,
     };
-    const isGranted = (): boolean => isCallable("exec", this.granted(this.#session()));
+    const isGranted = (): boolean => !this.#context.row.payload.flush && isCallable("exec", this.granted(this.#session()));
     if (!isGranted()) return refused;
     await this.#turn.store({ id: this.#turn.audit.agentCallId, name: `acp/${name}`, args: {} });
     this.#turn.audit.beginAgent(`acp/${name}`);

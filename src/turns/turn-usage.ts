@@ -48,7 +48,13 @@ const IMAGE_TOKENS = 2_000;
 const ANSWER_TOKENS = 16_384;
 
 /** Sources of messages that start by themselves. */
-const CAUSES: Readonly<Record<string, UsageCause>> = { cron: "cron", heartbeat: "heartbeat", hook: "hook", subagent: "subagent" };
+const CAUSES: Readonly<Record<string, UsageCause>> = {
+  cron: "cron",
+  heartbeat: "heartbeat",
+  hook: "hook",
+  subagent: "subagent",
+  flush: "flush",
+};
 
 /** For whom a turn asks a model. Pure. */
 export function subjectOf({ agentId, channel, payload }: RunRow): UsageSubject {

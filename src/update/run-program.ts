@@ -2,6 +2,7 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { delimiter, dirname } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { errnoOf } from "../core/files.ts";
+import { startProcess } from "../core/start-process.ts";
 import { UPDATE_LIMITS } from "./limits.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -39,7 +40,7 @@ export type StartedProgram = ChildProcess;
 
 /** A process that is started and ended by the update. */
 export function startProgram(program: string, args: readonly string[], options: { cwd: string; env: Env }): ChildProcess {
-  return spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  return startProcess(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
 }
 
 const ignore = (): void => {};

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dayOf, parseOffset, periodOf, segmentsOf, startOfDay, toDate, toDay } from "./periods.ts";
+import { dayOf, parseOffset, periodOf, segmentsOf, startOfDay, timeInZone, toDate, toDay } from "./periods.ts";
 
 const at = (text: string): number => Date.parse(text);
 
@@ -53,4 +53,12 @@ test("dates and offsets that are none are recognized", () => {
   assert.equal(parseOffset("UTC+5:30"), 5.5 * 3_600_000);
   assert.equal(parseOffset("UTC+0"), 0);
   assert.equal(parseOffset("GMT"), null);
+});
+
+test("a time in a zone is that of its clocks, with the offset on both sides of a change", () => {
+  const show = (iso: string, zone: string): string => timeInZone(Date.parse(iso), zone);
+  assert.equal(show("2026-10-24T06:00:00Z", "Europe/Berlin"), "2026-10-24T08:00+02:00");
+  assert.equal(show("2026-10-26T07:00:00Z", "Europe/Berlin"), "2026-10-26T08:00+01:00");
+  assert.equal(show("2026-12-01T12:00:00Z", "America/St_Johns"), "2026-12-01T08:30-03:30");
+  assert.equal(show("2026-12-01T12:00:00Z", "UTC"), "2026-12-01T12:00+00:00");
 });

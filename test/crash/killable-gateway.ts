@@ -80,10 +80,14 @@ export class KillableGateway {
     }
   }
 
+  token(): string {
+    return readFileSync(join(stateDir(this.home), "gateway", "token"), "utf8").trim();
+  }
+
   async tryConnect(): Promise<ProtocolClient | null> {
     try {
-      const token = readFileSync(join(stateDir(this.home), "gateway", "token"), "utf8").trim();
-      return await openClient({ url: `ws://127.0.0.1:${this.port}`, credentials: { token: new Secret(token) }, scopes: [...this.#scopes] });
+      const credentials = { token: new Secret(this.token()) };
+      return await openClient({ url: `ws://127.0.0.1:${this.port}`, credentials, scopes: [...this.#scopes] });
     } catch (err) {
       const isAbsent = (err as NodeJS.ErrnoException).code === "ENOENT";
       if (!isAbsent && !(err instanceof ClientError)) throw err;

@@ -1,21 +1,22 @@
 // Node hosts that run programs and give files, here and in another network, while they and the gateway are killed.
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
-import { MAIN, modelConfig } from "../wire/gateway-process.ts";
-import { COMPILE_CACHE } from "../wire/warm-start.ts";
+import { modelConfig } from "../wire/gateway-process.ts";
+import { CuttableLine } from "./cuttable-line.ts";
 import { KillableGateway, sleep } from "./killable-gateway.ts";
+import { KillableNodeHost } from "./killable-node-host.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
 /** For commands that are open when no one is killed any more: longer than a node may be gone. */
 const SETTLE_MS = 120_000;
+/** For a host to connect: OpenClaw's waits longer after each failed attempt. */
+const CONNECT_MS = 120_000;
 /** Commands at the same time, on each node. */
 const WRITERS = 2;
-const NAMES = ["attic", "cellar"] as const;
-type NodeName = (typeof NAMES)[number];
+/** OpenClaw's host keeps no answers, so that a command waits for its loss; the others go on meanwhile. */
+const OFFICIAL_WRITERS = 12;
 
 export type NodeCampaignOptions = {
   kills: number;
@@ -23,88 +24,23 @@ export type NodeCampaignOptions = {
   main?: string;
   /** The node `cellar` runs in a network namespace of its own; needs root. */
   isNetworked?: boolean;
+  /** Entry file of OpenClaw's command line: its node host takes part instead of ours, and its connection is cut as well. */
+  official?: string;
   /** No more kills after this time. */
   limitMs?: number;
   say?: (line: string) => void;
 };
 
 export type NodeCampaignSummary = {
-  kills: Record<"gateway" | NodeName, number>;
+  /** By what was killed: `gateway`, the name of a node, or `line`. */
+  kills: Record<string, number>;
   /** Commands by how they ended, as the caller heard it: `ok`, or the code of the error. */
   ends: Record<string, number>;
   faults: string[];
 };
 
 /** What a command must end with, and what it leaves behind. */
-type Expected = { key: string; node: NodeName; mark: string | null; end: string | null };
-
-class KillableNodeHost {
-  readonly name: NodeName;
-  readonly home = mkdtempSync(join(tmpdir(), "killable-node-"));
-  readonly marks = join(this.home, "marks");
-  readonly files = join(this.home, "files");
-  readonly #main: string;
-  readonly #prefix: readonly string[];
-  readonly #address: string;
-  #child: ChildProcess | null = null;
-  #output = "";
-
-  constructor(
-    name: NodeName,
-    { main = MAIN, prefix = [], address = "127.0.0.1" }: { main?: string | undefined; prefix?: readonly string[]; address?: string },
-  ) {
-    this.name = name;
-    this.#main = main;
-    this.#prefix = prefix;
-    this.#address = address;
-    mkdirSync(this.files);
-    writeFileSync(join(this.files, "note"), `from the ${name}`);
-  }
-
-  get output(): string {
-    return this.#output;
-  }
-
-  start(port: number, ...more: string[]): void {
-    const args = [
-      this.#main,
-      "node",
-      "run",
-      "--host",
-      this.#address,
-      "--port",
-      String(port),
-      "--display-name",
-      this.name,
-      "--files",
-      this.files,
-      ...more,
-    ];
-    const [program, ...rest] = [...this.#prefix, process.execPath, ...args];
-    this.#child = spawn(program!, rest, {
-      env: { PATH: process.env["PATH"] ?? "", HOME: this.home, TMPDIR: tmpdir(), NODE_COMPILE_CACHE: COMPILE_CACHE },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [this.#child.stdout!, this.#child.stderr!])
-      stream.on("data", (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-4_000)));
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  }
-
-  /** How often each mark was written. */
-  counts(): Map<string, number> {
-    const counts = new Map<string, number>();
-    if (!existsSync(this.marks)) return counts;
-    for (const mark of readFileSync(this.marks, "utf8").split("\n").filter(Boolean)) counts.set(mark, (counts.get(mark) ?? 0) + 1);
-    return counts;
-  }
-}
+type Expected = { key: string; node: string; mark: string | null; end: string | null };
 
 /** A second network of this machine, with one cable to it. */
 class SecondNetwork {
@@ -135,30 +71,38 @@ export class NodeCampaign {
   readonly #random: SeededRandom;
   readonly #network: SecondNetwork | null;
   readonly #gateway: KillableGateway;
-  readonly #hosts: Record<NodeName, KillableNodeHost>;
-  readonly #kills: NodeCampaignSummary["kills"] = { gateway: 0, attic: 0, cellar: 0 };
+  readonly #hosts: readonly KillableNodeHost[];
+  /** Null: the nodes are connected directly. */
+  readonly #line: CuttableLine | null;
+  readonly #kills: NodeCampaignSummary["kills"] = { gateway: 0, line: 0, attic: 0, cellar: 0 };
   readonly #commands: Expected[] = [];
   #isKilling = true;
   #isOver = false;
 
   constructor(options: NodeCampaignOptions) {
-    const { main, seed, isNetworked = false } = options;
+    const { main, seed, isNetworked = false, official } = options;
     this.#options = options;
     this.#random = new SeededRandom(seed);
     this.#network = isNetworked ? new SecondNetwork() : null;
     const scopes = ["operator.admin", "operator.read", "operator.write", "operator.pairing", "operator.approvals"];
     this.#gateway = new KillableGateway({ main, scopes });
     const far = this.#network ? { prefix: this.#network.prefix, address: this.#network.address } : {};
-    this.#hosts = { attic: new KillableNodeHost("attic", { main }), cellar: new KillableNodeHost("cellar", { main, ...far }) };
+    this.#line = official === undefined ? null : new CuttableLine(() => this.#gateway.port);
+    this.#hosts =
+      official === undefined
+        ? [new KillableNodeHost("attic", { main }), new KillableNodeHost("cellar", { main, ...far })]
+        : [new KillableNodeHost("attic", { main: official, isOfficial: true })];
   }
 
   async run(): Promise<NodeCampaignSummary> {
-    const hosts = NAMES.map((name) => this.#hosts[name]);
+    const hosts = this.#hosts;
+    const writers = this.#line ? OFFICIAL_WRITERS : WRITERS;
     try {
       this.#network?.start();
+      await this.#line?.open();
       await this.#pair();
       const approving = this.#approve();
-      await Promise.all([this.#kill(), ...hosts.flatMap((host) => Array.from({ length: WRITERS }, () => this.#write(host)))]);
+      await Promise.all([this.#kill(), ...hosts.flatMap((host) => Array.from({ length: writers }, () => this.#write(host)))]);
       this.#isOver = true;
       await approving;
       await this.#gateway.end("SIGTERM");
@@ -166,9 +110,10 @@ export class NodeCampaign {
     } finally {
       this.#isOver = true;
       await Promise.all([this.#gateway.end("SIGKILL"), ...hosts.map((host) => host.kill())]);
+      await this.#line?.close();
       this.#network?.stop();
       this.#gateway.remove();
-      for (const { home } of hosts) rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      for (const host of hosts) host.remove();
     }
   }
 
@@ -176,20 +121,39 @@ export class NodeCampaign {
     const bind = this.#network ? { gateway: { bind: "lan" } } : {};
     await this.#gateway.prepare({ ...modelConfig("http://127.0.0.1:9"), ...bind });
     this.#gateway.start();
-    for (const name of NAMES) {
-      const params = { bootstrapProfile: "node", includeQr: false };
-      const { setupCode } = await this.#gateway.call<{ setupCode: string }>("device.pair.setupCode", params);
-      this.#hosts[name].start(this.#gateway.port, "--pair", setupCode);
-      await this.#untilConnected(name);
+    await (await this.#gateway.connect()).close();
+    for (const host of this.#hosts) {
+      await (this.#line ? this.#pairOfficial(host) : this.#pairByCode(host));
+      await this.#untilConnected(host);
     }
   }
 
-  async #untilConnected(name: NodeName, ms = 60_000): Promise<void> {
+  async #pairByCode(host: KillableNodeHost): Promise<void> {
+    const params = { bootstrapProfile: "node", includeQr: false };
+    const { setupCode } = await this.#gateway.call<{ setupCode: string }>("device.pair.setupCode", params);
+    host.start(this.#gateway.port, { args: ["--pair", setupCode] });
+  }
+
+  async #pairOfficial(host: KillableNodeHost): Promise<void> {
+    this.#start(host);
+    await this.#untilConnected(host);
+    const { pending } = await this.#gateway.call<{ pending: { requestId: string }[] }>("node.pair.list", {});
+    await this.#gateway.call("node.pair.approve", { requestId: pending[0]!.requestId });
+  }
+
+  #start(host: KillableNodeHost): void {
+    if (this.#line) host.start(this.#line.port, { env: { OPENCLAW_GATEWAY_TOKEN: this.#gateway.token() } });
+    else host.start(this.#gateway.port);
+  }
+
+  async #untilConnected(host: KillableNodeHost, ms = CONNECT_MS): Promise<void> {
     const end = Date.now() + ms;
     for (;;) {
       const { nodes } = await this.#gateway.call<{ nodes: { displayName: string; connected: boolean }[] }>("node.list", {});
-      if (nodes.some((node) => node.displayName === name && node.connected)) return;
-      if (Date.now() > end) throw new Error(`the node ${name} did not connect:\n${this.#hosts[name].output}`);
+      if (nodes.some((node) => node.displayName === host.name && node.connected)) return;
+      // OpenClaw's older host ends with its connection; its service starts it again.
+      if (host.hasEnded) this.#start(host);
+      if (Date.now() > end) throw new Error(`the node ${host.name} did not connect:\n${host.output}`);
       await sleep(100);
     }
   }
@@ -207,20 +171,21 @@ export class NodeCampaign {
 
   async #killOne(): Promise<string> {
     const gateway = this.#gateway;
-    const name = NAMES[this.#random.int(0, NAMES.length - 1)]!;
-    if (this.#random.chance(0.5)) {
-      await this.#hosts[name].kill();
-      this.#kills[name]++;
-      this.#hosts[name].start(gateway.port);
-      if (this.#random.chance(0.7)) await this.#untilConnected(name);
-      return name;
+    const host = this.#random.pick(this.#hosts);
+    const what = this.#line ? this.#random.weighted({ line: 6, gateway: 2.5, node: 1.5 }) : this.#random.pick(["gateway", "node"] as const);
+    this.#kills[what === "node" ? host.name : what]!++;
+    if (what === "line") this.#line!.cut();
+    if (what === "node") {
+      await host.kill();
+      this.#start(host);
     }
-    await gateway.end("SIGKILL");
-    this.#kills.gateway++;
-    gateway.start();
-    if (this.#random.chance(0.8)) await (await gateway.connect()).close();
-    if (this.#random.chance(0.6)) await this.#untilConnected(name);
-    return "gateway";
+    if (what === "gateway") {
+      await gateway.end("SIGKILL");
+      gateway.start();
+      if (this.#random.chance(0.8)) await (await gateway.connect()).close();
+    }
+    if (this.#random.chance(0.65)) await this.#untilConnected(host);
+    return what === "node" ? host.name : what;
   }
 
   /** A person who agrees to everything. */
@@ -261,12 +226,12 @@ export class NodeCampaign {
 
   #nextCommand(host: KillableNodeHost, expected: Expected): object {
     const kind = this.#random.next();
-    if (kind < 0.2) return { command: "file.fetch", params: { path: join(host.files, "note") } };
+    if (kind < 0.2 && host.files !== null) return { command: "file.fetch", params: { path: join(host.files, "note") } };
     if (kind < 0.3) return { command: "system.which", params: { bins: ["sh"] } };
     expected.mark = expected.key;
     const seconds = kind < 0.4 ? 30 : (this.#random.next() * 0.8).toFixed(2);
-    const script = `echo ${expected.key} >> ${host.marks}; sleep ${seconds}; echo ${expected.key} ran`;
-    return { command: "system.run", params: { command: ["/bin/sh", "-c", script] }, ...(seconds === 30 && { timeoutMs: 2_000 }) };
+    const params = { command: [host.program, expected.key, String(seconds)] };
+    return { command: "system.run", params, ...(seconds === 30 && { timeoutMs: 2_000 }) };
   }
 
   /** How the command ended; null: that is not known yet. */
@@ -297,7 +262,13 @@ export class NodeCampaign {
       if (end === null) fault(`its caller never heard of its end (${JSON.stringify(found)})`);
       else if (found.length !== 1) fault(`${found.length} rows have its key`);
       else if (found[0]!.ended_at === null) fault(`it has not ended: ${found[0]!.state}`);
-      const count = mark === null ? 0 : (this.#hosts[node].counts().get(mark) ?? 0);
+      const count =
+        mark === null
+          ? 0
+          : (this.#hosts
+              .find(({ name }) => name === node)!
+              .counts()
+              .get(mark) ?? 0);
       if (count > 1) fault(`it ran ${count} times`);
       if (end === "ok" && mark !== null && count !== 1) fault("it counts as done, and did not run");
     }

@@ -9,6 +9,8 @@ import { SeededRandom } from "./seeded-random.ts";
 const SETTLE_MS = 180_000;
 /** For a gateway to come to a marked point while letters go in both directions. */
 const POINT_MS = 30_000;
+/** Letters between two changes of the key of a side. */
+const ROTATE_EVERY = 5;
 
 export type PeerCampaignOptions = {
   /** Kills of each side. */
@@ -131,16 +133,18 @@ export class PeerCampaign {
         message: letterOf(side.name, index),
         idempotencyKey: `${side.name}-${index}`,
       };
-      while (!(await this.#send(side, params))) await sleep(50);
+      while (!(await this.#send(side, "chat.send", params))) await sleep(50);
       side.written++;
+      // The key of the link changes as well; that may fail, as long as the link works afterwards.
+      if (side.written % ROTATE_EVERY === 0) await this.#send(side, "peers.rotate", { name: otherOf(side.name) });
       await sleep(50 + this.#random.next() * 150);
     }
   }
 
-  async #send(side: Side, params: unknown): Promise<boolean> {
+  async #send(side: Side, method: string, params: unknown): Promise<boolean> {
     const client = await side.tryConnect();
     try {
-      await client?.request("chat.send", params);
+      await client?.request(method, params);
       return client !== null;
     } catch (err) {
       if (err instanceof ClientError) return false;

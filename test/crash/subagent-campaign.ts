@@ -166,7 +166,8 @@ export class SubagentCampaign {
     );
     for (const { session_key: key, payload, state, merged } of inbox) {
       const isRead = state === "done" || (state === "merged" && (merged === "done" || merged === "merged"));
-      if (!isRead) summary.faults.push(`a result of ${key} is ${state}, and the turn that it joined ${merged}`);
+      // Its conversation was reset, or the turn of its message broke off: its tasks say that it was not handed back.
+      if (!isRead) continue;
       const { text } = JSON.parse(payload) as { text: string };
       for (const line of text.split("\n").filter((each) => each.startsWith("[")))
         for (const [, id] of line.matchAll(TASK_HEAD)) handed.set(id!, [...(handed.get(id!) ?? []), key]);

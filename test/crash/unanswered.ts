@@ -24,7 +24,7 @@ export async function describeUnanswered(life: GatewayRun, client: ProtocolClien
   return [
     `health on the same connection: ${same}`,
     `sessions.list on another connection: ${other}`,
-    `last heard of on this connection ${Date.now() - client.lastSeenAt} ms ago; load average ${loadavg()[0]!.toFixed(1)}`,
+    `last heard of on this connection ${Math.round(client.silentMs)} ms ago; load average ${loadavg()[0]!.toFixed(1)}`,
     `ticks of CPU meanwhile: ${before} -> ${cpuTicks(life.pid)}; agent hosts: ${life.hosts().length}`,
     `its last output:\n${life.output.slice(-8_000)}`,
   ].join("\n");

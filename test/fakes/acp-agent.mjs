@@ -2,7 +2,7 @@
 //   start: silent, half (half a message, then silence), garbage (lines that are no messages, then the exit code), exit (the exit code), huge
 //   code: of the exit; stderr: text for the error output at the start
 //   load, resume: keeps its sessions in the directory `state`; without them a new process knows nothing
-//   version: of the protocol; auth: wants a sign-in for session/new; modes, models: lists of ids
+//   version: of the protocol; auth: wants a sign-in for session/new; modes, models: lists of ids; options: lists of values by id
 //   log: a file to which it appends one line for each start and each request; child: leaves a child process running
 // A prompt is a directive, or is repeated ("You said: ..."):
 //   recall                    the prompts of this session before it
@@ -54,20 +54,22 @@ function save(id) {
   mkdirSync(script.state, { recursive: true });
   writeFileSync(file(id), JSON.stringify(sessions.get(id).prompts));
 }
+const select = (id, values, more = {}) => ({
+  type: "select",
+  id,
+  name: id,
+  currentValue: values[0],
+  options: values.map((value) => ({ value, name: value })),
+  ...more,
+});
 const shape = () => ({
   ...(script.modes && {
     modes: { currentModeId: script.modes[0], availableModes: script.modes.map((id) => ({ id, name: id })) },
   }),
-  ...(script.models && {
+  ...((script.models || script.options) && {
     configOptions: [
-      {
-        type: "select",
-        id: "model",
-        name: "Model",
-        category: "model",
-        currentValue: script.models[0],
-        options: script.models.map((value) => ({ value, name: value })),
-      },
+      ...(script.models ? [select("model", script.models, { category: "model" })] : []),
+      ...Object.entries(script.options ?? {}).map(([id, values]) => select(id, values)),
     ],
   }),
 });
@@ -237,6 +239,14 @@ async function run(id, session, text, before) {
     case "stop":
       say(id, "enough");
       return done(rest);
+    case "deep": {
+      const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+      const call = `{"sessionUpdate":"tool_call","toolCallId":"c","title":"Look","kind":"search","rawInput":{"a":${deep}}}`;
+      const end = `{"sessionUpdate":"tool_call_update","toolCallId":"c","status":"completed","rawOutput":${deep}}`;
+      for (const each of [call, end]) raw(`{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"${id}","update":${each}}}\n`);
+      say(id, "looked");
+      return done();
+    }
     case "cost":
       update(id, { sessionUpdate: "usage_update", used: 1200, size: 200000, cost: { amount: Number(rest), currency: "USD" } });
       say(id, "paid");
@@ -248,13 +258,16 @@ async function run(id, session, text, before) {
       send({ method: "session/update", params: null });
       send({ method: "a/notification", params: {} });
       raw("[1,2,3]\n7\n\n");
-      say(id, `odd: ${JSON.stringify(await through("tomorrow/request", {}))}`);
+      say(id, `odd: ${JSON.stringify([await through("tomorrow/request", {}), await through("constructor", {})])}`);
       return done();
     case "env":
       say(id, JSON.stringify(process.env));
       return done();
     case "cwd":
-      say(id, JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model }));
+      say(
+        id,
+        JSON.stringify({ cwd: session.cwd, process: process.cwd(), mode: session.mode, model: session.model, thought: session.thought }),
+      );
       return done();
     case "spawn":
       say(id, `pid ${spawn("sleep", ["1000"], { detached: true, stdio: "ignore" }).pid}`);

@@ -63,6 +63,7 @@ export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: st
   let ids = 0;
   const deps: ChatDeps = {
     addSummary: () => {},
+    flushSettings: () => null,
     turns: bench.turns,
     sessions: bench.sessions,
     branches: createSessionBranches(bench.store),

@@ -21,6 +21,7 @@ import { fetchInboundMedia, type InboundMediaDeps } from "../../src/turns/inboun
 import { createTurns, type Turns, type TurnsDeps } from "../../src/turns/create-turns.ts";
 import { Transcript } from "../../src/turns/transcript.ts";
 import type { TurnEvents } from "../../src/turns/events.ts";
+import type { FlushSettings } from "../../src/turns/memory-flush.ts";
 import type { TurnIndicators } from "../../src/turns/turn-indicators.ts";
 import type { ReplyToMode } from "../../src/turns/outbound.ts";
 import type { TurnSkillSource } from "../../src/turns/skill-requests.ts";
@@ -61,7 +62,7 @@ const testCommands = (resetTriggers: readonly string[] = []): TurnsDeps["command
   usageLines: (session) => [`usage of ${session.key}`],
   modelNames: () => ["fake/model", "fake/other"],
   modelAliases: () => new Map([["quick", "fake/other"]]),
-  acp: { names: () => ["codex"], defaultName: () => null, processes: () => [] },
+  acp: { names: () => ["codex"], defaultName: () => null, processes: () => [], isDirectory: () => true },
   resetTriggers: () => resetTriggers,
   currentModel: (session) => session.model ?? "fake/model",
 });
@@ -98,6 +99,8 @@ export function openTurnBench(
     log?: Log;
     /** The skills of turns. Default: none. */
     skills?: TurnSkillSource;
+    /** How notes are written before a conversation is shortened. Default: not at all. */
+    flush?: () => FlushSettings | null;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
   } & SpendingOptions = {},
 ): TurnBench {
@@ -162,6 +165,7 @@ export function openTurnBench(
     approvals: approvals.approvals,
     permitFor: (caller) => Promise.resolve({ ...testPermit("/"), caller }),
     ...(options.skills ? { skills: options.skills } : {}),
+    ...(options.flush ? { flushOf: options.flush } : {}),
     directory: { capabilities: () => options.abilities ?? null },
     replyToMode: () => options.replyToMode ?? "off",
     ...(options.live ? { live: options.live({ store, outbox, media, bus }) } : {}),

@@ -36,6 +36,7 @@ export class FuzzTarget {
         TMPDIR: tmpdir(),
         NODE_COMPILE_CACHE: COMPILE_CACHE,
         OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+        OPENCLAW_AGENT_WARM_UP: "0",
       },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });

@@ -5,6 +5,7 @@ const SIGNATURES = "src/hooks/signatures.test.ts";
 const TEMPLATE = "src/hooks/template.test.ts";
 const INTERNAL = "src/hooks/internal/internal-hooks.test.ts";
 const TRANSFORM = "src/hooks/transform-process.test.ts";
+const FLUSH = "src/turns/memory-flush.test.ts";
 const HEARTBEATS = "src/schedule/heartbeats.test.ts";
 
 /** Guards of hooks, internal hooks and heartbeats. */
@@ -93,8 +94,8 @@ export const AUTOMATION_MUTANTS: readonly Mutant[] = [
   {
     invariant: 5,
     breaks: "a peer that keeps failing is limited",
-    file: "src/hooks/peer-limits.ts",
-    text: "return count > HOOK_LIMITS.failuresPerMinute ?",
+    file: "src/core/attempt-limits.ts",
+    text: "return count > this.#settings.failuresPerMinute ?",
     broken: "return count > Infinity ?",
     tests: [INGRESS],
     title: "answered with 429",
@@ -125,6 +126,32 @@ export const AUTOMATION_MUTANTS: readonly Mutant[] = [
     broken: "if (prompt.length >= 0)",
     tests: [HEARTBEATS],
     title: "rights of a sender without trust",
+  },
+  {
+    invariant: 13,
+    breaks: "before a conversation is shortened, only notes are written",
+    file: "src/turns/memory-flush.ts",
+    text: "  if (!WRITERS.includes(name)) return null;",
+    broken: '  if (name !== "") return null;',
+    tests: [FLUSH],
+    title: "only notes are written",
+  },
+  {
+    invariant: 13,
+    breaks: "the turn for notes runs no other tools",
+    file: "src/turns/turn-tools.ts",
+    text: "const notNotes = payload.flush ?",
+    broken: 'const notNotes = payload.flush && call.name === "" ?',
+    tests: [FLUSH],
+    title: "has the rights and the instructions",
+  },
+  {
+    invariant: 12,
+    breaks: "no notes are asked for where others than the owner read",
+    file: "src/turns/running-turn.ts",
+    text: "if (!canWriteNotes(tools) || !this.#tools.isPrivate(session)) return null;",
+    broken: "if (!canWriteNotes(tools)) return null;",
+    tests: [FLUSH],
   },
   {
     invariant: 12,

@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/client/client.ts": "our client, to the gateway that its user names",
   "src/client/pinned-connection.ts": "our client, to a gateway whose certificate is pinned",
   "src/mcp/http-fetch.ts": "MCP servers, at the addresses of the configuration, and redirects within their origin",
+  "src/peers/a2a/http.ts": "agents that speak A2A, at the addresses of the links of the configuration",
   "src/observe/otel/post.ts": "the collector of the configuration",
   "src/remote/discovery/multicast.ts": "multicast DNS of the local network, while discovery is on",
   "src/remote/ssh/tunnel.ts": "the private socket of an ssh that it has started",

@@ -5,6 +5,9 @@ const ENVELOPE = "src/peers/envelope.test.ts";
 const SERVICE = "src/peers/peer-service.test.ts";
 const ROLE = "src/server/peer-role.test.ts";
 
+const ROTATION = "src/peers/rotation.test.ts";
+const A2A = "src/peers/a2a/a2a.test.ts";
+
 /** Guards of links to other gateways. */
 export const PEER_MUTANTS: readonly Mutant[] = [
   {
@@ -110,8 +113,8 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     invariant: 9,
     breaks: "what lets a gateway in here is worth nothing elsewhere",
     file: "src/peers/peer-service.ts",
-    text: "if (claim.token !== linkToken(identity.id)) return",
-    broken: "if (claim.token === linkToken(claim.keyId)) return",
+    text: "token === linkToken(key.id))",
+    broken: "token !== null)",
     tests: [SERVICE],
   },
   {
@@ -169,5 +172,85 @@ export const PEER_MUTANTS: readonly Mutant[] = [
     text: 'if (member.peer.role === "peer" && event !== "tick") return false;',
     broken: "",
     tests: [ROLE],
+  },
+  {
+    invariant: 9,
+    breaks: "a request for A2A without the token of a link is not read",
+    file: "src/peers/a2a/server.ts",
+    text: "if (this.#linkOf(authorization) !== null) return null;",
+    broken: "return null;",
+    tests: [A2A],
+    title: "without a token",
+  },
+  {
+    invariant: 9,
+    breaks: "a request for A2A is answered to the link of its token only",
+    file: "src/peers/a2a/server.ts",
+    text: "secureEquals(given, token)) found = name;",
+    broken: "given) found = name;",
+    tests: [A2A],
+  },
+  {
+    invariant: 9,
+    breaks: "tokens of links cannot be tried fast",
+    file: "src/peers/a2a/server.ts",
+    text: "this.#limits.check(peer, clock.monotonic());",
+    broken: "0;",
+    tests: [A2A],
+    title: "wrong tokens",
+  },
+  {
+    invariant: 7,
+    breaks: "a card names no agent to someone without a token",
+    file: "src/peers/a2a/server.ts",
+    text: "agents: link === null ? null : desk.offered(link)",
+    broken: 'agents: desk.offered(link ?? "hermes")',
+    tests: [A2A],
+    title: "no agent is named",
+  },
+  {
+    invariant: 7,
+    breaks: "a task is read by its own link",
+    file: "src/peers/a2a/desk.ts",
+    text: "const row = rows.received(link, id);\n    return row",
+    broken: 'const row = rows.received("hermes", id);\n    return row',
+    tests: [A2A],
+    title: "another link",
+  },
+  {
+    invariant: 7,
+    breaks: "an agent that speaks A2A gives no commands",
+    file: "src/peers/a2a/server.ts",
+    text: 'if (message.text.trimStart().startsWith("/"))',
+    broken: "if (false)",
+    tests: [A2A],
+    title: "rules of words",
+  },
+  {
+    invariant: 9,
+    breaks: "a new key signs for itself",
+    file: "src/peers/rotation.ts",
+    text: "if (!verifyText(publicKey, rotateText(from, keyId, to), proof))",
+    broken: "if (false)",
+    tests: [ROTATION],
+    title: "only with the signatures",
+  },
+  {
+    invariant: 9,
+    breaks: "a key that was replaced is refused after a while",
+    file: "src/peers/rotation.ts",
+    text: "previous.until <= this.#deps.clock.now()",
+    broken: "previous.until <= 0",
+    tests: [ROTATION],
+    title: "both keys count for a while",
+  },
+  {
+    invariant: 9,
+    breaks: "a new key is not the one of another link",
+    file: "src/peers/rotation.ts",
+    text: "if (isTaken(name, keyId))",
+    broken: "if (false)",
+    tests: [ROTATION],
+    title: "only with the signatures",
   },
 ];

@@ -64,9 +64,11 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
     await client.request("plugin.approval.resolve", { id, decision });
     assert.equal(await asked, `chosen: {"outcome":"selected","optionId":"${optionId}"}`);
   }
+  const prompts = (): number => readFileSync(join(home, "acp-log"), "utf8").split("session/prompt").length - 1;
+  const before = prompts();
   const hanging = openclaw(home, "agent", "--message", "hang");
   const pid = pidOf(home);
-  await until("the turn", async () => /"busy":1/.test(JSON.stringify(await client.request("status", {}))));
+  await until("the turn", () => prompts() > before);
   process.kill(pid, "SIGKILL");
   const failed = await hanging;
   assert.equal(failed.code, 1);
@@ -91,7 +93,9 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
 
 test("a conversation chooses the model and the mode of its agent, takes that back, and stops an answer for another message", async (t) => {
   const gateway = await open(t, (home) => ({
-    acp: { agents: { scripted: scripted(home, { modes: ["ask", "code"], models: ["small", "large"] }) } },
+    acp: {
+      agents: { scripted: scripted(home, { modes: ["ask", "code"], models: ["small", "large"], options: { thought: ["low", "high"] } }) },
+    },
     agents: { entries: { main: { runtime: { type: "acp", acp: { agent: "scripted" } } } } },
   }));
   const client = await gateway.connect({ scopes: SCOPES });
@@ -108,7 +112,15 @@ test("a conversation chooses the model and the mode of its agent, takes that bac
   assert.match(await say("/acp set-mode code"), /in the mode code/);
   assert.match(await say("/acp model large"), /the model large/);
   assert.match(await say("cwd"), /mode.{1,6}code.*model.{1,6}large/);
-  assert.match(await say("/acp reset-options"), /configured model and mode/);
+  assert.match(await say("/acp set thought high"), /works with thought .{1,3}high/);
+  assert.match(await say(`/acp cwd ${gateway.home}`), /from the next message on/);
+  assert.match(await say("/acp timeout 30"), /after 30 s of silence/);
+  assert.match(await say("cwd"), new RegExp(`cwd.{1,6}${gateway.home}.*mode.{1,6}code.*thought.{1,6}high`));
+  assert.match(await say("/acp permissions deny-all"), /answered with no/);
+  assert.match(await say("permit"), /chosen: .*no/);
+  assert.match(await say("run:touch made"), /refused: .*denies everything/);
+  assert.deepEqual(await client.request("plugin.approval.list", {}), []);
+  assert.match(await say("/acp reset-options"), /works as it is configured/);
   // A new process goes on with the session, and nothing is chosen in it.
   assert.doesNotMatch(await say("cwd"), /code|large/);
   await client.request("chat.send", { sessionKey, message: "hang", idempotencyKey: "hang" });

@@ -13,6 +13,7 @@ import {
   newHome,
   startGateway,
   until,
+  WARM_AGENTS,
   type GatewayUnderTest,
   type StartOptions,
 } from "./gateway-process.ts";
@@ -34,7 +35,7 @@ async function start(t: TestContext, options: StartOptions = {}): Promise<Gatewa
     ...modelConfig(model.url),
     agents: { defaults: { model: { primary: "test/echo" }, maxConcurrent: SESSIONS, skipBootstrap: true } },
   };
-  const gateway = await startGateway({ home, config, ...options });
+  const gateway = await startGateway({ home, config, ...options, env: { ...WARM_AGENTS, ...options.env } });
   t.after(async () => {
     await gateway.kill("SIGKILL");
     dropHome(home);

@@ -7,7 +7,7 @@ import type { ProtocolClient, ServerEvent } from "../../src/client/client.ts";
 import { IrcClient } from "../channel-kit/irc-client.ts";
 import { noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { contextOf, startModelServer, type ModelServer } from "../model-server.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
+import { descendants, dropHome, modelConfig, newHome, startGateway, until, WARM_AGENTS, type GatewayUnderTest } from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -233,7 +233,7 @@ const wakeUps = (pid: number): number =>
 
 test("Nothing wakes more than once a second when there is nothing to do", async () => {
   const idleHome = newHome();
-  const idle = await startGateway({ home: idleHome });
+  const idle = await startGateway({ home: idleHome, env: WARM_AGENTS });
   try {
     const pids = (): number[] => [idle.pid, ...descendants(idle.pid)];
     await until("the agent's process", () => pids().length > 1);

@@ -27,6 +27,9 @@ export type GatewayUnderTest = {
   ended: Promise<number | null>;
 };
 
+/** Starts the agent host with the gateway, as in production; other tests start it with their first turn. */
+export const WARM_AGENTS = { OPENCLAW_AGENT_WARM_UP: "1" } as const;
+
 export type StartOptions = {
   /** An existing home, to start again on the same state. */
   home?: string;
@@ -82,6 +85,7 @@ export async function startGateway(options: StartOptions = {}): Promise<GatewayU
       TMPDIR: tmpdir(),
       NODE_COMPILE_CACHE: COMPILE_CACHE,
       OPENCLAW_DISCOVER_LOCAL_MODELS: "0",
+      OPENCLAW_AGENT_WARM_UP: "0",
       ...options.env,
     },
     stdio: ["ignore", "pipe", "pipe"],

@@ -125,12 +125,67 @@ test("others get none, and an owner gets none in a direct conversation in which 
   assert.doesNotMatch(await write(search("wifi"), PERSON), /swordfish/);
 });
 
+/** What a turn for notes begins with. */
+const FLUSH = "This conversation is about to be shortened";
+const NOTE_PATH = /memory\/\d{4}-\d{2}-\d{2}\.md/;
+
+/** The next requests fill the context of the model; a turn for notes writes one. */
+function fillContext(): { flushes: () => number } {
+  let flushes = 0;
+  model.setBehaviour(({ messages }) => {
+    const usage = { prompt_tokens: 110_000, completion_tokens: 5, total_tokens: 110_005 };
+    const asked = messages.findLast(({ role }) => role === "user");
+    const text = asked === undefined ? "" : textOf(asked);
+    if (!text.includes(FLUSH)) return { steps: [{ text: "noted" }], usage };
+    if (messages.at(-1)?.role === "tool") return { steps: [{ text: "NO_REPLY" }], usage };
+    flushes += 1;
+    const args = { path: NOTE_PATH.exec(text)?.[0], content: "The boat is called Nautilus.\n" };
+    return { steps: [{ tool: "write", args }], finish: "tool_calls", usage };
+  });
+  return { flushes: () => flushes };
+}
+
+const flushed = async () => {
+  const { rows } = (await operator.request("usage.report", { by: ["cause"], days: 1 })) as { rows: { cause: string; calls: number }[] };
+  return rows.find(({ cause }) => cause === "flush")?.calls === 2;
+};
+
+test("an owner's conversation that is nearly full is noted before it is shortened, unseen on the channel; a room is not", async () => {
+  const { flushes } = fillContext();
+  assert.equal(await write("our boat is the Nautilus", PERSON, ROOM), "noted");
+  assert.equal(await ask("our boat is the Nautilus"), "noted");
+  await until("the requests of the turn for notes", flushed);
+  const shown = telegram.shown().length;
+  assert.equal(await ask("and how is it called?"), "noted");
+  model.setBehaviour(undefined);
+  assert.deepEqual([flushes(), telegram.shown().length], [1, shown]);
+  assert.match(await ask(search("Nautilus")), /memory\/[-0-9]+\.md[^]*called Nautilus/);
+});
+
 test("the command line searches the notes, shows what is indexed, and makes the index again", async () => {
   const run = (...words: string[]) => openclaw(home, "memory", ...words);
   const found = await run("search", "wifi", "password");
   assert.match(found.stdout, /^memory\/2026-11-20\.md, lines 1 to 4\n {2}# Home The wifi password is swordfish\./);
   assert.match((await run("search", "unicorn")).stdout, /^No note of the agent main has these words\./);
   const status = await openclawJson<Wire>(home, "memory", "status");
-  assert.deepEqual([status["notes"], status["waiting"]], [3, 0]);
-  assert.match((await run("index", "--force")).stdout, /Notes in the index: 3, parts of them: 3, changed since: 0/);
+  assert.deepEqual([status["notes"], status["waiting"]], [4, 0]);
+  assert.match((await run("index", "--force")).stdout, /Notes in the index: 4, parts of them: 4, changed since: 0/);
+});
+
+const isOn = async () => ((await operator.request("memory.status")) as { embeddings: unknown }).embeddings !== null;
+
+test("with an embedding model the command line finds a note by what it means, and says when the model does not answer", async () => {
+  writeFileSync(join(workspace, "memory", "garage.md"), "The automobile is at the garage.\n");
+  const search = { provider: "openai-compatible", model: "embed", remote: { baseUrl: `${model.url}/v1`, apiKey: "canary-embedding-key" } };
+  await openclaw(home, "config", "set", "memory.search", JSON.stringify(search));
+  await until("the embedding model is in use", isOn);
+  const found = await openclawJson<{ results: { path: string }[] }>(home, "memory", "search", "vehicle", "garage");
+  assert.equal(found.results[0]?.path, "memory/garage.md");
+  assert.match((await openclaw(home, "memory", "status")).stdout, /Embeddings: openai-compatible, model embed, vectors: 5, to be made: 0/);
+  const { rows } = await openclawJson<{ rows: { cause: string; calls: number }[] }>(home, "usage", "--by", "cause");
+  assert.equal(rows.find(({ cause }) => cause === "embedding")?.calls, 2);
+  model.failEmbeddings(500);
+  const down = await openclaw(home, "memory", "search", "garage");
+  assert.match(down.stdout, /^memory\/garage\.md/);
+  assert.match(down.stderr + down.stdout, /Notes were searched by words only: openai-compatible: it answered 500/);
 });

@@ -1,6 +1,8 @@
 // Devices that offer commands: scripted apps of a phone, and our own node host, which is killed like the gateway.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,13 +27,27 @@ type NodeWire = {
 };
 
 let model: ModelServer;
+/** A relay that takes what it is sent, and answers as OpenClaw's does. */
+const relayed: { authorization: string | undefined; text: string }[] = [];
+const relay = createServer((req, res) => {
+  let text = "";
+  req.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  req.on("end", () => {
+    relayed.push({ authorization: req.headers.authorization, text });
+    res.end('{"ok":true,"status":200,"apnsId":"a"}');
+  });
+});
+const relayUrl = (): string => `http://127.0.0.1:${(relay.address() as AddressInfo).port}`;
 let gateway: GatewayUnderTest;
 let operator: ProtocolClient;
 const home = newHome();
 const hostHome = newHome();
 const config = (url: string): Wire => ({
   ...modelConfig(url),
-  gateway: { nodes: { commands: { allow: ["camera.snap"], deny: ["contacts.search"] } } },
+  gateway: {
+    nodes: { commands: { allow: ["camera.snap"], deny: ["contacts.search"] } },
+    push: { apns: { relay: { baseUrl: relayUrl() } } },
+  },
   tools: { exec: { mode: "ask", host: "gateway" }, profile: "full" },
 });
 
@@ -40,6 +56,7 @@ const JPEG = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, 0xe0]), Buffer.alloc(
 
 before(async () => {
   model = await startModelServer();
+  await new Promise<void>((resolve) => void relay.listen(0, "127.0.0.1", resolve));
   gateway = await startGateway({ home, config: config(model.url) });
   operator = await gateway.connect({ scopes: SCOPES });
 });
@@ -48,6 +65,7 @@ after(async () => {
   await operator?.close();
   await gateway?.kill();
   await model?.close();
+  relay.close();
   dropHome(home);
   dropHome(hostHome);
 });
@@ -171,6 +189,45 @@ test("a phone is paired, takes a photo, says where it is, and loses all of it wi
   await openclawJson(home, "nodes", "remove", "--node", "ann", "--yes");
   await phone.app.closed;
   assert.equal(await nodeOf("Ann's iPhone"), undefined);
+});
+
+test("a phone that is away is woken through the push relay, and runs the command that waits for it", async () => {
+  const device = createDevice();
+  const options = {
+    name: "Eve's iPhone",
+    platform: "iOS 19.2",
+    family: "iPhone",
+    client: "openclaw-ios",
+    caps: ["location"],
+    commands: ["location.get"],
+    device,
+  };
+  const place = { lat: 1, lon: 2 };
+  const phone = await startApp(options, () => ({ ok: true, payload: place }));
+  await approve("Eve's iPhone");
+  const { deviceId } = await call<{ deviceId: string }>("gateway.identity.get");
+  const registration = {
+    transport: "relay",
+    relayHandle: "h1",
+    sendGrant: "grant-canary-1",
+    installationId: "i1",
+    topic: "ai.openclaw.ios",
+  };
+  const payload = { ...registration, environment: "production", distribution: "official", gatewayDeviceId: deviceId };
+  assert.equal((await phone.app.request<Wire>("node.event", { event: "push.apns.register", payload }))["handled"], true);
+  await phone.app.close();
+  await until("its end", async () => !(await nodeOf("Eve's iPhone")).connected);
+  const running = call("node.invoke", { nodeId: phone.id, command: "location.get", idempotencyKey: "wake" });
+  await until("the message to the relay", () => relayed.length > 0);
+  const again = await startApp(options, () => ({ ok: true, payload: place }));
+  assert.deepEqual((await running)["payload"], place);
+  assert.deepEqual(
+    relayed.map(({ authorization, text }) => [authorization, (JSON.parse(text) as { relayHandle: string }).relayHandle]),
+    [["Bearer grant-canary-1", "h1"]],
+  );
+  const told = JSON.stringify([await call("node.list"), await call("node.describe", { nodeId: phone.id })]);
+  assert.ok(!told.includes("grant-canary-1"), "the grant stays with the gateway");
+  await again.app.close();
 });
 
 test("an Android phone attaches, and its app takes what waits when it comes to the foreground", async () => {

@@ -98,6 +98,21 @@ test("two gateways are paired by a code, and the agents of each answer the other
   });
   await here.close();
 
+  // Each side replaces its key, and the link goes on.
+  for (const [gateway, name] of [
+    [home, "office"],
+    [office, "home"],
+  ] as const) {
+    const rotated = await openclaw(gateway.home, "peers", "rotate", name);
+    const [print] = /[0-9a-f]{4}(?:-[0-9a-f]{4}){7}/.exec(rotated.stdout) ?? [];
+    const client = await gateway.connect();
+    // The other side may just connect again with its own new key.
+    await until("the new key", async () => (await linkOf(client, name))?.["ownFingerprint"] === print);
+    await client.close();
+  }
+  const later = await ask(home, "main@office", "with other keys");
+  assert.match(later.stdout, /You said: with other keys/, later.stderr);
+
   const tested = await openclaw(home.home, "peers", "test", "office");
   assert.equal(tested.code, 0, tested.stderr);
   assert.match(tested.stdout, /works: \d+ ms/);
@@ -195,6 +210,40 @@ test("messages in both directions arrive once and are answered while both gatewa
   assert.deepEqual([summary.lost, summary.doubled, summary.unanswered], [[], [], []]);
 });
 
+test("two gateways are linked over A2A, and a client of it gets an answer as it is written", async () => {
+  const [secret, variable] = ["s3cret-of-home", "HOME_TOKEN"];
+  const config = { gateway: { http: { endpoints: { a2a: { enabled: true } } } } };
+  const [home, office] = await Promise.all([start({ env: { [variable]: secret } }), start({ config, env: { [variable]: secret } })]);
+  await openclawJson(office.home, "peers", "add", "home", "--a2a", "--inbound-token", "${HOME_TOKEN}", "--accept", "main");
+  const url = `${office.http}/a2a/v1`;
+  await openclawJson(home.home, "peers", "add", "office", url, "--a2a", "--outbound-token", "${HOME_TOKEN}", "--send", "main");
+  await untilUp(home, "office");
+  const answer = await ask(home, "main@office", "good morning");
+  assert.equal(answer.code, 0, answer.stderr);
+  assert.match(answer.stdout, /You said: good morning/);
+  assert.match((await openclaw(home.home, "peers", "test", "office")).stdout, /works: \d+ ms.\n.*may be asked: main\./);
+  const plain = await openclaw(office.home, "peers", "add", "other", "--a2a", "--inbound-token", "in-clear");
+  assert.notEqual(plain.code, 0);
+  assert.match(plain.stderr, /not a reference to a variable/);
+
+  const message = { messageId: "m1", role: "ROLE_USER", parts: [{ text: "words" }] };
+  const post = (authorization: string): Promise<Response> =>
+    fetch(url, {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json", "a2a-version": "1.0" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "SendStreamingMessage", params: { message } }),
+    });
+  assert.equal((await post("Bearer wrong")).status, 401);
+  const stream = await (await post(`Bearer ${secret}`)).text();
+  const events = stream.split("\n\n").flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []));
+  assert.ok(events.length >= 3, stream);
+  assert.match(events.at(0)!, /TASK_STATE_WORKING/);
+  assert.match(events.at(-1)!, /TASK_STATE_COMPLETED/);
+  assert.match(stream, /"You said: ".*"words"/s);
+  for (const { http } of [home, office])
+    assert.equal((await fetch(`${http}/.well-known/agent-card.json`)).status, http === office.http ? 200 : 404);
+});
+
 test("a gateway without a link loads nothing of it and lets no gateway in", async () => {
   const modules = join(newHome(), "modules.txt");
   homes.push(dirname(modules));
@@ -203,7 +252,7 @@ test("a gateway without a link loads nothing of it and lets no gateway in", asyn
   const ofLinks = (): string[] =>
     readFileSync(modules, "utf8")
       .split("\n")
-      .filter((name) => /peer-service|remote-turn|pinned-connection/.test(name));
+      .filter((name) => /peer-service|remote-turn|pinned-connection|\/a2a/.test(name));
   const alone = await start({ env });
   const device = createDevice();
   await assert.rejects(
@@ -214,6 +263,8 @@ test("a gateway without a link loads nothing of it and lets no gateway in", asyn
   assert.notEqual(answer.code, 0);
   assert.match(answer.stderr, /Unknown agent "main@office"/);
   assert.equal((await openclaw(alone.home, "peers", "list")).code, 0);
+  for (const path of ["/.well-known/agent-card.json", "/a2a/v1"])
+    await fetch(alone.http + path, { method: path === "/a2a/v1" ? "POST" : "GET" });
   assert.deepEqual(ofLinks(), []);
   assert.ok(!existsSync(join(stateDir(alone.home), "gateway", "peer-key.pem")), "no key is made");
   await openclawJson(alone.home, "peers", "add", "office", "ws://127.0.0.1:9", "--send", "main");

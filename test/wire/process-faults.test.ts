@@ -10,7 +10,7 @@ import { openClient, type ProtocolClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/errors.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, WARM_AGENTS, type GatewayUnderTest } from "./gateway-process.ts";
 
 const HOUR_S = 3_600;
 const { EIO, EROFS } = constants.errno;
@@ -51,7 +51,7 @@ after(async () => {
 });
 
 async function start(t: TestContext, home = newHome()): Promise<GatewayUnderTest> {
-  const env = { LD_PRELOAD: library, FAULTS: faultsIn(home, {}) };
+  const env = { ...WARM_AGENTS, LD_PRELOAD: library, FAULTS: faultsIn(home, {}) };
   const gateway = await startGateway({ home, config: modelConfig(model.url), env });
   t.after(async () => {
     await gateway.kill("SIGKILL");
@@ -163,7 +163,7 @@ test(
   { skip: process.platform !== "linux" && "looks into /proc" },
   async (t) => {
     const home = newHome();
-    const gateway = await startGateway({ home, config: modelConfig(model.url) });
+    const gateway = await startGateway({ home, config: modelConfig(model.url), env: WARM_AGENTS });
     t.after(async () => {
       await gateway.kill("SIGKILL");
       dropHome(home);

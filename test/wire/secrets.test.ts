@@ -4,12 +4,23 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openClient, type ProtocolClient } from "../../src/client/client.ts";
+import { createDevice } from "../../src/client/device.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { SERVED_METHODS } from "../../src/protocol/served-methods.ts";
 import { CanarySearch, canary } from "../canaries.ts";
 import { callCli } from "../cli-call.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
+import {
+  descendants,
+  dropHome,
+  modelConfig,
+  newHome,
+  startGateway,
+  stateDir,
+  until,
+  WARM_AGENTS,
+  type GatewayUnderTest,
+} from "./gateway-process.ts";
 import { OtlpCollector } from "./otlp-collector.ts";
 
 const NAMES = [
@@ -38,11 +49,26 @@ const NAMES = [
   "comment",
   "unknown-key",
   "base-url",
+  "a2a-in",
+  "a2a-out",
+  "peer-key",
+  "peer-key-seed",
+  "device-key",
+  "device-key-seed",
+  "device-token",
 ] as const;
 const C = Object.fromEntries(NAMES.map((name) => [name, canary(name)])) as Record<(typeof NAMES)[number], string>;
 // What a key of a URL and a token of a platform look like.
 C["base-url"] = `cnry-base-url-${Math.random().toString(36).slice(2)}`;
 C.telegram = `123456:cnry-telegram-${Math.random().toString(36).slice(2)}xxxxxxxxxxxxxxxx`;
+
+// Private keys of this gateway for its links, and of its command line: the line of the file, and the seed in it.
+const keys = { peer: createDevice(), device: createDevice() };
+for (const [name, { privateKey }] of Object.entries(keys)) {
+  const line = privateKey.reveal().split("\n")[1]!;
+  C[`${name}-key` as keyof typeof C] = line;
+  C[`${name}-key-seed` as keyof typeof C] = Buffer.from(line, "base64").subarray(-32).toString("base64url");
+}
 
 const home = newHome();
 const state = stateDir(home);
@@ -74,7 +100,21 @@ function config(): Record<string, unknown> {
   const idle = { baseUrl: "http://127.0.0.1:9/v1", api: "openai-completions", models: [{ id: "m", name: "M" }] };
   return {
     ...base,
-    gateway: { auth: { token: ref("store", "default", "GATEWAY_TOKEN") }, remote: { token: C.remote } },
+    gateway: {
+      auth: { token: ref("store", "default", "GATEWAY_TOKEN") },
+      remote: { token: C.remote },
+      http: { endpoints: { a2a: { enabled: true } } },
+    },
+    peers: {
+      office: { url: "ws://127.0.0.1:9", send: { agents: ["*"] } },
+      hermes: {
+        transport: "a2a",
+        url: "http://127.0.0.1:9/a2a/v1",
+        token: C["a2a-in"],
+        outboundToken: C["a2a-out"],
+        send: { agents: ["*"] },
+      },
+    },
     logging: { level: "debug", consoleLevel: "debug" },
     env: { vars: { SHARED_VALUE: C["env-vars"] } },
     secrets: {
@@ -135,6 +175,10 @@ before(async () => {
   chmodSync(vault.program, 0o700);
   writeFileSync(vault.answer, answerOf(C["model-exec"]), { mode: 0o600 });
   writeFileSync(join(home, "file-secret"), C["model-file"], { mode: 0o600 });
+  mkdirSync(join(state, "gateway"), { recursive: true });
+  writeFileSync(join(state, "gateway", "peer-key.pem"), keys.peer.privateKey.reveal(), { mode: 0o600 });
+  const device = { privateKey: keys.device.privateKey.reveal(), tokens: { "wss://far.example": C["device-token"] } };
+  writeFileSync(join(state, "gateway", "cli-device.json"), JSON.stringify(device), { mode: 0o600 });
   const stored = await callCli(state, ["secrets", "store", "set", "GATEWAY_TOKEN", "--json"], { input: C["gateway-token"] });
   assert.equal(stored.code, 0, stored.err);
   note("secrets store set", stored);
@@ -142,7 +186,7 @@ before(async () => {
   gateway = await startGateway({
     home,
     config: text,
-    env: { MODEL_ENV: C["model-env"], OPENCLAW_SECRETS_PASSPHRASE: C.passphrase, OTEL_BSP_SCHEDULE_DELAY: "50" },
+    env: { ...WARM_AGENTS, MODEL_ENV: C["model-env"], OPENCLAW_SECRETS_PASSPHRASE: C.passphrase, OTEL_BSP_SCHEDULE_DELAY: "50" },
   });
   client = await openClient({
     url: gateway.url,
@@ -196,6 +240,10 @@ test("no answer, event, error, log, metric, export or child process has a secret
   for (const method of SERVED_METHODS) if (!NOT_CALLED.test(method)) await call(method);
   const { raw } = await client.request<{ raw: string }>("config.get", {});
   for (const [method, params] of [
+    ["peers.rotate", { name: "office" }],
+    ["peers.rotate", { name: "hermes" }],
+    ["peers.pair", { name: "hermes" }],
+    ["peers.test", { name: "hermes" }],
     ["config.plan", { raw: raw.replace('"level": "debug"', '"level": "wrong"') }],
     ["config.set", { raw: raw.replace('"level": "debug"', '"level": "wrong"') }],
     ["config.set", { raw: "{ broken" }],
@@ -313,7 +361,8 @@ function processText(pid: number, files: readonly string[]): string {
 }
 
 test("no file has a secret but the one where it was put, also in archives", async () => {
-  const own = new Set(["vault", "vault-answer", "file-secret", ".openclaw/openclaw.json", ".openclaw/openclaw.json.bak"]);
+  const keyFiles = [".openclaw/gateway/peer-key.pem", ".openclaw/gateway/cli-device.json"];
+  const own = new Set([...keyFiles, "vault", "vault-answer", "file-secret", ".openclaw/openclaw.json", ".openclaw/openclaw.json.bak"]);
   const lastGood = /^\.openclaw\/gateway\/(?:last-good|openclaw\.last-good|config\.last-good)[^/]*$/;
   assert.deepEqual(await search.findInFiles(home, (name) => own.has(name) || lastGood.test(name)), []);
 });

@@ -11,7 +11,17 @@ import { noNgircd, startNgircd, type Ngircd } from "../channel-kit/ngircd.ts";
 import { startModelServer, type ModelServer } from "../model-server.ts";
 import { connect, http, makeDevice, tryConnect, RawClient, type HttpResult, type Frame } from "../server-bench.ts";
 import { openclaw } from "./cli.ts";
-import { descendants, dropHome, modelConfig, newHome, startGateway, stateDir, until, type GatewayUnderTest } from "./gateway-process.ts";
+import {
+  descendants,
+  dropHome,
+  modelConfig,
+  newHome,
+  startGateway,
+  stateDir,
+  until,
+  WARM_AGENTS,
+  type GatewayUnderTest,
+} from "./gateway-process.ts";
 
 type Wire = Record<string, unknown>;
 
@@ -112,6 +122,7 @@ before(async () => {
   });
   writeFileSync(join(stateDir(home), "openclaw.json"), text, { mode: 0o600 });
   const env = {
+    ...WARM_AGENTS,
     SECOND_KEY: plant("key in the environment"),
     THIRD_KEY: plant("referenced key"),
     ANTHROPIC_API_KEY: plant("anthropic key"),

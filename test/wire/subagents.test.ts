@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { MORE_TOOLS } from "../../src/tools/tool.ts";
-import { startModelServer, systemOf, textOf, type ModelServer } from "../model-server.ts";
+import { startModelServer, systemOf, textOf, type ChatMessage, type ModelServer } from "../model-server.ts";
 import { assertMatchesSchema } from "../protocol-oracle.ts";
 import { openclaw, openclawJson } from "./cli.ts";
 import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "./gateway-process.ts";
@@ -228,5 +228,27 @@ test("the result of a task whose conversation was reset is kept, and is handed b
   assert.equal(retried.code, 0, retried.stderr);
   await untilTasks(client, "the delivery", ({ deliveryStatus }) => deliveryStatus === "delivered", 1);
   assert.equal((await resultsOf(client)).length, 1);
+  await client.close();
+});
+
+const isResult = ({ messages }: { messages: ChatMessage[] }): boolean => textOf(messages.at(-1)).includes("The quoted lines");
+
+test("a result whose message was stopped before it was answered is not handed back, and a person hands it back once", async () => {
+  const home = newHome();
+  const gateway = await start(home);
+  const client = await gateway.connect();
+  model.setBehaviour((request) => (isResult(request) ? { steps: [{ do: "hang" }] } : undefined));
+  await ask(client, spawn("slow:1 one", { label: "quick" }));
+  await until("the turn with the result", () => model.requests().some(isResult));
+  await client.request("sessions.reset", { key: PARENT });
+  const [task] = (await untilTasks(client, "its end", ({ deliveryStatus }) => deliveryStatus === "failed", 1)) as Task[];
+  model.setBehaviour(undefined);
+  const shown = await openclaw(home, "tasks", "list");
+  assert.match(shown.stdout + shown.stderr, /quick +completed +not handed back[^]*was not answered/);
+  await client.request("tasks.retry", { taskIds: [task!.id] });
+  await untilTasks(client, "the delivery", ({ deliveryStatus }) => deliveryStatus === "delivered", 1);
+  assert.equal((await resultsOf(client)).length, 1);
+  const { results } = await client.request<{ results: Wire[] }>("tasks.retry", { taskIds: [task!.id] });
+  assert.match(JSON.stringify(results), /was handed back/);
   await client.close();
 });

@@ -134,7 +134,7 @@ test("without remote access nothing of it is loaded, and no socket of multicast 
   const load = (): string[] => readFileSync(modules, "utf8").split("\n");
   const env = { NODE_OPTIONS: `--import=${hook}`, RECORD_MODULES: modules };
   const ofRemote = (): string[] =>
-    load().filter((name) => /gateway-tls|dns-packet|advertiser|\/serve-|tailscale|node:https|node:tls|node:dgram/.test(name));
+    load().filter((name) => /gateway-tls|dns-packet|advertiser|zone-writer|\/serve-|tailscale|node:https|node:tls|node:dgram/.test(name));
   const off = await startGateway({ home, env });
   await (await off.connect()).close();
   assert.deepEqual(ofRemote(), []);

@@ -90,7 +90,7 @@ export class GatewayClient {
       if (this.#retryNotBefore) return;
       this.#attempt = 0;
       this.#open();
-    } else if (this.#client !== null && this.#online && Date.now() - this.#client.lastSeenAt > this.#client.hello.policy.tickIntervalMs) {
+    } else if (this.#client !== null && this.#online && this.#client.silentMs > this.#client.hello.policy.tickIntervalMs) {
       this.#probe(this.#client);
     }
   }

@@ -98,7 +98,7 @@ export function costText({ totalCost, totalTokens, missingCostEntries }: Totals)
 /** "$1.23", "$0.0012". Pure. */
 export const moneyText = (usd: number): string => `$${usd.toFixed(usd >= 0.01 || usd === 0 ? 2 : 4)}`;
 
-/** A day of a report, which is no point in time, in the reader's language. */
+/** A day of a report, whatever the time zone, in the reader's language. */
 export const dayText = (date: string): string =>
   new Date(`${date}T12:00:00Z`).toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { sleep } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
 import { isObject, tryParseJson, type JsonObject } from "../../core/json.ts";
 import type { Log } from "../../core/log.ts";
 import { killMarkedProcesses, MARKER_VARIABLE } from "../../core/marked-processes.ts";
@@ -134,10 +135,11 @@ export class AgentProcess {
 
   async #watch({ pid, ended }: RunningCommand): Promise<void> {
     const { exitCode } = await ended;
+    // Before anything else: what is asked to end from now on has ended by itself.
+    const cause = this.#cause ?? this.#exitCause(exitCode);
     // What it has started serves no one any more, also what has left its session.
     killSessions([pid]);
     if (this.#marker !== "") await killMarkedProcesses(this.#marker, this.#options.log);
-    const cause = this.#cause ?? this.#exitCause(exitCode);
     this.#end = { cause, exitCode, stderr: this.stderr };
     this.#options.onEnd();
   }
@@ -177,7 +179,12 @@ export class AgentProcess {
     const message = tryParseJson(line);
     if (isObject(message) && message["jsonrpc"] === "2.0") {
       this.#garbageInARow = 0;
-      return this.#options.onMessage(message);
+      try {
+        return this.#options.onMessage(message);
+      } catch (err) {
+        // This is a listener of a pipe: what it throws would end the gateway.
+        return this.fail(`it wrote what could not be handled: ${reasonOf(err)}`);
+      }
     }
     this.#firstGarbage ??= shown(line);
     this.#garbageInARow += 1;

@@ -141,6 +141,7 @@ export class AgentSession {
       model: this.#opened?.model ?? null,
       modes: names("mode"),
       models: names("model"),
+      options: this.#opened?.options ?? [],
       canReopen: facts?.canLoad === true || facts?.canResume === true,
     };
   }
@@ -183,6 +184,24 @@ export class AgentSession {
       }
       this.#opened = { ...this.#opened!, [kind]: wanted };
     }
+    for (const [optionId, value] of Object.entries(this.spec.options)) await this.#setOption(connection, optionId, value);
+  }
+
+  async #setOption(connection: AcpConnection, optionId: string, value: string): Promise<void> {
+    const { id, options } = this.#opened!;
+    const { name } = this.spec;
+    const option = options.find((each) => each.id === optionId);
+    if (!option)
+      throw new AcpAgentError(
+        `The agent ${name} has no option ${JSON.stringify(optionId)}. ${options.length === 0 ? "It offers none." : `Its options: ${options.map((each) => each.id).join(", ")}.`}`,
+      );
+    if (option.value === value) return;
+    if (!option.values.includes(value))
+      throw new AcpAgentError(
+        `The option ${optionId} of the agent ${name} takes ${option.values.join(", ")}, not ${JSON.stringify(value)}.`,
+      );
+    await connection.setOption(id, optionId, value);
+    this.#opened = { ...this.#opened!, options: options.map((each) => (each === option ? { ...each, value } : each)) };
   }
 
   #onUpdate(sessionId: string, update: JsonObject): void {

@@ -10,6 +10,8 @@ export type AcpAgentSpec = {
   /** The mode and the model that it is set to; null leaves its own. */
   mode: string | null;
   model: string | null;
+  /** Its own options by id, and the values that they are set to. */
+  options: Readonly<Record<string, string>>;
   /** Longest silence of an agent that neither runs a tool nor waits for a person. */
   silenceMs: number;
   /** `oneshot`: each turn begins with an empty context. */

@@ -49,7 +49,7 @@ export class ClientRequests {
     const asking = this.#asking;
     if (method === "session/request_permission") return asking ? await this.#counted(() => this.#askPermission(asking, params)) : CANCELLED;
     const workbench = this.#services.workbench;
-    const run = workbench === null ? undefined : REQUESTS[method];
+    const run = workbench === null || !Object.hasOwn(REQUESTS, method) ? undefined : REQUESTS[method];
     if (run === undefined) throw unknownMethod(method);
     if (asking === null) throw refusal("no turn runs in this session");
     return await this.#counted(() => run(this.#context(asking, workbench!), params));

@@ -8,6 +8,7 @@ import type { Log } from "../../core/log.ts";
 import { clip } from "../../core/text.ts";
 import { VERSION } from "../../core/version.ts";
 import type { GroupWatcher } from "../../tools/group-watcher.ts";
+import type { AgentOption } from "../runtime.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AcpAgentSpec } from "./agent-spec.ts";
 import { ACP_LIMITS } from "./limits.ts";
@@ -44,7 +45,14 @@ export type AgentFacts = {
 export type SessionChoice = { id: string; name: string; kind: "model" | "mode"; configId: string | null };
 
 /** A session of an agent. */
-export type OpenedSession = { id: string; choices: readonly SessionChoice[]; mode: string | null; model: string | null };
+export type OpenedSession = {
+  id: string;
+  choices: readonly SessionChoice[];
+  mode: string | null;
+  model: string | null;
+  /** Options that are neither a model nor a mode. */
+  options: readonly AgentOption[];
+};
 
 export type AcpConnectOptions = {
   spec: AcpAgentSpec;
@@ -72,6 +80,7 @@ export type AcpConnection = {
   /** Goes on with an earlier session. Rejects when it does not know it. */
   reopenSession(sessionId: string): Promise<OpenedSession>;
   choose(sessionId: string, choice: SessionChoice): Promise<void>;
+  setOption(sessionId: string, optionId: string, value: string): Promise<void>;
   /** Resolves to the stop reason. */
   prompt(sessionId: string, blocks: readonly unknown[]): Promise<string>;
   cancel(sessionId: string): void;
@@ -108,7 +117,11 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
       return fieldsOf(await (timeoutMs === undefined ? answer : withTimeout(clock, timeoutMs, answer, late)));
     } catch (err) {
       // A pipe is closed before its process has ended; the end says why.
-      if (!(err instanceof RequestError || err instanceof LateError)) await within(clock, ACP_LIMITS.stopMs, opened.ended);
+      if (!(err instanceof RequestError || err instanceof LateError)) {
+        await within(clock, ACP_LIMITS.stopMs, opened.ended);
+        process.fail("it does not read what it is sent");
+        await opened.ended;
+      }
       throw explain(spec, method, err, failure());
     }
   };
@@ -142,6 +155,9 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
       if (configId !== null) await ask("session/set_config_option", { sessionId, configId, value: id }, ACP_LIMITS.requestMs);
       else if (kind === "mode") await ask("session/set_mode", { sessionId, modeId: id }, ACP_LIMITS.requestMs);
       else await ask("session/set_model", { sessionId, modelId: id }, ACP_LIMITS.requestMs);
+    },
+    setOption: async (sessionId, configId, value) => {
+      await ask("session/set_config_option", { sessionId, configId, value }, ACP_LIMITS.requestMs);
     },
     prompt: async (sessionId, prompt) => asString((await ask("session/prompt", { sessionId, prompt }))["stopReason"]),
     cancel: (sessionId) => void connection.agent.notify("session/cancel", { sessionId }).catch(() => {}),
@@ -285,8 +301,24 @@ function toSession(answer: JsonObject, known: string | null, { name }: AcpAgentS
     choices: choices.filter((choice) => choice.id !== "").slice(0, 2 * ACP_LIMITS.choices),
     mode: current("mode") ?? (asString(modes["currentModeId"]) || null),
     model: current("model") ?? (asString(models["currentModelId"]) || null),
+    options: options
+      .filter((option) => kindOf(option) === null && asString(option["id"]) !== "")
+      .slice(0, ACP_LIMITS.choices)
+      .map(toAgentOption),
   };
 }
+
+const toAgentOption = (option: JsonObject): AgentOption => ({
+  id: clip(asString(option["id"]), ACP_LIMITS.titleChars),
+  value: clip(asString(option["currentValue"]), ACP_LIMITS.titleChars),
+  values: valuesOf(option)
+    .slice(0, ACP_LIMITS.choices)
+    .map(({ value }) => clip(asString(value), ACP_LIMITS.titleChars)),
+});
+
+/** The values of an option, also of one that groups them. */
+const valuesOf = (option: JsonObject): JsonObject[] =>
+  asObjects(option["options"]).flatMap((each) => (Array.isArray(each["options"]) ? asObjects(each["options"]) : [each]));
 
 const choiceOf = (kind: SessionChoice["kind"], id: unknown, name: unknown, configId: string | null): SessionChoice => ({
   id: clip(asString(id), ACP_LIMITS.titleChars),
@@ -304,6 +336,5 @@ function kindOf(option: JsonObject): SessionChoice["kind"] | null {
 function toConfigChoices(option: JsonObject): SessionChoice[] {
   const kind = kindOf(option);
   if (kind === null) return [];
-  const values = asObjects(option["options"]).flatMap((each) => (Array.isArray(each["options"]) ? asObjects(each["options"]) : [each]));
-  return values.map((value) => choiceOf(kind, value["value"], value["name"], asString(option["id"])));
+  return valuesOf(option).map((value) => choiceOf(kind, value["value"], value["name"], asString(option["id"])));
 }

@@ -64,6 +64,7 @@ function rig(
     env,
     mode: null,
     model: null,
+    options: {},
     silenceMs: 600_000,
     lifetime: "persistent",
     ...spec,
@@ -195,7 +196,7 @@ test("calls of the agent's own tools are shown with their results", async (t) =>
 
 test("what a later version says is passed over, and an unknown request is answered with an error", async (t) => {
   const ran = await rig(t).say("odd");
-  assert.match(ran.text, /^odd: \{"code":-32601/);
+  assert.match(ran.text, /^odd: \[\{"code":-32601.*\{"code":-32601/);
   assert.equal(ran.end.reason, "stop");
 });
 
@@ -391,6 +392,17 @@ test("modes and models are set by their ids; what an agent does not have is an e
   assert.match(failure(await sayElsewhere("cwd")), /has no model "huge"\. Its models: small, large\./);
 });
 
+test("options of an agent are set by their ids; an option or a value that it does not have is an error with what it has", async (t) => {
+  const script = { options: { thought: ["low", "high"] } };
+  const { say, runtime } = rig(t, { script, spec: { options: { thought: "high" } } });
+  assert.equal((JSON.parse((await say("cwd")).text) as Record<string, unknown>)["thought"], "high");
+  assert.deepEqual(runtime.status().agents?.[0]?.options, [{ id: "thought", value: "high", values: ["low", "high"] }]);
+  const { say: sayElsewhere } = rig(t, { script, spec: { options: { color: "red" } } });
+  assert.match(failure(await sayElsewhere("cwd")), /has no option "color"\. Its options: thought\./);
+  const { say: sayOdd } = rig(t, { script, spec: { options: { thought: "medium" } } });
+  assert.match(failure(await sayOdd("cwd")), /The option thought of the agent scripted takes low, high, not "medium"/);
+});
+
 test("what an agent started ends with it, and its environment is only what it is given", async (t) => {
   const { say, runtime } = rig(t);
   const pid = Number(/\d+/.exec((await say("spawn")).text)![0]);
@@ -438,11 +450,21 @@ test("after 100 agents that were started and closed no process and no file descr
   assert.ok(descriptors() <= before, `${before} descriptors before, ${descriptors()} after`);
 });
 
+test("values that are nested too deeply end neither the gateway nor the turn", async (t) => {
+  const { events, text } = await rig(t).say("deep");
+  assert.equal(text, "looked");
+  const [start, end] = events.filter((event) => event.type === "tool");
+  assert.deepEqual([start?.phase, start?.phase === "start" && start.args], ["start", { title: "Look" }]);
+  assert.match(end?.phase === "end" ? String(end.result) : "", /nested more than/);
+});
+
 for (const [reason, stopReason, text] of [
   ["max_tokens", "length", /^enough$/],
   ["refusal", "refusal", /^enough$/],
   ["max_turn_requests", "stop", /limit of requests for one turn/],
   ["tomorrow", "stop", /^enough$/],
+  // A name that every object has.
+  ["constructor", "stop", /^enough$/],
 ] as const) {
   test(`the stop reason ${reason} is one of the turn`, async (t) => {
     const ran = await rig(t).say(`stop:${reason}`);

@@ -169,8 +169,8 @@ export class AcpRuntime implements AgentRuntime {
       updates.endCalls();
       call(signal.aborted ? "aborted" : "ok");
       if (signal.aborted) return { type: "end", reason: "aborted", checkpoint: this.#checkpointOf(session) };
-      if (STOP_TEXTS[stopReason]) updates.say(STOP_TEXTS[stopReason]);
-      updates.finish(STOP_REASONS[stopReason] ?? "stop", session.costUsd - before);
+      updates.say(STOP_TEXTS.get(stopReason) ?? "");
+      updates.finish(STOP_REASONS.get(stopReason) ?? "stop", session.costUsd - before);
       return { type: "end", reason: "stop", checkpoint: this.#checkpointOf(session) };
     } catch (err) {
       updates.endCalls();
@@ -340,11 +340,15 @@ const withFix = (err: GatewayError | AcpAgentError): string =>
   err instanceof GatewayError && err.fix ? `${err.message} ${err.fix}` : err.message;
 
 /** Stop reasons of ACP in the words of the turn. */
-const STOP_REASONS: Readonly<Record<string, string>> = { end_turn: "stop", max_tokens: "length", refusal: "refusal" };
-const STOP_TEXTS: Readonly<Record<string, string>> = {
-  max_turn_requests: "\n\n(The agent stopped here: it reached its limit of requests for one turn. Ask it to go on.)",
-  cancelled: "\n\n(The agent cancelled this turn itself.)",
-};
+const STOP_REASONS: ReadonlyMap<string, string> = new Map([
+  ["end_turn", "stop"],
+  ["max_tokens", "length"],
+  ["refusal", "refusal"],
+]);
+const STOP_TEXTS: ReadonlyMap<string, string> = new Map([
+  ["max_turn_requests", "\n\n(The agent stopped here: it reached its limit of requests for one turn. Ask it to go on.)"],
+  ["cancelled", "\n\n(The agent cancelled this turn itself.)"],
+]);
 
 const isSame = (session: AgentSession, spec: AcpAgentSpec, cwd: string): boolean =>
   session.cwd === cwd && JSON.stringify(session.spec) === JSON.stringify(spec);

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { asNumber, asString, fieldsOf, type JsonObject } from "../../core/json.ts";
+import { asNumber, asString, fieldsOf, findStorageProblem, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { clip, toWellFormed } from "../../core/text.ts";
 import type { EventSink } from "../event-queue.ts";
@@ -205,14 +205,15 @@ const textOf = (content: unknown): string => {
   return type === "resource_link" ? `[${asString(name) || asString(uri)}](${asString(uri)})` : "";
 };
 
-/** Arguments that are too long are left out: the title says what the call is about. */
-function storable(input: unknown): unknown {
-  return input === undefined || JSON.stringify(input).length > ACP_LIMITS.argumentsChars ? {} : input;
-}
+/** Arguments that are too long or too deep are left out: the title says what the call is about. */
+const storable = (input: unknown): unknown =>
+  input === undefined || findStorageProblem(input, { depth: LIMITS.jsonDepth, chars: ACP_LIMITS.argumentsChars }) !== null ? {} : input;
 
 function outputOf(update: JsonObject): string {
   const shown = describeContent(update["content"]).join("\n");
   const raw = update["rawOutput"];
   if (shown !== "" || raw === undefined || raw === null) return shown;
-  return typeof raw === "string" ? raw : JSON.stringify(raw);
+  if (typeof raw === "string") return raw;
+  const problem = findStorageProblem(raw, { depth: LIMITS.jsonDepth, chars: ACP_LIMITS.messageBytes });
+  return problem === null ? JSON.stringify(raw) : `(The results ${problem}.)`;
 }

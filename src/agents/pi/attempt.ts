@@ -20,6 +20,9 @@ import type { PiSlot, SlotListener } from "./slot.ts";
 import { PiCommandError, SKIPPED_RECORD, type PiExit, type PiRecord } from "./process.ts";
 import { ModelWatchdog, type ModelTimeouts } from "./model-watchdog.ts";
 
+/** Made once: an abort without a reason makes an exception with a stack. */
+const TURN_OVER = new DOMException("The turn has ended.", "AbortError");
+
 /** Result of one attempt with one model. After `aborted` and `crashed` the slot is reusable only if `settled`. */
 export type PromptAttemptResult = {
   reason: "stop" | "aborted" | "error" | "crashed";
@@ -128,7 +131,7 @@ export class PromptAttempt implements SlotListener {
     else await this.#prompt();
     const result = await this.#done.promise;
     signal.removeEventListener("abort", abort);
-    this.#tools.abort();
+    this.#tools.abort(TURN_OVER);
     this.#cancelStartCheck?.();
     this.#watchdog.stop();
     await this.#closeSteers(result.settled);

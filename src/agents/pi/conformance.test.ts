@@ -223,6 +223,28 @@ same("an automatic compaction", async (host, session) => {
   for (const text of [words(60_000), words(60_000), "and now", "and then"])
     ({ checkpoint } = (await host.play(host.turnOf(text, session, { ...small, checkpoint }))).end);
 });
+test(
+  "A shared host leaves less of the window free while notes must be written before a conversation is shortened",
+  { timeout: 120_000 },
+  async () => {
+    const host = hosts[0]!;
+    server.setBehaviour((request) => (host.owns(request) ? host.answer(request) : undefined));
+    host.script(short);
+    const compactions = async (session: string, defersCompaction: boolean): Promise<unknown[]> => {
+      let checkpoint: string | null = null;
+      const seen: unknown[] = [];
+      for (const text of [words(40_000), words(40_000), words(26_000)]) {
+        const { events, end } = await host.play(host.turnOf(text, session, { ...small, checkpoint, defersCompaction }));
+        checkpoint = end.checkpoint;
+        seen.push(...events.flatMap((event) => (event.type === "compaction" && event.phase === "end" ? [event.isDone] : [])));
+      }
+      return seen;
+    };
+    assert.deepEqual(await compactions("deferred", true), []);
+    assert.deepEqual(await compactions("at-once", false), [true]);
+    host.take();
+  },
+);
 same("a compaction after an overflow", async (host, session) => {
   let checkpoint: string | null = null;
   host.script(short);

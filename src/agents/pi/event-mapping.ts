@@ -1,4 +1,4 @@
-import { fieldsOf, asArray, type JsonObject } from "../../core/json.ts";
+import { fieldsOf, asArray, isObject, type JsonObject } from "../../core/json.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { toWellFormed } from "../../core/text.ts";
 import { toMeantCall } from "../../tools/tool.ts";
@@ -263,9 +263,12 @@ function toRetry(record: PiRecord, { note }: MappingContext): MappedRecord {
   };
 }
 
+/** A shared host sends no summary, but says that there is one. */
+const isDone = (record: PiRecord): boolean => record["done"] === true || isObject(record["result"]);
+
 /** After some compactions Pi asks the model again: the output of the interrupted message is withdrawn, as with every retry. */
 function toCompactionEnd(record: PiRecord, context: MappingContext): MappedRecord {
-  const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], context.note) };
+  const end: AgentEvent = { type: "compaction", phase: "end", reason: toReason(record["reason"], context.note), isDone: isDone(record) };
   // The shared host sends the usage without the summary.
   const usage = record["usage"] ?? fieldsOf(record["result"])["usage"];
   const call = usage === undefined ? {} : { call: { ...takeCall(usage, "ok", context), purpose: "summary" as const } };

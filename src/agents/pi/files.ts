@@ -10,6 +10,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { makePrivateDir } from "../../core/private-dir.ts";
 import { KEY_VARIABLES } from "../../core/provider-keys.ts";
+import { compactionReserve, keptTokens, SMALL_WINDOW_TOKENS } from "../compaction.ts";
 import { supportedInput, PROVIDER_VARIABLES, contextWindowOf, type Provider, type ProviderModel, type ProviderTable } from "../models.ts";
 import { GUIDE_MODEL, GUIDE_PROVIDER } from "../../core/guide-model.ts";
 import { MARKER_VARIABLE } from "../../core/marked-processes.ts";
@@ -124,11 +125,10 @@ function toCompactionOverrides(
 ): Record<string, { reserveTokens: number; keepRecentTokens: number }> {
   const small = Object.entries(table).flatMap(([id, provider]) =>
     provider.models
-      .filter((model) => contextWindowOf(model) < 65_536)
+      .filter((model) => contextWindowOf(model) < SMALL_WINDOW_TOKENS)
       .map((model) => {
         const window = contextWindowOf(model);
-        const keepRecentTokens = Math.min(wanted ?? Infinity, Math.floor(window / 3));
-        return [`${id}/${model.id}`, { reserveTokens: Math.floor(window / 4), keepRecentTokens }] as const;
+        return [`${id}/${model.id}`, { reserveTokens: compactionReserve(window), keepRecentTokens: keptTokens(window, wanted) }] as const;
       }),
   );
   return Object.fromEntries(small);

@@ -19,6 +19,8 @@ export type TurnGrant = {
   tools: readonly ToolDescription[];
   facts?: GuideFacts;
   providerWaitMs?: number;
+  /** Less of the context window stays free. */
+  defersCompaction?: boolean;
   /** The trace that requests to providers continue. */
   trace?: { traceId: string; sampled: boolean };
 };

@@ -351,6 +351,7 @@ class PiRuntime implements AgentRuntime {
       ...(await this.#grant(turn, model)),
       providerWaitMs: hasFallback ? 0 : LIMITS.retryAfterTotalMs,
       ...(turn.trace && { trace: turn.trace }),
+      ...(turn.defersCompaction === true && { defersCompaction: true }),
     };
     const { clock } = this.#options;
     const log = this.#logOf(turn);

@@ -229,7 +229,8 @@ function mediaOf(data: JsonObject, { chat }: Pick<InboundMessage, "chat">): read
     const mimeType = asString(file["contentType"]) || "application/octet-stream";
     const kind = KINDS.find((known) => mimeType.startsWith(`${known}/`)) ?? "file";
     const where = chat.kind === "direct" ? { recipient: chat.id } : { group: chat.id };
-    const name = asString(file["filename"]) || `${kind}-${index + 1}${FILE_EXTENSIONS[mimeType] ?? ""}`;
+    const ending = Object.hasOwn(FILE_EXTENSIONS, mimeType) ? FILE_EXTENSIONS[mimeType]! : "";
+    const name = asString(file["filename"]) || `${kind}-${index + 1}${ending}`;
     const sizeBytes = typeof file["size"] === "number" ? file["size"] : null;
     return [{ kind, name, mimeType, sizeBytes, url: `${SIGNAL_FILE_SCHEME}${new URLSearchParams({ id, ...where }).toString()}` }];
   });

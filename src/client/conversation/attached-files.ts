@@ -21,7 +21,7 @@ const FENCE = /^`{3,}$/;
 
 /**
  * What a person has written, and the files that came with it. The files are the end of a message: what follows the first line that names one
- * and is no file makes the whole message a text, because someone has typed it.
+ * and does not name a file makes the whole message a text, because someone has typed it.
  */
 export function splitAttachedFiles(message: string): MessageParts {
   if (!message.includes("[attached ") && !message.includes("[of the answered message: ")) return { text: message, files: [] };

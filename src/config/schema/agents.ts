@@ -49,11 +49,29 @@ const catalog = record(
   ),
 );
 
+const memoryFlush = object(
+  "A turn in which the agent writes its notes before its conversation is shortened. It runs where only the owner reads, costs one request or a few, and nothing of it is delivered.",
+  {
+    enabled: boolean("Write notes before a conversation is shortened.", { default: true }),
+    model: string("The model of this turn, as `provider/model`; that of the conversation when it is not set.", { pattern: modelName }),
+    softThresholdTokens: integer(
+      "Tokens before the point at which the conversation is shortened; of a small context window at most an eighth of it.",
+      {
+        default: 4_000,
+        min: 0,
+        max: 10_000_000,
+      },
+    ),
+  },
+  { unserved: ["forceFlushTranscriptBytes"] },
+);
+
 const compaction = object(
   "How a conversation is shortened when it fills the context of the model.",
   {
     enabled: boolean("Shorten by itself when the context is nearly full.", { default: true }),
     keepRecentTokens: integer("Tokens of the newest part that are kept word for word.", { min: 1 }),
+    memoryFlush,
   },
   {
     unserved: [
@@ -69,7 +87,6 @@ const compaction = object(
       "midTurnPrecheck",
       "postIndexSync",
       "postCompactionSections",
-      "memoryFlush",
       "maxActiveTranscriptBytes",
     ],
   },
@@ -225,6 +242,7 @@ const defaults = object(
       "startupContext",
       "contextPruning",
       "embeddedAgent",
+      "memorySearch",
       "fastModeDefault",
       "verboseDefault",
       "toolProgressDetail",

@@ -1,4 +1,4 @@
-import { enumOf, object } from "../../core/config-schema.ts";
+import { enumOf, object, string } from "../../core/config-schema.ts";
 
 /** How the gateway is found. */
 export const discovery = object(
@@ -11,6 +11,18 @@ export const discovery = object(
         { default: "off", onInvalid: "off" },
       ),
     }),
+    wideArea: object("Unicast DNS-SD: a zone file for a DNS server of your tailnet.", {
+      domain: string(
+        "Domain of the zone, e.g. `openclaw.internal`. The file is `dns/<domain>.db` in the state directory; without a domain there is none.",
+        {
+          pattern: {
+            regex: "(?!.*\\.local\\.?$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){1,7}\\.?",
+            description: "a domain in lower-case letters, digits and dashes, not in .local",
+          },
+          maxChars: 200,
+        },
+      ),
+    }),
   },
-  { effect: "applied", unserved: ["wideArea"] },
+  { effect: "applied" },
 );

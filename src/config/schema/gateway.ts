@@ -109,6 +109,22 @@ const http = object(
         { enabled: boolean("Serve the route.", { default: true, onInvalid: false }) },
         { unserved: ["maxUrlParts", "files", "images"] },
       ),
+      a2a: object("`POST /a2a/v1` and the card at `/.well-known/agent-card.json`, for the links in `peers` with `transport: a2a`.", {
+        enabled: boolean("Serve the routes.", { default: false, onInvalid: false }),
+        advertisedUrl: string("Origin in the card, when it is not `gateway.publicOrigin`; the one of the request when neither is set.", {
+          format: "origin",
+        }),
+        replyTimeoutMs: integer("How long a request waits for the end of its task; then it is answered with the task as it is.", {
+          default: 120_000,
+          min: 5_000,
+          max: 600_000,
+        }),
+        rateLimitPerMinute: integer("Requests of each link in a minute; further ones are refused. 0: no limit.", {
+          default: 30,
+          min: 0,
+          max: 100_000,
+        }),
+      }),
     }),
     securityHeaders,
   },
@@ -177,6 +193,10 @@ const remote = object(
   { effect: "applied" },
 );
 
+const RELAY_URL = {
+  regex: "https://[^\\s?#]+|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:\\d+)?(/[^\\s?#]*)?",
+  description: "an address with https, or with http on this machine",
+};
 const COMMAND_NAME = { regex: "[A-Za-z][A-Za-z0-9]*([._-][A-Za-z0-9]+)*", description: "the name of a command, such as camera.snap" };
 
 export const gateway = object(
@@ -266,11 +286,23 @@ export const gateway = object(
       },
       { unserved: ["browser", "pluginTools", "allowSkills"] },
     ),
+    push: object(
+      "Messages that wake the apps of phones.",
+      {
+        apns: object("Apple's push service.", {
+          relay: object("The relay that an iOS app has registered with. Without `baseUrl` no device is woken.", {
+            baseUrl: string("Address of the relay, with https; http only on this machine.", { pattern: RELAY_URL }),
+            timeoutMs: integer("How long the relay may take to answer.", { default: 10_000, min: 1_000, max: 60_000 }),
+          }),
+        }),
+      },
+      { effect: "applied" },
+    ),
     tls,
     tailscale,
   },
   {
     effect: "restart-gateway",
-    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools", "push"],
+    unserved: ["portals", "cliAgents", "terminal", "roles", "allowRealIpFallback", "tools"],
   },
 );

@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
-import { isAbsent, writeFileAtomicSync, ensureDirectorySync } from "../../core/files.ts";
+import { ensureDirectorySync, fileProblemOf, isAbsent, writeFileAtomicSync } from "../../core/files.ts";
 import { asObjects, asString, fieldsOf, isObject, type JsonObject } from "../../core/json.ts";
+import { runsOtherPrograms } from "../../tools/commands/programs.ts";
 import { HOST_LIMITS } from "./limits.ts";
 
 const SECURITY = ["deny", "allowlist", "full"] as const;
@@ -63,24 +64,45 @@ export function changeHostRules(
   return next;
 }
 
-export type HostDecision = { isAllowed: true } | { isAllowed: false; reason: string };
+/** How the list names a program: a path without links, as programs are known by these. `problem`: why it would have no effect there. */
+export function toListed(program: string): { listed: string } | { problem: string } {
+  let listed = program;
+  try {
+    if (program.includes("/")) listed = realpathSync(program);
+  } catch (err) {
+    return { problem: `${program} cannot be looked at: ${fileProblemOf(err)}` };
+  }
+  return runsOtherPrograms(listed) || runsOtherPrograms(program)
+    ? { problem: `${program} runs what its arguments or files say, so that a person is asked about each of its calls` }
+    : { listed };
+}
 
-/** Programs that run what their arguments or their input say: the list cannot name them, since it would allow everything. */
-const INTERPRETERS =
-  /^(?:(?:ba|da|z|fi|c|k)?sh|env|sudo|doas|xargs|nohup|time|timeout|nice|busybox|ssh|node|nodejs|deno|bun|perl|ruby|php|lua|python[\d.]*|awk|gawk|find|make)$/;
+export type HostDecision = { isAllowed: true } | { isAllowed: false; reason: string };
 
 const no = (reason: string): HostDecision => ({ isAllowed: false, reason });
 
-/** Whether a program runs here. `path`: its real path. `isApproved`: the gateway says that a person has agreed to exactly this. Pure. */
-export function decideOnHost(rules: HostRules, { path, isApproved }: { path: string; isApproved: boolean }): HostDecision {
+/** `path`: its real path. `isApproved`: the gateway says that a person has agreed to exactly this. `variables`: names that the gateway sets. */
+export type HostRequest = { path: string; isApproved: boolean; variables: readonly string[] };
+
+/**
+ * Whether a program runs here. The list allows no program that runs what its arguments or files say, since that would allow everything,
+ * and none with variables, by which a program can be made to run another one. Pure.
+ */
+export function decideOnHost(rules: HostRules, { path, isApproved, variables }: HostRequest): HostDecision {
   if (rules.problem !== null) return no(`the rules of this machine cannot be used: ${rules.problem}`);
   if (rules.security === "deny") return no("this machine runs no programs for a gateway");
   if (rules.ask === "always") return isApproved ? { isAllowed: true } : no("this machine asks a person about every program");
   if (rules.security === "full") return { isAllowed: true };
   const name = basename(path);
   const isListed =
-    !INTERPRETERS.test(name) && rules.programs.some((pattern) => (pattern.includes("/") ? pattern === path : pattern === name));
+    !runsOtherPrograms(path) &&
+    variables.length === 0 &&
+    rules.programs.some((pattern) => (pattern.includes("/") ? pattern === path : pattern === name));
   if (isListed) return { isAllowed: true };
-  if (rules.ask === "off") return no(`${path} is not in the list of this machine, which asks no one`);
-  return isApproved ? { isAllowed: true } : no(`${path} is not in the list of this machine, and no person has agreed to it`);
+  const why =
+    variables.length > 0
+      ? `the list of this machine covers no call that sets ${variables.join(", ")}`
+      : `${path} is not in the list of this machine`;
+  if (rules.ask === "off") return no(`${why}, and it asks no one`);
+  return isApproved ? { isAllowed: true } : no(`${why}, and no person has agreed to it`);
 }

@@ -5,6 +5,7 @@ import { asNumber, asString, fieldsOf, tryParseJson } from "../../core/json.ts";
 import type { NodeAnswer } from "../../store/nodes.ts";
 import { HOST_LIMITS } from "./limits.ts";
 
+type Limits = Readonly<Record<"answers" | "answerMs" | "answerChars" | "keptBytes", number>>;
 type Entry = { id: string; at: number; /** Absent while it runs. */ answer?: NodeAnswer };
 
 /**
@@ -16,8 +17,15 @@ export class KeptAnswers {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   #lines = 0;
+  /** The last write failed, at whatever byte. */
+  #isTorn = false;
 
-  constructor(directory: string, now: () => number) {
+  readonly #limits: Limits;
+  /** Of the file. */
+  #bytes = 0;
+
+  constructor(directory: string, now: () => number, limits: Limits = HOST_LIMITS) {
+    this.#limits = limits;
     ensureDirectorySync(directory);
     this.#path = join(directory, "answers.jsonl");
     this.#now = now;
@@ -34,7 +42,7 @@ export class KeptAnswers {
   }
 
   end(id: string, answer: NodeAnswer): void {
-    const isLong = JSON.stringify(answer).length > HOST_LIMITS.answerChars;
+    const isLong = JSON.stringify(answer).length > this.#limits.answerChars;
     this.#add({ id, at: this.#now(), answer: isLong ? NOT_KEPT : answer });
   }
 
@@ -46,13 +54,18 @@ export class KeptAnswers {
   #add(entry: Entry): void {
     const file = openSync(this.#path, "a", 0o600);
     try {
-      appendFileSync(file, `${JSON.stringify(entry)}\n`);
+      // On a full disk the beginning of a line stays: the next one must not become a part of it.
+      const line = `${this.#isTorn ? "\n" : ""}${JSON.stringify(entry)}\n`;
+      this.#isTorn = true;
+      appendFileSync(file, line);
+      this.#bytes += Buffer.byteLength(line);
       fsyncSync(file);
+      this.#isTorn = false;
     } finally {
       closeSync(file);
     }
     this.#entries.set(entry.id, entry);
-    if (++this.#lines > HOST_LIMITS.answers * 3) this.#compact();
+    if (++this.#lines > this.#limits.answers * 3 || this.#bytes > 2 * this.#limits.keptBytes) this.#compact();
   }
 
   #load(): void {
@@ -77,15 +90,28 @@ export class KeptAnswers {
     this.#compact();
   }
 
+  /** Of what is kept, the newest answers have their content. */
   #compact(): void {
-    const oldest = this.#now() - HOST_LIMITS.answerMs;
-    const kept = [...this.#entries.values()].filter(({ at }) => at >= oldest).slice(-HOST_LIMITS.answers);
+    const { answers, answerMs, keptBytes } = this.#limits;
+    const oldest = this.#now() - answerMs;
+    const kept = [...this.#entries.values()].filter(({ at }) => at >= oldest).slice(-answers);
+    this.#bytes = 0;
+    const newestFirst = kept.toReversed().map((entry): Entry => {
+      const hasRoom = this.#bytes + toLine(entry).length <= keptBytes;
+      const shortened: Entry = hasRoom || entry.answer === undefined ? entry : { ...entry, answer: NOT_KEPT };
+      this.#bytes += Buffer.byteLength(toLine(shortened));
+      return shortened;
+    });
+    const entries = newestFirst.toReversed();
     this.#entries.clear();
-    for (const entry of kept) this.#entries.set(entry.id, entry);
-    writeFileAtomicSync(this.#path, kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+    for (const entry of entries) this.#entries.set(entry.id, entry);
+    writeFileAtomicSync(this.#path, entries.map(toLine).join(""));
     this.#lines = kept.length;
+    this.#isTorn = false;
   }
 }
+
+const toLine = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
 
 const NOT_KEPT: NodeAnswer = {
   ok: false,

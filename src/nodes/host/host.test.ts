@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { changeHostRules, decideOnHost, readHostRules, type HostRules } from "./allowlist.ts";
+import { changeHostRules, decideOnHost, readHostRules, toListed, type HostRules } from "./allowlist.ts";
 import { KeptAnswers } from "./answers.ts";
 import { SharedFiles } from "./files.ts";
 import { findProgram } from "./programs.ts";
@@ -33,6 +34,9 @@ for (const [path, rules, isApproved, isAllowed] of [
   ["/usr/bin/bash", {}, false, false],
   ["/usr/bin/python3", {}, false, false],
   ["/usr/bin/python3.13", {}, false, false],
+  ["/usr/bin/php8.2", { programs: ["/usr/bin/php8.2"] }, false, false],
+  ["/usr/bin/mawk", { programs: ["/usr/bin/mawk"] }, false, false],
+  ["/usr/bin/git", { programs: ["git"] }, false, false],
   ["/usr/bin/rm", { ask: "off" }, true, false],
   ["/usr/bin/uptime", { ask: "off" }, false, true],
   ["/usr/bin/uptime", { ask: "always" }, false, false],
@@ -42,9 +46,30 @@ for (const [path, rules, isApproved, isAllowed] of [
   ["/usr/bin/uptime", { problem: "it is not JSON" }, true, false],
 ] as const satisfies [string, Partial<HostRules>, boolean, boolean][]) {
   test(`${path} with ${JSON.stringify(rules)}${isApproved ? " and an agreement" : ""} ${isAllowed ? "runs" : "does not run"}`, () => {
-    assert.equal(decideOnHost({ ...RULES, ...rules }, { path, isApproved }).isAllowed, isAllowed);
+    assert.equal(decideOnHost({ ...RULES, ...rules }, { path, isApproved, variables: [] }).isAllowed, isAllowed);
   });
 }
+
+test("the list covers no call that sets variables: with GIT_PAGER, say, a program runs another one", () => {
+  const request = { path: "/usr/bin/uptime", isApproved: false, variables: ["PAGER"] };
+  assert.deepEqual(decideOnHost(RULES, request), {
+    isAllowed: false,
+    reason: "the list of this machine covers no call that sets PAGER, and no person has agreed to it",
+  });
+  assert.equal(decideOnHost({ ...RULES, ask: "off" }, { ...request, isApproved: true }).isAllowed, false);
+  assert.equal(decideOnHost(RULES, { ...request, isApproved: true }).isAllowed, true);
+});
+
+test("a program is listed by the path that it is known by, and one that would have no effect is refused", (t) => {
+  const dir = directory(t);
+  symlinkSync("/usr/bin/env", join(dir, "tool"));
+  symlinkSync("/usr/bin/true", join(dir, "link"));
+  assert.deepEqual(toListed(join(dir, "link")), { listed: realpathSync("/usr/bin/true") });
+  assert.deepEqual(toListed("uptime"), { listed: "uptime" });
+  for (const program of [join(dir, "tool"), "bash", "/usr/bin/env"])
+    assert.match(JSON.stringify(toListed(program)), /runs what its arguments/);
+  assert.match(JSON.stringify(toListed(join(dir, "none"))), /it does not exist/);
+});
 
 test("rules that cannot be read allow nothing, and are not replaced by a guess", (t) => {
   const dir = directory(t);
@@ -73,6 +98,38 @@ test("an answer is kept over a restart, and what was interrupted is known", (t) 
   assert.equal(second.get("c")!.answer!.ok, false);
   assert.deepEqual(second.interrupted(), ["b"]);
   assert.equal(new KeptAnswers(dir, () => HOST_LIMITS.answerMs + 10).get("a"), undefined);
+});
+
+test("many long answers take no more space than they may, and no id is forgotten for that", (t) => {
+  const dir = directory(t);
+  const kept = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  for (let n = 0; n < 100; n++) {
+    kept.begin(`id-${n}`);
+    kept.end(`id-${n}`, { ok: true, payloadJSON: "x".repeat(2_000) });
+    assert.ok(statSync(join(dir, "answers.jsonl")).size < 65_000);
+  }
+  const next = new KeptAnswers(dir, () => 1, { ...HOST_LIMITS, keptBytes: 30_000 });
+  assert.equal(next.get("id-0")!.answer!.ok, false);
+  assert.equal(next.get("id-99")!.answer!.ok, true);
+  assert.deepEqual(next.interrupted(), []);
+});
+
+test("what is kept after a write that a full disk cut is not lost with it", { skip: process.platform !== "linux" }, (t) => {
+  const dir = directory(t);
+  // A process may write so much and no more: the first answer is cut in its middle, and the space for the second is made.
+  const script = `
+    process.on("SIGXFSZ", () => {});
+    const { KeptAnswers } = await import(${JSON.stringify(new URL("./answers.ts", import.meta.url).href)});
+    const { truncateSync, readFileSync, writeFileSync } = await import("node:fs");
+    const kept = new KeptAnswers(process.argv[1], () => 1);
+    kept.begin("a");
+    try { kept.end("a", { ok: true, payloadJSON: "x".repeat(20_000) }); } catch (err) { console.log(err.code); }
+    const path = process.argv[1] + "/answers.jsonl";
+    truncateSync(path, 1_000);
+    kept.begin("b");`;
+  const args = ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, "--no-warnings", "--input-type=module", "-e", script, dir];
+  assert.equal(spawnSync("sh", args, { encoding: "utf8" }).stdout, "EFBIG\n");
+  assert.deepEqual(new KeptAnswers(dir, () => 1).interrupted(), ["a", "b"]);
 });
 
 test("files outside of the shared directories, also through links, are not reached", async (t) => {

@@ -18,6 +18,8 @@ export const HOST_LIMITS = {
   answerMs: 7 * 86_400_000,
   /** Characters of an answer that is kept; of a longer one only that it was given. */
   answerChars: 262_144,
+  /** Bytes of all answers that are kept; of older ones only that they were given. */
+  keptBytes: 33_554_432,
   /** Programs in the list of those that are allowed; one more is refused. */
   allowed: 500,
 } as const;

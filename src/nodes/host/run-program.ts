@@ -37,13 +37,15 @@ export function planProgram(request: ShellRequest, { env, home }: Pick<ProgramOp
   return { argv: [found, ...args], cwd };
 }
 
+const variablesOf = ({ env }: ShellRequest): readonly string[] => Object.keys(env ?? {});
+
 /** `system.run.prepare`: what a person would be asked about. */
 export function prepareProgram(params: JsonObject, options: ProgramOptions): JsonObject {
   const { security: _security, ask: _ask, ...rest } = params;
   const request = parseShellRequest(rest);
   const { argv, cwd } = planProgram(request, options);
   const { security, ask } = options.rules();
-  const decision = decideOnHost(options.rules(), { path: realProgram(argv[0]!), isApproved: true });
+  const decision = decideOnHost(options.rules(), { path: realProgram(argv[0]!), isApproved: true, variables: variablesOf(request) });
   if (!decision.isAllowed) throw new HostError("SYSTEM_RUN_DENIED", decision.reason);
   const { agentId, sessionKey } = request;
   return {
@@ -57,7 +59,7 @@ export async function runProgram(params: JsonObject, options: ProgramOptions, si
   const request = parseShellRequest(params);
   const { argv, cwd } = planProgram(request, options);
   const isApproved = request.approvalId !== null && params["approvalDecision"] !== "deny";
-  const decision = decideOnHost(options.rules(), { path: realProgram(argv[0]!), isApproved });
+  const decision = decideOnHost(options.rules(), { path: realProgram(argv[0]!), isApproved, variables: variablesOf(request) });
   if (!decision.isAllowed) throw new HostError("SYSTEM_RUN_DENIED", decision.reason);
   options.log.info("a gateway runs a program here", { program: argv[0], isApproved });
   return await run({ argv, cwd, request }, options, signal);

@@ -7,6 +7,7 @@ const AUDIT_FILTERS = ["agentId", "sessionKey", "runId", "kind", "status", "afte
 /** Configuration, state and care of the gateway itself. */
 export const OPERATIONS = {
   "gateway.doctor": { served: [] },
+  "gateway.identity.get": { served: [] },
   "gateway.overview": { served: [] },
   "config.apply": {
     served: ["raw", "baseHash", "restartDelayMs"],

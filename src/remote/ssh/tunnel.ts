@@ -1,11 +1,12 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { backoffDelay, sleep } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
-import { GatewayError } from "../../core/errors.ts";
+import { GatewayError, reasonOf } from "../../core/errors.ts";
+import { startProcess, type ChildProcess, type ChildProcessByStdio } from "../../core/start-process.ts";
 import { REMOTE_LIMITS } from "../limits.ts";
 import { sshFailure, type SshFailure } from "./failure.ts";
 import { sshArguments, type SshOptions } from "./target.ts";
@@ -109,7 +110,12 @@ export class SshTunnel {
   async #start(): Promise<SshFailure | null> {
     const { clock, env } = this.#options;
     rmSync(this.#socketPath, { force: true });
-    const child = spawn(this.#program, sshArguments(this.#options, this.#socketPath), { stdio: ["ignore", "ignore", "pipe"], env });
+    let child: ChildProcessByStdio<null, null, Readable>;
+    try {
+      child = startProcess(this.#program, sshArguments(this.#options, this.#socketPath), { stdio: ["ignore", "ignore", "pipe"], env });
+    } catch (err) {
+      return { reason: reasonOf(err), fix: "raise the limit of open files (ulimit -n).", isFinal: false };
+    }
     this.#child = child;
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-REMOTE_LIMITS.sshOutputChars)));

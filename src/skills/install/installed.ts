@@ -72,8 +72,14 @@ export class InstalledSkills {
     try {
       await writeContent(staged, files);
       const target = this.directoryOf(name);
-      if (await this.isTaken(name)) await rename(target, replaced);
-      await rename(staged, target);
+      const isReplacing = await this.isTaken(name);
+      if (isReplacing) await rename(target, replaced);
+      try {
+        await rename(staged, target);
+      } catch (err) {
+        if (isReplacing) await rename(replaced, target);
+        throw err;
+      }
       await syncDirectory(root);
     } finally {
       await rm(staged, { recursive: true, force: true });

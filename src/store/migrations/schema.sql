@@ -30,7 +30,7 @@ CREATE TABLE sessions (
   output_tokens INTEGER NOT NULL DEFAULT 0,
   cost_usd REAL NOT NULL DEFAULT 0,
   target TEXT
-, lifecycle INTEGER NOT NULL DEFAULT 0, permission_mode TEXT, send_policy TEXT, verbose_level TEXT, parent_key TEXT, forked_from TEXT, marked_unread_at INTEGER, archived_at INTEGER, pinned_at INTEGER, icon TEXT, color TEXT, category TEXT, board_face TEXT, board_presentation TEXT, status_note TEXT, attention TEXT, status_expires_at INTEGER, context_id TEXT, agent_mode TEXT) STRICT;
+, lifecycle INTEGER NOT NULL DEFAULT 0, permission_mode TEXT, send_policy TEXT, verbose_level TEXT, parent_key TEXT, forked_from TEXT, marked_unread_at INTEGER, archived_at INTEGER, pinned_at INTEGER, icon TEXT, color TEXT, category TEXT, board_face TEXT, board_presentation TEXT, status_note TEXT, attention TEXT, status_expires_at INTEGER, context_id TEXT, agent_mode TEXT, memory_flushed INTEGER NOT NULL DEFAULT 0, agent_options TEXT) STRICT;
 CREATE TABLE messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -554,7 +554,7 @@ CREATE TABLE peer_keys (
   key_id TEXT NOT NULL UNIQUE,
   public_key TEXT NOT NULL,
   paired_at INTEGER NOT NULL
-) STRICT;
+, previous_key_id TEXT, previous_public_key TEXT, previous_until INTEGER) STRICT;
 CREATE TABLE peer_outbox (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   peer TEXT NOT NULL,
@@ -569,7 +569,7 @@ CREATE TABLE peer_outbox (
   ended_at INTEGER,
   -- How a request ended, as JSON.
   outcome TEXT
-) STRICT;
+, remote_task TEXT) STRICT;
 CREATE TABLE peer_inbox (
   peer TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -578,7 +578,7 @@ CREATE TABLE peer_inbox (
   forward_id TEXT,
   received_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
-  ended_at INTEGER,
+  ended_at INTEGER, context_id TEXT,
   PRIMARY KEY (peer, id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE gateway_boot_lifecycle (
@@ -670,6 +670,13 @@ CREATE TABLE usage_people (
   cache_write_cost INTEGER NOT NULL,
   PRIMARY KEY (agent_id, channel, sender, cause, day)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE peer_own_keys (
+  key_id TEXT PRIMARY KEY,
+  peer TEXT NOT NULL,
+  -- pending: the other side has not confirmed it; current; retired
+  state TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
 CREATE INDEX messages_session ON messages (session_key, session_id, seq);
 CREATE INDEX messages_run ON messages (run_id);
 CREATE INDEX inbox_open ON inbox (state, seq) WHERE state IN ('queued', 'running');
@@ -705,7 +712,6 @@ CREATE INDEX inbox_ended ON inbox (ended_at, received_at, channel, account, agen
 CREATE INDEX usage_calls_session ON usage_calls (session_key, seq);
 CREATE INDEX usage_sessions_key ON usage_sessions (session_key, hour);
 CREATE INDEX usage_tools_key ON usage_tools (session_key, hour);
-CREATE INDEX subagent_tasks_open ON subagent_tasks (seq) WHERE state IN ('waiting', 'running') OR delivery IN ('pending', 'reading');
 CREATE INDEX subagent_tasks_child ON subagent_tasks (child_key, seq);
 CREATE INDEX subagent_tasks_parent ON subagent_tasks (parent_key, seq);
 CREATE INDEX subagent_tasks_ended ON subagent_tasks (ended_at) WHERE ended_at IS NOT NULL;
@@ -723,6 +729,7 @@ CREATE INDEX gateway_boot_started ON gateway_boot_lifecycle (started_at);
 CREATE INDEX session_branches_session ON session_branches (session_key, session_id);
 CREATE INDEX usage_session_days_day ON usage_session_days (day, session_key, session_id, agent_id, last_at);
 CREATE INDEX usage_tool_days_day ON usage_tool_days (day);
+CREATE INDEX subagent_tasks_open ON subagent_tasks (seq) WHERE state IN ('waiting', 'running') OR delivery IN ('pending', 'reading', 'sent');
 INSERT INTO "row_counts" (name, rows) VALUES ('inbox', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('messages', 0);
 INSERT INTO "row_counts" (name, rows) VALUES ('outbox', 0);

@@ -1,7 +1,7 @@
 import { toArgPattern } from "../../core/arg-pattern.ts";
 import type { COMMAND_MODES } from "../../core/command-modes.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
-import { isShellBuiltIn, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
+import { isShellBuiltIn, isShellCommand, onlyReads, programName, runsOtherPrograms } from "./programs.ts";
 import type { BoundPlan, CommandPlan, PlannedProgram } from "./plan.ts";
 
 /** When a command may run. `auto`: it runs by itself in the sandbox, and is asked about elsewhere. */
@@ -69,6 +69,11 @@ export function patternProblem(pattern: string): PatternProblem | null {
       why: "runs what its arguments or files say, so that each of its commands needs an answer of its own",
       fix: "Allow its commands once each, or let the agent run them in the sandbox: openclaw exec-policy set --mode auto --host sandbox",
     };
+  if (isShellCommand(pattern))
+    return {
+      why: "is a command of the shell itself, which does more than the program of this name",
+      fix: `Write the path of the program, such as /usr/bin/${pattern}; it counts for commands that are called by this path.`,
+    };
   if (pattern.includes("**")) return problem("has `**`; `*` covers a part of one name, so that each directory needs one of its own");
   if (pattern.startsWith("/"))
     return /\/(?:\.{0,2})(?:\/|$)/.test(pattern) ? problem("is not the real path of a program: a part of it is empty or dots") : null;
@@ -128,7 +133,7 @@ export function warningsOf(
   const carriers = programs?.filter(({ path, name }) => path !== null && (runsOtherPrograms(path) || runsOtherPrograms(name))) ?? [];
   return [
     ...(programs === null
-      ? ["The shell decides what this does: it has variables, patterns, redirections or programs that were not found."]
+      ? ["The shell decides what this does: it has variables, patterns, redirections, commands of its own or programs that were not found."]
       : []),
     ...carriers.map(({ name }) => `${programName(name)} runs what its arguments or files say.`),
     ...(programs?.some(({ isChangeable }) => isChangeable) ? ["It runs a program that the agent can change."] : []),

@@ -6,7 +6,7 @@ import { errnoOf, isAbsent, isAtOrBeneath } from "../../core/files.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { CommandHost, CommandRequest } from "../command-gate.ts";
 import { executableAt } from "../executable.ts";
-import { isShellBuiltIn } from "./programs.ts";
+import { isShellBuiltIn, isShellCommand } from "./programs.ts";
 import { parseShellText, type SimpleCommand } from "./shell-text.ts";
 
 /** A program that a command starts, as it was found on disk. */
@@ -106,6 +106,7 @@ async function findPrograms(commands: readonly SimpleCommand[], input: PlanInput
   let cwd = input.cwd;
   for (const [at, { words }] of commands.entries()) {
     const [name, ...args] = words as [string, ...string[]];
+    if (isShellCommand(name)) return null;
     if (name === "cd") {
       if (!isCertain(commands, at) || args.length !== 1 || args[0]!.startsWith("-")) return null;
       const target = resolve(cwd, args[0]!);

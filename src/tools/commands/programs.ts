@@ -21,6 +21,10 @@ const CARRIERS = new Set(
     "bundle rake cargo rustc go gcc g++ clang clang++ cc c++ make gmake cmake ninja meson bazel mvn gradle ant just task docker podman nerdctl kubectl " +
     "helm systemctl systemd-run crontab at batch bwrap firejail strace ltrace valgrind perf man less more most pg zless info lynx w3m " +
     "sort split dd install ln xdg-open open eslint jest vitest mocha tsc prettier pytest tox nox black mypy ansible ansible-playbook terraform vagrant " +
+    "ldd m4 dc gnuplot tex pdftex latex pdflatex xelatex lualatex latexmk run-parts start-stop-daemon fakeroot faketime prlimit numactl cpulimit cgexec " +
+    "capsh catchsegv chpst envdir setuidgid softlimit unbuffer rlwrap xvfb-run dbus-run-session ssh-agent systemd-inhibit torsocks proxychains logrotate sg " +
+    "newgrp gh tig mc ranger vimdiff gvim rvim rview vim.basic vim.tiny vim.nox pager editor emacsclient duckdb mariadb mongo tcc zig nix yash elvish nu " +
+    "xonsh ipython jupyter " +
     "eval exec source . command builtin trap alias ld ld.so openssl gpg ffmpeg convert magick gs tcpdump"
   ).split(" "),
 );
@@ -99,6 +103,21 @@ const BUILT_IN = new Set(["cd", ":", "true", "false", "pwd", "echo"]);
 
 /** A program of the shell itself. Pure. */
 export const isShellBuiltIn = (name: string): boolean => BUILT_IN.has(name);
+
+/**
+ * Other commands of the shells. Some systems have programs with these names, which do not run: `printf -v PATH` of bash sets where programs
+ * are found, and `test -v 'a[$(command)]'` runs a command.
+ */
+const SHELL_COMMANDS = new Set(
+  (
+    ". [ alias bg bind break builtin caller chdir command compgen complete compopt continue declare dirs disown enable eval exec exit export fc fg getopts " +
+    "hash help history jobs kill let local logout mapfile popd printf pushd read readarray readonly return set shift shopt source suspend test times trap " +
+    "type typeset ulimit umask unalias unset wait"
+  ).split(" "),
+);
+
+/** A name that the shell takes for a command of its own, whose effect is not that of the program of this name. Pure. */
+export const isShellCommand = (name: string): boolean => SHELL_COMMANDS.has(name);
 
 /**
  * Whether a command only shows something. `within`: for each argument, whether it leads to something that the caller may read; every

@@ -1,24 +1,31 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { abortable, withTimeout } from "../../core/async.ts";
 import type { Clock } from "../../core/clock.ts";
+import { reasonOf } from "../../core/errors.ts";
 import { fileProblemOf } from "../../core/files.ts";
 import type { AgentId } from "../../core/ids.ts";
 import { TOOL_LIMITS } from "../limits.ts";
 import type { FilePermit, WorkspaceFiles } from "../workspace-files.ts";
 import { toChunks } from "./note-chunks.ts";
 import { NoteFiles, type NoteScan } from "./note-files.ts";
-import type { IndexedNote, NoteChunk, MemoryIndex } from "./note-index.ts";
+import type { IndexedNote, NoteChunk, NoteMatch, NoteOwner, MemoryIndex } from "./note-index.ts";
+import type { Embedder } from "./embedder.ts";
+import type { EmbeddingSettings } from "./embedding-settings.ts";
 import { rankNotes } from "./rank-notes.ts";
+import { likeness, mergeMatches } from "./vectors.ts";
 
 export type MemoryNotesOptions = {
   files: WorkspaceFiles;
   /** The index of an agent's notes; opened with its first use. */
   openIndex: (agentId: AgentId) => MemoryIndex;
   clock: Pick<Clock, "now" | "monotonic" | "after">;
+  /** Compares notes by what they mean, where that is configured. Absent: words alone count. */
+  embedder?: Embedder;
+  /** Parts of notes in a result where a call does not say, and the least likeness of one without any of the words. */
+  searchSettings?: () => { maxResults: number; minScore: number };
 };
 
-/** Whose notes: the agent, and where its workspace is. */
-export type NoteOwner = { agentId: AgentId; workspace: string };
+const SEARCH_DEFAULTS = { maxResults: TOOL_LIMITS.foundNotes, minScore: 0.35 } as const;
 
 export type FoundNote = NoteChunk & { path: string; score: number };
 
@@ -32,7 +39,12 @@ export type NoteStatus = {
   /** Notes that wait to be indexed. */
   waiting: number;
   problems: readonly string[];
+  /** Null: only words count only. */
+  embeddings: NoteEmbeddings | null;
 };
+
+/** How far notes can be compared by what they mean. */
+export type NoteEmbeddings = { provider: string; model: string; chunks: number; waiting: number; problem: string | null };
 
 type AgentNotes = {
   workspace: string;
@@ -47,7 +59,11 @@ type AgentNotes = {
   waiting: number;
   unread: Map<string, string>;
   refreshing: Promise<void> | null;
+  embedding: Promise<void> | null;
 };
+
+/** What was found by likeness, or why nothing was. */
+type ByMeaning = { matches: readonly NoteMatch[]; remarks: readonly string[] };
 
 /** The notes of all agents, and how they are found by words. The index follows the files: every search first looks at what may have changed. */
 export class MemoryNotes {
@@ -55,16 +71,24 @@ export class MemoryNotes {
   readonly #openIndex: MemoryNotesOptions["openIndex"];
   readonly #clock: MemoryNotesOptions["clock"];
   readonly #agents = new Map<AgentId, AgentNotes>();
-  #isStopped = false;
+  readonly #embedder: Embedder | null;
+  readonly #searchSettings: () => { maxResults: number; minScore: number };
+  readonly #stopped = new AbortController();
 
-  constructor({ files, openIndex, clock }: MemoryNotesOptions) {
+  constructor({ files, openIndex, clock, embedder, searchSettings }: MemoryNotesOptions) {
     this.#files = new NoteFiles(files, clock.now);
     this.#openIndex = openIndex;
     this.#clock = clock;
+    this.#embedder = embedder ?? null;
+    this.#searchSettings = searchSettings ?? (() => SEARCH_DEFAULTS);
+  }
+
+  get #isStopped(): boolean {
+    return this.#stopped.signal.aborted;
   }
 
   /** The parts of notes that match a query, the best first. Waits for notes that are being indexed, but not for long. */
-  async search(query: string, limit: number, owner: NoteOwner, signal: AbortSignal): Promise<NoteSearch> {
+  async search(query: string, wanted: number | null, owner: NoteOwner, signal: AbortSignal): Promise<NoteSearch> {
     const agent = this.#agentOf(owner);
     let isCurrent = await this.#refreshWithin(agent, owner, signal);
     let answer = agent.index.search(query, TOOL_LIMITS.rankedNotes);
@@ -73,14 +97,22 @@ export class MemoryNotes {
       isCurrent = await this.#refreshWithin(agent, owner, signal);
       answer = agent.index.search(query, TOOL_LIMITS.rankedNotes);
     }
-    const { matches, isAll } = answer;
-    const best = rankNotes(matches, this.#clock.now()).slice(0, limit);
+    const { maxResults, minScore } = this.#searchSettings();
+    const meant = await this.#searchByMeaning(agent, query, owner, signal);
+    const isByMeaning = meant !== null && meant.matches.length > 0;
+    const matches = isByMeaning ? mergeMatches(answer.matches, meant.matches, minScore) : answer.matches;
+    const isAll = answer.isAll || isByMeaning;
+    const best = rankNotes(matches, this.#clock.now()).slice(0, wanted ?? maxResults);
     const byId = new Map(best.map((match) => [match.id, match]));
     const chunks = agent.index.read(best.map(({ id }) => id));
     return {
       found: chunks.map(({ id, ...chunk }) => ({ ...chunk, path: byId.get(id)!.path, score: byId.get(id)!.score })),
       isAll,
-      notes: [...(isCurrent ? [] : ["Notes are still being indexed: search again for what they have."]), ...problemsOf(agent)],
+      notes: [
+        ...(isCurrent ? [] : ["Notes are still being indexed: search again for what they have."]),
+        ...(meant?.remarks ?? []),
+        ...problemsOf(agent),
+      ],
     };
   }
 
@@ -96,7 +128,23 @@ export class MemoryNotes {
     if (again) agent.index.clear();
     agent.scannedAt = -Infinity;
     await this.#refresh(agent, owner);
+    const settings = this.#embedder?.settings() ?? null;
+    // What went wrong is part of the status.
+    if (settings !== null && !("problem" in settings)) await this.#embedMissing(agent, settings, owner, true).catch(() => {});
     return this.#toStatus(agent);
+  }
+
+  /** Whether the server of the embedding model answers; null: none is configured. */
+  async probe(owner: NoteOwner, signal: AbortSignal): Promise<{ ok: boolean; error?: string } | null> {
+    const settings = this.#embedder?.settings() ?? null;
+    if (settings === null) return null;
+    if ("problem" in settings) return { ok: false, error: settings.problem };
+    try {
+      await this.#embedder!.embed(settings, ["ping"], { owner, signal, isAsked: true });
+      return { ok: true };
+    } catch (err) {
+      return { ok: false, error: reasonOf(err) };
+    }
   }
 
   async status(owner: NoteOwner): Promise<NoteStatus> {
@@ -111,22 +159,106 @@ export class MemoryNotes {
   async forget(agentId: AgentId): Promise<void> {
     const known = this.#agents.get(agentId);
     await known?.refreshing;
+    await known?.embedding?.catch(() => {});
     this.#agents.delete(agentId);
     (known?.index ?? this.#openIndex(agentId)).clear();
   }
 
   /** Ends indexing and closes the files. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    for (const { refreshing, index } of this.#agents.values()) {
+    this.#stopped.abort();
+    for (const { refreshing, embedding, index } of this.#agents.values()) {
       await refreshing;
+      await embedding?.catch(() => {});
       index.close();
     }
   }
 
   #toStatus(agent: AgentNotes): NoteStatus {
     const { workspace, index, waiting } = agent;
-    return { workspace, ...index.count(), waiting, problems: problemsOf(agent) };
+    return { workspace, ...index.count(), waiting, problems: problemsOf(agent), embeddings: this.#toEmbeddings(index) };
+  }
+
+  #toEmbeddings(index: MemoryIndex): NoteEmbeddings | null {
+    const settings = this.#embedder?.settings() ?? null;
+    if (settings === null) return null;
+    if ("problem" in settings) return { provider: "", model: "", chunks: 0, waiting: 0, problem: settings.problem };
+    index.useVectorsOf(settings.fingerprint);
+    const chunks = index.countVectors();
+    const { provider, model } = settings;
+    return { provider, model, chunks, waiting: index.count().chunks - chunks, problem: this.#embedder!.problem(settings) };
+  }
+
+  /** Null: it is off. Words alone count where it cannot be done now, and a remark says so. */
+  async #searchByMeaning(agent: AgentNotes, query: string, owner: NoteOwner, signal: AbortSignal): Promise<ByMeaning | null> {
+    const settings = this.#embedder?.settings() ?? null;
+    if (settings === null) return null;
+    if ("problem" in settings) return byWordsOnly(settings.problem);
+    try {
+      const isComplete = await this.#embedWithin(agent, settings, owner, signal);
+      const late = new Error(`${settings.provider} gave no vector within ${TOOL_LIMITS.vectorWaitMs / 1_000} s`);
+      const asking = this.#embedder!.embed(settings, [query], { owner, signal });
+      const [vector] = await withTimeout(this.#clock, TOOL_LIMITS.vectorWaitMs, asking, () => late);
+      const matches = await this.#findAlike(agent, vector!);
+      return { matches, remarks: isComplete ? [] : ["Some notes are compared by words only, until their vectors are here."] };
+    } catch (err) {
+      if (signal.aborted) throw err;
+      return byWordsOnly(`${settings.provider}: ${reasonOf(err)}`);
+    }
+  }
+
+  /** False: some notes have no vectors yet; these are made in the background. */
+  async #embedWithin(agent: AgentNotes, settings: EmbeddingSettings, owner: NoteOwner, signal: AbortSignal): Promise<boolean> {
+    const late = new Error("notes are still being compared");
+    try {
+      const making = this.#embedMissing(agent, settings, owner, false);
+      await abortable(
+        withTimeout(this.#clock, TOOL_LIMITS.vectorWaitMs, making, () => late),
+        signal,
+      );
+      return true;
+    } catch (err) {
+      if (err === late) return false;
+      throw err;
+    }
+  }
+
+  /** One at a time for each agent; what fails is tried again with a later search. */
+  #embedMissing(agent: AgentNotes, settings: EmbeddingSettings, owner: NoteOwner, isAsked: boolean): Promise<void> {
+    if (agent.embedding !== null) return agent.embedding;
+    const embedding = this.#embedNow(agent, settings, owner, isAsked).finally(() => (agent.embedding = null));
+    agent.embedding = embedding;
+    embedding.catch(() => {});
+    return embedding;
+  }
+
+  async #embedNow({ index }: AgentNotes, settings: EmbeddingSettings, owner: NoteOwner, isAsked: boolean): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!this.#isStopped) {
+      index.useVectorsOf(settings.fingerprint);
+      const chunks = index.withoutVector(TOOL_LIMITS.embeddingTexts);
+      if (chunks.length === 0) return;
+      const texts = chunks.map(({ path, text }) => `${path}\n${text}`);
+      const vectors = await this.#embedder!.embed(settings, texts, { owner, signal, isAsked });
+      if (this.#isStopped) return;
+      const current = this.#embedder!.settings();
+      if (current === null || "problem" in current || current.fingerprint !== settings.fingerprint) return;
+      index.addVectors(chunks.map(({ id }, at) => ({ id, vector: vectors[at]! })));
+      await nextTurn();
+    }
+  }
+
+  /** The parts of notes that are most like a vector, compared in batches with the other work of the process between them. */
+  async #findAlike({ index }: AgentNotes, wanted: Float32Array): Promise<readonly NoteMatch[]> {
+    let best: NoteMatch[] = [];
+    for (let after = 0; ;) {
+      const rows = index.vectors(after, TOOL_LIMITS.vectorBatch);
+      const scored = rows.map(({ id, path, vector }) => ({ id, path, score: likeness(wanted, vector) }));
+      best = [...best, ...scored].toSorted((a, b) => b.score - a.score).slice(0, TOOL_LIMITS.likeNotes);
+      if (rows.length < TOOL_LIMITS.vectorBatch || this.#isStopped) return best;
+      after = rows.at(-1)!.id;
+      await nextTurn();
+    }
   }
 
   #agentOf({ agentId, workspace }: NoteOwner): AgentNotes {
@@ -144,6 +276,7 @@ export class MemoryNotes {
       waiting: 0,
       unread: new Map(),
       refreshing: known?.refreshing ?? null,
+      embedding: known?.embedding ?? null,
     };
     this.#agents.set(agentId, agent);
     return agent;
@@ -248,6 +381,8 @@ const permitOf = ({ agentId, workspace }: NoteOwner): FilePermit => ({
   outside: [],
   caller: { agentId, surface: "operator" },
 });
+
+const byWordsOnly = (cause: string): ByMeaning => ({ matches: [], remarks: [`Notes were searched by words only: ${cause}.`] });
 
 const PROBLEMS = 3;
 const problemsOf = ({ scan, unread }: AgentNotes): readonly string[] => {

@@ -7,8 +7,9 @@ import { around, toFoundLine, wordsOf } from "../shown-messages.ts";
 import type { Tool, ToolContext, ToolResult } from "../tool.ts";
 import { keepFirstLines } from "../truncation.ts";
 import { frameWebContent } from "../untrusted-content.ts";
-import type { MemoryNotes, NoteOwner } from "./memory-notes.ts";
+import type { MemoryNotes } from "./memory-notes.ts";
 import { isNotePath } from "./note-files.ts";
+import type { NoteOwner } from "./note-index.ts";
 import type { ToolEntry } from "../tool-entry.ts";
 
 export type MemoryToolsOptions = {
@@ -52,22 +53,27 @@ export const createMemoryTools = (options: MemoryToolsOptions): readonly Tool[] 
   },
 ];
 
-const ownerOf = ({ caller, workspace }: ToolContext): NoteOwner => ({ agentId: caller.agentId, workspace });
+const ownerOf = ({ caller, workspace }: ToolContext): NoteOwner => ({
+  agentId: caller.agentId,
+  workspace,
+  run: { runId: caller.runId, sessionKey: caller.sessionKey },
+});
 
 async function searchMemory(options: MemoryToolsOptions, args: JsonObject, context: ToolContext): Promise<ToolResult> {
   const words = wordsOf(asString(args["query"]));
   if (words.length === 0) return errorResult("Nothing was searched: the query has no words.");
   const corpus = asString(args["corpus"]) || "all";
-  const limit = Math.min(asNumber(args["maxResults"]) ?? TOOL_LIMITS.foundNotes, TOOL_LIMITS.maxFoundNotes);
+  const asked = asNumber(args["maxResults"]);
+  const wanted = asked === null ? null : Math.min(asked, TOOL_LIMITS.maxFoundNotes);
   const { isPrivate } = context.caller;
   if (corpus === "memory" && !isPrivate) return errorResult(`Nothing was searched: ${NOT_PRIVATE}.`);
   const notes =
     corpus === "sessions"
       ? null
       : isPrivate
-        ? await findNotes(options, words, limit, context)
+        ? await findNotes(options, words, wanted, context)
         : { parts: [], remarks: ["No notes were searched: they are shown only in conversations that only the owner reads."] };
-  const messages = corpus === "memory" ? [] : findMessages(options, words, limit, context);
+  const messages = corpus === "memory" ? [] : findMessages(options, words, wanted ?? TOOL_LIMITS.foundNotes, context);
   const parts = [...(notes?.parts ?? []), ...(messages.length > 0 ? [messages.join("\n")] : [])];
   const remarks = notes?.remarks ?? [];
   if (parts.length === 0) return textResult([`Nothing has the words ${quote(words.join(" "))}.`, ...remarks].join(" "));
@@ -80,11 +86,11 @@ type FoundParts = { parts: readonly string[]; remarks: readonly string[] };
 async function findNotes(
   { notes }: MemoryToolsOptions,
   words: readonly string[],
-  limit: number,
+  wanted: number | null,
   context: ToolContext,
 ): Promise<FoundParts> {
   try {
-    const { found, isAll, notes: remarks } = await notes.search(words.join(" "), limit, ownerOf(context), context.signal);
+    const { found, isAll, notes: remarks } = await notes.search(words.join(" "), wanted, ownerOf(context), context.signal);
     const parts = found.map(({ path, firstLine, lastLine, text }) => {
       return `${path}, lines ${firstLine} to ${lastLine}:\n${around(text, words, TOOL_LIMITS.foundNoteChars)}`;
     });

@@ -1,3 +1,13 @@
+import type { AgentId } from "../../core/ids.ts";
+
+/** Whose notes: the agent, and where its workspace is. */
+export type NoteOwner = {
+  agentId: AgentId;
+  workspace: string;
+  /** The turn in which it is asked; absent: an operator asks. */ run?: NoteRun;
+};
+export type NoteRun = { runId: string | null; sessionKey: string };
+
 /** A note as it was when it was indexed. `path` is relative to the workspace; `stamp` differs after every change of the file. */
 export type IndexedNote = { path: string; stamp: string; changedAt: number };
 
@@ -14,6 +24,11 @@ export interface MemoryIndex {
   update(changes: readonly { note: IndexedNote; chunks: readonly NoteChunk[] }[], removed: readonly string[]): void;
   search(query: string, limit: number): { matches: readonly NoteMatch[]; isAll: boolean };
   read(ids: readonly number[]): readonly (NoteChunk & { id: number })[];
+  useVectorsOf(fingerprint: string): void;
+  withoutVector(limit: number): readonly { id: number; path: string; text: string }[];
+  countVectors(): number;
+  addVectors(vectors: readonly { id: number; vector: Float32Array }[]): void;
+  vectors(after: number, limit: number): readonly { id: number; path: string; vector: Float32Array }[];
   clear(): void;
   close(): void;
 }

@@ -64,7 +64,6 @@ export const Chevron = path("M9 6l6 6-6 6");
 export const Down = path("M6 9l6 6 6-6");
 export const ArrowDown = path("M12 5v14M6 13l6 6 6-6");
 export const Check = path("M5 12.5l4.5 4.5L19 7.5");
-export const Picture = path("M4 6h16v12H4zM4 15.5l4.5-4.5 4 4 2.5-2.5 5 5M15.5 9.5h.01");
 export const SignOut = path("M14 5H6v14h8M11 12h9M17 9l3 3-3 3");
 export const Sun = path(
   "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8M12 3v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1.1 1.1M17.3 17.3l1.1 1.1M18.4 5.6l-1.1 1.1M6.7 17.3l-1.1 1.1",

@@ -118,7 +118,7 @@ function Answer({ decision: { access, route, lines } }: { decision: Decision }):
   );
 }
 
-/** The lines of `route explain`: a word, then what it says. A line without a word continues the one before. Pure. */
+/** The lines of `route explain`: a word, then what it says. A line that begins with a space continues the one before. Pure. */
 export function toReasons(lines: readonly string[]): readonly (readonly [name: string, text: string])[] {
   const reasons: [string, string][] = [];
   for (const line of lines) {

@@ -87,7 +87,7 @@ function Language(): JSX.Element {
 
 const STATES: Readonly<Record<notifications.NotificationState, string>> = {
   on: "The browser tells you when a question or a request for access waits, while this page is open in a tab that you do not look at.",
-  off: "Be told when a question or a request for access waits, while this page is open in another tab.",
+  off: "Show a notification when a question or a request for access waits, while this page is open in another tab.",
   blocked: "The browser blocks notifications of this page. Allow them in the site settings, at the left end of the address bar.",
   unavailable: "Browsers show notifications of pages on https: or localhost only. Open the page under such an address.",
 };

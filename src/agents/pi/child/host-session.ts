@@ -2,12 +2,13 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { LIMITS } from "../../../core/limits.ts";
 import type { ToolContent, ToolResult } from "../../../tools/tool.ts";
 import type { GuideFacts } from "../guide.ts";
+import { deferredReserve } from "../../compaction.ts";
 import { HOST, type ToolReply, type TurnGrant } from "../records.ts";
 import { CallArguments, type CallUpdate } from "./call-arguments.ts";
 import { gatewayExtension, type GatewayPort, type PiApi } from "./gateway-extension.ts";
 import type { HostOutput } from "./host-output.ts";
 import type { RunWaits } from "./provider-fetch.ts";
-import type { PiModelRuntime, PiSdk, PiSession, PiSessionEvent } from "./sdk.ts";
+import type { PiModelRuntime, PiSdk, PiSession, PiSessionEvent, PiSettings } from "./sdk.ts";
 
 /** What the requests of a run can find out about it. */
 export type RunScope = RunWaits & { facts: GuideFacts };
@@ -74,6 +75,7 @@ export class HostSession {
   async #open(path: string | null, cwd: string): Promise<void> {
     const { sdk, models, settings, agentDir } = this.#parts;
     const settingsManager = sdk.SettingsManager.inMemory(structuredClone(settings));
+    this.#deferCompaction(settingsManager);
     const resourceLoader = new sdk.DefaultResourceLoader({
       cwd,
       agentDir,
@@ -99,6 +101,7 @@ export class HostSession {
     });
     this.#session = session;
     this.#limitSummaries(session);
+    keepMessages(session);
     session.subscribe(this.#onEvent);
     session.agent.subscribe(this.#parts.output.drained);
     await session.bindExtensions({ mode: "rpc" });
@@ -222,6 +225,15 @@ export class HostSession {
     };
   }
 
+  /** As long as notes must be written first, less of the window stays free. */
+  #deferCompaction(settings: PiSettings): void {
+    const read = settings.getCompactionSettings.bind(settings);
+    settings.getCompactionSettings = (model) => {
+      const given = read(model);
+      return this.#grant?.defersCompaction ? { ...given, reserveTokens: deferredReserve(given.reserveTokens) } : given;
+    };
+  }
+
   /** Summaries stream without events of the session: nothing else would stop one that does not end. */
   #limitSummaries({ agent }: PiSession): void {
     const stream = agent.streamFunction;
@@ -257,6 +269,7 @@ export class HostSession {
           reason: event.reason,
           willRetry: event.willRetry,
           aborted: event.aborted,
+          ...(event.result !== undefined && { done: true }),
           ...(event.result?.usage && { usage: event.result.usage }),
         });
       case "message_start":
@@ -301,6 +314,17 @@ export class HostSession {
     void this.#session.abort();
   }
 }
+
+/**
+ * Pi copies the whole conversation for each request, so that extensions may change the copy. Ours does not ask for it, and a copy costs
+ * time in proportion to the conversation.
+ */
+function keepMessages({ extensionRunner }: PiSession): void {
+  const copy = extensionRunner.emitContext.bind(extensionRunner);
+  extensionRunner.emitContext = (messages) =>
+    CONTEXT_EVENTS.some((event) => extensionRunner.hasHandlers(event)) ? copy(messages) : Promise.resolve(messages);
+}
+const CONTEXT_EVENTS = ["context", "context_with_system"];
 
 /** What the gateway has to know of a model before it is asked. */
 const termsOf = ({ contextWindow, maxTokens, cost }: NonNullable<PiSession["model"]>): Record<string, unknown> => ({

@@ -104,11 +104,23 @@ test("A session has the methods and properties that the shared host uses", () =>
     dispose: 0,
   });
   requireMembers("AgentSession.agent", session.agent, { subscribe: 1 });
+  requireMembers("AgentSession.extensionRunner", session.extensionRunner, { emitContext: 1, hasHandlers: 1 });
   const { isIdle, isStreaming, isCompacting, sessionFile, thinkingLevel, model } = session;
   assert.deepEqual({ isIdle, isStreaming, isCompacting }, { isIdle: true, isStreaming: false, isCompacting: false });
   assert.equal(sessionFile, join(dir, "session.jsonl"));
   assert.equal(thinkingLevel, "off");
   assert.deepEqual([model?.provider, model?.id, typeof model?.contextWindow], [GUIDE_PROVIDER, GUIDE_MODEL, "number"]);
+});
+
+test("Pi copies the messages of a request in the function that the shared host replaces", async () => {
+  const messages = [{ role: "user", content: "hello", timestamp: 1 }] as never;
+  const copied = await session.extensionRunner.emitContext(messages);
+  assert.deepEqual(copied, messages);
+  assert.notEqual(copied[0], messages[0], "this version of Pi does not copy: the replacement in host-session.ts can go");
+  assert.deepEqual(
+    ["context", "context_with_system"].map((event) => session.extensionRunner.hasHandlers(event)),
+    [false, false],
+  );
 });
 
 test("The models of a registered provider are available", () => {

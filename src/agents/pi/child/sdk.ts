@@ -7,6 +7,7 @@ export type PiSdk = Pick<typeof Sdk, (typeof SDK_NAMES)[number]>;
 export type PiSession = Sdk.AgentSession;
 export type PiSessionEvent = Sdk.AgentSessionEvent;
 export type PiModelRuntime = Sdk.ModelRuntime;
+export type PiSettings = Sdk.SettingsManager;
 
 /** Loads the bundled SDK (a third of the CPU of the package's public entry) and checks that it has what is used of it. */
 export async function loadSdk(url: string): Promise<PiSdk> {
