@@ -64,8 +64,8 @@ describe("the schedule on the page", () => {
       calls("cron.update"),
       [false, true].map((enabled) => ({ id, patch: { enabled } })),
     );
-    await page.getByRole("button", { name: "Run Morning report now" }).click();
-    await page.locator("button[aria-label='Run Morning report now']:enabled").waitFor();
+    await page.getByRole("button", { name: "Run now: Morning report" }).click();
+    await page.locator("button[aria-label='Run now: Morning report']:enabled").waitFor();
     assert.deepEqual(calls("cron.run"), [{ id, mode: "force" }]);
     assert.deepEqual(errors, []);
   });

@@ -99,7 +99,7 @@ function Job({ job }: { job: JobRow }): JSX.Element {
           <button
             type="button"
             class="quiet"
-            aria-label={`Run ${displayName} now`}
+            aria-label={`Run now: ${displayName}`}
             disabled={list.busy.value === id || state?.runningAtMs !== undefined}
             onClick={() => void list.runJob(job)}
           >
