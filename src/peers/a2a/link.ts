@@ -131,7 +131,8 @@ class A2aWay implements LinkConnection {
     if (taskId === null) return;
     const over = new AbortController();
     const signal = AbortSignal.any([this.#signal, over.signal]);
-    void outgoing.waitFor(id, signal).then(() => over.abort());
+    const end = (): void => over.abort();
+    outgoing.waitFor(id, signal).then(end, end);
     for (let looks = 1; !signal.aborted; looks++) {
       await sleep(clock, backoffDelay(POLL, looks), signal);
       if (signal.aborted) break;
