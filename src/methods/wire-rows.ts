@@ -125,6 +125,7 @@ const settingsOf = (row: SessionRow): Wire => ({
 
 const relativesOf = (row: SessionRow, children: readonly string[]): Wire => ({
   ...(row.parent_key ? { parentSessionKey: row.parent_key } : {}),
+  ...(row.parent_key && row.key.includes(":subagent:") ? { spawnedBy: row.parent_key } : {}),
   ...(row.parent_key && row.forked_from
     ? { forkedFromParent: true, forkSource: { sessionKey: row.parent_key, sessionId: row.forked_from } }
     : {}),
@@ -173,7 +174,7 @@ const FIELDS: Partial<Record<keyof SessionRow, readonly string[]>> = {
   permission_mode: ["permissionMode"],
   send_policy: ["sendPolicy"],
   verbose_level: ["verboseLevel"],
-  parent_key: ["parentSessionKey", "forkedFromParent", "forkSource"],
+  parent_key: ["parentSessionKey", "spawnedBy", "forkedFromParent", "forkSource"],
   marked_unread_at: ["markedUnreadAt", "unread"],
   archived_at: ["archivedAt"],
   pinned_at: ["pinnedAt"],

@@ -77,6 +77,7 @@ export class NodeCampaign {
   readonly #kills: NodeCampaignSummary["kills"] = { gateway: 0, line: 0, attic: 0, cellar: 0 };
   readonly #commands: Expected[] = [];
   #isKilling = true;
+  #lastKillAt = 0;
   #isOver = false;
 
   constructor(options: NodeCampaignOptions) {
@@ -167,6 +168,7 @@ export class NodeCampaign {
       if (count % 10 === 9) say?.(`${count + 1} of ${kills}, the last one: ${what}; ${this.#commands.length} commands`);
     }
     this.#isKilling = false;
+    this.#lastKillAt = Date.now();
   }
 
   async #killOne(): Promise<string> {
@@ -215,8 +217,8 @@ export class NodeCampaign {
       const expected: Expected = { key: `k${index}`, node: host.name, mark: null, end: null };
       this.#commands.push(expected);
       const params = { nodeId: host.name, idempotencyKey: expected.key, ...this.#nextCommand(host, expected) };
-      const end = Date.now() + SETTLE_MS;
-      while (expected.end === null && Date.now() < end) {
+      // While there are kills, a call may break off any number of times.
+      while (expected.end === null && (this.#isKilling || Date.now() < this.#lastKillAt + SETTLE_MS)) {
         expected.end = await this.#invoke(params);
         if (expected.end === null) await sleep(100);
       }

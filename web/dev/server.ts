@@ -16,6 +16,7 @@ import { ScriptedBrowsers } from "./browsers.ts";
 import { ScriptedJobs } from "./jobs.ts";
 import { ScriptedUsage } from "./usage.ts";
 import { ScriptedNodes } from "./nodes.ts";
+import { ScriptedTasks } from "./tasks.ts";
 import { ScriptedAgentFiles } from "./agent-files.ts";
 import { ScriptedConfig } from "./config.ts";
 import { ScriptedDevices } from "./devices.ts";
@@ -40,7 +41,7 @@ const TYPES: Record<string, string> = {
   ".webmanifest": "application/manifest+json",
 };
 /** What the page shows only where it is served. */
-const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline"];
+const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline", "tasks.list"];
 /** Shown in conversations while they have branches. */
 const BRANCHES = ["sessions.branches.list", "sessions.branches.switch", "sessions.fork", "sessions.rewind"];
 const TOKEN = "dev-token-1234567890";
@@ -119,6 +120,7 @@ const createPages = () => ({
   browsers: new ScriptedBrowsers(),
   jobs: new ScriptedJobs(),
   nodes: new ScriptedNodes(),
+  tasks: new ScriptedTasks(),
   agentFiles: new ScriptedAgentFiles(),
   config: new ScriptedConfig(),
   devices: new ScriptedDevices(),
@@ -363,7 +365,7 @@ function checkSignature(
 const APPROVAL_METHODS = /^(?:exec\.)?approvals?\./;
 
 function answerParts(
-  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, nodes, timelines, overview, operations, ...more }: House,
+  { audit, channels, approvals, skills, mcp, browsers, jobs, usage, nodes, tasks, timelines, overview, operations, ...more }: House,
   { scopes, device }: Peer,
   method: string,
   params: Params,
@@ -389,6 +391,7 @@ function answerParts(
       jobs.answer(method, params) ??
       usage.answer(method, params) ??
       nodes.answer(method, params) ??
+      tasks.answer(method, params) ??
       answerTools(method, params) ??
       audit.answer(method, params)
     );

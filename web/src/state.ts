@@ -113,6 +113,8 @@ export const activity = signal(0);
 export const jobChanges = signal(0);
 /** Counts what was heard of nodes, so that their view reads them again. */
 export const nodeChanges = signal(0);
+/** The same for the work of sub-agents. */
+export const taskChanges = signal(0);
 /** Counts what was heard of devices, so that their view reads them again. */
 export const deviceChanges = signal(0);
 /** Whether people who ask to be let in are shown here, and can be. */

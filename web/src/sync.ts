@@ -66,6 +66,7 @@ export function onEvent(frame: EventFrame): void {
   else if (frame.event === "health") store.activity.value += 1;
   else if (frame.event === "cron" || frame.event === "heartbeat") store.jobChanges.value += 1;
   else if (frame.event === "presence" || frame.event.startsWith("node.pair.")) store.nodeChanges.value += 1;
+  else if (frame.event === "task") store.taskChanges.value += 1;
   else if (frame.event.startsWith("device.pair.")) store.deviceChanges.value += 1;
   else if (frame.event === "shutdown") store.restarting.value = true;
 }
@@ -196,14 +197,14 @@ export async function loadChat(key: string, rows = PAGE_ROWS, isOtherBranch = fa
 const isSent = (run: RunView): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
 
 /** Reads the page before the oldest row that is shown. */
-export async function loadOlder(key: string): Promise<void> {
+export async function loadOlder(key: string, limit = PAGE_ROWS): Promise<void> {
   const chat = store.chats.value.get(key);
   if (chat === undefined || chat.loading !== null || !chat.rows.hasMore) return;
   store.patchChat(key, (chat) => ({ ...chat, loading: "older" }));
   try {
     const page = await requireClient().request<HistoryPayload>("chat.history", {
       sessionKey: key,
-      limit: PAGE_ROWS,
+      limit,
       offset: chat.rows.nextOffset,
     });
     store.patchChat(key, (chat) => ({ ...chat, loading: null, rows: applyOlderPage(chat.rows, page) }));

@@ -46,6 +46,7 @@ export async function startPageTest(): Promise<PageTest> {
       gateway.operations.reset();
       gateway.usage.reset();
       gateway.nodes.reset();
+      gateway.tasks.reset();
       gateway.agentFiles.reset();
       gateway.config.reset();
       gateway.devices.reset();

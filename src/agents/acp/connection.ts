@@ -135,7 +135,7 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
     const odd = process.oddOutput;
     const isSilent = err instanceof LateError && odd === null;
     const { stderr } = process;
-    await process.close();
+    await process.close("it was ended");
     if (!(err instanceof AcpAgentError)) throw err;
     const hint = odd === null ? (isSilent ? " It wrote nothing: it may speak no ACP." : "") : ` It speaks no ACP: it wrote ${odd}.`;
     throw new AcpAgentError(err.message + hint, { stderr: err.stderr || stderr, exitCode: err.exitCode, cause: err });
@@ -164,7 +164,7 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
     failure,
     fail: (cause) => process.fail(cause),
     close: async () => {
-      await process.close();
+      await process.close("it was ended");
       connection.close();
     },
   };

@@ -8,6 +8,7 @@ import { stripMarkdown, titleOf } from "../../../src/client/conversation/session
 import { channelLabelOf } from "../session-list.ts";
 import * as store from "../state.ts";
 import { agoText, SessionLink } from "./approval-question.tsx";
+import { TasksPanel } from "./tasks-panel.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { SessionFilter } from "../all-sessions.ts";
 import type { SessionListRow } from "../../../src/client/conversation/protocol-types.ts";
@@ -21,6 +22,7 @@ export function SessionsView(): JSX.Element {
   return (
     <ViewFrame view="sessions" failed={failed}>
       <Filter />
+      <TasksPanel />
       <Hits />
       <List />
     </ViewFrame>
