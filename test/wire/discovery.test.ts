@@ -142,7 +142,7 @@ test("questions of other networks are not answered", { skip }, async (t) => {
     const end = (text) => (console.log(text), socket.close());
     socket.on("message", () => end("answered"));
     socket.bind(0, process.argv[1], () => socket.send(question, 5353, "10.77.0.1"));
-    setTimeout(() => end("silent"), 2000).unref();`;
+    setTimeout(end, 2_000, "silent").unref();`;
   const [program = "", ...before] = pair.far;
   const answerTo = (address: string): string =>
     spawnSync(program, [...before, process.execPath, "-e", ask, address], { encoding: "utf8" }).stdout.trim();
