@@ -5,7 +5,6 @@ import { assertAccessible } from "./axe.ts";
 import { hasText, sendMessage, startPageTest, untilIdle } from "./page-session.ts";
 import type { BrowserProfile, BrowserUser } from "./browser.ts";
 import type { PageTest } from "./page-session.ts";
-import type { Page } from "playwright-core";
 
 let stage: PageTest;
 before(async () => {
@@ -22,8 +21,6 @@ async function open(view: string, look: BrowserProfile = {}): Promise<BrowserUse
 }
 const asked = (method: string): readonly Record<string, unknown>[] =>
   stage.gateway.calls.filter((call) => call.method === method).map(({ params }) => params);
-const fits = (page: Page): Promise<boolean> =>
-  page.evaluate(() => [...document.querySelectorAll(".view *")].every((one) => one.getBoundingClientRect().right <= innerWidth));
 
 function addSessions(): void {
   for (const name of ["Trains", "Weather مرحبا", "Old notes"]) {
