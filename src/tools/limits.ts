@@ -50,6 +50,8 @@ export const TOOL_LIMITS = {
   rpcStopMs: 1_000,
   /** After a kill: how long the exit of a command is waited for. */
   killMs: 1_000,
+  /** How often it is tried to find what a killed command has started, while there are no file descriptors to see it. */
+  killAttempts: 10,
   /** Interval between looks at processes that finished commands left running; the timer runs only while there are some. */
   leftoverCheckMs: 1_000,
   /** Seconds until a command is killed unless a call says otherwise, and the most that a call may say: what a timer can hold. */
