@@ -13,7 +13,7 @@ const task = (id: string, ownerKey: string, more: Partial<TaskRow> = {}): TaskRo
 });
 const shape = ({ task: { id }, children }: TaskNode): unknown => (children.length === 0 ? id : [id, children.map(shape)]);
 
-test("tasks stand below the one whose session gave them, and the first ones below their conversation", () => {
+test("tasks are below the one whose session gave them, and the first ones below their conversation", () => {
   const trees = toTrees([task("a", "main"), task("b", "child-a"), task("c", "child-b"), task("d", "main"), task("e", "other")]);
   assert.deepEqual(
     trees.map(({ sessionKey, tasks }) => [sessionKey, tasks.map(shape)]),
