@@ -5,6 +5,7 @@ import { toThinkingLevel, type ThinkingLevel } from "../core/thinking.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { SlotRequest } from "./slots.ts";
 import type { Payload } from "./submission.ts";
+import type { CurrentTools } from "./task-tools.ts";
 
 /** What the configuration says about one agent at this moment. Read again for every turn, so that a reload takes effect. */
 export type AgentSettings = {
@@ -48,7 +49,7 @@ export function slotNeedOf(payload: Pick<Payload, "model" | "target" | "provenan
 }
 
 /** The agents of the configuration in use, read for each use: a change of the configuration replaces them. */
-export type RunningAgents = { readonly agents: { settings(agentId: AgentId): AgentSettings } };
+export type RunningAgents = { readonly agents: { settings(agentId: AgentId): AgentSettings } & CurrentTools };
 
 /** The slot that a message of a session takes now: its provider follows from the configured model. */
 export function toSlotRequest(

@@ -65,7 +65,7 @@ export const isQuiet = (payload: Pick<Payload, "heartbeat" | "flush"> | null | u
   payload?.heartbeat !== undefined || payload?.flush !== undefined;
 
 /** What a turn needs of the stored row of a message. The payload is null when it was damaged on disk. */
-export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "channel" | "payload" | "receivedAt">;
+export type RunRow = Pick<InboxRow<Payload>, "runId" | "sessionKey" | "agentId" | "channel" | "account" | "payload" | "receivedAt">;
 
 /** A file of a message, or of the message that it answers. */
 export type AttachmentRef = MediaRef & { ofReplied?: true };

@@ -8,6 +8,7 @@ import { refuseFlushCall } from "./memory-flush.ts";
 import { isForOwner, permittedTools } from "./permissions.ts";
 import type { RunningAgents } from "./settings.ts";
 import type { RunRecorder } from "./stages.ts";
+import { withoutWithdrawn } from "./task-tools.ts";
 import { ToolCallLimits } from "./tool-calls.ts";
 import type { Transcript } from "./transcript.ts";
 import type { TurnAudit } from "./turn-audit.ts";
@@ -54,10 +55,12 @@ export class TurnTools {
 
   /**
    * The tools that every message of this turn grants, also one that was handed in while the turn ran, as far as the session permits them
-   * now: it may have become read-only since the turn began.
+   * now: it may have become read-only since the turn began. A task never has more than the configuration gives now.
    */
   granted(session: SessionRow | undefined): readonly ToolName[] {
-    return permittedTools(session, intersectGrants(this.#context.active.grants).tools);
+    const tools = permittedTools(session, intersectGrants(this.#context.active.grants).tools);
+    const { sessions, running } = this.#deps;
+    return withoutWithdrawn(tools, this.#context.row, running.agents, (key) => sessions.get(key)?.parent_key ?? null);
   }
 
   async beforeTool(call: CheckedCall): ReturnType<Turn["beforeTool"]> {

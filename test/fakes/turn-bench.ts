@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ChannelCapabilities } from "../../src/channels/channel.ts";
+import type { ToolName } from "../../src/agents/runtime.ts";
 import { Bus } from "../../src/core/bus.ts";
 import { systemClock, type Clock } from "../../src/core/clock.ts";
 import { asId, type AgentId, type SessionKey } from "../../src/core/ids.ts";
@@ -72,6 +73,19 @@ const spendingOf = ({ priceOf = () => null, budgets }: SpendingOptions, stores: 
   ...(budgets && { budgets: budgets(stores) }),
 });
 
+type AgentOptions = {
+  timeoutMs?: number;
+  /** What the configuration gives to agents now; tasks have no more than that. Default: nothing. */
+  agentTools?: (agentId: AgentId) => readonly ToolName[];
+};
+
+const toAgents = (workspace: string, { timeoutMs = 60_000, agentTools = () => [] }: AgentOptions) => ({
+  settings: () => ({ models: [MODEL], thinking: "off" as const, workspace, timeoutMs }),
+  ids: () => ["main", "ops"].map((id) => asId<AgentId>(id)),
+  operatorTools: agentTools,
+  channelTools: agentTools,
+});
+
 /** The turns module with a real store in a temporary directory and a scripted runtime. `dir`: an existing one, as after a crash. */
 export function openTurnBench(
   options: {
@@ -79,7 +93,6 @@ export function openTurnBench(
     concurrency?: () => number;
     mark?: (point: string) => void;
     quietMs?: number;
-    timeoutMs?: number;
     resetTriggers?: readonly string[];
     replyPrefix?: string;
     abilities?: ChannelCapabilities;
@@ -102,7 +115,8 @@ export function openTurnBench(
     /** How notes are written before a conversation is shortened. Default: not at all. */
     flush?: () => FlushSettings | null;
     live?: (bench: { store: Store; outbox: Outbox; media: MediaStore; bus: Bus<TurnEvents> }) => TurnIndicators;
-  } & SpendingOptions = {},
+  } & SpendingOptions &
+    AgentOptions = {},
 ): TurnBench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   placeStore(dir);
@@ -133,9 +147,7 @@ export function openTurnBench(
     media,
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLog,
-    running: {
-      agents: { settings: () => ({ models: [MODEL], thinking: "off" as const, workspace: dir, timeoutMs: options.timeoutMs ?? 60_000 }) },
-    },
+    running: { agents: toAgents(dir, options) },
   };
   const deliver = options.deliver ?? ((): void => {});
   const newId = (): string => `id-${stamp}-${++ids}`;

@@ -78,4 +78,12 @@ export const ACP_MUTANTS: readonly Mutant[] = [
     tests: [TURN],
     title: "closed after a crash",
   },
+  {
+    invariant: 11,
+    breaks: "a task loses a tool that the configuration withdraws from an agent on its way",
+    file: "src/turns/task-tools.ts",
+    text: "return tools.filter((tool) => lists.every((list) => list.has(tool)));",
+    broken: "return tools;",
+    tests: ["src/turns/task-tools.test.ts"],
+  },
 ];

@@ -1,8 +1,11 @@
 // Sub-agents with the real process: a task runs beside the conversation that gave it, and its result comes back once.
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import { MORE_TOOLS } from "../../src/tools/tool.ts";
+import { isRunning } from "../fakes/command-tools.ts";
 import { startModelServer, systemOf, textOf, type ChatMessage, type ModelServer } from "../model-server.ts";
 import { assertMatchesSchema } from "../protocol-oracle.ts";
 import { openclaw, openclawJson } from "./cli.ts";
@@ -27,10 +30,10 @@ after(async () => {
   for (const home of homes) dropHome(home);
 });
 
-async function start(home: string, subagents: Wire = {}): Promise<GatewayUnderTest> {
+async function start(home: string, subagents: Wire = {}, more: Wire = {}): Promise<GatewayUnderTest> {
   if (!homes.includes(home)) homes.push(home);
   const base = modelConfig(model.url) as { agents: { defaults: Wire } };
-  const config = { ...base, agents: { ...base.agents, defaults: { ...base.agents.defaults, subagents } } };
+  const config = { ...base, agents: { ...base.agents, defaults: { ...base.agents.defaults, subagents } }, ...more };
   const gateway = await startGateway({ home, config });
   started.push(gateway);
   return gateway;
@@ -162,6 +165,18 @@ test("a limit is refused with the key that sets it", async () => {
   await client.close();
 });
 
+test("a task that its budget does not allow fails with the name of the budget, and says where it is set", async () => {
+  const budgets = [{ name: "tasks", cause: "subagent", tokens: 1 }];
+  const gateway = await start(newHome(), {}, { budgets });
+  const client = await gateway.connect();
+  await ask(client, spawn("one"));
+  await untilTasks(client, "the first one, which used it up", ({ status }) => status === "completed", 1);
+  await ask(client, spawn("two"));
+  const tasks = (await untilTasks(client, "the end", ({ status }) => status === "failed", 1)) as Task[];
+  assert.match(String(tasks.find(({ status }) => status === "failed")!["error"]), /the budget "tasks" .*\(budgets\)/);
+  await client.close();
+});
+
 test("a result that a tool call has awaited does not come as a message as well", async () => {
   const gateway = await start(newHome());
   const client = await gateway.connect();
@@ -180,6 +195,31 @@ test("what a person stops takes its tasks with it, to any depth", async () => {
   await until("the inner one works", async () => (await tasksOf(client, { status: "running" })).some(({ title }) => title === "hang"));
   await client.request("chat.send", { sessionKey: PARENT, message: "/stop", idempotencyKey: "stop" });
   await until("nothing works", async () => (await tasksOf(client, { status: ["queued", "running"] })).length === 0);
+  await client.close();
+});
+
+test("the programs of all tasks below a conversation end when a person stops it", async (context) => {
+  const home = newHome();
+  const gateway = await start(home, {}, { tools: { exec: { host: "gateway", mode: "full" } } });
+  const client = await gateway.connect();
+  const pids = join(home, "pids");
+  const command = `tool:bash:echo $$ >> ${pids}; sleep 1000`;
+  await ask(client, spawn(command));
+  await ask(client, spawn(spawn(command)));
+  const running = (): number[] => (existsSync(pids) ? readFileSync(pids, "utf8").split("\n").filter(Boolean).map(Number) : []);
+  await until("both programs", () => running().length === 2);
+  assert.ok(running().every(isRunning));
+  const stoppedAt = Date.now();
+  await client.request("chat.send", { sessionKey: PARENT, message: "/stop", idempotencyKey: "stop" });
+  await until("their end", () => !running().some(isRunning));
+  context.diagnostic(`ended after ${Date.now() - stoppedAt} ms`);
+  const { sessions } = await client.request<{ sessions: Wire[] }>("sessions.list", {});
+  const children = sessions.filter(({ key }) => String(key).includes(":subagent:"));
+  assert.equal(children.length, 3);
+  for (const child of children) {
+    assert.ok(child["spawnedBy"] === PARENT || children.some(({ key }) => key === child["spawnedBy"]), "each is below another one");
+    assert.deepEqual([typeof child["status"], typeof child["estimatedCostUsd"]], ["string", "number"]);
+  }
   await client.close();
 });
 

@@ -20,7 +20,7 @@ async function openSessions(): Promise<BrowserUser> {
 const calls = (method: string): unknown[] => stage.gateway.calls.filter((call) => call.method === method).map((call) => call.params);
 
 describe("the work of sub-agents on the page", () => {
-  test("a task is below the one that gave it, and its result is handed back by one click", async () => {
+  test("a task is shown below the one that gave it, and its result is handed back by one click", async () => {
     stage.gateway.tasks.fill(Date.now());
     const { page, errors, unexpectedRequests } = await openSessions();
     await hasText(page, ".task-tree .task-tree", /read the first\s*Done; its result was not handed back/);
