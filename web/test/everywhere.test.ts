@@ -46,11 +46,13 @@ function fillAll(): void {
     gateway.conversations.ensure(`agent:main:web-${name}`, label).label = label;
 }
 
+/** Runs in the page: whether everything has been read. */
+const isRead = (): boolean =>
+  [...document.querySelectorAll("main :is(.panel-empty, .standing)")].every((one) => !/^(Loading|Reading)…/.test(one.textContent!));
+
 async function open(page: Page, view: string): Promise<void> {
   await page.evaluate((hash) => void (location.hash = hash), `#${view}`);
   await page.locator(`main h1`, { hasText: VIEW_TITLES[view as keyof typeof VIEW_TITLES] }).waitFor();
-  const isRead = (): boolean =>
-    [...document.querySelectorAll("main :is(.panel-empty, .standing)")].every((one) => !/^(Loading|Reading)…/.test(one.textContent!));
   await page.waitForFunction(isRead).catch(async () => assert.fail(`${view} stays at: ${await page.locator("main").textContent()}`));
 }
 
@@ -122,28 +124,28 @@ test("every page is there in the other direction of writing, and nothing is cut 
   assert.equal(await page.locator(".message.user .plain").evaluate((text) => getComputedStyle(text).direction), "rtl");
 });
 
-describe("much content", () => {
-  /** Sum of the layout shifts since the page was opened, but for those that a key or a click brought. */
-  async function watchShifts({ page }: BrowserUser): Promise<() => Promise<{ shifted: number; moved: string[] }>> {
-    await page.evaluate(() => {
-      const seen = window as unknown as { shifted: number; moved: string[] };
-      seen.shifted = 0;
-      seen.moved = [];
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries() as Shift[]) {
-          if (entry.hadRecentInput) continue;
-          seen.shifted += entry.value;
-          seen.moved.push(...entry.sources.map(({ node }) => (node as Element | null)?.className ?? ""));
-        }
-      }).observe({ type: "layout-shift", buffered: true });
+/** Sum of the layout shifts since the page was opened, but for those that a key or a click brought. */
+async function watchShifts({ page }: BrowserUser): Promise<() => Promise<{ shifted: number; moved: string[] }>> {
+  await page.evaluate(() => {
+    const seen = window as unknown as { shifted: number; moved: string[] };
+    seen.shifted = 0;
+    seen.moved = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as Shift[]) {
+        if (entry.hadRecentInput) continue;
+        seen.shifted += entry.value;
+        seen.moved.push(...entry.sources.map(({ node }) => (node as Element | null)?.className ?? ""));
+      }
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  return () =>
+    page.evaluate(() => {
+      const { shifted, moved } = window as unknown as { shifted: number; moved: string[] };
+      return { shifted, moved };
     });
-    return () =>
-      page.evaluate(() => {
-        const { shifted, moved } = window as unknown as { shifted: number; moved: string[] };
-        return { shifted, moved };
-      });
-  }
+}
 
+describe("much content", () => {
   test("500 sessions are listed, found and chosen, and nothing moves by itself", async () => {
     const { conversations } = stage.gateway;
     for (let at = 0; at < 500; at += 1) conversations.ensure(`agent:main:web-${at}`, `Session ${at}`).label = `Session number ${at}`;
