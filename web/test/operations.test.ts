@@ -70,6 +70,26 @@ describe("all sessions", () => {
     assert.deepEqual(errors, []);
   });
 
+  test("several are put into a group, pinned and marked as unread, and listed under their group", async () => {
+    addSessions();
+    const { page } = await open("sessions");
+    await page.getByLabel("Choose Trains").check();
+    await page.getByLabel("Choose Old notes").check();
+    await page.getByLabel("Name of the group").fill("Travel");
+    await page.getByRole("button", { name: "Put into the group" }).click();
+    await hasText(page, ".session-group", /Travel\s*2/);
+    await hasText(page, ".session-group", "Without a group");
+    assert.deepEqual(asked("sessions.patch").at(-1)!["category"], "Travel");
+    await page.getByLabel("Choose Trains").check();
+    await page.getByRole("button", { name: "Mark as unread" }).click();
+    await page.getByLabel("Show", { exact: true }).selectOption("unread");
+    await hasText(page, "#sessions-title", "1 session");
+    await page.getByLabel("Choose Trains").check();
+    await page.getByRole("button", { name: "Pin", exact: true }).click();
+    await page.getByRole("button", { name: "Pin", exact: true }).waitFor({ state: "detached" });
+    assert.equal(asked("sessions.patch").at(-1)!["pinned"], true);
+  });
+
   test("with the right to read alone nothing can be chosen", async () => {
     stage.gateway.limitScopes(["operator.read"]);
     addSessions();
@@ -95,6 +115,12 @@ describe("health and the log", () => {
     assert.equal(asked("gateway.doctor").length, before + 1);
     await hasText(page, ".chart-name", "Delay of the event loop, p993.4 ms");
     await hasText(page, ".entry", "2 of 31 sessions run, 117 MB of memory");
+    await hasText(page, ".figures-table tr", /usage\.report\s*4\s*100 ms\s*more than 30 min/);
+    // A line of the log marks its time in the charts, and a chart shows the log until its time.
+    await page.locator(".log-then .log-line").first().hover();
+    await page.locator(".chart line").nth(2).waitFor({ state: "attached" });
+    await page.locator(".chart svg").first().hover();
+    await hasText(page, "#log-then-title", /Log until \d/);
     await page.getByRole("main").getByRole("button", { name: "Logs" }).click();
     await hasText(page, ".log-line", "the provider refused the key");
     assert.deepEqual(errors, []);

@@ -528,6 +528,55 @@ export const STATES: readonly ScreenshotState[] = [
     },
   },
   {
+    name: "overview",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillApprovals(gateway);
+      gateway.channels.fill();
+      gateway.overview.now = NOW;
+      gateway.operations.now = NOW;
+      gateway.operations.breakStore();
+    },
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#overview"));
+      await untilVisible(".entry", "The disk is full")(page);
+      await page.locator(".flow-row").first().waitFor();
+      await page.locator(".question .primary:enabled").first().waitFor();
+    },
+  },
+  {
+    name: "health",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.operations.now = NOW;
+      gateway.operations.breakStore();
+    },
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#health"));
+      await untilVisible(".entry", "The disk is full")(page);
+      await page.locator(".chart").nth(2).waitFor();
+    },
+  },
+  {
+    name: "settings",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#settings"));
+      await untilVisible(".panel", "Keys")(page);
+    },
+  },
+  {
+    name: "first-run",
+    signedIn: true,
+    setUp: (gateway) => {
+      gateway.models.offer();
+      Object.assign(gateway.conversations.ensure(MAIN), { createdAt: NOW, updatedAt: NOW });
+    },
+    navigate: (page) => page.locator(".first-run").waitFor(),
+  },
+  {
     name: "offline",
     signedIn: true,
     setUp: mainSession(CONVERSATION),

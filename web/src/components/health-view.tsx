@@ -215,7 +215,8 @@ function Chart({
 }): JSX.Element {
   const readings = health.readings.value;
   const values = readings.map(value);
-  const most = Math.max(...values, Number.EPSILON);
+  // Room above the highest reading: a quiet chart is a line in it, not its border.
+  const most = Math.max(...values, Number.EPSILON) * 1.25;
   // A single reading is a line too.
   const drawn = values.length === 1 ? [values[0]!, values[0]!] : values;
   const x = (index: number): number => (index / Math.max(1, drawn.length - 1)) * CHART.width;

@@ -73,7 +73,7 @@ function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
   return (
     <ul class="tiles" aria-label="Figures of the last 24 hours">
       <Tile
-        name="Messages in 24 hours"
+        name="Messages, 24 h"
         value={overview?.messages.toLocaleString(locale())}
         note={failedNote(overview)}
         hours={overview?.hours.map((hour) => hour.messages)}
