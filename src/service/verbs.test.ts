@@ -12,6 +12,9 @@ import { SystemdManager } from "./systemd.ts";
 const UNITS = ["openclaw-gateway.service", "openclaw-gateway-work.service"] as const;
 type UnitState = { isInstalled: boolean; isEnabled: boolean; isRunning: boolean };
 
+const answer = (code: number, stdout = ""): ReturnType<RunProgram> =>
+  Promise.resolve({ code, stdout, stderr: code === 0 ? "" : "not found" });
+
 /** systemd, as far as units are started and stopped. */
 function fakeSystemd(dir: string) {
   const units = new Map<string, { isEnabled: boolean; isRunning: boolean }>(
@@ -19,8 +22,6 @@ function fakeSystemd(dir: string) {
   );
   const isThere = (unit: string): boolean => existsSync(join(dir, unit));
   const run: RunProgram = (program, args) => {
-    const answer = (code: number, stdout = ""): ReturnType<RunProgram> =>
-      Promise.resolve({ code, stdout, stderr: code === 0 ? "" : "not found" });
     if (program !== "systemctl") return answer(0, "Linger=yes");
     const [verb = "", ...rest] = args.filter((each) => each !== "--user");
     const unit = units.get(rest.at(-1) ?? "");
