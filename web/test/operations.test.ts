@@ -138,6 +138,27 @@ describe("health and the log", () => {
     assert.deepEqual(errors, []);
   });
 
+  test("remote access, telemetry and updates are shown, and a newer version with the command that installs it", async () => {
+    const { page, errors } = await open("health");
+    const panel = (id: string) => page.locator("section", { has: page.locator(`#${id}`) });
+    await panel("remote-title").waitFor();
+    assert.match(
+      (await panel("remote-title").textContent())!,
+      /wss:\/\/192\.168\.1\.20:18789.*AB:12:AB:12.*serve, https:\/\/desk\.tail1\.ts\.net.*minimal/,
+    );
+    assert.match((await panel("telemetry-title").textContent())!, /traces.*arrives.*metrics.*arrives/);
+    await hasText(page, "section dd", "version 0.1.0, installed with npm");
+    assert.match((await panel("updates-title").textContent())!, /Newest.*not asked.*Last update.*succeeded.*0\.0\.9 → 0\.1\.0/);
+    assert.equal(await panel("updates-title").locator(".command").count(), 0);
+    await page.getByRole("button", { name: "Look for a newer version" }).click();
+    await hasText(page, "section dd", "version 0.2.0 (channel stable)");
+    await hasText(page, ".command", "openclaw update");
+    stage.gateway.operations.breakStore();
+    await page.reload();
+    await hasText(page, ".entry", "connect ECONNREFUSED");
+    assert.deepEqual(errors, []);
+  });
+
   test("lines are shown by level and words, as text, and new ones follow until it is paused", async () => {
     const { page, errors } = await open("logs");
     await hasText(page, ".log-line", "reconnecting to Slack <b>now</b>");

@@ -52,7 +52,9 @@ describe("the overview", () => {
     overview.link({ name: "office", state: "up", cause: null, queued: 0, unanswered: 0, oldestAt: null });
     const oldestAt = overview.now - 90_000;
     overview.link({ name: "home", state: "down", cause: "nothing listens there", queued: 3, unanswered: 1, oldestAt });
+    overview.link({ name: "hermes", transport: "a2a", state: "up", cause: null, queued: 0, unanswered: 0, oldestAt: null });
     const { page, errors } = await openOverview();
+    await hasText(page, ".entry", /hermes\s*A2A, connected/);
     await hasText(page, ".entry", /office\s*connected\s*Nothing waits\./);
     await hasText(page, ".entry", /home\s*down\s*nothing listens there\. 3 to be sent, 1 without a reply, the oldest for/);
     await assertAccessible(page);

@@ -228,6 +228,13 @@ test("the list, the hop limit and the rules of words hold for A2A as for every l
   await assert.rejects(client.sendMessage(sending(say("gone"), now)), /401|unauthorized|Unauthorized|HTTP error/i);
 });
 
+test("a link that only takes tasks is up when its token can be read and the gateway serves A2A", async (t) => {
+  const { side } = await serving(t);
+  side.links.set("mute", { ...LINK, transport: "a2a" });
+  const states = Object.fromEntries(side.service.reports().map(({ name, state, cause }) => [name, cause ?? state]));
+  assert.deepEqual(states, { hermes: "up", other: "up", mute: "it has neither a url nor a token that can be read" });
+});
+
 test("without a token nothing is read and no agent is named, and wrong tokens cannot be tried fast", async (t) => {
   const { server } = await serving(t);
   const skills = (token: string | null): string[] =>

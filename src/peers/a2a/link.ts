@@ -193,8 +193,9 @@ class A2aWay implements LinkConnection {
 
   async #readCard(): Promise<LinkAnswer> {
     const { status, body } = await this.#getCard();
-    if (status !== 200 || !isObject(body)) throw new Error(problemOf(status));
+    if (status !== 200 && status !== 404) throw new GatewayError("UNAVAILABLE", problemOf(status));
     this.#onWorked();
+    if (status === 404 || !isObject(body)) return { status: "pong", reason: null };
     return { status: "pong", reason: null, agents: asObjects(body["skills"]).map(({ id }) => asString(id)) };
   }
 }

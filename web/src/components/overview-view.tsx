@@ -253,7 +253,7 @@ function Links({ links, now }: { links: readonly OverviewLink[]; now: number }):
           <Entry
             key={link.name}
             title={link.name}
-            tag={LINK_STATES[link.state]}
+            tag={`${link.transport === "a2a" ? "A2A, " : ""}${LINK_STATES[link.state]}`}
             text={linkText(link, now)}
             tone={link.state === "up" ? "on" : link.state === "off" ? "unread" : "failed"}
           />
