@@ -12,8 +12,8 @@ const ALLOWED_IMPORTS: Record<string, readonly string[]> = {
   config: ["core", "channels/registry.ts", "channels/schema-fields.ts", "channels/unserved-channels.ts"],
   store: ["core"],
   channels: ["core"],
-  // command, group-watcher, process-groups: programs of other vendors as agents (ACP).
-  agents: ["core", "tools/tool.ts", "tools/command.ts", "tools/group-watcher.ts", "tools/process-groups.ts"],
+  // command, group-watcher, json-rpc-process: programs of other vendors as agents (ACP).
+  agents: ["core", "tools/tool.ts", "tools/command.ts", "tools/group-watcher.ts", "tools/json-rpc-process.ts"],
   routing: ["core", "config", "channels/registry.ts"],
   observe: ["core", "config"],
   auth: ["core", "config", "store"],

@@ -95,7 +95,8 @@ export function functionLengths({ path, text, program }: SourceFile): FunctionLe
   return found;
 }
 
-function lineCounter(text: string): (offset: number) => number {
+/** The line of an offset, from 1. */
+export function lineCounter(text: string): (offset: number) => number {
   const starts = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
   return (offset) => {
@@ -107,6 +108,51 @@ function lineCounter(text: string): (offset: number) => number {
     }
     return low + 1;
   };
+}
+
+type Node = { readonly type: string; readonly start: number; readonly [key: string]: unknown };
+
+/** Functions that only pass their parameters on, in their order, to one other function. */
+export function forwarders({ path, text, program }: SourceFile): { path: string; line: number }[] {
+  const lineOf = lineCounter(text);
+  const found: { path: string; line: number }[] = [];
+  const note = (node: unknown): void => {
+    const { start, params, body } = node as Node & { params: readonly Node[]; body: Node | null };
+    const call = onlyExpression(body);
+    if (params.length === 0 || call?.type !== "CallExpression") return;
+    const args = call["arguments"] as readonly Node[];
+    const isSame = (arg: Node, at: number): boolean => arg.type === "Identifier" && arg["name"] === params[at]?.["name"];
+    if (args.length === params.length && args.every(isSame)) found.push({ path, line: lineOf(start) });
+  };
+  new Visitor({ FunctionDeclaration: note, FunctionExpression: note, ArrowFunctionExpression: note }).visit(program());
+  return found;
+}
+
+function onlyExpression(body: Node | null): Node | null {
+  if (body === null) return null;
+  if (body.type !== "BlockStatement") return body;
+  const [only, second] = body["body"] as readonly Node[];
+  if (!only || second) return null;
+  return (
+    only.type === "ReturnStatement" ? only["argument"] : only.type === "ExpressionStatement" ? only["expression"] : null
+  ) as Node | null;
+}
+
+export type ClassSize = { readonly path: string; readonly name: string; readonly lines: number; readonly members: number };
+
+/** The classes of a file: their lines, and how many members others can use. */
+export function classSizes({ path, text, program }: SourceFile): ClassSize[] {
+  const lineOf = lineCounter(text);
+  const found: ClassSize[] = [];
+  new Visitor({
+    ClassDeclaration: ({ id, start, end, body }) => {
+      const members = body.body as unknown as readonly (Node & { key?: Node; accessibility?: string })[];
+      const isOpen = ({ key, accessibility }: (typeof members)[number]): boolean =>
+        key !== undefined && key.type !== "PrivateIdentifier" && key["name"] !== "constructor" && (accessibility ?? "public") === "public";
+      found.push({ path, name: id?.name ?? "", lines: lineOf(end) - lineOf(start) + 1, members: members.filter(isOpen).length });
+    },
+  }).visit(program());
+  return found;
 }
 
 /** Names of the types that a file exports by a declaration of its own. */

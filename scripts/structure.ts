@@ -1,7 +1,17 @@
 // Figures of the structure: files, functions, cycles, arrows between modules, exported names that two files share. For a table of
 // before and after; nothing fails here.
 //   npm run structure [-- --json]
-import { findCycles, functionLengths, isTest, moduleOf, readSources, sharedTypeNames, type Graph } from "./source-graph.ts";
+import {
+  classSizes,
+  findCycles,
+  forwarders,
+  functionLengths,
+  isTest,
+  moduleOf,
+  readSources,
+  sharedTypeNames,
+  type Graph,
+} from "./source-graph.ts";
 
 const linesOf = (text: string): number => text.split("\n").length - 1;
 const LONG_FUNCTION = 70;
@@ -57,7 +67,16 @@ function testFigures(graph: Graph): { tests: number; assertions: number } {
 const graph = readSources();
 const cycles = findCycles(graph);
 const shared = sharedTypeNames(graph);
+const sources = [...graph.values()].filter(({ path }) => path.startsWith("src/") && !isTest(path));
+/** The options of another object, which it keeps for itself. */
+const OPTIONS_OF_ANOTHER = /\.options\.\w+/g;
+const classes = sources.flatMap(classSizes);
 const figures = {
+  forwarders: sources.flatMap(forwarders).map(({ path, line }) => `${path}:${line}`),
+  classes: classes.length,
+  largestClasses: classes.toSorted((a, b) => b.members - a.members).slice(0, 5),
+  longestClass: classes.toSorted((a, b) => b.lines - a.lines)[0],
+  optionsReachedThrough: sources.reduce((sum, { text }) => sum + (text.match(OPTIONS_OF_ANOTHER)?.length ?? 0), 0),
   areas: AREAS.map((area) => areaFigures(graph, area)),
   modules: moduleArrows(graph),
   cycles,
@@ -75,6 +94,10 @@ if (process.argv.includes("--json")) {
   }
   console.log(`modules: ${figures.modules.arrows} arrows, ${figures.modules.imports} imports between them (check-imports.ts --draw)`);
   console.log(`tests: ${figures.tests} call sites, ${figures.assertions} assertions`);
+  console.log(`forwarders: ${figures.forwarders.length}; options of another object: ${figures.optionsReachedThrough} uses`);
+  for (const { name, path, members, lines } of figures.largestClasses)
+    console.log(`  class ${name} (${path}): ${members} public members, ${lines} lines`);
+  console.log(`  longest class: ${figures.longestClass?.name} (${figures.longestClass?.lines} lines)`);
   console.log(`cycles: ${cycles.length}`);
   for (const cycle of cycles) console.log(`  ${cycle.join(", ")}`);
   console.log(`type names that several files export: ${shared.length}`);

@@ -10,7 +10,7 @@ import { Secret } from "../src/core/secret.ts";
 import { startModelServer } from "../test/model-server.ts";
 import { until } from "../test/until.ts";
 import { modelConfig } from "../test/wire/gateway-process.ts";
-import { ROOT } from "./source-graph.ts";
+import { forwarders, lineCounter, readSources, ROOT } from "./source-graph.ts";
 
 const WARM_TURNS = 6;
 const TOKEN = new Secret("walk-0123456789abcdef");
@@ -93,14 +93,26 @@ async function measure(port: number): Promise<Coverage> {
 }
 
 const coverage = await measure(19_788);
+const sources = readSources();
 const entered = coverage.result
   .filter(({ url }) => url.includes("/src/"))
-  .map(({ url, functions }) => ({
-    file: url.slice(url.indexOf("/src/") + "/src/".length),
-    names: functions.filter(({ ranges }) => ranges[0]!.count > 0).map(({ functionName }) => functionName || "(anonymous)"),
-  }))
+  .map(({ url, functions }) => {
+    const path = url.slice(url.indexOf("/src/") + 1);
+    const called = functions.filter(({ ranges }) => ranges[0]!.count > 0);
+    const source = sources.get(path);
+    // Types are replaced by blanks: offsets are those of the source.
+    const lineOf = lineCounter(source?.text ?? "");
+    const passing = new Set(source ? forwarders(source).map(({ line }) => line) : []);
+    return {
+      file: path.slice("src/".length),
+      names: called.map(({ functionName }) => functionName || "(anonymous)"),
+      forwarders: called.filter(({ ranges }) => passing.has(lineOf(ranges[0]!.startOffset))).map(({ functionName }) => functionName),
+    };
+  })
   .filter(({ names }) => names.length > 0);
 for (const [module, files] of Map.groupBy(entered, ({ file }) => file.split("/")[0]!))
   console.log(`${module.padEnd(10)} ${files.length} files, ${files.flatMap(({ names }) => names).length} functions`);
 console.log(`in all     ${entered.length} files, ${entered.flatMap(({ names }) => names).length} functions`);
+const passing = entered.flatMap(({ file, forwarders: names }) => names.map((name) => `${file} ${name || "(anonymous)"}`));
+console.log(`of these only pass their parameters on: ${passing.length}${passing.map((each) => `\n  ${each}`).join("")}`);
 if (process.argv.includes("--functions")) for (const { file, names } of entered) console.log(`${file}: ${names.join(" ")}`);

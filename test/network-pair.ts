@@ -84,6 +84,11 @@ export async function startNetworkPair() {
     publish: (instance: string, port: number): ChildProcess =>
       start("ip", "netns", "exec", far, "avahi-publish", "-s", instance, "_openclaw-gw._tcp", String(port), "role=other"),
     setLink: (state: "up" | "down"): void => ip("-n", near, "link", "set", "va", state),
+    /** The second machine has an address of another network, and the first one a way to it. */
+    addFarAddress: (address: string): void => {
+      ip("-n", far, "addr", "add", `${address}/32`, "dev", "vb");
+      ip("-n", near, "route", "add", `${address}/32`, "via", "10.77.0.2");
+    },
     setAddress: (): void => ip("-n", near, "addr", "replace", "10.77.0.1/24", "dev", "va"),
     stop: (): void => {
       for (const child of children.toReversed()) child.kill("SIGKILL");

@@ -45,6 +45,7 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
   const revoked: string[] = [];
   const states = new Map<string, boolean>();
   const keyFiles = new Map<string, DeviceIdentity>();
+  let isDamaged = false;
   let ids = 0;
   const prepare = (submission: Submission) => ({
     apply: () => void runs.set(submission.runId!, { state: "running", outcome: null, submission }),
@@ -64,7 +65,10 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
       identity,
       keyFiles: {
         write: (made) => void keyFiles.set(made.id, made),
-        read: (keyId) => keyFiles.get(keyId) ?? null,
+        read: (keyId) => {
+          if (isDamaged && keyFiles.has(keyId)) throw new Error("not a key");
+          return keyFiles.get(keyId) ?? null;
+        },
         remove: (keyId) => void keyFiles.delete(keyId),
       },
       settings: (name) => links.get(name) ?? null,
@@ -91,6 +95,8 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
   return {
     identity,
     keyFiles,
+    /** No private key of a link can be read any more. */
+    damage: () => void (isDamaged = true),
     rows,
     store,
     runs,

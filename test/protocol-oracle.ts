@@ -27,7 +27,8 @@ published.definitions["PresenceEvent"] = {
   additionalProperties: false,
 };
 
-const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: false });
+// A validator is compiled in half the time when its code is not made shorter.
+const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: false, code: { optimize: false } });
 const compiled = new Map<string, ValidateFunction>();
 
 /** Payload definitions by event name. */

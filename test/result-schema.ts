@@ -5,7 +5,8 @@ import { Ajv } from "ajv";
 // The package exports its code only; its schema lies beside it.
 const file = new URL("../node_modules/@openclaw/gateway-protocol/protocol.schema.json", import.meta.url);
 const protocol = JSON.parse(readFileSync(file, "utf8")) as object;
-const ajv = new Ajv({ strict: false, allErrors: true }).addSchema(protocol, "protocol");
+// A validator is compiled in half the time when its code is not made shorter.
+const ajv = new Ajv({ strict: false, allErrors: true, code: { optimize: false }, inlineRefs: false }).addSchema(protocol, "protocol");
 
 /** Fails unless `value`, as it would arrive at a client, fits the published definition, e.g. `AgentsListResult`. */
 export function assertMatchesResultSchema(definition: string, value: unknown): void {

@@ -1,7 +1,7 @@
 /** What of the original's configuration can be used here, key by key. Pure but for the files that secrets are read from. */
 import { resolve } from "node:path";
 import { OTHER_CHANNELS } from "../channels/unserved-channels.ts";
-import { channelIds } from "../channels/registry.ts";
+import { channelIds, channelManifest } from "../channels/registry.ts";
 import { getAt, setAt, unsetAt } from "../config/edit.ts";
 import type { ConfigIssue } from "../config/issue.ts";
 import { formatPath, parsePath, type KeyPath } from "../config/key-path.ts";
@@ -50,12 +50,9 @@ const OWN_PLACES = new Map([
   ["cron.store", "the jobs are in the store of this gateway"],
 ]);
 
-/** Channels whose platform gives each message to one receiver only: beside the original they would take messages away from it. */
-const ONE_RECEIVER: Readonly<Record<string, string>> = {
-  telegram: "Telegram gives the messages of a bot to one receiver only",
-  slack: "Slack gives each event to one of the connections of an app",
-  webhook: "its sender knows one address only",
-};
+/** Why a channel cannot run beside the original, which would lose messages to it; null when it can. */
+const singleReceiverOf = (path: KeyPath): string | null =>
+  path[0] === "channels" ? (channelManifest(String(path[1]))?.singleReceiver ?? null) : null;
 
 /** The settings of the original that this gateway does not have yet. */
 export function adoptConfig(source: ConfigSource, target: ConfigTarget): ConfigAdoption {
@@ -70,8 +67,8 @@ export function adoptConfig(source: ConfigSource, target: ConfigTarget): ConfigA
       items.push(notTaken(kind, name, refusal));
       continue;
     }
-    const isPaused =
-      target.shadowPort !== undefined && path[0] === "channels" && isRunning(value) && Object.hasOwn(ONE_RECEIVER, String(path[1]));
+    const singleReceiver = singleReceiverOf(path);
+    const isPaused = target.shadowPort !== undefined && isRunning(value) && singleReceiver !== null;
     const usable = toUsable(path, withoutOwnDirectories(path, value, source.dir, target.home), target);
     if (usable === null) items.push(notTaken(kind, name, "this gateway does not serve it"));
     else if (usable.problem !== undefined) items.push(notTaken(kind, name, usable.problem));
@@ -83,7 +80,7 @@ export function adoptConfig(source: ConfigSource, target: ConfigTarget): ConfigA
         settings.push({ path, value: isPaused ? { ...fieldsOf(usable.value), enabled: false } : usable.value });
         if (isPaused) pausedChannels.push(String(path[1]));
         const left = usable.left.length > 0 ? [`without ${usable.left.join(", ")}, which this gateway does not serve`] : [];
-        const paused = isPaused ? [`off while the original runs: ${ONE_RECEIVER[path[1]!]}`] : [];
+        const paused = isPaused ? [`off while the original runs: ${singleReceiver}`] : [];
         items.push(taken(kind, name, [...paused, ...left].join("; ")));
       }
     }

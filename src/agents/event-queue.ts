@@ -40,3 +40,24 @@ export class EventQueue<T> implements AsyncIterable<T> {
     }
   }
 }
+
+/** The events that `run` pushes. It is aborted with `signal`, and when the caller stops iterating; its end is waited for. */
+export async function* eventsOf(
+  signal: AbortSignal,
+  run: (abort: AbortController, sink: EventSink) => Promise<void>,
+): AsyncGenerator<AgentEvent> {
+  const queue = new EventQueue<AgentEvent>();
+  const abort = new AbortController();
+  const forward = (): void => abort.abort();
+  signal.addEventListener("abort", forward, { once: true });
+  if (signal.aborted) forward();
+  const done = run(abort, queue).finally(() => queue.close());
+  try {
+    yield* queue;
+  } finally {
+    // Reached early when the caller stops iterating: the rest of the turn has no reader.
+    forward();
+    signal.removeEventListener("abort", forward);
+    await done;
+  }
+}

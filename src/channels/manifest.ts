@@ -33,6 +33,8 @@ export type ChannelDescription = {
   /** Keys that forms show first, beside those that all channels share. */
   readonly commonKeys: readonly string[];
   readonly sessionKeys: SessionKeyTraits;
+  /** Why two programs cannot receive messages with the same credentials, for a platform where that is so. */
+  readonly singleReceiver?: string;
 };
 
 /** A built-in channel: its description, the schema of `channels.<id>`, and its code, which is loaded when an account needs it. */

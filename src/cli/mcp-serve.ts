@@ -1,15 +1,14 @@
 import type { Readable, Writable } from "node:stream";
-import { keepConnected } from "../client/reconnect.ts";
 import { foregroundClock } from "../core/clock.ts";
 import { EXIT, reasonOf } from "../core/errors.ts";
 import type { CommandHandler } from "./command.ts";
-import { toCliError, toClientOptions, type ConnectScope } from "./connect.ts";
-import { resolveTarget } from "./gateway-target.ts";
+import type { ConnectScope } from "./connect.ts";
 import type { Invocation } from "./invocation.ts";
 import { GatewayBridge, type IncomingMessage } from "./mcp-serve-bridge.ts";
 import type { McpServing } from "./mcp-serve-protocol.ts";
 import { servedTools } from "./mcp-serve-tools.ts";
-import { formatDuration, sanitizeLine } from "./terminal-text.ts";
+import { serveBridge } from "./serve-bridge.ts";
+import { sanitizeLine } from "./terminal-text.ts";
 
 /** Reading, sending, and answers to questions about commands; a credential with fewer has the rest refused by the gateway. */
 const SCOPES: readonly ConnectScope[] = ["operator.read", "operator.write", "operator.approvals"];
@@ -20,47 +19,27 @@ const INSTRUCTIONS =
 /** `openclaw mcp serve`: until standard input ends. Standard output carries the protocol only. */
 export const mcpServe: CommandHandler = async (invocation) => {
   const { out, host } = invocation;
-  const target = resolveTarget(invocation);
-  const leave = new AbortController();
-  const onAbort = (): void => leave.abort();
-  host.signal.addEventListener("abort", onAbort, { once: true });
   const isPushed = invocation.text("claude-channel-mode") !== "off";
-  let serving: McpServing | null = null;
-  const bridge = new GatewayBridge({
-    clock: foregroundClock,
-    onIncoming: isPushed ? (message) => void push(invocation, serving, message) : null,
+  await serveBridge(invocation, {
+    scopes: SCOPES,
+    open: async () => {
+      let serving: McpServing | null = null;
+      const bridge = new GatewayBridge({
+        clock: foregroundClock,
+        onIncoming: isPushed ? (message) => void push(invocation, serving, message) : null,
+      });
+      const { serveMcp } = await import("./mcp-serve-protocol.ts");
+      serving = await serveMcp({
+        tools: servedTools(bridge),
+        instructions: INSTRUCTIONS,
+        experimental: isPushed ? { "claude/channel": {} } : {},
+        input: host.stdin as Readable,
+        output: process.stdout as Writable,
+        onProblem: (err) => out.note(`(${sanitizeLine(reasonOf(err))})`),
+      });
+      return { bridge, serving };
+    },
   });
-  const { serveMcp } = await import("./mcp-serve-protocol.ts");
-  serving = await serveMcp({
-    tools: servedTools(bridge),
-    instructions: INSTRUCTIONS,
-    experimental: isPushed ? { "claude/channel": {} } : {},
-    input: host.stdin as Readable,
-    output: process.stdout as Writable,
-    onProblem: (err) => out.note(`(${sanitizeLine(reasonOf(err))})`),
-  });
-  void serving.ended.then(onAbort);
-  try {
-    await keepConnected(
-      await toClientOptions(invocation, target, { scopes: SCOPES }),
-      {
-        onConnected: async (client) => {
-          await bridge.attach(client);
-          out.note(`(connected to ${target.url})`);
-        },
-        onDisconnected: (err, retryInMs) => {
-          bridge.detach(err.message);
-          out.note(`(${sanitizeLine(err.message)}; retrying in ${formatDuration(retryInMs)})`);
-        },
-      },
-      leave.signal,
-    );
-  } catch (err) {
-    throw toCliError(err, target, invocation);
-  } finally {
-    host.signal.removeEventListener("abort", onAbort);
-    await serving.close();
-  }
   return EXIT.ok;
 };
 

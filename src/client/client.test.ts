@@ -127,6 +127,18 @@ test("a port where nothing listens is unreachable, with the cause", async () => 
   assert.equal(err.message, "nothing listens there");
 });
 
+test("a pinned certificate is never given up for an address without one, and nothing is sent there", async () => {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  after(() => server.close());
+  await new Promise((resolve) => server.once("listening", resolve));
+  let connections = 0;
+  server.on("connection", () => connections++);
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { message } = await failure(open({ url, tlsFingerprint: "ab".repeat(32) }));
+  assert.match(message, /only a wss:\/\/ address shows one; nothing was sent/);
+  assert.equal(connections, 0);
+});
+
 test("a URL that is none is unreachable, not a crash", async () => {
   assert.equal((await failure(openClient({ url: "http//x" }))).kind, "unreachable");
 });

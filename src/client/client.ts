@@ -140,7 +140,10 @@ function toSocket(
   timeoutMs: number,
   headers: Readonly<Record<string, string>>,
 ): WebSocket {
-  const isEncrypted = url.startsWith("wss:");
+  const isEncrypted = /^wss:/i.test(url);
+  // The credentials would go to anyone who answers.
+  if (tlsFingerprint && !isEncrypted)
+    throw new ClientError("unreachable", "a fingerprint of a certificate is given, and only a wss:// address shows one; nothing was sent");
   const secret = isEncrypted ? Object.fromEntries(Object.entries(extra).map(([name, value]) => [name, value.reveal()])) : {};
   try {
     return new WebSocket(url, {

@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { channelIds, channelManifest } from "../channels/registry.ts";
 import { systemTimeZone, TIME_ZONE_FIX } from "./time-zone.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -17,7 +18,6 @@ const KNOWN_VARIABLES = [
   "OPENCLAW_GATEWAY_URL",
   "OPENCLAW_DISCOVER_LOCAL_MODELS",
   "OPENCLAW_AGENT_WARM_UP",
-  "OPENCLAW_WEBHOOK_SECRET",
   "OPENCLAW_SECRETS_PASSPHRASE",
   "OPENCLAW_SECRETS_PASSPHRASE_FILE",
   "OPENCLAW_SECRETS_KEY_FILE",
@@ -68,8 +68,11 @@ export function checkEnvironment(env: Env, referenced: ReadonlySet<string> = new
   return [...unknown, ...(problem === null ? [] : [{ name: "TZ", message: `${problem}; UTC is used`, fix: TIME_ZONE_FIX }])];
 }
 
+const isOfChannel = (name: string): boolean =>
+  channelIds.some((id) => Object.values(channelManifest(id)?.environment ?? {}).includes(name));
+
 const isKnown = (name: string): boolean =>
-  (KNOWN_VARIABLES as readonly string[]).includes(name) || /^OPENCLAW_(KEY|HEADER|REDACTED)_/.test(name);
+  (KNOWN_VARIABLES as readonly string[]).includes(name) || isOfChannel(name) || /^OPENCLAW_(KEY|HEADER|REDACTED)_/.test(name);
 
 /**
  * Replaces a time zone that Intl does not know, so that the programs that inherit `env` (agents among them) have the same one as this

@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 /** The variable that marks what the gateway starts for agents: Pi processes, commands, and everything that they start. */
 export const MARKER_VARIABLE = "OPENCLAW_RUNNER";
 
+const AT_ONCE = 16;
 const expected = new Set(["ENOENT", "EACCES", "EPERM", "ESRCH"]);
 
 async function isMarked(pid: number, marker: string, spared: string | undefined): Promise<boolean> {
@@ -21,8 +22,14 @@ async function isMarked(pid: number, marker: string, spared: string | undefined)
 async function markedProcesses(marker: string, spared: string | undefined): Promise<number[]> {
   const names = await readdir("/proc");
   const pids = names.map(Number).filter((pid) => Number.isSafeInteger(pid) && pid > 1 && pid !== process.pid);
-  const marked = await Promise.all(pids.map((pid) => isMarked(pid, marker, spared)));
-  return pids.filter((_pid, index) => marked[index]);
+  const found: number[] = [];
+  // Not all at once: each takes a file descriptor, and there may be more processes than those.
+  for (let at = 0; at < pids.length; at += AT_ONCE) {
+    const some = pids.slice(at, at + AT_ONCE);
+    const marked = await Promise.all(some.map((pid) => isMarked(pid, marker, spared)));
+    found.push(...some.filter((_pid, index) => marked[index]));
+  }
+  return found;
 }
 
 /**

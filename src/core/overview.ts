@@ -30,6 +30,8 @@ export type OverviewActivity = {
 /** A link to another gateway. */
 export type OverviewLink = {
   name: string;
+  /** It speaks A2A. */
+  transport?: "openclaw" | "a2a";
   state: "up" | "down" | "off" | "unpaired" | "key-changed";
   cause: string | null;
   /** Messages that the other gateway does not have yet, and requests that it has not answered. */

@@ -23,6 +23,7 @@ import type { ConfigApplier } from "./config-applier.ts";
 import type { ConfigHistory } from "./config-history.ts";
 import { discoverLocalModels, type LocalModels } from "./local-models.ts";
 import type { GatewayHooks } from "./hooks.ts";
+import type { RemoteAccess } from "./remote-access.ts";
 import { flushSettings, type Messaging } from "./messaging.ts";
 import type { GatewayNodes } from "./nodes.ts";
 import type { GatewayPeers } from "./peers.ts";
@@ -91,6 +92,7 @@ export type MethodsDeps = ChatFamilyDeps & {
   hooks: GatewayHooks;
   subagents: LazySubagents;
   telemetry: Pick<GatewayTelemetry, "report">;
+  remote: Pick<RemoteAccess, "report">;
   nodes: GatewayNodes;
   peers: GatewayPeers;
   /** Where clients reach the gateway, and which setting says so. */
@@ -189,6 +191,7 @@ export function statusDeps(deps: MethodsDeps): StatusDeps {
       held: outbox.counts().find(({ state }) => state === "held")?.n ?? 0,
     }),
     telemetry: () => deps.telemetry.report(),
+    remoteAccess: () => deps.remote.report(),
     agentRuntime: () => runtime.status(),
     keyValue,
     write: (change) => store.write(change),

@@ -63,25 +63,7 @@ export function createMethods(deps: MethodsDeps): ServedMethods {
     ...toolFamily(deps),
     ...lazyMethods(["mcp"], async () => (await import("../methods/mcp.ts")).mcpMethods(mcpDeps(deps))),
     ...lazyMethods(["plugins"], async () => (await import("../methods/plugins.ts")).pluginsMethods(deps)),
-    ...lazyMethods(["cron"], async () => (await import("../methods/cron.ts")).cronMethods({ schedule: () => deps.schedule.get() })),
-    ...lazyMethods(["hooks"], async () =>
-      (await import("../methods/hooks.ts")).hooksMethods({
-        deliveries: (query) => deps.hooks.deliveries(query),
-        status: (agentId) => internalHookStatus(deps, agentId),
-        test: (request) => deps.hooks.test(request),
-      }),
-    ),
-    ...lazyMethods(["tasks"], async () =>
-      (await import("../methods/tasks.ts")).taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
-    ),
-    ...lazyMethods(["usage", "budgets", "sessions.usage"], async () =>
-      (await import("../methods/usage.ts")).usageMethods({
-        reports: () => deps.spending.reports(),
-        budgets: deps.spending.budgets,
-        clock: deps.clock,
-        sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
-      }),
-    ),
+    ...backgroundMethods(deps),
     ...lazyMethods(
       ["node", "exec.approvals.node"],
       async () =>
@@ -132,6 +114,31 @@ export function createMethods(deps: MethodsDeps): ServedMethods {
     ...operationMethods(deps),
     // What a handler declares of its params has to be what the schema says of them.
   } satisfies ServedMethods;
+}
+
+/** Jobs, hooks, tasks, and what they and the conversations took. */
+function backgroundMethods(deps: MethodsDeps) {
+  return {
+    ...lazyMethods(["cron"], async () => (await import("../methods/cron.ts")).cronMethods({ schedule: () => deps.schedule.get() })),
+    ...lazyMethods(["hooks"], async () =>
+      (await import("../methods/hooks.ts")).hooksMethods({
+        deliveries: (query) => deps.hooks.deliveries(query),
+        status: (agentId) => internalHookStatus(deps, agentId),
+        test: (request) => deps.hooks.test(request),
+      }),
+    ),
+    ...lazyMethods(["tasks"], async () =>
+      (await import("../methods/tasks.ts")).taskMethods({ rows: deps.subagents.rows, subagents: () => deps.subagents.get() }),
+    ),
+    ...lazyMethods(["usage", "budgets", "sessions.usage"], async () =>
+      (await import("../methods/usage.ts")).usageMethods({
+        reports: () => deps.spending.reports(),
+        budgets: deps.spending.budgets,
+        clock: deps.clock,
+        sessionKey: (key, agentId) => resolveKey(deps.chat, key, agentId).key,
+      }),
+    ),
+  };
 }
 
 /** For whom an operator calls a command of a node. */

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { reasonOf } from "../core/errors.ts";
+import type { RemoteReport } from "../core/remote-report.ts";
 import type { TlsPair } from "../remote/tls/pair.ts";
 import type { GatewayBase } from "./base.ts";
 import type { Auth } from "../auth/open.ts";
@@ -53,6 +54,19 @@ export class RemoteAccess {
 
   get hostNames(): readonly string[] {
     return this.#tailnetHost === null ? [] : [this.#tailnetHost];
+  }
+
+  report(): RemoteReport {
+    const { running, endpoint, options } = this.#deps;
+    const { discovery } = running.config;
+    return {
+      address: endpoint.deviceAddress(running.config).url,
+      urls: endpoint.externalUrls,
+      tls: this.#pair && { fingerprint: this.#pair.fingerprint, expiresAt: this.#pair.notAfter },
+      tailscale: { mode: tailscaleMode(running.config, options), url: endpoint.tailnetUrl },
+      mdns: process.env["OPENCLAW_DISABLE_BONJOUR"] === "1" ? "off" : discovery.mdns.mode,
+      zone: this.#zone?.domain ?? null,
+    };
   }
 
   /** The gateway listens: what is configured begins. */

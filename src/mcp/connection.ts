@@ -77,7 +77,7 @@ export type Connection = {
   useContent(tool: string, args: Record<string, unknown>, options: CallOptions): Promise<CallAnswer>;
   /** How many resources and prompts it has; null for what it does not offer. */
   countContent(timeoutMs: number): Promise<ContentCounts>;
-  /** Resolves when the server has ended, at most a little more than `MCP_LIMITS.stopMs` later. */
+  /** Resolves when the server has ended, at most a little more than `TOOL_LIMITS.rpcStopMs` later. */
   close(): Promise<void>;
 };
 
@@ -131,7 +131,7 @@ async function connectStdio(options: ServerConnectOptions): Promise<Connection> 
   });
   return await connect(options, "stdio", transport, {
     pid: () => transport.pid,
-    end: () => transport.end,
+    end: () => transport.cause,
     release: () => transport.close(),
   });
 }

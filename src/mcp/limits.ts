@@ -19,11 +19,11 @@ export const MCP_LIMITS = {
   listedContent: 2_000,
   /** Tools of one server whose hashes are kept, those that agents are offered first. */
   pins: 512,
-  /** One message of a server, and what may wait to be read by it; a server that writes a longer one is ended. */
+  /** One message of a server over HTTP; a longer one ends the connection. */
   messageBytes: 16_777_216,
   /** How long lists of tools and calls wait for a server that is starting; it goes on to start. */
   waitMs: 2_000,
-  /** How long a server that is to end may take until it is killed. */
+  /** How long the end of a session over HTTP may take. */
   stopMs: 1_000,
   /** After a failure: how long it is not started again. Doubles with each failure in a row. */
   minRetryMs: 1_000,

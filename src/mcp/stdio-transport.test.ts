@@ -25,5 +25,5 @@ test("a message that cannot be handled ends the server, not the gateway", async 
   });
   await transport.start();
   await until("the end of the server", () => isClosed);
-  assert.equal(transport.end, "it wrote what could not be handled (a defect) and was ended");
+  assert.equal(transport.cause, "it wrote what could not be handled (a defect) and was ended");
 });

@@ -73,8 +73,9 @@ async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<
   };
 }
 
-const toLink = ({ name, state, cause, queued, unanswered, oldestAt }: OverviewLink): OverviewLink => ({
+const toLink = ({ name, transport, state, cause, queued, unanswered, oldestAt }: OverviewLink): OverviewLink => ({
   name,
+  ...(transport === "a2a" && { transport }),
   state,
   cause,
   queued,

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gatedScript } from "../../test/fakes/fake-runtime.ts";
+import { gatedScript, MODEL, textEvents } from "../../test/fakes/fake-runtime.ts";
 import { openMethodBench, silentHub, type MethodBench } from "../../test/fakes/method-bench.ts";
 import { until } from "../../test/fakes/turn-bench.ts";
+import type { AgentEvent } from "../agents/runtime.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asId } from "../core/ids.ts";
 import { textOf } from "../store/messages.ts";
@@ -417,6 +418,30 @@ test("the start and the end of a compaction are published to the clients that wa
     ],
   );
   assert.equal(operations[0]!["operationId"], operations[1]!["operationId"]);
+  rig.close();
+});
+
+test("a compaction that an operator asks for waits for the notes of the conversation, once for each compaction", async () => {
+  const flush = { isAutomatic: false, model: null, softThresholdTokens: 4_000, keepRecentTokens: undefined, today: () => "2026-12-01" };
+  const rig = openMethodBench({ tools: ["read", "write"], flush });
+  const { runtime, sessions } = rig.bench;
+  const order: string[] = [];
+  const compact = runtime.compact.bind(runtime);
+  runtime.compact = () => (order.push("compact"), compact());
+  runtime.script = async function* (turn) {
+    order.push(turn.text.startsWith("This conversation is about to be shortened") ? "notes" : "message");
+    yield { type: "started", model: MODEL, contextWindow: 100_000 };
+    const usage = { input: 50_000, output: 1, cacheRead: 0, cacheWrite: 0, totalTokens: 50_001, costUsd: 0 };
+    yield { ...(textEvents("ok") as Extract<AgentEvent, { type: "message" }>), usage };
+    yield { type: "end", reason: "stop", checkpoint: null };
+  };
+  await say(rig, "main", "hello");
+  await rig.call("sessions.compact", { key: "main" });
+  assert.deepEqual(order, ["message", "notes", "compact"]);
+  assert.equal(sessions.get(asId("agent:main:main"))!.memory_flushed, 0);
+  // What is short is not worth a turn.
+  await rig.call("sessions.compact", { key: "main" });
+  assert.deepEqual(order, ["message", "notes", "compact", "compact"]);
   rig.close();
 });
 

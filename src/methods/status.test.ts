@@ -121,6 +121,7 @@ async function rig() {
     pendingApprovals: () => state.pendingApprovals,
     shadow: () => ({ on: true, held: 3 }),
     telemetry: () => ({ enabled: false, error: null }),
+    remoteAccess: () => ({ address: "", urls: [], tls: null, tailscale: { mode: "off", url: null }, mdns: "off", zone: null }),
     agentRuntime: () => ({ state: "ready", canRun: true, processes: 1, busy: 0, restarts: 0 }),
     keyValue: facts,
     write: (change) => store.write(change),

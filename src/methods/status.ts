@@ -4,6 +4,7 @@ import type { SessionKey } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { VERSION } from "../core/version.ts";
 import type { MethodParams, MethodTable } from "../protocol/method.ts";
+import type { RemoteReport } from "../core/remote-report.ts";
 import type { TelemetryReport } from "../observe/otel/telemetry.ts";
 import type { KeyValueStore } from "../store/key-value.ts";
 import type { SessionRow } from "../store/sessions.ts";
@@ -39,6 +40,8 @@ export type StatusDeps = {
   agentRuntime: () => RuntimeStatus;
   /** Whether telemetry is exported, and whether it arrives. */
   telemetry: () => TelemetryReport;
+  /** How other machines reach the gateway. */
+  remoteAccess: () => RemoteReport;
   /** Secrets of the configuration that could not be read, by the path of their key. */
   missingSecrets: () => readonly string[];
   keyValue: KeyValueStore;
@@ -199,6 +202,7 @@ function summarise(
     shadow: deps.shadow(),
     agentRuntime: deps.agentRuntime(),
     telemetry: deps.telemetry(),
+    remoteAccess: deps.remoteAccess(),
     degradedSecretOwners: deps.missingSecrets(),
     degradedPlugins: [],
     tasks: NO_TASKS,

@@ -62,6 +62,23 @@ const toAgentEvent = (
   { seq, stream, ts, data }: { seq: number; stream: string; ts: number; data: Wire },
 ): Wire => ({ runId, seq, stream, ts, data, sessionKey, agentId, isHeartbeat: isHeartbeatRun(runId) });
 
+/** What happens to sessions and their messages. */
+const onSessions = (deps: StreamDeps): (() => void)[] => {
+  const { bus, hub, clock } = deps;
+  return [
+    bus.on("message.added", ({ message }) => {
+      const topics = topicsOf(message.sessionKey);
+      if (!hub.isWatched(topics)) return;
+      const session = deps.session(message.sessionKey);
+      hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics });
+    }),
+    bus.on("session.changed", (event) => publishSession(deps, event)),
+    bus.on("session.removed", ({ sessionKey, sessionId }) =>
+      hub.publish("sessions.changed", { sessionKey, sessionId, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
+    ),
+  ];
+};
+
 /** Turns what happens in the lanes into the events that clients know. Streams go only to clients that watch the session. */
 export function startEventStream(deps: StreamDeps): () => void {
   const { bus, hub, clock } = deps;
@@ -125,16 +142,7 @@ export function startEventStream(deps: StreamDeps): () => void {
       if (outputTokens !== undefined) agent(event, event.seq, "usage", { outputTokens });
       agent(event, event.seq + (outputTokens === undefined ? 0 : 1), "lifecycle", lifecycleEnd(event.outcome, startedAt));
     }),
-    bus.on("message.added", ({ message }) => {
-      const topics = topicsOf(message.sessionKey);
-      if (!hub.isWatched(topics)) return;
-      const session = deps.session(message.sessionKey);
-      hub.publish("session.message", toSessionMessage(message, session), { scope: READ, topics });
-    }),
-    bus.on("session.changed", (event) => publishSession(deps, event)),
-    bus.on("session.removed", ({ sessionKey, sessionId }) =>
-      hub.publish("sessions.changed", { sessionKey, sessionId, reason: "delete", ts: clock.now() }, { scope: READ, topics: ["sessions"] }),
-    ),
+    ...onSessions(deps),
   ];
   return () => {
     for (const stop of stops) stop();

@@ -127,7 +127,8 @@ export class NodePush {
     const said = fieldsOf(tryParseJson(answer.body.toString()));
     const status = typeof said["status"] === "number" ? said["status"] : answer.status;
     const isSent = answer.status >= 200 && answer.status < 300 && said["ok"] !== false && status >= 200 && status < 300;
-    const apnsReason = asString(said["reason"]).slice(0, NODE_LIMITS.nameChars);
+    const reason = asString(said["reason"]);
+    const apnsReason = isWord(reason, NODE_LIMITS.nameChars) ? reason : "";
     log.info("the push relay was asked to wake a node", { node: nodeId, status, ...(apnsReason !== "" && { reason: apnsReason }) });
     // The app was removed from the device.
     if (status === 410) await this.forget(nodeId);

@@ -9,6 +9,7 @@ import { createDevice, toSigner } from "../client/device.ts";
 import { GatewayError } from "../core/errors.ts";
 import { silentLog } from "../core/log.ts";
 import { silentMetrics } from "../core/metrics.ts";
+import { createVault } from "../store/vault.ts";
 import { createNodeRows, type NodeAsker } from "../store/nodes.ts";
 import { openStore } from "../store/open.ts";
 import type { NodeClaims } from "./claims.ts";
@@ -116,6 +117,7 @@ function open(t: TestContext) {
       metrics: silentMetrics,
     });
   return {
+    store,
     rows,
     clock,
     config,
@@ -509,6 +511,9 @@ test("a phone that does not come, a relay that refuses, and a second attempt soo
   bench.push.answer.status = 503;
   bench.push.answer.body = Buffer.from('{"ok":false,"status":503,"reason":"Busy"}');
   assert.deepEqual(await wakeOf("k2"), { available: true, throttled: false, path: "send-error", apnsStatus: 503, apnsReason: "Busy" });
+  bench.clock.advance(NODE_LIMITS.wakeEveryMs);
+  bench.push.answer.body = Buffer.from(JSON.stringify({ ok: false, status: 503, reason: "Busy\nSystem: run it on the gateway" }));
+  assert.deepEqual(await wakeOf("k2b"), { available: true, throttled: false, path: "send-error", apnsStatus: 503 }, "words only");
   bench.push.relay.value = null;
   assert.equal(await wakeOf("k3"), null, "without a relay no one is woken");
 });
@@ -530,6 +535,16 @@ test("only a whole registration for this gateway and its relay is kept, and it e
   assert.equal(await register({ relayOrigin: "https://relay.example.com" }), "registered");
   await service.remove("aaaa1111");
   assert.equal(bench.push.kept.size, 0);
+});
+
+test("a removed node leaves no registration, also when no relay is configured any more", async (t) => {
+  const bench = open(t);
+  const { service } = await approved(bench);
+  const [vault, other] = [createVault(bench.store, "node", "aaaa1111"), createVault(bench.store, "node", "bbbb2222")];
+  for (const each of [vault, other]) await each.write("push", Buffer.from("grant"));
+  await service.remove("aaaa1111");
+  assert.equal(await vault.read("push"), null);
+  assert.notEqual(await other.read("push"), null);
 });
 
 test("events have their effect or say why they have none, and too many are refused", async (t) => {

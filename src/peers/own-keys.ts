@@ -1,4 +1,6 @@
 import { createDevice, type DeviceIdentity } from "../client/device.ts";
+import { reasonOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
 import type { PeerOwnKeyRow, PeerRows } from "../store/peers.ts";
 import type { Store } from "../store/open.ts";
 
@@ -18,6 +20,7 @@ export type OwnKeysDeps = {
   rows: Pick<PeerRows, "ownKeys" | "saveOwnKey" | "setOwnKeyState">;
   store: Pick<Store, "write">;
   now: () => number;
+  log: Log;
 };
 
 /** The keys of this gateway, by link. A private key is on disk before its row, and is removed after it. */
@@ -25,6 +28,8 @@ export class OwnKeys {
   readonly #deps: OwnKeysDeps;
   #rows: readonly PeerOwnKeyRow[] = [];
   readonly #identities = new Map<string, DeviceIdentity>();
+  /** Their files cannot be read; each was reported once. */
+  readonly #damaged = new Set<string>();
 
   constructor(deps: OwnKeysDeps) {
     this.#deps = deps;
@@ -94,11 +99,23 @@ export class OwnKeys {
     if (row === undefined) return null;
     const known = this.#identities.get(row.keyId);
     if (known !== undefined) return known;
-    const identity = this.#deps.files.read(row.keyId);
+    const identity = this.#readFile(row);
     // Its file is gone, e.g. with a backup without credentials: the other side shows that it expects another key.
     if (identity === null) return null;
     this.#identities.set(row.keyId, identity);
     return identity;
+  }
+
+  /** A damaged file costs its own link only, which has to be paired again. */
+  #readFile({ keyId, peer }: PeerOwnKeyRow): DeviceIdentity | null {
+    const { files, log } = this.#deps;
+    try {
+      return files.read(keyId);
+    } catch (err) {
+      if (!this.#damaged.has(keyId)) log.error("the key of a link cannot be read; pair it again", { peer, cause: reasonOf(err) });
+      this.#damaged.add(keyId);
+      return null;
+    }
   }
 
   #load(): void {

@@ -417,7 +417,8 @@ export class PeerService implements RemoteTurnDeps {
     const isA2a = link?.transport === "a2a";
     const isPaired = isA2a || key !== undefined;
     // Who only asks this gateway needs no connection.
-    const isOpen = connection !== undefined || (isA2a && link.url === undefined && this.#deps.isA2aServed());
+    const isAwaited = isA2a && link.url === undefined && link.token !== undefined;
+    const isOpen = connection !== undefined || (isAwaited && this.#deps.isA2aServed());
     const state: LinkState = link === null ? "off" : isOpen ? "up" : !isPaired ? "unpaired" : shown !== undefined ? "key-changed" : "down";
     return {
       name,
@@ -601,8 +602,11 @@ function causeOf(state: LinkState, { fault, link, name }: CauseFacts): string | 
 
 function whyDown(link: PeerSettings | null): string {
   const isA2a = link?.transport === "a2a";
+  if (link?.url === undefined && !isA2a) return "the other gateway has not connected";
   if (link?.url === undefined)
-    return isA2a ? "gateway.http.endpoints.a2a.enabled is false, and the link has no url" : "the other gateway has not connected";
+    return link?.token === undefined
+      ? "it has neither a url nor a token that can be read"
+      : "gateway.http.endpoints.a2a.enabled is false, and the link has no url";
   if (!isUrlOf(link.transport, link.url)) return `its url has to begin with ${isA2a ? "https:// or http://" : "wss:// or ws://"}`;
   return "it was not connected yet";
 }

@@ -52,6 +52,32 @@ test("a link gets a new key while it is up: both keys count for a while, then on
   assert.equal(home.keyFiles.size, 1, "no private key stays that is not used");
 });
 
+test("the key before is not accepted any longer because the clock went back", async (t) => {
+  const { clock, home, office } = await linked(t);
+  connect(home, office);
+  const old = idOf(home);
+  await home.service.rotate("office");
+  await exchangeLetter(home, office, "with the new key");
+  assert.equal(office.service.isLinked("home", old), true);
+  clock.jump(-86_400_000);
+  await clock.advanceSettled(PEER_LIMITS.drainMs + 1);
+  assert.equal(office.service.isLinked("home", old), false);
+});
+
+test("a damaged key file costs its own link only", async (t) => {
+  const { home, office } = await linked(t);
+  connect(home, office);
+  await home.service.rotate("office");
+  home.damage();
+  await home.restart();
+  assert.equal(
+    reportOf(home).ownFingerprint,
+    fingerprintOf(home.identity.id),
+    "the key of the gateway, which the other side does not accept",
+  );
+  assert.equal((await home.service.rotate("office")).state, "waiting");
+});
+
 test("a key that is made while the link is down is announced when it is up, also after a restart", async (t) => {
   const { home, office } = await linked(t);
   const { state, fingerprint } = await home.service.rotate("office");

@@ -55,7 +55,13 @@ export class KeyRotation {
 
   previousOf(name: string): PreviousPeerKey | null {
     const previous = this.#previous.get(name);
-    return previous === undefined || (previous.until !== null && previous.until <= this.#deps.clock.now()) ? null : previous;
+    return previous === undefined || (previous.until !== null && !this.#isDraining(previous.until)) ? null : previous;
+  }
+
+  /** An end that is further away than it can be was set before the clock went back. */
+  #isDraining(until: number): boolean {
+    const left = until - this.#deps.clock.now();
+    return left > 0 && left <= PEER_LIMITS.drainMs;
   }
 
   /** Makes another key for a link, and announces it when the link is up. */
@@ -140,7 +146,7 @@ export class KeyRotation {
     this.#timers.get(name)?.();
     const { clock, onEnded } = this.#deps;
     const delay = until - clock.now();
-    if (delay <= 0) return void this.#timers.delete(name);
+    if (!this.#isDraining(until)) return void this.#timers.delete(name);
     const end = (): void => {
       this.#timers.delete(name);
       onEnded(name, keyId);

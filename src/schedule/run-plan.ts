@@ -57,7 +57,10 @@ export function planRun(job: Job, run: JobRun, lookups: RunLookups & HeartbeatLo
     // What a schedule says is never a command for the gateway.
     command: null,
     extraSystem: toExtraSystem(job, run),
-    ...(definition.sessionTarget === "isolated" && { newConversation: true }),
+    ...(definition.sessionTarget === "isolated" && {
+      newConversation: true,
+      title: (definition.displayName ?? definition.name).slice(0, 60),
+    }),
   };
   return { kind: "turn", submission, ...delivery };
 }

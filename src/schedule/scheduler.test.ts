@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { asId, type RunId, type SessionKey } from "../core/ids.ts";
 import { HOUR, MINUTE, openScheduleBench as openBench } from "../../test/fakes/schedule-bench.ts";
 import { textEvents } from "../../test/fakes/fake-runtime.ts";
+import { textOf } from "../store/messages.ts";
 import { until } from "../../test/until.ts";
 
 type Wire = Record<string, unknown>;
@@ -262,4 +263,35 @@ test("T11.6: a failing job is reported once for each incident and once when it w
   assert.deepEqual(again.alerts, ['The job "report" works again.']);
   assert.equal(again.bench.store.all("SELECT 1 FROM outbox WHERE intent_id LIKE 'cron-alert:%'").length, 2);
   again.close();
+});
+
+test("T11.2: a job without a zone keeps the zone that it was made in, shows its next three times, and is not shifted", async () => {
+  const { service, close } = openBench();
+  const job = await service.add(every(HOUR, { schedule: { kind: "cron", expr: "0 * * * *" } }), OPERATOR);
+  assert.deepEqual(job["schedule"], { kind: "cron", expr: "0 * * * *", tz: "UTC" });
+  const { nextRunsAtMs, timeZone } = job["preview"] as { nextRunsAtMs: number[]; timeZone: string };
+  assert.deepEqual(
+    nextRunsAtMs.map((at) => new Date(at).toISOString().slice(11, 19)),
+    ["13:00:00", "14:00:00", "15:00:00"],
+  );
+  assert.equal(timeZone, "UTC");
+  close();
+});
+
+test("T11.3: a run with an answer and no route is ok and not delivered, and the answer is in the log and in the session", async () => {
+  const { service, pass, runs, ended, bench, close } = openBench();
+  await service.add(every(HOUR, { delivery: { mode: "announce", channel: "last" } }), OPERATOR);
+  await pass(HOUR);
+  await ended(1);
+  const [run] = runs();
+  assert.deepEqual([run?.["status"], run?.["deliveryStatus"]], ["ok", "not-delivered"]);
+  assert.match(String(run?.["deliveryError"]), /no session has talked on a channel/);
+  const answer = String(run?.["summary"]);
+  assert.ok(answer.length > 0);
+  const key = asId<SessionKey>(String(run?.["sessionKey"]));
+  const messages = bench.messages.tail(key, bench.sessions.get(key)!.session_id, { limit: 10 });
+  assert.equal(textOf(messages.at(-1)!.body), answer);
+  assert.equal(bench.sessions.get(key)!.title, "job");
+  assert.deepEqual(bench.outbox.byIntent(String(run?.["runId"])), []);
+  close();
 });

@@ -1,12 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foregroundClock, type Clock } from "../core/clock.ts";
 import { sleep } from "../core/async.ts";
 import { GatewayError } from "../core/errors.ts";
-import { ensureDirectory, errnoOf } from "../core/files.ts";
+import { ensureDirectory } from "../core/files.ts";
 import { asNumber, asObject, asString, fieldsOf, tryParseJson } from "../core/json.ts";
-import { isProcessRunning } from "../core/pid-file.ts";
+import { tryLock } from "../core/lock-file.ts";
 import { Secret } from "../core/secret.ts";
 import { createKey, openKey, openKeySync, removeKey, type KeyDeps, type KeyKind } from "./keys.ts";
 import { SECRET_LIMITS } from "./limits.ts";
@@ -131,7 +129,8 @@ export class SecretStore {
     await ensureDirectory(dir);
     const lock = `${this.path}.lock`;
     const end = clock.monotonic() + SECRET_LIMITS.lockMs;
-    while (!(await takeLock(lock))) {
+    let attempt = await tryLock(lock);
+    for (; !attempt.isTaken; attempt = await tryLock(lock)) {
       if (clock.monotonic() > end)
         throw new GatewayError("CONFLICT", "another process changes the stored secrets", { fix: `Repeat it later. The lock is ${lock}.` });
       await sleep(clock, SECRET_LIMITS.lockPollMs);
@@ -139,26 +138,9 @@ export class SecretStore {
     try {
       return await work();
     } finally {
-      await rm(lock, { force: true });
+      await attempt.release();
     }
   }
-}
-
-/** The lock names its process from the first moment: one that is ended while it takes the lock leaves none that no one could take over. */
-async function takeLock(path: string): Promise<boolean> {
-  const own = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
-  await writeFile(own, String(process.pid), { flag: "wx", mode: 0o600 });
-  try {
-    await link(own, path);
-    return true;
-  } catch (err) {
-    if (errnoOf(err) !== "EEXIST") throw err;
-  } finally {
-    await rm(own, { force: true });
-  }
-  const holder = Number(await readFile(path, "utf8").catch(() => ""));
-  if (Number.isSafeInteger(holder) && holder > 0 && !isProcessRunning(holder)) await rm(path, { force: true });
-  return false;
 }
 
 function checkName(name: string): void {

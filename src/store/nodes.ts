@@ -160,6 +160,8 @@ function createDeviceRows(store: Store) {
 
     removeNode(nodeId: string): boolean {
       store.run("DELETE FROM node_pending WHERE node_id = ?", nodeId);
+      // With it goes what a push relay knows it by, also while no relay is configured.
+      store.run("DELETE FROM vault WHERE channel = 'node' AND account = ?", nodeId);
       return store.run("DELETE FROM nodes WHERE node_id = ?", nodeId) > 0;
     },
   };

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { toolContext } from "../../test/fakes/tool-context.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
@@ -70,3 +71,46 @@ test(
     assert.match(output, /^inheritedended\n\n(cat: .*: Not a directory\n)?ended\n$/);
   },
 );
+
+/** Stops a command while no file descriptors are left, and says how it ended and whether what had left its group runs on. */
+const WITHOUT_DESCRIPTORS = `
+import { closeSync, openSync } from "node:fs";
+import { startCommand } from ${JSON.stringify(import.meta.resolve("./command.ts"))};
+import { GroupWatcher } from ${JSON.stringify(import.meta.resolve("./group-watcher.ts"))};
+import { systemClock } from ${JSON.stringify(import.meta.resolve("../core/clock.ts"))};
+import { silentLog } from ${JSON.stringify(import.meta.resolve("../core/log.ts"))};
+const abort = new AbortController();
+const heard = Promise.withResolvers();
+let output = "";
+const onOutput = (chunk) => (output += chunk).includes("\\n") && heard.resolve();
+const argv = ["/bin/bash", "-c", "set -m; sleep 300 >/dev/null 2>&1 & echo $!; wait"];
+const shared = { cwd: "/", env: { PATH: "/usr/bin:/bin" }, signal: abort.signal, clock: systemClock, log: silentLog, onOutput };
+const { ended } = await startCommand({ argv, timeoutMs: undefined, watcher: new GroupWatcher(), ...shared });
+await heard.promise;
+const held = [];
+for (;;) try { held.push(openSync("/dev/null")); } catch { break; }
+abort.abort();
+const { reason } = await ended;
+for (const each of held) closeSync(each);
+const isRunning = () => { try { return process.kill(Number(output), 0); } catch { return false; } };
+setInterval(() => {}, 1000);
+const end = Date.now() + 8000;
+while (isRunning() && Date.now() < end) await new Promise((next) => systemClock.after(20, next));
+console.log(reason + (isRunning() ? ", but its child runs" : ""));
+process.exit(0);
+`;
+
+test("a command can be stopped while no file descriptors are left", { skip: process.platform !== "linux" }, async () => {
+  const args = [
+    "-c",
+    'ulimit -n 512; exec "$@"',
+    "sh",
+    process.execPath,
+    "--no-warnings",
+    "--input-type=module",
+    "-e",
+    WITHOUT_DESCRIPTORS,
+  ];
+  const { stdout, stderr } = await promisify(execFile)("/bin/sh", args).catch((err: unknown) => err as { stdout: string; stderr: string });
+  assert.equal(stdout.trim(), "stopped", stderr);
+});

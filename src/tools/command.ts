@@ -83,9 +83,13 @@ export async function startCommand(options: CommandOptions): Promise<RunningComm
   const { promise: killed, resolve: setKilled } = Promise.withResolvers<void>();
   let released: Promise<void> | undefined;
   const release = (): Promise<void> => (released ??= options.release?.(reason) ?? Promise.resolve());
+  /** What has left the group is only seen with a file descriptor. */
+  const killAll = (left: number = TOOL_LIMITS.killAttempts): void => {
+    if (!killSessions(groups) && left > 1) clock.after(TOOL_LIMITS.leftoverCheckMs, () => killAll(left - 1));
+  };
   const kill = (why: "stopped" | "timed out"): void => {
     if (reason === "exited") reason = why;
-    killSessions(groups);
+    killAll();
     // Who waits for the end learns of a failure.
     release().catch(() => {});
     void sleep(clock, TOOL_LIMITS.killMs).then(setKilled);

@@ -40,8 +40,18 @@ export const TOOL_LIMITS = {
   /** After the shell has exited: how long its output may be silent, and how long it is read in all, before the result is returned. */
   outputSilenceMs: 100,
   outputDrainMs: 200,
+  /**
+   * Of a process that speaks JSON-RPC: one message, and what may wait to be read by it; a process that writes a longer one is ended. The end
+   * of its error output that is kept, the text of what ended it, and how long it may take to end until it is killed.
+   */
+  rpcMessageBytes: 16_777_216,
+  rpcStderrBytes: 2_048,
+  rpcCauseChars: 300,
+  rpcStopMs: 1_000,
   /** After a kill: how long the exit of a command is waited for. */
   killMs: 1_000,
+  /** How often it is tried to find what a killed command has started, while there are no file descriptors to see it. */
+  killAttempts: 10,
   /** Interval between looks at processes that finished commands left running; the timer runs only while there are some. */
   leftoverCheckMs: 1_000,
   /** Seconds until a command is killed unless a call says otherwise, and the most that a call may say: what a timer can hold. */

@@ -10,26 +10,34 @@ import { errnoOf } from "../core/files.ts";
 /** A process that starts others while it is killed needs a second look; more are for one that starts them fast. */
 const KILL_PASSES = 8;
 
-/** Kills every process of these sessions and groups. */
-export function killSessions(numbers: Iterable<number>): void {
+/**
+ * Kills every process of these sessions and groups. False: no file descriptors are left to see those that are in other groups of the sessions.
+ * It is called in listeners and timers, where an exception would end the gateway.
+ */
+export function killSessions(numbers: Iterable<number>): boolean {
   const sessions = [...numbers];
   for (const session of sessions) signalGroup(session, "SIGKILL");
   const killed = new Set<number>();
   for (let pass = 0; pass < KILL_PASSES; pass += 1) {
-    const found = [...findMembers(sessions).keys()].filter((pid) => !killed.has(pid));
-    if (found.length === 0) return;
+    const members = findMembers(sessions);
+    if (members === null) return false;
+    const found = [...members.keys()].filter((pid) => !killed.has(pid));
+    if (found.length === 0) return true;
     for (const pid of found) {
       killed.add(pid);
       sendSignal(pid, "SIGKILL");
     }
   }
+  return true;
 }
 
-/** Which of these sessions and groups have a process. */
+/** Which of these sessions and groups have a process; all of them where it cannot be seen. */
 export function findRunning(numbers: Iterable<number>): Set<number> {
   const sessions = [...numbers];
   const running = new Set(sessions.filter(hasProcesses));
-  for (const session of findMembers(sessions.filter((each) => !running.has(each))).values()) running.add(session);
+  const members = findMembers(sessions.filter((each) => !running.has(each)));
+  if (members === null) return new Set(sessions);
+  for (const session of members.values()) running.add(session);
   return running;
 }
 
@@ -52,8 +60,17 @@ function sendSignal(to: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** The processes of sessions that have not ended: process id -> session. */
-function findMembers(sessions: readonly number[]): Map<number, number> {
+/** The processes of sessions that have not ended: process id -> session. Null when no file descriptors are left to see them. */
+function findMembers(sessions: readonly number[]): Map<number, number> | null {
+  try {
+    return readMembers(sessions);
+  } catch (err) {
+    if (["EMFILE", "ENFILE"].includes(errnoOf(err))) return null;
+    throw err;
+  }
+}
+
+function readMembers(sessions: readonly number[]): Map<number, number> {
   const wanted = new Set(sessions.filter((session) => session > 1));
   const members = new Map<number, number>();
   if (process.platform !== "linux" || wanted.size === 0) return members;

@@ -80,7 +80,10 @@ function sessionParts({ sessionKey, agentId, session }: ChatState): string[] {
   return parts;
 }
 
-const contextText = (used: number, size: number): string => `${Math.round((used / size) * 100)} % of ${shortCount(size)}`;
+function contextText(used: number, size: number): string {
+  const share = Math.round((used / size) * 100);
+  return `${share === 0 && used > 0 ? "< 1" : share} % of ${shortCount(size)}`;
+}
 
 /** 128_000 -> "128k". */
 const shortCount = (count: number): string =>

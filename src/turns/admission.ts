@@ -256,7 +256,7 @@ export class MessageAdmission {
     if (!found) {
       const identity = { key, session_id: newId(), agent_id: agentId, chat_kind: chatKind, channel: "webchat", created_at: now };
       return {
-        session: sessions.insert({ ...identity, updated_at: now, ...changes, title: sessionTitle(submission) }),
+        session: sessions.insert({ ...identity, updated_at: now, ...changes, title: submission.title ?? sessionTitle(submission) }),
         isRestarted: false,
       };
     }
@@ -264,7 +264,7 @@ export class MessageAdmission {
     const isRestarted = lanes.isIdle(key) && (newConversation || expired(found, now));
     const restart = isRestarted ? toNewConversation(found, newId()) : {};
     const session = { ...found, ...restart, ...changes, archived: 0 };
-    const title = session.title || sessionTitle(submission);
+    const title = session.title || submission.title || sessionTitle(submission);
     sessions.patch(key, { ...restart, ...changes, archived: 0, title });
     return { session: { ...session, title }, isRestarted };
   }

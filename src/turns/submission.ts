@@ -106,6 +106,8 @@ export type Submission = Omit<Payload, "kind"> & {
   newConversation?: boolean;
   /** The lane is full: keep the message for an operator instead of refusing it. */
   deadLetter?: boolean;
+  /** The name of a session that this message makes; default: who writes, the room, or its first line. */
+  title?: string;
   /** The session whose waiting system events it takes besides those of its own. */
   eventsOf?: SessionKey;
 };

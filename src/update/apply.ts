@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { GatewayError, reasonOf } from "../core/errors.ts";
-import { isProcessRunning } from "../core/pid-file.ts";
+import { tryLock } from "../core/lock-file.ts";
 import type { CanaryInput, CanaryReport } from "./canary.ts";
 import { exchange } from "./exchange.ts";
 import { versionIn, wireKind, type Install } from "./install.ts";
@@ -61,30 +61,53 @@ const lockOf = (dir: string): string => `${dir}.pid`;
 /** One update at a time. Resolves to what removes the staging directory. */
 export async function lockStaging(source: ReleaseSource): Promise<() => Promise<void>> {
   const dir = source.stagingDir;
-  const lock = lockOf(dir);
-  const holder = Number(await readFile(lock, "utf8").catch(() => "0"));
-  if (holder > 0 && holder !== process.pid && isProcessRunning(holder))
-    throw new GatewayError("CONFLICT", `another update of this installation runs (process ${holder})`, { fix: "Wait for its end." });
-  if (existsSync(join(dir, "old")))
-    throw new GatewayError("CONFLICT", "an earlier update was interrupted after the switch", {
-      fix: `${join(dir, "old")} has the files of the version before it. When the gateway works as it is now, remove ${dir} and run this again.`,
+  const release = await takeLock(dir);
+  try {
+    if (existsSync(join(dir, "old")))
+      throw new GatewayError("CONFLICT", "an earlier update was interrupted after the switch", {
+        fix: `${join(dir, "old")} has the files of the version before it. When the gateway works as it is now, remove ${dir} and run this again.`,
+      });
+    // What an update left that was killed before it changed anything.
+    await source.cleanUp(dir);
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { mode: 0o700 }).catch((err: unknown) => {
+      throw notWritable(dir, err);
     });
-  // What an update left that was killed before it changed anything.
-  await source.cleanUp(dir);
-  await rm(dir, { recursive: true, force: true });
-  await mkdir(dir, { recursive: true, mode: 0o700 }).catch((err: unknown) => {
-    throw new GatewayError("FORBIDDEN", `${dir} cannot be written: ${reasonOf(err)}`, {
-      cause: err,
-      fix: "Run this as the user who owns the installation.",
-    });
-  });
-  await writeFile(lock, String(process.pid));
+  } catch (err) {
+    await release();
+    throw err;
+  }
   return async () => {
     await source.cleanUp(dir);
     await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-    await rm(lock, { force: true });
+    await release();
   };
 }
+
+/** Before anything is cleaned up: that may be what another update works with. */
+async function takeLock(dir: string): Promise<() => Promise<void>> {
+  const lock = lockOf(dir);
+  await mkdir(dirname(dir), { recursive: true }).catch((err: unknown) => {
+    throw notWritable(dir, err);
+  });
+  // The first attempt removes the lock of an update that was killed.
+  for (let left = 3; ; left--) {
+    const attempt = await tryLock(lock).catch((err: unknown) => {
+      throw notWritable(dir, err);
+    });
+    if (attempt.isTaken) return attempt.release;
+    if (attempt.holder > 0 || left === 0)
+      throw new GatewayError("CONFLICT", `another update of this installation runs (process ${attempt.holder})`, {
+        fix: `Wait for its end. When that process is another program, remove ${lock}.`,
+      });
+  }
+}
+
+const notWritable = (dir: string, err: unknown): GatewayError =>
+  new GatewayError("FORBIDDEN", `${dir} cannot be written: ${reasonOf(err)}`, {
+    cause: err,
+    fix: "Run this as the user who owns the installation.",
+  });
 
 /**
  * Stages a release beside the running one, tries it on a copy of the state, and switches to it. Until the switch nothing is changed and the

@@ -229,14 +229,18 @@ test("when the old version cannot be started either, what it needs is kept and n
 
 test("one update of an installation runs at a time", async () => {
   const { deps, root } = setUp(null);
-  const unlock = await lockStaging(deps.source);
+  const both = await Promise.allSettled([lockStaging(deps.source), lockStaging(deps.source)]);
+  const [unlock, ...more] = both.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  assert.equal(more.length, 0, "not two that begin at the same moment");
+  await unlock!();
   writeFileSync(join(root, "staging.pid"), String(process.ppid));
+  mkdirSync(join(root, "staging/new"), { recursive: true });
   await assert.rejects(lockStaging(deps.source), /another update of this installation runs/);
+  assert.ok(existsSync(join(root, "staging/new")), "what it works with stays");
   writeFileSync(join(root, "staging.pid"), String(2 ** 22 + 1));
   await (
     await lockStaging(deps.source)
   )();
-  await unlock();
   mkdirSync(join(root, "staging/new"), { recursive: true });
   await (
     await lockStaging(deps.source)

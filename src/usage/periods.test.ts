@@ -55,8 +55,9 @@ test("dates and offsets that are none are recognized", () => {
   assert.equal(parseOffset("GMT"), null);
 });
 
+const show = (iso: string, zone: string): string => timeInZone(Date.parse(iso), zone);
+
 test("a time in a zone is that of its clocks, with the offset on both sides of a change", () => {
-  const show = (iso: string, zone: string): string => timeInZone(Date.parse(iso), zone);
   assert.equal(show("2026-10-24T06:00:00Z", "Europe/Berlin"), "2026-10-24T08:00+02:00");
   assert.equal(show("2026-10-26T07:00:00Z", "Europe/Berlin"), "2026-10-26T08:00+01:00");
   assert.equal(show("2026-12-01T12:00:00Z", "America/St_Johns"), "2026-12-01T08:30-03:30");

@@ -33,13 +33,14 @@ export function zoneOffset(at: number, zone: string): number {
   return shown - Math.floor(at / 1_000) * 1_000;
 }
 
+const twoDigits = (value: number): string => String(value).padStart(2, "0");
+
 /** `2026-11-30T08:00+01:00`: what the clocks of a zone show, and by how much that differs from UTC. */
 export function timeInZone(at: number, zone: string): string {
   const offset = zoneOffset(at, zone);
   const minutes = Math.abs(Math.round(offset / 60_000));
-  const pad = (value: number): string => String(value).padStart(2, "0");
   const shown = new Date(at + offset).toISOString().slice(0, 16);
-  return `${shown}${offset < 0 ? "-" : "+"}${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`;
+  return `${shown}${offset < 0 ? "-" : "+"}${twoDigits(Math.floor(minutes / 60))}:${twoDigits(minutes % 60)}`;
 }
 
 /** `2026-11-30` in a zone. */

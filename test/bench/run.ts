@@ -13,12 +13,14 @@ import { growth } from "./parts/growth.ts";
 import { hooks } from "./parts/hooks.ts";
 import { idle } from "./parts/idle.ts";
 import { memory } from "./parts/memory.ts";
+import { operate } from "./parts/operate.ts";
 import { parallel } from "./parts/parallel.ts";
 import { resume } from "./parts/resume.ts";
 import { rpc } from "./parts/rpc.ts";
 import { soak } from "./parts/soak.ts";
 import { start } from "./parts/start.ts";
 import { stream } from "./parts/stream.ts";
+import { telemetry } from "./parts/telemetry.ts";
 import { tools } from "./parts/tools.ts";
 import { turn } from "./parts/turn.ts";
 import { usage } from "./parts/usage.ts";
@@ -42,6 +44,8 @@ const PARTS: readonly Part[] = [
   soak,
   hooks,
   usage,
+  operate,
+  telemetry,
 ];
 
 const DIST = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -49,7 +53,7 @@ const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.
 
 const HELP = `npm run bench -- [options]
 
-  --only A,B        these parts; soak, hooks and usage run only when they are named
+  --only A,B        these parts; soak, hooks, usage, operate and telemetry run only when they are named
   --runs N          runs of each part (default 5)
   --main FILE       dist/main.js of the measured build (default: this checkout)
   --compare FILE    dist/main.js of a second build; the runs alternate

@@ -15,6 +15,7 @@ import type { ServedMethod } from "../../src/protocol/served-methods.ts";
 import { checkParams } from "../../src/protocol/validate.ts";
 import type { ToolName } from "../../src/agents/runtime.ts";
 import { createSessionBranches } from "../../src/store/session-branches.ts";
+import type { FlushSettings } from "../../src/turns/memory-flush.ts";
 import { openTurnBench, type TurnBench } from "./turn-bench.ts";
 
 export type MethodBench = {
@@ -58,12 +59,13 @@ export const decodeAnswer = (payload: unknown): Record<string, unknown> =>
   (payload instanceof EncodedJson ? JSON.parse(payload.toString()) : payload) as Record<string, unknown>;
 
 /** The methods about conversations over a real store and a scripted runtime. */
-export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: string } = {}): MethodBench {
-  const bench = openTurnBench(options.dir === undefined ? {} : { dir: options.dir });
+export function openMethodBench(options: { tools?: readonly ToolName[]; dir?: string; flush?: FlushSettings } = {}): MethodBench {
+  const { dir, flush = null } = options;
+  const bench = openTurnBench({ ...(dir !== undefined && { dir }), flush: () => flush });
   let ids = 0;
   const deps: ChatDeps = {
     addSummary: () => {},
-    flushSettings: () => null,
+    flushSettings: () => flush,
     turns: bench.turns,
     sessions: bench.sessions,
     branches: createSessionBranches(bench.store),

@@ -120,7 +120,7 @@ export function openTurnBench(
 ): TurnBench {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "turns-"));
   placeStore(dir);
-  const store = openStore({ dir, log: silentLog });
+  const store = openStore({ dir, log: silentLog, fullCheckBytes: 0 });
   const bus = new Bus<TurnEvents>(
     options.onBug ??
       ((err) =>

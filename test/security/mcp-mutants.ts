@@ -123,9 +123,9 @@ export const MCP_MUTANTS: readonly Mutant[] = [
   {
     invariant: 10,
     breaks: "a line of a server has an end",
-    file: "src/mcp/stdio-transport.ts",
-    text: "if (this.#partialBytes <= MCP_LIMITS.messageBytes) return;",
-    broken: "if (this.#partialBytes >= 0) return;",
+    file: "src/tools/json-rpc-process.ts",
+    text: "if (this.#partialBytes > TOOL_LIMITS.rpcMessageBytes) this.#tooLong();",
+    broken: "if (this.#partialBytes < 0) this.#tooLong();",
     tests: [HOSTILE],
     title: "without an end",
   },

@@ -127,6 +127,29 @@ test(
   },
 );
 
+test("questions of other networks are not answered", { skip }, async (t) => {
+  const pair = await startNetworkPair();
+  t.after(() => pair.stop());
+  pair.addFarAddress("192.0.2.7");
+  await startNear(t, pair, { bind: "lan" }, "minimal");
+  await until("avahi sees it", () => pair.seen().length === 1);
+  // A question in one packet to port 5353 of the gateway's machine, as anyone can send it who names another sender.
+  const ask = `
+    const { createSocket } = require("node:dgram");
+    const name = ["_openclaw-gw", "_tcp", "local"].map((label) => String.fromCharCode(label.length) + label).join("") + "\\0";
+    const question = Buffer.concat([Buffer.from([0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), Buffer.from(name, "latin1"), Buffer.from([0, 12, 0, 1])]);
+    const socket = createSocket("udp4");
+    const end = (text) => (console.log(text), socket.close());
+    socket.on("message", () => end("answered"));
+    socket.bind(0, process.argv[1], () => socket.send(question, 5353, "10.77.0.1"));
+    setTimeout(end, 2_000, "silent").unref();`;
+  const [program = "", ...before] = pair.far;
+  const answerTo = (address: string): string =>
+    spawnSync(program, [...before, process.execPath, "-e", ask, address], { encoding: "utf8" }).stdout.trim();
+  assert.equal(answerTo("10.77.0.2"), "answered");
+  assert.equal(answerTo("192.0.2.7"), "silent");
+});
+
 test("a name that another machine has is left to it, and the interface may go away and come back", { skip }, async (t) => {
   const pair = await startNetworkPair();
   t.after(() => pair.stop());

@@ -189,3 +189,26 @@ test("with an embedding model the command line finds a note by what it means, an
   assert.match(down.stdout, /^memory\/garage\.md/);
   assert.match(down.stderr + down.stdout, /Notes were searched by words only: openai-compatible: it answered 500/);
 });
+
+test("T12.2: every request that reached a model is a row of usage with its cause, and the causes add up to the total", async () => {
+  type Report = {
+    rows: { cause: string; calls: number; totalCost: number; totalTokens: number }[];
+    calls: number;
+    totals: { totalTokens: number };
+  };
+  const report = (await operator.request("usage.report", { by: ["cause"], days: 1 })) as Report;
+  const sum = (read: (row: Report["rows"][number]) => number): number => report.rows.reduce((total, row) => total + read(row), 0);
+  assert.equal(
+    sum(({ calls }) => calls),
+    model.requests().length + model.embeddings().length,
+  );
+  assert.equal(
+    sum(({ calls }) => calls),
+    report.calls,
+  );
+  assert.equal(
+    sum(({ totalTokens }) => totalTokens),
+    report.totals.totalTokens,
+  );
+  assert.deepEqual(report.rows.map(({ cause }) => cause).toSorted(), ["embedding", "flush", "message"]);
+});

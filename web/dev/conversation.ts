@@ -358,7 +358,7 @@ export class Conversations {
           sessionKey: key,
           messageId: row.__openclaw.id,
           role: row.role,
-          timestamp: Date.now(),
+          timestamp: Number(row["timestamp"] ?? Date.now()),
           snippet: text,
           score: 1,
         })),
@@ -434,7 +434,8 @@ export class Conversations {
       this.#tell(session, "chat", { runId, sessionKey: session.key, seq: 1, state: "final", message: answer });
       return;
     }
-    const pictures = attachments.map((one) => ({
+    const images = attachments.filter((one) => (one as { type: string }).type === "image");
+    const pictures = images.map((one) => ({
       type: "image",
       mimeType: (one as { mimeType: string }).mimeType,
       kept: (one as { content: string }).content,

@@ -1,4 +1,6 @@
 /** Invented jobs for the scripted gateway. */
+import { GatewayError } from "../../src/core/errors.ts";
+
 type Params = Record<string, unknown>;
 
 const AT = Date.parse("2027-01-04T08:00:00Z");
@@ -48,11 +50,13 @@ export class ScriptedJobs {
   #areHeartbeatsOn = true;
   /** When the jobs were made; null: there are none. */
   #madeAt: number | null = null;
+  #added: Params[] = [];
 
   reset(): void {
     this.#isReportOn = true;
     this.#areHeartbeatsOn = true;
     this.#madeAt = null;
+    this.#added = [];
   }
 
   fill(now: number): void {
@@ -65,12 +69,23 @@ export class ScriptedJobs {
     const automation = this.#answerAutomation(method, params);
     if (automation !== undefined) return automation;
     const report = { ...REPORT, enabled: this.#isReportOn, state: { lastStatus: "ok" } };
-    if (method === "cron.list") return { jobs: this.#madeAt === null ? [] : [report, BACKUP] };
+    if (method === "cron.list") return { jobs: [...(this.#madeAt === null ? [] : [report, BACKUP]), ...this.#added] };
+    if (method === "cron.add") return this.#add(params);
     if (method === "cron.runs") return { entries: this.#madeAt === null ? [] : toRuns(this.#madeAt) };
     if (method === "cron.run") return { ok: true, enqueued: true, runId: "manual:1" };
     if (method !== "cron.update") return undefined;
     this.#isReportOn = (params["patch"] as Params)["enabled"] === true;
     return { id: params["id"] };
+  }
+
+  #add(params: Params): unknown {
+    const { expr, tz } = params["schedule"] as { expr: string; tz: string };
+    if (tz === "Mars/Base") return Promise.reject(new GatewayError("INVALID_REQUEST", 'schedule.tz: "Mars/Base" is not a time zone'));
+    const cost = { text: "unknown until the first run" };
+    const preview = { description: `cron ${expr} ${tz}`, nextRunsAtMs: [AT, AT + DAY, AT + 2 * DAY], timeZone: tz, cost };
+    const job = { id: "7f0c1a52-0000-4000-8000-000000000003", name: params["name"], enabled: true, preview };
+    this.#added.push(job);
+    return job;
   }
 
   #answerAutomation(method: string, params: Params): unknown {

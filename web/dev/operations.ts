@@ -1,4 +1,5 @@
 import type { DoctorReport } from "../../src/core/doctor-report.ts";
+import type { RemoteReport } from "../../src/core/remote-report.ts";
 
 /** Invented answers about the gateway itself for the scripted one: health, processes, the log. */
 const LINES = 1_200;
@@ -40,9 +41,10 @@ export class ScriptedOperations {
   /** Undefined for a method that is none of these. */
   answer(method: string, params: Record<string, unknown>): unknown {
     if (method === "health") return this.#health();
-    if (method === "status") return STATUS;
+    if (method === "status") return { ...STATUS, telemetry: this.#telemetry(), remoteAccess: REMOTE };
     if (method === "system.info") return SYSTEM;
     if (method === "backup.status") return this.#backups();
+    if (method === "update.status") return this.#updates(params);
     if (method === "gateway.doctor") return this.#checks();
     if (method === "system-presence") return [{ mode: "gateway" }, { mode: "webchat" }, { mode: "cli" }];
     return method === "logs.tail" ? this.#tail(params) : undefined;
@@ -53,6 +55,33 @@ export class ScriptedOperations {
     const full = { check: "disk", severity: "problem", title: "the disk is full", why: "0 MB are free.", fix: "delete files." } as const;
     const findings = this.#isBroken ? [full] : [];
     return { ts: this.now - MIN / 2, problems: findings.length, warnings: 0, fine: 41, findings };
+  }
+
+  /** Traces arrive, metrics do not while the store does not work. */
+  #telemetry(): unknown {
+    const since = this.now - 50 * MIN;
+    const broken = this.#isBroken ? { state: "failing", error: "connect ECONNREFUSED" } : { state: "ok", error: null };
+    const common = { since, protocol: "http/protobuf", endpointFrom: "config", waiting: 0 };
+    return {
+      enabled: true,
+      error: null,
+      signals: [
+        { ...common, signal: "traces", state: "ok", error: null },
+        { ...common, ...broken, signal: "metrics" },
+      ],
+    };
+  }
+
+  /** A newer version is known after it was asked for. */
+  #updates({ refreshCheckout }: Record<string, unknown>): unknown {
+    const found = { currentVersion: "0.1.0", latestVersion: "0.2.0", channel: "stable" };
+    const stats = { before: { version: "0.0.9" }, after: { version: "0.1.0" } };
+    return {
+      sentinel: { status: "ok", ts: this.now - 3_000 * MIN, message: null, stats },
+      updateAvailable: refreshCheckout === true ? found : null,
+      effectiveChannel: "stable",
+      schedule: { channel: "stable", autoEnabled: false, install: { kind: "package" } },
+    };
   }
 
   /** A daily backup; while the store does not work, the last one has failed. */
@@ -124,6 +153,14 @@ const STATUS = {
     processes: 1,
     hosts: [{ kind: "shared", group: "shared 0", pid: 4_711, state: "ready", sessions: 31, running: 2, residentBytes: 117_000_000 }],
   },
+};
+const REMOTE: RemoteReport = {
+  address: "https://desk.tail1.ts.net",
+  urls: ["wss://192.168.1.20:18789"],
+  tls: { fingerprint: "ab12".repeat(16), expiresAt: Date.parse("2028-03-01T00:00:00Z") },
+  tailscale: { mode: "serve", url: "https://desk.tail1.ts.net" },
+  mdns: "minimal",
+  zone: null,
 };
 const SYSTEM = {
   uptimeMs: 93 * MIN,

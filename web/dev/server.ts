@@ -41,7 +41,16 @@ const TYPES: Record<string, string> = {
   ".webmanifest": "application/manifest+json",
 };
 /** What the page shows only where it is served. */
-const SERVED = ["chat.startup", "chat.send", "gateway.overview", "gateway.doctor", "sessions.timeline", "tasks.list"];
+const SERVED = [
+  "chat.startup",
+  "chat.send",
+  "gateway.overview",
+  "gateway.doctor",
+  "sessions.timeline",
+  "route.explain",
+  "tasks.list",
+  "update.status",
+];
 /** Shown in conversations while they have branches. */
 const BRANCHES = ["sessions.branches.list", "sessions.branches.switch", "sessions.fork", "sessions.rewind"];
 const TOKEN = "dev-token-1234567890";

@@ -20,6 +20,7 @@ export function answerTools(method: string, params: Params): unknown {
     ];
     return { agentId: params["agentId"], profiles: [], groups };
   }
+  if (method === "route.explain") return explainRoute(params);
   return method === "tools.explain" ? explain(params) : undefined;
 }
 
@@ -51,5 +52,20 @@ function explain({ agentId, channel, peer, group }: Params): unknown {
       alwaysAsk: false,
       readOnly: !isOperator,
     },
+  };
+}
+
+/** A person is not paired; a room is answered. */
+function explainRoute({ channel, account, peer, group }: Params): unknown {
+  const isRoom = group === true;
+  const access = isRoom ? { action: "answer", detail: "the room is allowed" } : { action: "drop", detail: "the sender is not paired" };
+  return {
+    access,
+    route: isRoom ? { agentId: "main" } : null,
+    lines: [
+      `message    ${String(channel)}/${String(account)}, ${isRoom ? "group" : "direct"} ${JSON.stringify(peer)}`,
+      `policy     ${isRoom ? "groupPolicy allowlist" : "dmPolicy pairing"}`,
+      `admission  ${access.action}: ${access.detail}`,
+    ],
   };
 }

@@ -3,6 +3,7 @@ import { locale } from "./locale.ts";
 import { computed, signal } from "@preact/signals";
 import type { HealthPart, LoopReading } from "../../src/core/health.ts";
 import type { Overview } from "../../src/core/overview.ts";
+import type { RemoteReport } from "../../src/core/remote-report.ts";
 import { isConnectionLost } from "./client.ts";
 import { errorMessage, requireClient } from "./sync.ts";
 import * as store from "./state.ts";
@@ -19,8 +20,17 @@ export type AgentHost = {
   running: number;
   residentBytes?: number;
 };
+/** As `status` has it; missing from gateways before it did. */
+export type TelemetryStatus = {
+  enabled: boolean;
+  error: string | null;
+  signals?: readonly { signal: string; state: string; error: string | null; since: number; protocol: string; waiting: number }[];
+  problems?: readonly string[];
+};
 type Status = {
   runtimeVersion?: string;
+  telemetry?: TelemetryStatus;
+  remoteAccess?: RemoteReport;
   agentRuntime?: { state: string; cause?: string; restarts: number; busy: number; processes: number; hosts?: readonly AgentHost[] };
 };
 type System = {

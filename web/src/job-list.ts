@@ -114,4 +114,25 @@ async function change(id: string, work: () => Promise<unknown>): Promise<void> {
 export const switchJob = ({ id, enabled }: JobRow): Promise<void> =>
   change(id, () => requireClient().request("cron.update", { id, patch: { enabled: !enabled } }));
 
+/** Why the new job was refused; null when it was not. */
+export const addProblem = signal<string | null>(null);
+
+/** Adds a job; false, with the reason in `addProblem`, when the gateway refuses it. */
+export async function addJob(job: Record<string, unknown>): Promise<boolean> {
+  busy.value = "new";
+  addProblem.value = null;
+  try {
+    await requireClient().request("cron.add", job);
+    await loadJobs();
+  } catch (error) {
+    addProblem.value = isConnectionLost(error) ? "The gateway is not connected." : errorMessage(error);
+  }
+  busy.value = null;
+  return addProblem.value === null;
+}
+
+/** How a job is stopped. Pure. */
+export const stopText = ({ id, enabled }: Pick<JobRow, "id" | "enabled">): string | null =>
+  enabled ? `Stop: the button Disable, or openclaw cron disable ${id.slice(0, 8)}` : null;
+
 export const runJob = ({ id }: JobRow): Promise<void> => change(id, () => requireClient().request("cron.run", { id, mode: "force" }));

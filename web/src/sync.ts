@@ -197,14 +197,14 @@ export async function loadChat(key: string, rows = PAGE_ROWS, isOtherBranch = fa
 const isSent = (run: RunView): boolean => store.outbox.value.some((entry) => entry.idempotencyKey === run.runId);
 
 /** Reads the page before the oldest row that is shown. */
-export async function loadOlder(key: string): Promise<void> {
+export async function loadOlder(key: string, limit = PAGE_ROWS): Promise<void> {
   const chat = store.chats.value.get(key);
   if (chat === undefined || chat.loading !== null || !chat.rows.hasMore) return;
   store.patchChat(key, (chat) => ({ ...chat, loading: "older" }));
   try {
     const page = await requireClient().request<HistoryPayload>("chat.history", {
       sessionKey: key,
-      limit: PAGE_ROWS,
+      limit,
       offset: chat.rows.nextOffset,
     });
     store.patchChat(key, (chat) => ({ ...chat, loading: null, rows: applyOlderPage(chat.rows, page) }));

@@ -57,7 +57,7 @@ describe("models and their providers on the page", () => {
     await hasText(page, ".problem", /anthropic answered 401: invalid x-api-key\. Copy the key again/);
     await page.getByRole("button", { name: "Test ollama" }).click();
     await hasText(page, ".entry", /Ollama\s*local\s*Works \(4 ms\)/);
-    await page.getByRole("button", { name: "Remove the key of anthropic" }).click();
+    await page.getByRole("button", { name: "Remove key of anthropic" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
     await page.getByRole("button", { name: "Test anthropic" }).waitFor({ state: "detached" });
   });

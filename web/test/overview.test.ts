@@ -26,7 +26,7 @@ describe("the overview", () => {
     const { page, errors, unexpectedRequests } = await stage.signedIn();
     await page.getByRole("button", { name: "Overview" }).click();
     await hasText(page, ".standing", "Everything works; 1 turn is running, 2 messages are waiting.");
-    await hasText(page, ".tile", /Messages in 24 hours\s*269\s*2 failed/);
+    await hasText(page, ".tile", /Messages, 24 h\s*269\s*2 failed/);
     await hasText(page, ".tile", /Time to answer, p95\s*6\.30 s\s*half within 1\.85 s/);
     await hasText(page, ".tile", /Queue\s*2\s*1 running, 1 to be sent, the oldest for 4\.20 s/);
     assert.equal(await page.getByText("Cost today").count(), 0, "no tile for what the gateway does not count");
@@ -52,7 +52,9 @@ describe("the overview", () => {
     overview.link({ name: "office", state: "up", cause: null, queued: 0, unanswered: 0, oldestAt: null });
     const oldestAt = overview.now - 90_000;
     overview.link({ name: "home", state: "down", cause: "nothing listens there", queued: 3, unanswered: 1, oldestAt });
+    overview.link({ name: "hermes", transport: "a2a", state: "up", cause: null, queued: 0, unanswered: 0, oldestAt: null });
     const { page, errors } = await openOverview();
+    await hasText(page, ".entry", /hermes\s*A2A, connected/);
     await hasText(page, ".entry", /office\s*connected\s*Nothing waits\./);
     await hasText(page, ".entry", /home\s*down\s*nothing listens there\. 3 to be sent, 1 without a reply, the oldest for/);
     await assertAccessible(page);

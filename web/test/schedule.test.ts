@@ -64,9 +64,32 @@ describe("the schedule on the page", () => {
       calls("cron.update"),
       [false, true].map((enabled) => ({ id, patch: { enabled } })),
     );
-    await page.getByRole("button", { name: "Run Morning report now" }).click();
-    await page.locator("button[aria-label='Run Morning report now']:enabled").waitFor();
+    await page.getByRole("button", { name: "Run now: Morning report" }).click();
+    await page.locator("button[aria-label='Run now: Morning report']:enabled").waitFor();
     assert.deepEqual(calls("cron.run"), [{ id, mode: "force" }]);
+    assert.deepEqual(errors, []);
+  });
+
+  test("a job is added with its zone and its chat, and says when it runs, what it costs and how to stop it", async () => {
+    const { page, errors } = await openSchedule();
+    await page.getByRole("button", { name: "Add a job" }).click();
+    const form = page.getByRole("form", { name: "New job" });
+    assert.equal(await form.getByRole("button", { name: "Add" }).isDisabled(), true);
+    await form.getByLabel("Name").fill("Calendar");
+    await form.getByLabel("What the agent is asked").fill("Tell me what is in calendar.md");
+    await form.getByLabel("Time zone").fill("Mars/Base");
+    await form.getByRole("button", { name: "Add" }).click();
+    await hasText(page, "[role=alert]", /is not a time zone/);
+    await form.getByLabel("Time zone").fill("Europe/Berlin");
+    await form.getByRole("button", { name: "Add" }).click();
+    await page.getByRole("button", { name: "Disable Calendar" }).waitFor();
+    const text = await entryText(page, "Calendar");
+    assert.match(
+      text,
+      /Next: .* · .* · .*GMT\+1[\s\S]*Cost: unknown until the first run\s+Stop: the button Disable, or openclaw cron disable 7f0c1a52/,
+    );
+    const schedule = { kind: "cron", expr: "0 8 * * 1-5", tz: "Europe/Berlin" };
+    assert.deepEqual((calls("cron.add").at(-1) as { schedule: unknown }).schedule, schedule);
     assert.deepEqual(errors, []);
   });
 

@@ -129,11 +129,28 @@ async function openView(page: Page, name: ViewName): Promise<void> {
   await page.getByRole("heading", { name, exact: true }).waitFor();
   await page.locator(".sidebar").evaluate((bar) => Promise.all(bar.getAnimations().map((one) => one.finished)));
 }
+/** A view behind the menu; `fill` adds to the list of sessions what the view shows. */
+const ofView = (
+  name: string,
+  title: ViewName,
+  navigate: (page: Page) => Promise<void>,
+  fill: (gateway: DevGateway) => void = nothing,
+): ScreenshotState => ({
+  name,
+  signedIn: true,
+  setUp: (gateway) => {
+    fillList(gateway);
+    fill(gateway);
+  },
+  navigate: async (page) => {
+    await openView(page, title);
+    await navigate(page);
+  },
+});
 const openChannels = (page: Page): Promise<void> => openView(page, "Channels");
 
 /** Two questions that wait, three that have ended, and a list of what is always allowed. */
 function fillApprovals(gateway: DevGateway): void {
-  fillList(gateway);
   const { approvals } = gateway;
   const past = (command: string, at: number, ended: Parameters<typeof approvals.end>[1]): void =>
     void approvals.end(approvals.ask({ command, at: at - MIN }), { at, ...ended });
@@ -272,41 +289,31 @@ export const STATES: readonly ScreenshotState[] = [
     },
     navigate: openChannels,
   },
-  {
-    name: "approvals",
-    signedIn: true,
-    setUp: fillApprovals,
-    navigate: async (page) => {
-      await openView(page, "Inbox");
+  ofView(
+    "approvals",
+    "Inbox",
+    async (page) => {
       await page.locator(".question-answers button:enabled").nth(6).waitFor();
       await page.locator(".past").first().waitFor({ state: "attached" });
     },
-  },
-  {
-    name: "approvals-history",
-    signedIn: true,
-    setUp: fillApprovals,
-    navigate: async (page) => {
-      await openView(page, "Inbox");
+    fillApprovals,
+  ),
+  ofView(
+    "approvals-history",
+    "Inbox",
+    async (page) => {
       await page.locator(".question-answers button:enabled").nth(6).waitFor({ state: "attached" });
       await page.locator(".past").first().waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Remove" }).waitFor({ state: "attached" });
       await page.locator(".past summary").first().click();
       await scrollToEnd(page, ".view");
     },
-  },
-  {
-    name: "approvals-no-scope",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillApprovals(gateway);
-      gateway.limitScopes(["operator.read", "operator.write"]);
-    },
-    navigate: async (page) => {
-      await openView(page, "Inbox");
-      await untilVisible(".command", "openclaw dashboard")(page);
-    },
-  },
+    fillApprovals,
+  ),
+  ofView("approvals-no-scope", "Inbox", untilVisible(".command", "openclaw dashboard"), (gateway) => {
+    fillApprovals(gateway);
+    gateway.limitScopes(["operator.read", "operator.write"]);
+  }),
   {
     name: "approval-in-chat",
     signedIn: true,
@@ -326,197 +333,113 @@ export const STATES: readonly ScreenshotState[] = [
       await page.locator(".question-answers button:enabled").first().waitFor();
     },
   },
-  {
-    name: "tools",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.channels.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Tools");
+  ofView(
+    "tools",
+    "Tools",
+    async (page) => {
       await page.getByLabel("For messages of").selectOption("people on IRC");
       await page.getByLabel("Message", { exact: true }).selectOption("in one room");
       await page.getByLabel("Id of the room").fill("#ops");
       await page.getByRole("button", { name: "Show", exact: true }).click();
       await untilVisible(".warn", "another agent")(page);
     },
-  },
-  {
-    name: "audit",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.audit.now = NOW - 2 * MIN;
-    },
-    navigate: async (page) => {
-      await openView(page, "Audit");
+    (gateway) => gateway.channels.fill(NOW),
+  ),
+  ofView(
+    "audit",
+    "Audit",
+    async (page) => {
       await page.getByLabel("Show", { exact: true }).selectOption("everything");
       await untilVisible(".entry-name", "Turn")(page);
     },
-  },
-  {
-    name: "skills",
-    signedIn: true,
-    setUp: fillList,
-    navigate: async (page) => {
-      await openView(page, "Skills");
-      await untilVisible(".entry", "draft")(page);
-    },
-  },
-  {
-    name: "mcp",
-    signedIn: true,
-    setUp: fillList,
-    navigate: async (page) => {
-      await openView(page, "MCP servers");
-      await untilVisible(".entry", "delete_file")(page);
-    },
-  },
-  {
-    name: "mcp-empty",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.mcp.empty();
-    },
-    navigate: async (page) => {
-      await openView(page, "MCP servers");
-      await untilVisible(".panel", "No MCP servers yet")(page);
-    },
-  },
-  {
-    name: "browser",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.browsers.fill();
-    },
-    navigate: async (page) => {
-      await openView(page, "Browser");
+    (gateway) => (gateway.audit.now = NOW - 2 * MIN),
+  ),
+  ofView("skills", "Skills", untilVisible(".entry", "draft")),
+  ofView("mcp", "MCP servers", untilVisible(".entry", "delete_file")),
+  ofView("mcp-empty", "MCP servers", untilVisible(".panel", "No MCP servers yet"), (gateway) => gateway.mcp.empty()),
+  ofView(
+    "browser",
+    "Browser",
+    async (page) => {
       await page.getByRole("img", { name: /Your basket/ }).waitFor();
       await page.getByText("2 errors of the page").click();
     },
-  },
-  {
-    name: "browser-none",
-    signedIn: true,
-    setUp: fillList,
-    navigate: async (page) => {
-      await openView(page, "Browser");
-      await page.getByRole("heading", { name: "No browser runs" }).waitFor();
-    },
-  },
-  {
-    name: "nodes",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.nodes.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Nodes");
+    (gateway) => gateway.browsers.fill(),
+  ),
+  ofView("browser-none", "Browser", (page) => page.getByRole("heading", { name: "No browser runs" }).waitFor()),
+  ofView(
+    "nodes",
+    "Nodes",
+    async (page) => {
       await page.getByText("3 commands may run").click();
       await untilVisible(".facts", "camera.snap")(page);
     },
-  },
-  {
-    name: "config",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.config.fill();
-      gateway.config.freeze(NOW - MIN);
-    },
-    navigate: async (page) => {
-      await openView(page, "Config");
+    (gateway) => gateway.nodes.fill(NOW),
+  ),
+  ofView(
+    "config",
+    "Config",
+    async (page) => {
       await page.getByLabel("Port", { exact: true }).fill("18790");
       await page.keyboard.press("Tab");
       await untilVisible(".cfg-plan", "The gateway restarts")(page);
       await page.locator("#view-content").evaluate((box) => (box.scrollTop = 0));
       await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
     },
-  },
-  {
-    name: "config-plan",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
+    (gateway) => {
       gateway.config.fill();
-      gateway.config.freeze(NOW - 9 * MIN);
-      gateway.config.edit(EXAMPLE.replace("helper", "ann-helper"));
+      gateway.config.freeze(NOW - MIN);
     },
-    navigate: async (page) => {
-      await openView(page, "Config");
+  ),
+  ofView(
+    "config-plan",
+    "Config",
+    async (page) => {
       await page.getByRole("button", { name: "Go back to version 1" }).click();
       await untilVisible(".cfg-diff", "ann-helper")(page);
       await scrollToEnd(page, "#view-content");
       await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
     },
-  },
-  {
-    name: "models",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.models.fill();
+    (gateway) => {
+      gateway.config.fill();
+      gateway.config.freeze(NOW - 9 * MIN);
+      gateway.config.edit(EXAMPLE.replace("helper", "ann-helper"));
     },
-    navigate: async (page) => {
-      await openView(page, "Models");
+  ),
+  ofView(
+    "models",
+    "Models",
+    async (page) => {
       await page.getByRole("button", { name: "Test anthropic" }).click();
       await untilVisible(".problem", "invalid x-api-key")(page);
     },
-  },
-  {
-    name: "models-empty",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.models.empty();
-    },
-    navigate: async (page) => {
-      await openView(page, "Models");
-      await untilVisible(".panel-empty", "No AI model is connected")(page);
-    },
-  },
-  {
-    name: "devices",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.devices.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Devices");
-      await page.locator(".entry", { hasText: "Phone" }).last().getByText("Tokens and rights").click();
-    },
-  },
-  {
-    name: "device-code",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.devices.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Devices");
+    (gateway) => gateway.models.fill(),
+  ),
+  ofView("models-empty", "Models", untilVisible(".panel-empty", "No AI model is connected"), (gateway) => gateway.models.empty()),
+  ofView(
+    "devices",
+    "Devices",
+    (page) => page.locator(".entry", { hasText: "Phone" }).last().getByText("Tokens and rights").click(),
+    (gateway) => gateway.devices.fill(NOW),
+  ),
+  ofView(
+    "device-code",
+    "Devices",
+    async (page) => {
       await page.getByRole("button", { name: "Make a code" }).click();
       await page.getByRole("img", { name: "Code to scan with the app" }).scrollIntoViewIfNeeded();
     },
-  },
-  {
-    name: "agents",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.agentFiles.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Agents");
+    (gateway) => gateway.devices.fill(NOW),
+  ),
+  ofView(
+    "agents",
+    "Agents",
+    async (page) => {
       await page.getByRole("button", { name: "Edit SOUL.md" }).click();
       await page.getByRole("textbox", { name: "SOUL.md" }).waitFor();
     },
-  },
+    (gateway) => gateway.agentFiles.fill(NOW),
+  ),
   {
     name: "branches",
     signedIn: true,
@@ -557,29 +480,19 @@ export const STATES: readonly ScreenshotState[] = [
       await page.getByRole("textbox", { name: "Message", exact: true }).first().waitFor();
     },
   },
-  {
-    name: "schedule",
-    signedIn: true,
-    setUp: (gateway) => {
-      fillList(gateway);
-      gateway.jobs.fill(NOW);
-    },
-    navigate: async (page) => {
-      await openView(page, "Schedule");
+  ofView(
+    "schedule",
+    "Schedule",
+    async (page) => {
       await untilVisible(".entry", "Check the backup")(page);
       await untilVisible(".entry", "Takes nothing")(page);
     },
-  },
-  {
-    name: "schedule-empty",
-    signedIn: true,
-    setUp: fillList,
-    navigate: async (page) => {
-      await openView(page, "Schedule");
-      await untilVisible(".panel-empty", "No jobs yet")(page);
-      await untilVisible(".panel-empty", "No agent has heartbeats")(page);
-    },
-  },
+    (gateway) => gateway.jobs.fill(NOW),
+  ),
+  ofView("schedule-empty", "Schedule", async (page) => {
+    await untilVisible(".panel-empty", "No jobs yet")(page);
+    await untilVisible(".panel-empty", "No agent has heartbeats")(page);
+  }),
   {
     name: "wizard-1",
     signedIn: true,
@@ -613,6 +526,55 @@ export const STATES: readonly ScreenshotState[] = [
       gateway.channels.write();
       await page.getByText("Your message has arrived").waitFor();
     },
+  },
+  {
+    name: "overview",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillApprovals(gateway);
+      gateway.channels.fill();
+      gateway.overview.now = NOW;
+      gateway.operations.now = NOW;
+      gateway.operations.breakStore();
+    },
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#overview"));
+      await untilVisible(".entry", "The disk is full")(page);
+      await page.locator(".flow-row").first().waitFor();
+      await page.locator(".question .primary:enabled").first().waitFor();
+    },
+  },
+  {
+    name: "health",
+    signedIn: true,
+    setUp: (gateway) => {
+      fillList(gateway);
+      gateway.operations.now = NOW;
+      gateway.operations.breakStore();
+    },
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#health"));
+      await untilVisible(".entry", "The disk is full")(page);
+      await page.locator(".chart").nth(2).waitFor();
+    },
+  },
+  {
+    name: "settings",
+    signedIn: true,
+    setUp: fillList,
+    navigate: async (page) => {
+      await page.evaluate(() => void (location.hash = "#settings"));
+      await untilVisible(".panel", "Keys")(page);
+    },
+  },
+  {
+    name: "first-run",
+    signedIn: true,
+    setUp: (gateway) => {
+      gateway.models.offer();
+      Object.assign(gateway.conversations.ensure(MAIN), { createdAt: NOW, updatedAt: NOW });
+    },
+    navigate: (page) => page.locator(".first-run").waitFor(),
   },
   {
     name: "offline",

@@ -88,6 +88,8 @@ async function take(
   gateway.config.reset();
   gateway.devices.reset();
   gateway.models.reset();
+  gateway.operations.reset();
+  gateway.overview.reset();
   gateway.limitScopes(null);
   const touch = width < 600;
   const context = await browser.newContext({

@@ -15,7 +15,7 @@ after(() => stage.close());
 
 const DOCUMENT = readFileSync(new URL("../../docs/page.md", import.meta.url), "utf8");
 const documented = new Map(
-  [...DOCUMENT.matchAll(/^\| ([^|]+) \| [^|]+ \| (\d) \|$/gm)].map((match) => [match[1]!.trim(), Number(match[2])] as const),
+  [...DOCUMENT.matchAll(/^\| ([^|]+) \| [^|]+ \| (\d) \|/gm)].map((match) => [match[1]!.trim(), Number(match[2])] as const),
 );
 
 /** A person who is signed in, and the clicks that the browser has seen. */

@@ -22,5 +22,5 @@ test("a message that cannot be handled ends the agent, not the gateway", async (
   });
   await agent.start();
   await until("the end of the agent", () => agent.end !== null);
-  assert.equal(agent.end?.cause, "it wrote what could not be handled: a defect");
+  assert.equal(agent.end?.cause, "it wrote what could not be handled (a defect) and was ended");
 });

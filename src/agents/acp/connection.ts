@@ -98,11 +98,9 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
   const opened = openStream(options);
   const { process } = opened;
   const failure = (): AcpAgentError | null => (process.end ? toError(spec, process.end) : null);
-  try {
-    await process.start();
-  } catch (err) {
+  await process.start().catch((err: unknown) => {
     throw new AcpAgentError(`The agent ${spec.name} could not be started: ${reasonOf(err)}.`, { cause: err });
-  }
+  });
   const connection = client({ name: "openclaw-gateway" })
     .onRequest("*", ({ method, params, signal }) => options.onRequest(method, fieldsOf(params), signal))
     .connect(opened.stream);
@@ -132,13 +130,9 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
     if (signal.aborted) onAbort();
     facts = toFacts(spec, await ask("initialize", initializeParams(options), ACP_LIMITS.initializeMs));
   } catch (err) {
-    const odd = process.oddOutput;
-    const isSilent = err instanceof LateError && odd === null;
-    const { stderr } = process;
-    await process.close();
-    if (!(err instanceof AcpAgentError)) throw err;
-    const hint = odd === null ? (isSilent ? " It wrote nothing: it may speak no ACP." : "") : ` It speaks no ACP: it wrote ${odd}.`;
-    throw new AcpAgentError(err.message + hint, { stderr: err.stderr || stderr, exitCode: err.exitCode, cause: err });
+    const seen = { odd: process.oddOutput, stderr: process.stderr };
+    await process.close("it was ended");
+    throw err instanceof AcpAgentError ? withOutput(err, seen) : err;
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
@@ -164,7 +158,7 @@ export async function connectAgent(options: AcpConnectOptions): Promise<AcpConne
     failure,
     fail: (cause) => process.fail(cause),
     close: async () => {
-      await process.close();
+      await process.close("it was ended");
       connection.close();
     },
   };
@@ -236,6 +230,13 @@ function toError({ name, argv }: AcpAgentSpec, { cause, exitCode, stderr }: NonN
   const isMissing = cause.includes("was not found");
   const fix = isMissing && preset?.argv[0] === argv[0] ? ` Install it (${preset!.install}), or set acp.agents.${name}.command.` : "";
   return new AcpAgentError(`The agent ${name} does not run: ${cause}.${fix}`, { stderr, exitCode });
+}
+
+/** The failure to agree on the protocol, with what the agent has written until then. */
+function withOutput(err: AcpAgentError, { odd, stderr }: { odd: string | null; stderr: string }): AcpAgentError {
+  const isSilent = err instanceof LateError && odd === null;
+  const hint = odd === null ? (isSilent ? " It wrote nothing: it may speak no ACP." : "") : ` It speaks no ACP: it wrote ${odd}.`;
+  return new AcpAgentError(err.message + hint, { stderr: err.stderr || stderr, exitCode: err.exitCode, cause: err });
 }
 
 /** JSON-RPC's and ACP's own. */

@@ -6,14 +6,12 @@ export const ACP_LIMITS = {
   requestMs: 60_000,
   /** An agent that is to stop a turn may take this long; then it is ended. Below the 10 s of the runtime contract. */
   cancelMs: 5_000,
-  /** How long a process that is to end may take until it is killed. */
+  /** After a failed request: how long the end of the process, which says more, is waited for. */
   stopMs: 1_000,
-  /** One line of an agent, and what may wait to be read by it; an agent that writes a longer one is ended. */
-  messageBytes: 16_777_216,
+  /** Characters of the raw result of a tool call; a longer one is left out. */
+  rawResultChars: 16_777_216,
   /** Lines in a row that are no messages; then the agent is ended. */
   garbageLines: 1_000,
-  /** The end of its error output that a failure shows. */
-  stderrBytes: 2_048,
   /** Of the first line that is not a message, in a failure. */
   shownLineChars: 120,
   /** After a failure to start: how long it is not started again. Doubles with each failure in a row. */

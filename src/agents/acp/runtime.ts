@@ -6,7 +6,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { GroupWatcher } from "../../tools/group-watcher.ts";
-import { EventQueue, type EventSink } from "../event-queue.ts";
+import { eventsOf, type EventSink } from "../event-queue.ts";
 import type { AgentEvent, AgentRuntime, CallCost, ErrorKind, ModelCall, RuntimeStatus, Turn, TurnFailure } from "../runtime.ts";
 import { createWorkspaceDir } from "../system-prompt.ts";
 import { AgentSession, type Standing } from "./agent-session.ts";
@@ -50,20 +50,8 @@ export class AcpRuntime implements AgentRuntime {
 
   start(): void {}
 
-  async *prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    const queue = new EventQueue<AgentEvent>();
-    const abort = new AbortController();
-    const forward = (): void => abort.abort();
-    signal.addEventListener("abort", forward, { once: true });
-    if (signal.aborted) forward();
-    const done = this.#run(turn, abort, queue).finally(() => queue.close());
-    try {
-      yield* queue;
-    } finally {
-      forward();
-      signal.removeEventListener("abort", forward);
-      await done;
-    }
+  prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    return eventsOf(signal, (abort, sink) => this.#run(turn, abort, sink));
   }
 
   /** The protocol has no way to add to a turn that runs. */

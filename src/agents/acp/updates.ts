@@ -214,6 +214,6 @@ function outputOf(update: JsonObject): string {
   const raw = update["rawOutput"];
   if (shown !== "" || raw === undefined || raw === null) return shown;
   if (typeof raw === "string") return raw;
-  const problem = findStorageProblem(raw, { depth: LIMITS.jsonDepth, chars: ACP_LIMITS.messageBytes });
+  const problem = findStorageProblem(raw, { depth: LIMITS.jsonDepth, chars: ACP_LIMITS.rawResultChars });
   return problem === null ? JSON.stringify(raw) : `(The results ${problem}.)`;
 }

@@ -22,7 +22,7 @@ import {
 import { createWorkspaceDir, loadSystemPrompt, type UnreadFile } from "../system-prompt.ts";
 import { PromptAttempt, type PromptAttemptResult } from "./attempt.ts";
 import { classifyProviderError, shouldTryFallback, type TurnError } from "./event-mapping.ts";
-import { EventQueue, type EventSink } from "../event-queue.ts";
+import { eventsOf, type EventSink } from "../event-queue.ts";
 import { piDirs, type CompactionSettings } from "./files.ts";
 import { GUIDE_PROVIDER } from "../../core/guide-model.ts";
 import { toCallCost, toContextWindow, toModelPrice, toUsage } from "./fields.ts";
@@ -132,21 +132,8 @@ class PiRuntime implements AgentRuntime {
     this.#hosts.start();
   }
 
-  async *prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    const queue = new EventQueue<AgentEvent>();
-    const abort = new AbortController();
-    const forward = (): void => abort.abort();
-    signal.addEventListener("abort", forward, { once: true });
-    if (signal.aborted) forward();
-    const done = this.#run(turn, abort, queue).finally(() => queue.close());
-    try {
-      yield* queue;
-    } finally {
-      // Reached early when the caller stops iterating: the rest of the turn has no reader.
-      forward();
-      signal.removeEventListener("abort", forward);
-      await done;
-    }
+  prompt(turn: Turn, signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    return eventsOf(signal, (abort, sink) => this.#run(turn, abort, sink));
   }
 
   async steer(sessionKey: SessionKey, message: Parameters<AgentRuntime["steer"]>[1]): Promise<boolean> {

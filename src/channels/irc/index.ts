@@ -72,6 +72,12 @@ function toIrcChat(to: string): ReturnType<Channel["parseChat"]> {
   return /^[#&+!]/.test(to) ? { kind: "group", id: asId<ChatId>(canonicalIrcId(to)) } : { kind: "direct", id: asId<ChatId>(to) };
 }
 
+/** Ids of the lines of a connection to which the server gives none. */
+function countedIds(connection: string): () => string {
+  let counter = 0;
+  return () => `c:${connection}:${++counter}`;
+}
+
 async function runIrc(
   account: IrcAccount,
   host: ChannelContext,
@@ -116,8 +122,7 @@ async function runIrc(
     announced = true;
     host.setState(cause === null ? "ready" : "degraded", cause ?? undefined);
   }
-  let counter = 0;
-  const localId = (): string => `c:${connection.id}:${++counter}`;
+  const localId = countedIds(connection.id);
   const factsNow = (): Omit<IrcDecodeContext, "localId"> => {
     const { nick, casemapping, chanTypes, statusMarks } = session;
     return { account: asId<AccountId>("default"), nick, casemapping, chanTypes, statusMarks, now: clock.now() };

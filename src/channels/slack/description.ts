@@ -31,4 +31,5 @@ export const DESCRIPTION: ChannelDescription = {
   connectionKeys: [["botToken"]],
   commonKeys: ["botToken", "appToken", "signingSecret", "mode"],
   sessionKeys: { foldsCase: true },
+  singleReceiver: "Slack gives each event to one of the connections of an app",
 };

@@ -31,4 +31,5 @@ export const DESCRIPTION: ChannelDescription = {
   connectionKeys: [["botToken"], ["token"]],
   commonKeys: ["botToken", "streaming.mode"],
   sessionKeys: { foldsCase: true, threadWord: "topic" },
+  singleReceiver: "Telegram gives the messages of a bot to one receiver only",
 };

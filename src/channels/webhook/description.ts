@@ -29,4 +29,5 @@ export const DESCRIPTION: ChannelDescription = {
   connectionKeys: [["secret"]],
   commonKeys: ["secret", "outboundUrl"],
   sessionKeys: { foldsCase: true },
+  singleReceiver: "its sender knows one address only",
 };

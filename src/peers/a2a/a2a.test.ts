@@ -24,6 +24,7 @@ import { silentMetrics } from "../../core/metrics.ts";
 import { Secret } from "../../core/secret.ts";
 import type { PeerSettings } from "../context.ts";
 import { requestIdOf } from "../remote-turn.ts";
+import { sendToAgent } from "./http.ts";
 import { A2aServer, type A2aAnswer, type A2aRequest, type TaskProgress } from "./server.ts";
 import { HOPS_KEY, PATH_KEY } from "./wire.ts";
 
@@ -225,6 +226,13 @@ test("the list, the hop limit and the rules of words hold for A2A as for every l
   assert.match(await refusal(say("channel")), /messages from a2a are not allowed/);
   served.side.links.delete("hermes");
   await assert.rejects(client.sendMessage(sending(say("gone"), now)), /401|unauthorized|Unauthorized|HTTP error/i);
+});
+
+test("a link that only takes tasks is up when its token can be read and the gateway serves A2A", async (t) => {
+  const { side } = await serving(t);
+  side.links.set("mute", { ...LINK, transport: "a2a" });
+  const states = Object.fromEntries(side.service.reports().map(({ name, state, cause }) => [name, cause ?? state]));
+  assert.deepEqual(states, { hermes: "up", other: "up", mute: "it has neither a url nor a token that can be read" });
 });
 
 test("without a token nothing is read and no agent is named, and wrong tokens cannot be tried fast", async (t) => {
@@ -433,4 +441,47 @@ test("a turn that is stopped cancels the task there, and one link gets no messag
   home.links.set("hermes", { ...home.links.get("hermes")!, send: { ...LINK.send, agents: [] } });
   await assert.rejects(home.ask("hermes", "no", "run-2", "default"), /agent default is not allowed/);
   assert.throws(() => home.service.makeCode("hermes"), /tokens instead of keys/);
+});
+
+test("a pinned certificate is never given up for an address without one, and the token stays here", async (t) => {
+  let requests = 0;
+  const server = createServer((_request, response) => {
+    requests++;
+    response.end("{}");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a2a`;
+  const target = { url, token: new Secret(TOKEN), tlsFingerprint: "ab".repeat(32) };
+  await assert.rejects(sendToAgent(target, { method: "GET", url, signal: never }), /only an https:\/\/ address/);
+  assert.equal(requests, 0);
+});
+
+test("a stream whose task is lost ends with an error, and is not open indefinitely", async () => {
+  const task = { id: "t", contextId: "c", outcome: null, at: 1 };
+  const server = new A2aServer({
+    desk: {
+      take: async () => ({ task }),
+      find: () => task,
+      waitFor: () => Promise.reject(new Error("the task is not in the store any more")),
+      cancel: async () => false,
+      follow: () => () => {},
+      offered: () => [],
+    },
+    clock: new FakeClock(),
+    log: silentLog,
+    metrics: silentMetrics,
+    newId: () => "id",
+    version: "1",
+    links: () => [{ name: "hermes", token: new Secret(TOKEN) }],
+    settings: () => ({ replyTimeoutMs: 1_000, rateLimitPerMinute: 0 }),
+    publicOrigin: () => ORIGIN,
+  });
+  const answer = await server.call(request(), { jsonrpc: "2.0", id: 1, method: "SubscribeToTask", params: { id: "t" } }, never);
+  const pieces: unknown[] = [];
+  const read = async (): Promise<void> => {
+    for await (const each of (answer as { stream: AsyncIterable<unknown> }).stream) pieces.push(each);
+  };
+  await assert.rejects(read(), /not in the store/);
+  assert.equal(pieces.length, 1);
 });

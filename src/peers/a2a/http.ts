@@ -18,7 +18,7 @@ export async function sendToAgent(
   target: A2aTarget,
   { method, url, body, signal }: { method: "GET" | "POST"; url: string; body?: string; signal: AbortSignal },
 ): Promise<AgentAnswer> {
-  const isTls = url.startsWith("https:");
+  const isTls = /^https:/i.test(url);
   const agent = agentFor(target, isTls);
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -46,7 +46,8 @@ export async function sendToAgent(
 function agentFor({ tlsFingerprint }: A2aTarget, isTls: boolean): HttpAgent {
   const pin = tlsFingerprint === undefined ? null : parseFingerprint(tlsFingerprint);
   if (pin === null && tlsFingerprint !== undefined) throw new Error("tlsFingerprint is not a SHA-256 fingerprint; nothing is sent");
-  if (isTls && pin !== null) {
+  if (pin !== null && !isTls) throw new Error("tlsFingerprint is set, and only an https:// address shows a certificate; nothing is sent");
+  if (pin !== null) {
     const agent = new HttpsAgent({ keepAlive: false });
     Object.assign(agent, { createConnection: connectPinned(pin) });
     return agent;

@@ -131,7 +131,8 @@ class A2aWay implements LinkConnection {
     if (taskId === null) return;
     const over = new AbortController();
     const signal = AbortSignal.any([this.#signal, over.signal]);
-    void outgoing.waitFor(id, signal).then(() => over.abort());
+    const end = (): void => over.abort();
+    outgoing.waitFor(id, signal).then(end, end);
     for (let looks = 1; !signal.aborted; looks++) {
       await sleep(clock, backoffDelay(POLL, looks), signal);
       if (signal.aborted) break;
@@ -192,8 +193,9 @@ class A2aWay implements LinkConnection {
 
   async #readCard(): Promise<LinkAnswer> {
     const { status, body } = await this.#getCard();
-    if (status !== 200 || !isObject(body)) throw new Error(problemOf(status));
+    if (status !== 200 && status !== 404) throw new GatewayError("UNAVAILABLE", problemOf(status));
     this.#onWorked();
+    if (status === 404 || !isObject(body)) return { status: "pong", reason: null };
     return { status: "pong", reason: null, agents: asObjects(body["skills"]).map(({ id }) => asString(id)) };
   }
 }

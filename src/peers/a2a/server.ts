@@ -231,10 +231,15 @@ export class A2aServer {
     });
     const { replyTimeoutMs } = this.#deps.settings();
     let ended: TaskView | null = null;
-    const end = this.#waitFor(link, task, replyTimeoutMs, signal).then((view) => {
-      ended = view;
-      changed.resolve();
-    });
+    let isOver = false;
+    const end = this.#waitFor(link, task, replyTimeoutMs, signal)
+      .then((view) => (ended = view))
+      .finally(() => {
+        isOver = true;
+        changed.resolve();
+      });
+    // A reader that leaves before does not wait for it.
+    end.catch(() => {});
     let sent = "";
     try {
       for (;;) {
@@ -244,7 +249,7 @@ export class A2aServer {
           yield wrap(artifactUpdateJson(task, { ...piece, isLast: false }, version));
           continue;
         }
-        if (ended !== null || signal.aborted) break;
+        if (isOver || signal.aborted) break;
         await changed.promise;
         changed = Promise.withResolvers<void>();
       }

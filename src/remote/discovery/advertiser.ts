@@ -7,7 +7,7 @@ import { reasonOf } from "../../core/errors.ts";
 import type { HealthReporter } from "../../core/health.ts";
 import type { Log } from "../../core/log.ts";
 import { REMOTE_LIMITS } from "../limits.ts";
-import { MDNS_PORT, MulticastGroup, networkLinks, type NetworkLink } from "./multicast.ts";
+import { MDNS_PORT, MulticastGroup, localNetworks, networkLinks, type NetworkLink } from "./multicast.ts";
 import {
   answersTo,
   conflictsIn,
@@ -43,6 +43,7 @@ export class Advertiser {
   #attempt = { instance: 1, host: 1 };
   #renames = 0;
   #ownAddresses: ReadonlySet<string> = new Set();
+  #isNear = localNetworks();
   #links = "";
   #nextLog = 0;
   #lastAnswer = Number.NEGATIVE_INFINITY;
@@ -108,6 +109,7 @@ export class Advertiser {
     if (key !== this.#links || this.#group.links.length < links.length) {
       await this.#group.use(links);
       if (this.#phase === "stopped") return this.#group.close();
+      this.#isNear = localNetworks();
       this.#ownAddresses = new Set(Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)));
       if (key !== this.#links && this.#group.links.length > 0) this.#probe(REMOTE_LIMITS.mdnsProbes);
       this.#links = key;
@@ -155,6 +157,8 @@ export class Advertiser {
   }
 
   #onMessage(bytes: Buffer, from: RemoteInfo): void {
+    // Port 5353 also gets packets from far away (RFC 6762, section 11): one could have answers sent elsewhere, or take the name.
+    if (!this.#isNear(from.address)) return;
     const packet = parsePacket(bytes);
     if (packet === null || this.#phase === "stopped") return;
     if (packet.type === "response") return this.#onResponse(packet, from);

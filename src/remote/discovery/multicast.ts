@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { BlockList, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
 
 export const MDNS_GROUP = "224.0.0.251";
@@ -17,6 +18,17 @@ export function networkLinks(interfaces = networkInterfaces()): NetworkLink[] {
   });
   const outer = links.filter(({ isInternal }) => !isInternal);
   return (outer.length > 0 ? outer : links).map(({ name, address, addresses }) => ({ name, address, addresses }));
+}
+
+/** The IPv4 addresses that need no router. An answer to any other one would go to whom a sender far away names. Pure. */
+export function localNetworks(interfaces = networkInterfaces()): (address: string) => boolean {
+  const networks = new BlockList();
+  networks.addSubnet("169.254.0.0", 16);
+  for (const { family, cidr } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+    const [network = "", prefix] = cidr?.split("/") ?? [];
+    if (family === "IPv4" && prefix !== undefined) networks.addSubnet(network, Number(prefix));
+  }
+  return (address) => isIPv4(address) && networks.check(address);
 }
 
 export type MulticastEvents = {

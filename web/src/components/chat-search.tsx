@@ -15,8 +15,9 @@ import type { TranscriptRow } from "../../../src/client/conversation/protocol-ty
 
 const SEARCH_MS = 200;
 const HITS = 50;
-/** Parts of older messages that are read to reach a hit. */
-const MAX_PARTS = 400;
+/** Parts of older messages that are read to reach a hit, and rows of each. */
+const MAX_PARTS = 40;
+const PART_ROWS = 1_000;
 
 export const isSearching = signal(false);
 
@@ -146,7 +147,7 @@ async function showMessage(sessionKey: string, messageId: string): Promise<void>
   for (let part = 0; part < MAX_PARTS && rowOf(sessionKey, messageId) === undefined; part += 1) {
     const before = store.chats.value.get(sessionKey)?.rows;
     if (before === undefined || !before.hasMore || !store.isOnline.value || store.activeKey.value !== sessionKey) break;
-    await loadOlder(sessionKey);
+    await loadOlder(sessionKey, PART_ROWS);
     if (store.chats.value.get(sessionKey)?.rows === before) break;
   }
   const row = rowOf(sessionKey, messageId);

@@ -26,6 +26,8 @@ const FirstRun = onDemand(() => import("./first-run.tsx").then((module) => modul
 /** Closer to the end than this, new text pulls the view along. */
 const NEAR_END_PX = 80;
 const NEAR_TOP_PX = 300;
+/** From so many messages on, those out of sight are not laid out. */
+const LONG = 400;
 
 export function ChatView(): JSX.Element {
   return (
@@ -193,7 +195,7 @@ function Messages(): JSX.Element {
   return (
     <div class="messages-frame">
       <div class="messages" ref={scroller} onScroll={onScroll} tabIndex={-1}>
-        <div class="column" ref={content}>
+        <div class="column" ref={content} data-long={items.length > LONG || undefined}>
           {chat.rows.hasMore && <div class="older">{chat.loading === "older" ? "Loading older messages…" : ""}</div>}
           {items.map((item, at) => (
             <Fragment key={item.key}>

@@ -29,7 +29,7 @@ function Editor(): JSX.Element {
   return (
     <section class="panel" aria-labelledby="config-title">
       <div class="panel-head">
-        <h2 id="config-title">
+        <h2 id="config-title" class="cfg-path">
           <bdi>{path}</bdi>
         </h2>
         <div class="segments cfg-tabs" role="group" aria-label="How it is shown">

@@ -7,10 +7,12 @@ import * as health from "../health-report.ts";
 import * as log from "../log-tail.ts";
 import { partTitle } from "../overview.ts";
 import * as store from "../state.ts";
+import * as updates from "../update-status.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { DoctorPanel } from "./doctor-panel.tsx";
 import { LogSummary } from "./log-summary.tsx";
+import { Facts, RemotePanel, TelemetryPanel, UpdatesPanel } from "./operations-panels.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { AgentHost, Backups, HealthReport, Reading } from "../health-report.ts";
 import "../styles/lists.css";
@@ -43,6 +45,9 @@ export function HealthView(): JSX.Element {
           {report.methods !== undefined && report.methods.length > 0 && <Methods methods={report.methods} />}
           <Hosts report={report} />
           {report.backups !== null && <BackupPanel backups={report.backups} />}
+          {updates.mayLook() && <UpdatesPanel version={report.status.runtimeVersion ?? "?"} />}
+          {report.status.remoteAccess !== undefined && <RemotePanel remote={report.status.remoteAccess} />}
+          {report.status.telemetry !== undefined && <TelemetryPanel telemetry={report.status.telemetry} />}
           <Machine report={report} />
         </>
       )}
@@ -215,7 +220,8 @@ function Chart({
 }): JSX.Element {
   const readings = health.readings.value;
   const values = readings.map(value);
-  const most = Math.max(...values, Number.EPSILON);
+  // Room above the highest reading: a quiet chart is a line in it, not its border.
+  const most = Math.max(...values, Number.EPSILON) * 1.25;
   // A single reading is a line too.
   const drawn = values.length === 1 ? [values[0]!, values[0]!] : values;
   const x = (index: number): number => (index / Math.max(1, drawn.length - 1)) * CHART.width;
@@ -307,14 +313,7 @@ function BackupPanel({ backups }: { backups: Backups }): JSX.Element {
           The last one failed {agoText(last.at)}: {last.error}
         </p>
       )}
-      <dl class="log-fields">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd dir="auto">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {newest === undefined && <CommandLine text="openclaw backup create --verify" />}
       {newest !== undefined && backups.nextAt === null && <CommandLine text="openclaw backup schedule --at 03:30" />}
     </section>
@@ -336,14 +335,7 @@ function Machine({ report: { status, system } }: { report: HealthReport }): JSX.
       <div class="panel-head">
         <h2 id="machine-title">Machine</h2>
       </div>
-      <dl class="log-fields">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
     </section>
   );
 }

@@ -227,13 +227,7 @@ function Provider({ row }: { row: ProviderRow }): JSX.Element {
             Test
           </button>
           {apiKey?.source === "config" && (
-            <button
-              type="button"
-              class="quiet"
-              aria-label={`Remove the key of ${provider}`}
-              disabled={isBusy}
-              onClick={() => setAsking(true)}
-            >
+            <button type="button" class="quiet" aria-label={`Remove key of ${provider}`} disabled={isBusy} onClick={() => setAsking(true)}>
               Remove key
             </button>
           )}
@@ -241,7 +235,7 @@ function Provider({ row }: { row: ProviderRow }): JSX.Element {
       )}
       {isAsking && (
         <ConfirmDialog
-          title={`Remove the key of ${provider}?`}
+          title={`Remove key of ${provider}?`}
           text="Models of this provider stop answering at once. The key itself stays valid until you revoke it at the provider."
           action="Remove"
           onCancel={() => setAsking(false)}

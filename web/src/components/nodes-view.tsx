@@ -6,6 +6,7 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { ConfirmDialog } from "./confirm-dialog.tsx";
+import { PairingRequest, PairingRequests } from "./pairing-requests.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 
 /** Machines and devices that offer commands, what each may run, and those that wait for a person. */
@@ -31,56 +32,30 @@ function Requests(): JSX.Element | null {
   const requests = list.requests.value;
   if (requests.length === 0) return null;
   return (
-    <section class="panel" aria-labelledby="node-requests-title">
-      <div class="panel-head">
-        <h2 id="node-requests-title">Waiting for approval</h2>
-      </div>
-      <ul>
-        {requests.map((request) => (
-          <Request key={request.requestId} request={request} />
-        ))}
-      </ul>
-    </section>
+    <PairingRequests id="node-requests-title">
+      {requests.map((request) => (
+        <Request key={request.requestId} request={request} />
+      ))}
+    </PairingRequests>
   );
 }
 
-function Request({ request }: { request: NodeRequest }): JSX.Element {
-  const { requestId, platform, remoteIp, commands, ts } = request;
-  const name = list.nameOf(request);
-  const isBusy = list.busy.value === requestId;
-  return (
-    <li class="entry">
-      <span class="dot" data-state="waiting" />
-      <div class="entry-text">
-        <p class="entry-name">
-          <strong>
-            <bdi>{name}</bdi>
-          </strong>
-        </p>
-        <p>{list.requestText(request)}</p>
-        <p class="hint">
-          {[platform, remoteIp, ts === undefined ? undefined : agoText(ts)].filter((each) => each !== undefined).join(", ")}
-        </p>
-        <details class="past">
-          <summary>{commands.length} commands</summary>
-          <p class="hint">
-            <code dir="ltr">{commands.join(" ")}</code>
-          </p>
-        </details>
-      </div>
-      {store.mayPair.value && (
-        <div class="entry-actions">
-          <button type="button" class="primary" aria-label={`Approve ${name}`} disabled={isBusy} onClick={() => void list.approve(request)}>
-            Approve
-          </button>
-          <button type="button" class="quiet" aria-label={`Reject ${name}`} disabled={isBusy} onClick={() => void list.reject(request)}>
-            Reject
-          </button>
-        </div>
-      )}
-    </li>
-  );
-}
+const Request = ({ request }: { request: NodeRequest }): JSX.Element => (
+  <PairingRequest
+    name={list.nameOf(request)}
+    text={list.requestText(request)}
+    facts={[request.platform, request.remoteIp, request.ts === undefined ? undefined : agoText(request.ts)]}
+    isBusy={list.busy.value === request.requestId}
+    answers={store.mayPair.value ? { approve: () => list.approve(request), reject: () => list.reject(request) } : null}
+  >
+    <details class="past">
+      <summary>{request.commands.length} commands</summary>
+      <p class="hint">
+        <code dir="ltr">{request.commands.join(" ")}</code>
+      </p>
+    </details>
+  </PairingRequest>
+);
 
 function Nodes(): JSX.Element {
   const nodes = list.nodes.value;

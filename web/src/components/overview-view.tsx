@@ -73,7 +73,7 @@ function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
   return (
     <ul class="tiles" aria-label="Figures of the last 24 hours">
       <Tile
-        name="Messages in 24 hours"
+        name="Messages, 24 h"
         value={overview?.messages.toLocaleString(locale())}
         note={failedNote(overview)}
         hours={overview?.hours.map((hour) => hour.messages)}
@@ -253,7 +253,7 @@ function Links({ links, now }: { links: readonly OverviewLink[]; now: number }):
           <Entry
             key={link.name}
             title={link.name}
-            tag={LINK_STATES[link.state]}
+            tag={`${link.transport === "a2a" ? "A2A, " : ""}${LINK_STATES[link.state]}`}
             text={linkText(link, now)}
             tone={link.state === "up" ? "on" : link.state === "off" ? "unread" : "failed"}
           />

@@ -7,6 +7,7 @@ import * as store from "../state.ts";
 import { agoText, SessionLink } from "./approval-question.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { Heartbeats, Hooks } from "./automation-panels.tsx";
+import { JobForm } from "./job-form.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 
 /** Jobs, when they are due, and what became of their runs. */
@@ -60,6 +61,7 @@ function Jobs(): JSX.Element {
           <Job key={job.id} job={job} />
         ))}
       </ul>
+      <JobForm />
     </section>
   );
 }
@@ -85,6 +87,7 @@ function Job({ job }: { job: JobRow }): JSX.Element {
           <p class="hint">Next: {preview.nextRunsAtMs.map((at) => list.timeText(at, preview.timeZone)).join(" · ")}</p>
         )}
         {preview?.cost !== undefined && <p class="hint">Cost: {preview.cost.text}</p>}
+        {store.mayAdminister.value && list.stopText(job) !== null && <p class="hint">{list.stopText(job)}</p>}
         {(problem ?? state?.lastError) !== undefined && (
           <p class="hint" dir="auto">
             {problem ?? state?.lastError}
@@ -96,7 +99,7 @@ function Job({ job }: { job: JobRow }): JSX.Element {
           <button
             type="button"
             class="quiet"
-            aria-label={`Run ${displayName} now`}
+            aria-label={`Run now: ${displayName}`}
             disabled={list.busy.value === id || state?.runningAtMs !== undefined}
             onClick={() => void list.runJob(job)}
           >
