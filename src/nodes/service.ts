@@ -174,7 +174,8 @@ export class NodeService {
     const row = this.registry.require(request.node);
     this.#requireCommand(row, request);
     await this.#reach(row, request, signal);
-    this.#requireAllowed(this.registry.require(row.nodeId), request);
+    const reached = this.registry.require(row.nodeId);
+    this.#requireAllowed(reached, request);
     const end = command === "system.run" ? await this.#runShell(row, request, signal) : await this.#run(row, request, signal);
     return await this.#toResult(row, command, end);
   }

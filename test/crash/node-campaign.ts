@@ -119,8 +119,10 @@ export class NodeCampaign {
   }
 
   async #pair(): Promise<void> {
-    const bind = this.#network ? { gateway: { bind: "lan" } } : {};
-    await this.#gateway.prepare({ ...modelConfig("http://127.0.0.1:9"), ...bind });
+    // OpenClaw's hosts with protocol 3 do not say what kind of device they are, so that they have no programs without these names.
+    const nodes = { commands: { allow: ["system.run", "system.run.prepare", "system.which"] } };
+    const gateway = { ...(this.#network && { bind: "lan" }), ...(this.#line && { nodes }) };
+    await this.#gateway.prepare({ ...modelConfig("http://127.0.0.1:9"), gateway });
     this.#gateway.start();
     await (await this.#gateway.connect()).close();
     for (const host of this.#hosts) {

@@ -98,7 +98,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "the rules of a machine decide about programs without an agreement",
     file: "src/nodes/host/allowlist.ts",
-    text: "return isApproved ? { isAllowed: true } : no(`${path} is not in the list of this machine, and no person has agreed to it`);",
+    text: "return isApproved ? { isAllowed: true } : no(`${why}, and no person has agreed to it`);",
     broken: "return { isAllowed: true };",
     tests: [HOST],
   },

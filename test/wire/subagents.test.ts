@@ -143,6 +143,25 @@ test("results of tasks that end close to each other come in one message", async 
   await client.close();
 });
 
+test("ten sub-agents work at the same time while the conversation goes on, and each result comes once", async () => {
+  const over = Promise.withResolvers<void>();
+  const gateway = await start(newHome(), { maxConcurrent: 10, maxChildrenPerAgent: 10 });
+  const client = await gateway.connect();
+  model.setBehaviour((request) =>
+    textOf(request.messages.at(-1)) === "wait here" ? { steps: [{ until: over.promise }, { text: "done" }] } : undefined,
+  );
+  for (let count = 0; count < 10; count++) await ask(client, spawn("wait here", { label: `t${count}` }));
+  await untilTasks(client, "ten at once", ({ status }) => status === "running", 10);
+  assert.match(await ask(client, "still there"), /You said: still there/);
+  over.resolve();
+  await untilTasks(client, "all results", ({ deliveryStatus }) => deliveryStatus === "delivered", 10);
+  model.setBehaviour(undefined);
+  const results = (await resultsOf(client)).join("\n");
+  for (let count = 0; count < 10; count++)
+    assert.equal(results.split(`"t${count}\\"`).length + results.split(`"t${count}"`).length - 2, 1, `t${count}`);
+  await client.close();
+});
+
 test("a limit is refused with the key that sets it", async () => {
   const gateway = await start(newHome(), { maxSpawnDepth: 1, maxChildrenPerAgent: 1 });
   const client = await gateway.connect();
