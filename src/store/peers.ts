@@ -141,10 +141,23 @@ function createKeyRows(store: Store) {
   };
 }
 
+const createDeliveryRows = (store: Store) => ({
+  /** The other gateway has stored it. A reply has ended with that. False: it has ended before. */
+  setDelivered: (id: string, at: number, remoteTask: string | null = null): boolean =>
+    store.run(
+      `UPDATE peer_outbox SET state = 'delivered', remote_task = ?, ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
+       WHERE id = ? AND state = 'queued'`,
+      remoteTask,
+      at,
+      id,
+    ) > 0,
+});
+
 function createOutboxRows<E, O>(store: Store) {
   const rows = (found: readonly OutboxSqlRow[]): PeerOutboxRow<E, O>[] => decodeRows(store, found, outboxKey, toOutboxRow<E, O>);
   const one = (found: OutboxSqlRow | undefined): PeerOutboxRow<E, O> | undefined => decodeRow(store, found, outboxKey, toOutboxRow<E, O>);
   return {
+    ...createDeliveryRows(store),
     /** False: a message with this id is there already. */
     addOutgoing: ({ peer, id, kind, envelope, createdAt, expiresAt }: NewPeerOutboxRow<E>): boolean =>
       store.run(
@@ -169,16 +182,6 @@ function createOutboxRows<E, O>(store: Store) {
           peer,
         ),
       ),
-
-    /** The other gateway has stored it. A reply has ended with that. False: it has ended before. */
-    setDelivered: (id: string, at: number, remoteTask: string | null = null): boolean =>
-      store.run(
-        `UPDATE peer_outbox SET state = 'delivered', remote_task = ?, ended_at = CASE kind WHEN 'reply' THEN ? ELSE NULL END
-         WHERE id = ? AND state = 'queued'`,
-        remoteTask,
-        at,
-        id,
-      ) > 0,
 
     /** False: it has ended before; the first end counts. */
     endOutgoing: (id: string, state: "answered" | "bounced", outcome: O, at: number): boolean =>
