@@ -33,6 +33,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   "(?<![\"'`])parked(?![\"'`])": "unloaded, dead letter, waiting",
   untold: "unreported, outcome pending",
   "means nothing": "not applicable",
+  "there (?:is|are|was|were) no such": "name what was not found",
   "the like": "similar",
   "(?:is|are) to be": "must be, will be",
   "without a word": "silently",

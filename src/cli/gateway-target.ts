@@ -51,7 +51,7 @@ export function configOf(invocation: Invocation): LoadedConfig {
  * - An address that the person named (--url, OPENCLAW_GATEWAY_URL, gateway.remote.url) gets the credential that was named with it. What is in
  *   the files of this machine is left out unless it is the address of this machine's own gateway.
  * - An address that we chose, and every credential from the files of this machine, need a proof: the listener signs a nonce with the key in
- *   owner.json, which only the running gateway and its user have (core/identity-proof.ts). Without a running gateway there is no such key,
+ *   owner.json, which only the running gateway and its user have (core/identity-proof.ts). Without a running gateway that key does not exist,
  *   so another program on its port receives neither credential nor message.
  *
  * `passwordFlag`: the flag of the command that holds a password, where it has one.

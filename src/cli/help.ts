@@ -18,7 +18,7 @@ export function showHelp(words: readonly string[], out: Output): number {
   return EXIT.ok;
 }
 
-/** The lines of the help. Throws CliError when there is no such command. */
+/** The lines of the help. Throws CliError when the command does not exist. */
 export function helpLines(words: readonly string[], width = MAX_WIDTH): string[] {
   if (words.length === 0) return overview(width);
   const exact = COMMANDS.find((command) => commandName(command) === words.join(" "));

@@ -59,7 +59,7 @@ test("sessions show prints why a reply failed", async () => {
 });
 
 for (const command of ["show", "delete"]) {
-  test(`sessions ${command} says that there is no such session, and which one was probably meant`, async () => {
+  test(`sessions ${command} says that the session does not exist, and which one was probably meant`, async () => {
     const { code, err } = await callCli(state, [
       "sessions",
       command,

@@ -15,7 +15,7 @@ type A2aInput = GatewayBase & Pick<Storage, "inbox"> & { running: RunningConfig;
 
 const NOT_FOUND = { status: 404, body: { error: { message: "not found", type: "not_found" } } } as const;
 
-/** Serves A2A to the links that speak it; nothing is loaded while it is off, or while there is no such link. */
+/** Serves A2A to the links that speak it; nothing is loaded while it is off, or while no link speaks it. */
 export function a2aBackend(input: A2aInput): A2aBackend {
   const { running, clock, log, metrics, peers } = input;
   let loading: Promise<A2aServer> | null = null;

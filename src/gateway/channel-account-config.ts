@@ -11,7 +11,7 @@ import { detailError, GatewayError } from "../core/errors.ts";
 import type { ChannelId } from "../core/ids.ts";
 import { withEnvironment } from "./channel-settings.ts";
 
-/** What `Channel.parse` takes for one account: its keys, with credentials of the environment. Null when there is no such account. */
+/** What `Channel.parse` takes for one account: its keys, with credentials of the environment. Null when the account is not configured. */
 export function accountConfig(
   config: Config,
   channel: Pick<Channel, "id" | "environment">,

@@ -176,7 +176,7 @@ test("a list shows title and kind, a search the words, and what finds nothing sa
     await run("sessions_list", { search: "garden" }),
     /agent:main:main \(this conversation\) \| .+ \| webchat direct \| The garden/,
   );
-  assert.equal(await run("sessions_list", { search: "nothing like it" }), "There are no such conversations.");
+  assert.equal(await run("sessions_list", { search: "nothing like it" }), "No conversation matches.");
   assert.equal(await run("sessions_search", { query: "pear" }), 'No message has the words "pear".');
   assert.match(await run("sessions_search", { query: "!?" }), /^ERROR Nothing was searched/);
 });

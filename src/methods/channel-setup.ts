@@ -22,7 +22,7 @@ export type AccountField = {
 export type ChannelSetupDeps = {
   channelIds: readonly string[];
   load: (channel: string) => Promise<Channel | null>;
-  /** The account with `change` put over what is configured, secrets resolved. Null: there is no such account. */
+  /** The account with `change` put over what is configured, secrets resolved. Null: the account is not configured. */
   accountConfig: (channel: Channel, account: string | undefined, change?: Readonly<Record<string, unknown>>) => unknown;
   /** What the configuration's schema says about the keys at the top of a channel's block, and about those of `deeper`. */
   describe: (channel: string, deeper: readonly string[]) => readonly Omit<AccountField, "required">[];

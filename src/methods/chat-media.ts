@@ -18,7 +18,8 @@ export async function chatMedia(deps: ChatDeps, params: MethodParams<"chat.media
   const message = deps.messages.byId(messageId);
   const content = message?.sessionKey === key ? message.body.content : undefined;
   const block = typeof content === "string" ? undefined : content?.[index];
-  if (!isImage(block)) throw new GatewayError("NOT_FOUND", "there is no such picture in this session");
+  if (!isImage(block))
+    throw new GatewayError("NOT_FOUND", "the picture was not found in this session; it may have been removed with its message");
   if (!PICTURES.has(block.mimeType)) throw new GatewayError("NOT_FOUND", "this file is not a picture that can be shown");
   const { mimeType, data } = await deps.media.loadImage(block);
   return { mimeType, data };

@@ -4,7 +4,7 @@ import { toMessageRow, toPage } from "./wire-rows.ts";
 
 export type SessionHistoryPage = { key: string; limit: number; beforeSeq: number | undefined };
 
-/** One page of a session's history as JSON text, newest messages last; null: there is no such session. */
+/** One page of a session's history as JSON text, newest messages last; null: the session does not exist. */
 export function readSessionHistory(deps: ChatDeps, { key: name, limit, beforeSeq }: SessionHistoryPage): string | null {
   const { key } = resolveKey(deps, name);
   const session = deps.sessions.get(key);

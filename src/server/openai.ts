@@ -142,7 +142,8 @@ export class OpenAiRoutes {
 
   #model(exchange: Exchange): void {
     const id = exchange.path.slice("/v1/models/".length).replaceAll("%2F", "/").replaceAll("%2f", "/");
-    if (!this.#modelIds().includes(id)) return exchange.sendError(404, "not_found", "there is no such model");
+    const missing = `the model ${JSON.stringify(id.slice(0, 200))} was not found; GET /v1/models lists those that can be used`;
+    if (!this.#modelIds().includes(id)) return exchange.sendError(404, "not_found", missing);
     exchange.json(200, toModel(id));
   }
 

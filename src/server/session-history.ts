@@ -11,7 +11,7 @@ export type SessionHistoryQuery = {
   beforeSeq: number | undefined;
 };
 
-/** Reads a page as JSON text; null: there is no such session. */
+/** Reads a page as JSON text; null: the session does not exist. */
 export type SessionHistoryReader = (query: SessionHistoryQuery) => string | null;
 
 const PATH = /^\/sessions\/([^/]+)\/history$/;

@@ -20,7 +20,7 @@ export type ForeignDatabase = {
 };
 
 /**
- * Null when there is no such file. Throws UNAVAILABLE when it cannot be read as a database, or is written too often to be copied. SQLite
+ * Null when the file does not exist. Throws UNAVAILABLE when it cannot be read as a database, or is written too often to be copied. SQLite
  * itself would make an index of the write-ahead log beside the file, even when it only reads.
  */
 export function openForeignDatabase(path: string): ForeignDatabase | null {

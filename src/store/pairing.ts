@@ -95,7 +95,7 @@ export function createPairings(store: Store, options: PairingOptions) {
     /** Pending requests, oldest first. */
     pending,
 
-    /** Approves the sender of a request by its code. Undefined when there is no such request. */
+    /** Approves the sender of a request by its code. Undefined when the request does not exist. */
     approve(channel: string, account: string, code: string): PairingRequest | undefined {
       const request = find(channel, account, code);
       if (!request) return undefined;

@@ -30,7 +30,7 @@ export interface Conversations {
   below(key: SessionKey): readonly SessionKey[];
   /** The agents that have sessions or may have some. */
   agents(): readonly AgentId[];
-  /** The agent of a session; null: there is no such session. */
+  /** The agent of a session; null: the session does not exist. */
   agentOf(key: string): AgentId | null;
   /** The words in `limit` stored messages before the last `offset` ones, oldest first. `next`: the offset of the older ones; null: there are none. */
   page(key: SessionKey, query: { limit: number; offset: number }): { messages: readonly PagedMessage[]; next: number | null };

@@ -47,7 +47,7 @@ export const hasProcesses = (group: number): boolean => signalGroup(group, 0);
 /** 0 is the group of the gateway itself, and 1 every process. */
 const signalGroup = (group: number, signal: NodeJS.Signals | 0): boolean => group > 1 && sendSignal(-group, signal);
 
-/** False when there is no such process. */
+/** False when the process does not exist. */
 function sendSignal(to: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(to, signal);

@@ -45,7 +45,7 @@ export type SendFault = "limit" | "before" | "after" | "markup";
 
 /** A platform with people on it, for tests with the whole process. */
 export type PlatformHarness = {
-  /** `channels.<id>`, with that policy; null: there is no such block. */
+  /** `channels.<id>`, with that policy; null: the block does not exist. */
   config(policy: ChannelPolicy): Record<string, unknown> | null;
   /** Secrets of that block, which must not be shown anywhere. */
   secrets: readonly string[];

@@ -82,8 +82,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     invariant: 6,
     breaks: "what held before a person answered is checked again",
     file: "src/nodes/service.ts",
-    text: "this.#requireAllowed(this.registry.require(row.nodeId), request);",
-    broken: "",
+    text: "this.#requireAllowed(this.registry.require(row.nodeId), request);\n    const asker = ",
+    broken: "const asker = ",
     tests: [SERVICE],
   },
   {

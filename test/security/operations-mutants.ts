@@ -121,8 +121,8 @@ export const OPERATIONS_MUTANTS: readonly Mutant[] = [
     invariant: 4,
     breaks: "diagnostics have no known credential",
     file: "src/cli/diagnostics.ts",
-    text: 'clean = clean.replaceAll(form, "[secret]");',
-    broken: "clean = clean.replaceAll(form, form);",
+    text: '({ text, instead: "[secret]" })',
+    broken: "({ text, instead: text })",
     tests: [DIAGNOSTICS],
   },
   {

@@ -128,7 +128,7 @@ function verify(channel: string, config: Params): unknown {
   const refuse = (said: string, details: Params): never => {
     throw new ChannelRefusal(said, { code: "CREDENTIAL_REFUSED", fix: "Ask @BotFather for a new token.", ...details });
   };
-  if (channel === "signal") refuse("Signal refuses it: there is no such account", { fix: "Register the number first." });
+  if (channel === "signal") refuse("Signal refuses it: the number is not registered", { fix: "Register the number first." });
   if (channel === "slack" && config["appToken"] !== "xapp-good")
     refuse("Slack refuses it: Slack does not open a socket: invalid_auth", { key: "appToken", fix: "Make an app-level token." });
   if (channel === "telegram" && !String(config["botToken"]).includes("-")) {

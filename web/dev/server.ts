@@ -428,7 +428,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
   if (method === "sessions.search") return all.search(String(params["query"]));
   if (method === "chat.media") {
     const found = all.media(key, String(params["messageId"]), Number(params["index"]));
-    if (found === null) throw invalid("there is no such picture in this session");
+    if (found === null) throw invalid("the picture was not found in this session");
     return found;
   }
   if (method === "models.list") return { models: MODELS };

@@ -139,7 +139,7 @@ describe("forms of channels on the page", () => {
     await page.getByText("More options").click();
     await page.getByLabel("Transport URL").fill("http://127.0.0.1:8080");
     await page.getByRole("button", { name: "Check and connect" }).click();
-    await page.getByRole("alert").getByText("Signal refused the connection: there is no such account.").waitFor();
+    await page.getByRole("alert").getByText("Signal refused the connection: the number is not registered.").waitFor();
     assert.deepEqual(gateway.channels.patches, []);
     await page.getByRole("button", { name: "Save it, and link a phone" }).click();
     await page.getByAltText("A code for the Signal app").waitFor();

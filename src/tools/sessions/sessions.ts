@@ -63,7 +63,7 @@ function listSessions({ conversations, sessionPolicy }: SessionToolsOptions, arg
     ...listedIn(conversations, caller, sessionPolicy()),
     ...(asString(args["search"]) !== "" && { search: asString(args["search"]) }),
   });
-  if (sessions.length === 0) return textResult("There are no such conversations.");
+  if (sessions.length === 0) return textResult("No conversation matches.");
   const lines = sessions.map(({ key, title, channel, chatKind, updatedAt, preview }) => {
     const what = [`${channel} ${chatKind}`, title, preview].filter((each) => each !== null);
     const isThis = key === caller.sessionKey ? " (this conversation)" : "";
