@@ -5,7 +5,6 @@ import { assertAccessible } from "./axe.ts";
 import { hasText, sendMessage, startPageTest, untilIdle } from "./page-session.ts";
 import type { BrowserProfile, BrowserUser } from "./browser.ts";
 import type { PageTest } from "./page-session.ts";
-import type { Page } from "playwright-core";
 
 let stage: PageTest;
 before(async () => {
