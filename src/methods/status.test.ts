@@ -19,7 +19,7 @@ import { createSessions } from "../store/sessions.ts";
 import { assertMatchesResultSchema } from "../../test/result-schema.ts";
 import { commandsMethods } from "./commands.ts";
 import { decodeAnswer } from "../../test/fakes/method-bench.ts";
-import { healthMethods } from "./health.ts";
+import { healthMethods, toMethodLatencies } from "./health.ts";
 import { logsMethods } from "./logs.ts";
 import { restartMethods } from "./restart.ts";
 import { Presence } from "./presence.ts";
@@ -383,5 +383,17 @@ test("a restart is asked for with its reason, and happens after the answer", () 
   assert.deepEqual(asked, [
     { reason: "update", delayMs: 7 },
     { reason: "asked for by cli", delayMs: 500 },
+  ]);
+});
+
+test("the time of requests is what half and 95 % of them took at most, the most frequent method first", () => {
+  const bounds = [0.001, 0.01, 0.1];
+  const points = [
+    { labels: { method: "rare" }, value: 1, bounds, buckets: [0, 0, 0, 1] },
+    { labels: { method: "often" }, value: 1, bounds, buckets: [90, 6, 4, 0] },
+  ];
+  assert.deepEqual(toMethodLatencies(points), [
+    { method: "often", count: 100, p50Ms: 1, p95Ms: 10 },
+    { method: "rare", count: 1, p50Ms: null, p95Ms: null },
   ]);
 });
