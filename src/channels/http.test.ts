@@ -73,7 +73,7 @@ test("an abort ends the request, and the reading of its answer, with its reason"
       if (request.url === "/begins") response.write("some bytes");
     },
     async (url) => {
-      const whole = callApi({ url, signal, timeoutMs: 50 });
+      const whole = callApi({ url, signal, timeoutMs: 400 });
       await assert.rejects(whole, (err) => (err as Error).name === "TimeoutError" && !(err instanceof NotSentError));
       const abort = new AbortController();
       const answer = await openHttp({ url: `${url}/begins`, signal: abort.signal });
