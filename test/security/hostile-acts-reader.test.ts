@@ -45,7 +45,7 @@ const ACTS: readonly HostileAct[] = [
     async () => {
       const answers = await scene.ask(SERVED_METHODS.map((method) => [method, {}] as const));
       const privileged = SERVED_METHODS.map((method, index) => [method, answers.get(String(index))] as const).filter(([method]) =>
-        /^(?:config\.(?:set|patch|apply)|tokens\.|device\.|agents\.(?:create|update|delete)|channels\.(?:start|stop|logout)|gateway\.(?!overview$|doctor$)|sessions\.(?:delete|reset|patch|send)|chat\.(?:send|inject)|agent$|send$)/.test(
+        /^(?:config\.(?:set|patch|apply)|tokens\.|device\.|agents\.(?:create|update|delete)|channels\.(?:start|stop|logout)|gateway\.(?!overview$|doctor$|identity\.get$)|sessions\.(?:delete|reset|patch|send)|chat\.(?:send|inject)|agent$|send$)/.test(
           method,
         ),
       );
