@@ -518,6 +518,21 @@ test("a phone that does not come, a relay that refuses, and a second attempt soo
   assert.equal(await wakeOf("k3"), null, "without a relay no one is woken");
 });
 
+test("only a wake that the relay took keeps a node from being woken again", async (t) => {
+  const bench = open(t);
+  const { service } = await approved(bench);
+  bench.push.relay.value = RELAY;
+  await service.event(service.liveOf("conn-1", "aaaa1111"), "push.apns.register", bench.push.registration);
+  service.disconnected("conn-1");
+  bench.push.answer.status = 503;
+  const paths = async (count: number) =>
+    (await Promise.all(Array.from({ length: count }, () => service.wake("aaaa1111", "test")))).map(({ path }) => path);
+  assert.deepEqual(await paths(2), ["send-error", "send-error"], "the one that waited for the other was not woken either");
+  assert.equal(bench.push.pushed.length, 1, "both ask once");
+  bench.push.answer.status = 200;
+  assert.deepEqual(await paths(2), ["sent", "throttled"]);
+});
+
 test("only a whole registration for this gateway and its relay is kept, and it ends with the node", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
