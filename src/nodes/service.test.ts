@@ -439,6 +439,26 @@ test("a node is found by id, name and unique beginning; an unknown one names the
     );
 });
 
+test("kept answers together have a limit: the oldest are emptied, and no command runs again for that", async (t) => {
+  const bench = open(t);
+  const { service, call, lastId } = await approved(bench);
+  for (const [index, key] of ["k1", "k2", "k3"].entries()) {
+    const answer = call("system.which", key);
+    await service.result("aaaa1111", await lastId(index + 1), { ok: true, payloadJSON: JSON.stringify("x".repeat(1_000)) });
+    await answer;
+    bench.clock.advance(1_000);
+  }
+  assert.equal(await bench.store.write(() => bench.rows.prune(0, 10, 2_500)), false, "nothing is left to do");
+  const results = ["k1", "k2", "k3"].map((key) => bench.rows.invocationByKey("aaaa1111", key)!.result);
+  assert.deepEqual(
+    results.map((result) => result === null),
+    [true, false, false],
+  );
+  const sent = bench.sent.length;
+  await assert.rejects(call("system.which", "k1"), /is not kept/);
+  assert.equal(bench.sent.length, sent);
+});
+
 test("what waits for a node outlives a restart, is taken once, and expires", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
