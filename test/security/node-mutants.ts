@@ -140,7 +140,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     invariant: 10,
     breaks: "a node is woken at most once in a while",
     file: "src/nodes/push.ts",
-    text: "now - last < NODE_LIMITS.wakeEveryMs",
+    text: "now - last.at < NODE_LIMITS.wakeEveryMs",
     broken: "now - last < 0",
     tests: [SERVICE],
     title: "wakes it once through the relay",
