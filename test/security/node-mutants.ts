@@ -141,7 +141,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     breaks: "a node is woken at most once in a while",
     file: "src/nodes/push.ts",
     text: "now - last.at < NODE_LIMITS.wakeEveryMs",
-    broken: "now - last < 0",
+    broken: "now - last.at < 0",
     tests: [SERVICE],
     title: "wakes it once through the relay",
   },
