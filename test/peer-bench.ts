@@ -70,6 +70,9 @@ export function testGateway(t: TestContext, clock: FakeClock, identity: DeviceId
           return keyFiles.get(keyId) ?? null;
         },
         remove: (keyId) => void keyFiles.delete(keyId),
+        removeOthers: (keyIds) => {
+          for (const keyId of keyFiles.keys()) if (!keyIds.includes(keyId)) keyFiles.delete(keyId);
+        },
       },
       settings: (name) => links.get(name) ?? null,
       names: () => [...links.keys()],

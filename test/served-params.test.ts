@@ -46,7 +46,7 @@ test("a parameter without an effect is refused by its name", () => {
 
 test("the values that change nothing are accepted, and the handler never sees them", () => {
   assert.deepEqual(checkParams("sessions.patch", { key: "main", execNode: null, fastMode: false }), { key: "main" });
-  assert.deepEqual(checkParams("sessions.create", { incognito: false, toolOverrides: {}, emitCommandHooks: true }), {});
+  assert.deepEqual(checkParams("sessions.create", { incognito: false, toolOverrides: {}, succeedsParent: true }), {});
   assert.deepEqual(checkParams("health", { probe: true }), {});
 });
 

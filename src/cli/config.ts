@@ -1,4 +1,4 @@
-import { changeEffectAt } from "../config/schema/walk.ts";
+import { changeEffectAt, isUnservedAt } from "../config/schema/walk.ts";
 import { CONFIG } from "../config/schema.ts";
 import { getAt } from "../config/edit.ts";
 import type { ConfigIssue } from "../config/issue.ts";
@@ -79,7 +79,10 @@ const EFFECT_TEXT = {
   applied: "Applied immediately by a running gateway.",
   "restart-channel": "The channel will reconnect.",
   "restart-gateway": "Takes effect after a restart: openclaw gateway restart",
+  none: "It belongs to OpenClaw and has no effect here.",
 } as const;
+
+const effectAt = (path: KeyPath): keyof typeof EFFECT_TEXT => (isUnservedAt(CONFIG, path) ? "none" : changeEffectAt(CONFIG, path));
 
 /** `openclaw config set <path> <value>` */
 export const configSet: CommandHandler = async (invocation) => {
@@ -97,7 +100,7 @@ export const configSet: CommandHandler = async (invocation) => {
   const where = await applyConfigEdit(invocation, (edit) => edit.set(path, value)).catch((err: unknown) => {
     throw err instanceof GatewayError && err.code === "INVALID_REQUEST" && err.fix === undefined ? toInvalidConfigError(err, path) : err;
   });
-  const effect = changeEffectAt(CONFIG, path);
+  const effect = effectAt(path);
   out.result({ ok: true, path: formatPath(path), where, effect }, () => {
     out.line(`${formatPath(path)} = ${invocation.has("stdin") ? "(hidden)" : toDisplayValue(formatPath(path), value)}`);
     out.note(`Saved in ${where}.`);
@@ -124,7 +127,7 @@ export const configUnset: CommandHandler = async (invocation) => {
   });
   out.result({ ok: true, path: formatPath(path), removed: found, where }, () => {
     out.line(found ? `Removed ${formatPath(path)} from ${where}.` : `${formatPath(path)} was not set in ${where}.`);
-    if (found) out.note(EFFECT_TEXT[changeEffectAt(CONFIG, path)]);
+    if (found) out.note(EFFECT_TEXT[effectAt(path)]);
   });
 };
 

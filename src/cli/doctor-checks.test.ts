@@ -58,6 +58,13 @@ test("--only and --skip choose the checks, and an unknown one is refused with al
   assert.equal(checksRun + checksSkipped, all.checksRun);
   const less = await doctor(dir, ["--skip", "gateway-running", "--skip", "disk"]);
   assert.ok(!less.findings.some(({ check }) => check === "disk" || check === "gateway-running"));
+  for (const words of [
+    ["--only", "disk", "--skip", "disk"],
+    ["--lint", "--only", "disk"],
+  ]) {
+    const none = await callCli(dir, ["doctor", ...words]);
+    assert.deepEqual([none.code, /no check is left to make/.test(none.err)], [2, true], words.join(" "));
+  }
   const { code, err } = await callCli(dir, ["doctor", "--only", "nonsense"]);
   assert.deepEqual([code, /"nonsense" is not a check/.test(err), /backup, .*store/.test(err)], [2, true, true]);
 });

@@ -159,6 +159,8 @@ const familyOf = (check: string): string => check.split(":")[0]!;
 const matches = (names: readonly string[], check: string): boolean => names.some((name) => name === check || name === familyOf(check));
 
 /** The checks that --lint, --only and --skip leave. Throws CliError for an id that no check has. */
+const lintIds = (): readonly string[] => GROUPS.filter(({ isLint }) => isLint === true).flatMap(({ ids }) => ids);
+
 function selectChecks(invocation: Invocation): SelectedChecks {
   const [only, skip] = [invocation.list("only"), invocation.list("skip")];
   const unknown = [...only, ...skip].find((id) => !ALL_IDS.includes(familyOf(id)));
@@ -174,6 +176,12 @@ function selectChecks(invocation: Invocation): SelectedChecks {
   const candidates = GROUPS.filter(({ isLint }) => !invocation.has("lint") || isLint === true);
   const isWanted = (id: string): boolean => (only.length === 0 || only.some((name) => familyOf(name) === id)) && !skip.includes(id);
   const groups = candidates.filter(({ ids }) => ids.some(isWanted));
+  if (groups.length === 0)
+    throw new CliError("no check is left to make", {
+      why: invocation.has("lint") ? "--lint makes those about the configuration file only." : "--skip names all that --only names.",
+      fix: invocation.has("lint") ? `leave --lint out, or name one of: ${lintIds().join(", ")}` : "leave the check out of --skip",
+      exit: EXIT.usage,
+    });
   return { groups, ids: [...new Set(groups.flatMap(({ ids }) => ids.filter(isWanted)))], wants };
 }
 

@@ -261,6 +261,14 @@ test("config set keeps comments, and a second look finds the value", async () =>
   assert.deepEqual(lines((await cli(state, ["config", "get", "gateway.port"])).out), ["18800"]);
 });
 
+test("config set says of a key of OpenClaw that it has no effect here", async () => {
+  const state = makeState();
+  const set = await cli(state, ["config", "set", "agents.defaults.memorySearch.provider", "openai", "--json"]);
+  assert.equal((JSON.parse(set.out) as { effect: string }).effect, "none");
+  const served = await cli(state, ["config", "set", "memory.search.provider", "none", "--json"]);
+  assert.equal((JSON.parse(served.out) as { effect: string }).effect, "applied");
+});
+
 test("a secret from standard input is stored, and not shown", async () => {
   const state = makeState();
   const set = await cli(state, ["config", "set", "gateway.auth.token", "--stdin"], { input: "s3cret-value\n" });

@@ -133,6 +133,24 @@ for (const [source, why] of SOURCES)
     assert.match(err, why);
   });
 
+test("what a killed command has left of a skill goes with the next command for it", async (t) => {
+  const { run, source, installed, state } = openBench(t);
+  const [skills, approved] = [join(installed, ".."), join(state, "gateway/approved-skills")];
+  await run("install", source, "--yes");
+  const leave = (): void => {
+    for (const name of ["old", "new"]) writeFiles(join(skills, `.weather.0123456789ab.${name}`), { "SKILL.md": "left" });
+    writeFiles(join(approved, ".weather.0123456789ab"), { "SKILL.md": "left" });
+    writeFiles(join(skills, ".weather.mine.old"), { "SKILL.md": "not ours" });
+  };
+  leave();
+  writeFiles(source, { "run.sh": "echo 2" });
+  assert.equal((await run("update", "weather", "--yes")).code, 0);
+  assert.deepEqual([readdirSync(skills).toSorted(), readdirSync(approved)], [[".weather.mine.old", "weather"], ["weather"]]);
+  leave();
+  assert.equal((await run("remove", "weather", "--yes")).code, 0);
+  assert.deepEqual([readdirSync(skills), readdirSync(approved)], [[".weather.mine.old"], []]);
+});
+
 test("a directory that is not a skill, or has links, is not installed", async (t) => {
   const { run, source, state } = openBench(t);
   symlinkSync("/etc/passwd", join(source, "link"));

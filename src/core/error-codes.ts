@@ -61,7 +61,7 @@ export const ERROR_DETAILS = {
   NODE_RESULT_NOT_KEPT: {
     code: "UNAVAILABLE",
     retryable: false,
-    text: "The result of an earlier call with this key was too large to be kept.",
+    text: "The result of an earlier call with this key was given once and is not kept.",
   },
   NODE_TIMEOUT: { code: "UNAVAILABLE", retryable: false, text: "The node did not answer in time; whether the command ran is not known." },
   NODE_DISCONNECTED: {

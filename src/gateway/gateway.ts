@@ -163,7 +163,10 @@ export class Gateway {
           retentionMs: SCHEDULE_LIMITS.logRetentionMs,
         },
         { prune: parts.subagents.rows.prune, retentionMs: SUBAGENT_LIMITS.keepMs },
-        { ...nodes.rows, retentionMs: NODE_LIMITS.keptMs },
+        {
+          prune: (before, limit) => nodes.rows.prune(before, limit, NODE_LIMITS.keptAnswersBytes),
+          retentionMs: NODE_LIMITS.keptMs,
+        },
         { prune: parts.hooks.rows.prune, retentionMs: HOOK_LIMITS.keptMs },
         { prune: parts.peers.rows.prune, retentionMs: PEER_LIMITS.keptMs },
       ],

@@ -74,9 +74,7 @@ export class GatewayInternalHooks {
     const { bus } = this.#input;
     bus.on("message.added", ({ message }) => this.#onMessage(message));
     bus.on("session.stopped", ({ sessionKey }) => this.#emit("command:stop", sessionKey, {}));
-    bus.on("session.changed", ({ sessionKey, reason, fields }) => {
-      if (reason === "command" && fields.includes("session_id")) this.#emit("command:new", sessionKey, {});
-    });
+    bus.on("session.renewed", ({ sessionKey }) => this.#emit("command:new", sessionKey, {}));
   }
 
   #onMessage({ body, sessionKey, at }: Message): void {

@@ -19,6 +19,7 @@ function depsOf(bench: TurnBench): CompletionDeps {
     canAnswer: (agentId) => agentId === main,
     mainKey: () => undefined,
     operatorTools: () => [],
+    modelNames: () => [],
     queueMode: () => "followup",
   };
   return deps as CompletionDeps;
@@ -28,6 +29,7 @@ const request = (more: Partial<CompletionRequest>): CompletionRequest => ({
   agentId: null,
   sessionKey: null,
   user: null,
+  model: null,
   context: null,
   text: "hello",
   images: [],
@@ -44,6 +46,12 @@ async function answer(events: AsyncIterable<BackendCompletionEvent>): Promise<st
   }
   throw new Error("no answer");
 }
+
+test("a model that does not exist is refused before anything runs", async () => {
+  const bench = openTurnBench();
+  await assert.rejects(answer(runCompletion(depsOf(bench), request({ model: "nope/nope" }))), /there is no model "nope\/nope"/);
+  bench.close();
+});
 
 test("a request that names no session and is repeated with its key gets the same answer and runs once", async () => {
   const bench = openTurnBench();

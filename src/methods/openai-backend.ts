@@ -5,6 +5,7 @@ import { GatewayError } from "../core/errors.ts";
 import { asId, type RunId } from "../core/ids.ts";
 import type { TurnEvents } from "../turns/events.ts";
 import { operatorSubmission, resolveKey, type ChatDeps } from "./chat-context.ts";
+import { checkModel, qualifiedModelName } from "./session-patch.ts";
 
 /** One completion of the OpenAI-compatible routes. */
 export type CompletionRequest = {
@@ -13,6 +14,8 @@ export type CompletionRequest = {
   /** Session to continue, as the caller named it; null: `user` decides, and without one the session is new. */
   sessionKey: string | null;
   user: string | null;
+  /** Model in place of the agent's, for this run; null: none. */
+  model: string | null;
   /** Earlier messages and instructions of the request, as one text; null when there are none. */
   context: string | null;
   text: string;
@@ -42,6 +45,8 @@ export type CompletionDeps = ChatDeps;
 export async function* runCompletion(deps: CompletionDeps, request: CompletionRequest): AsyncGenerator<BackendCompletionEvent> {
   const name = request.sessionKey ?? (request.user === null ? sessionForRequest(request.idempotencyKey) : `openai-user:${request.user}`);
   const { key, agentId } = resolveKey(deps, name, request.agentId ?? undefined);
+  const model = qualifiedModelName(deps, request.model ?? undefined) ?? undefined;
+  checkModel(deps, model);
   const runId = asId<RunId>(request.idempotencyKey);
   const events = new CompletionEventQueue();
   const stops = [
@@ -64,6 +69,7 @@ export async function* runCompletion(deps: CompletionDeps, request: CompletionRe
       agentId,
       text: request.text,
       images: request.images,
+      model,
       idempotencyKey: runId,
       caller: { client: { id: "openai-api", mode: "backend", version: "1" }, device: null, scopes: request.caller.scopes },
       queueMode: "followup",

@@ -29,6 +29,7 @@ export async function createSession(deps: ChatDeps, params: CreateParams, caller
   deps.hub.watch(caller.conn, `session:${place.key}`);
   deps.bus.emit("session.changed", { sessionKey: place.key, reason: "create", fields: CREATED_COLUMNS });
   if (parent) deps.bus.emit("session.changed", { sessionKey: parent.key, reason: "create", fields: [] });
+  if (parent && params.emitCommandHooks) deps.bus.emit("session.renewed", { sessionKey: parent.key });
   const result = {
     ok: true,
     key: place.key,

@@ -150,6 +150,19 @@ test("a change that was decided on an older state of the session is refused", as
   rig.close();
 });
 
+test("a new conversation that a client begins is one for internal hooks too", async () => {
+  const rig = openMethodBench();
+  const renewed: string[] = [];
+  rig.deps.bus.on("session.renewed", ({ sessionKey }) => void renewed.push(sessionKey));
+  await rig.call("sessions.create", { key: "main" });
+  await rig.call("sessions.create", { parentSessionKey: "main" });
+  assert.deepEqual(renewed, [], "a client that does not ask for it announces nothing");
+  await rig.call("sessions.create", { parentSessionKey: "main", emitCommandHooks: true });
+  await rig.call("sessions.reset", { key: "main", reason: "new" });
+  assert.deepEqual(renewed, ["agent:main:main", "agent:main:main"]);
+  rig.close();
+});
+
 test("an automatic acknowledgement does not undo a mark that someone has set since", async () => {
   const rig = openMethodBench();
   await say(rig, "main", "one");

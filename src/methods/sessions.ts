@@ -179,6 +179,7 @@ async function reset(deps: ChatDeps, params: MethodParams<"sessions.reset">): Pr
     reason: params.reason ?? "reset",
     fields: ["session_id", "lifecycle", "context_tokens", "preview", "status", "title", "updated_at"],
   });
+  deps.bus.emit("session.renewed", { sessionKey: key });
   const session = requireSession(deps, key);
   return { ok: true, key, entry: entryOf(deps, session), resolved: resolvedModel(deps, session) };
 }

@@ -21,6 +21,8 @@ export const NODE_LIMITS = {
   paramsChars: 1_048_576,
   /** Characters of an answer that is kept for a repeated key; a longer one is delivered once. */
   keptAnswerChars: 262_144,
+  /** Bytes of all kept answers together; the oldest are emptied at the next cleaning, and are then like longer ones. */
+  keptAnswersBytes: 67_108_864,
   /** Characters of an error's text from a node; the rest is cut. */
   errorChars: 2_000,
   /** Bytes of one result: a camera clip of a minute as base64. */

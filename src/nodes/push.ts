@@ -48,7 +48,8 @@ const isWord = (text: string, maxChars: number): boolean => text.length > 0 && t
 /** Wakes the apps of nodes through a relay: at most one message to each node in a while, each asked for by a person or an agent. */
 export class NodePush {
   readonly #deps: PushDeps;
-  readonly #wokenAt = new Map<string, number>();
+  /** What was last sent for each node. Only what the relay took keeps a node from being woken again. */
+  readonly #sent = new Map<string, { at: number; outcome: Promise<WakeOutcome> }>();
 
   constructor(deps: PushDeps) {
     this.#deps = deps;
@@ -79,26 +80,36 @@ export class NodePush {
   }
 
   async forget(nodeId: string): Promise<void> {
-    this.#wokenAt.delete(nodeId);
+    this.#sent.delete(nodeId);
     await this.#deps.vault(nodeId).clear();
   }
 
   async #wake(nodeId: string, why: string): Promise<WakeOutcome> {
-    const { relay: relayOf, clock, log } = this.#deps;
+    const { relay: relayOf, clock } = this.#deps;
     const relay = relayOf();
     if (relay === null) return { available: false, throttled: false, path: "no-relay" };
     try {
       const registration = await this.#registrationOf(nodeId);
       if (registration === null) return { available: false, throttled: false, path: "no-registration" };
       const now = clock.monotonic();
-      const last = this.#wokenAt.get(nodeId);
-      if (last !== undefined && now - last < NODE_LIMITS.wakeEveryMs) return { available: true, throttled: true, path: "throttled" };
-      this.#wokenAt.set(nodeId, now);
-      return await this.#send(nodeId, registration, relay, why);
+      const last = this.#sent.get(nodeId);
+      if (last !== undefined && now - last.at < NODE_LIMITS.wakeEveryMs) {
+        const outcome = await last.outcome;
+        return outcome.path === "sent" ? { available: true, throttled: true, path: "throttled" } : outcome;
+      }
+      const entry = { at: now, outcome: this.#send(nodeId, registration, relay, why).catch((err: unknown) => this.#failed(nodeId, err)) };
+      this.#sent.set(nodeId, entry);
+      const outcome = await entry.outcome;
+      if (outcome.path !== "sent" && this.#sent.get(nodeId) === entry) this.#sent.delete(nodeId);
+      return outcome;
     } catch (err) {
-      log.warn("a node could not be woken", { node: nodeId, cause: reasonOf(err) });
-      return { available: true, throttled: false, path: "send-error", apnsReason: reasonOf(err).slice(0, NODE_LIMITS.nameChars) };
+      return this.#failed(nodeId, err);
     }
+  }
+
+  #failed(nodeId: string, err: unknown): WakeOutcome {
+    this.#deps.log.warn("a node could not be woken", { node: nodeId, cause: reasonOf(err) });
+    return { available: true, throttled: false, path: "send-error", apnsReason: reasonOf(err).slice(0, NODE_LIMITS.nameChars) };
   }
 
   async #registrationOf(nodeId: string): Promise<PushRegistration | null> {

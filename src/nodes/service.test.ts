@@ -439,6 +439,26 @@ test("a node is found by id, name and unique beginning; an unknown one names the
     );
 });
 
+test("kept answers together have a limit: the oldest are emptied, and no command runs again for that", async (t) => {
+  const bench = open(t);
+  const { service, call, lastId } = await approved(bench);
+  for (const [index, key] of ["k1", "k2", "k3"].entries()) {
+    const answer = call("system.which", key);
+    await service.result("aaaa1111", await lastId(index + 1), { ok: true, payloadJSON: JSON.stringify("x".repeat(1_000)) });
+    await answer;
+    bench.clock.advance(1_000);
+  }
+  assert.equal(await bench.store.write(() => bench.rows.prune(0, 10, 2_500)), false, "nothing is left to do");
+  const results = ["k1", "k2", "k3"].map((key) => bench.rows.invocationByKey("aaaa1111", key)!.result);
+  assert.deepEqual(
+    results.map((result) => result === null),
+    [true, false, false],
+  );
+  const sent = bench.sent.length;
+  await assert.rejects(call("system.which", "k1"), /is not kept/);
+  assert.equal(bench.sent.length, sent);
+});
+
 test("what waits for a node outlives a restart, is taken once, and expires", async (t) => {
   const bench = open(t);
   const { service } = await approved(bench);
@@ -516,6 +536,21 @@ test("a phone that does not come, a relay that refuses, and a second attempt soo
   assert.deepEqual(await wakeOf("k2b"), { available: true, throttled: false, path: "send-error", apnsStatus: 503 }, "words only");
   bench.push.relay.value = null;
   assert.equal(await wakeOf("k3"), null, "without a relay no one is woken");
+});
+
+test("only a wake that the relay took keeps a node from being woken again", async (t) => {
+  const bench = open(t);
+  const { service } = await approved(bench);
+  bench.push.relay.value = RELAY;
+  await service.event(service.liveOf("conn-1", "aaaa1111"), "push.apns.register", bench.push.registration);
+  service.disconnected("conn-1");
+  bench.push.answer.status = 503;
+  const paths = async (count: number) =>
+    (await Promise.all(Array.from({ length: count }, () => service.wake("aaaa1111", "test")))).map(({ path }) => path);
+  assert.deepEqual(await paths(2), ["send-error", "send-error"], "the one that waited for the other was not woken either");
+  assert.equal(bench.push.pushed.length, 1, "both ask once");
+  bench.push.answer.status = 200;
+  assert.deepEqual(await paths(2), ["sent", "throttled"]);
 });
 
 test("only a whole registration for this gateway and its relay is kept, and it ends with the node", async (t) => {

@@ -338,9 +338,13 @@ export class NodeService {
     const name = nameOf(row);
     if (state !== "done") throw endedWithout(name, command, state);
     if (answer === null)
-      throw detailError("NODE_RESULT_NOT_KEPT", `${command} ran on ${name}; its result was too large to be kept and was given once`, {
-        fix: "Call it again with a new idempotency key.",
-      });
+      throw detailError(
+        "NODE_RESULT_NOT_KEPT",
+        `${command} ran on ${name}; its result was given once and is not kept: it was too large, or newer ones took its place`,
+        {
+          fix: "Call it again with a new idempotency key.",
+        },
+      );
     if (answer.ok) {
       const { payloadJSON } = answer;
       return { nodeId, command, payload: payloadJSON === null ? null : (tryParseJson(payloadJSON) ?? payloadJSON), payloadJSON };

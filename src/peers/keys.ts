@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createDevice, toDevice, type DeviceIdentity } from "../client/device.ts";
 import { ensureDirectorySync, isAbsent, writeFileAtomicSync } from "../core/files.ts";
@@ -9,6 +9,7 @@ import { PEER_LIMITS } from "./limits.ts";
 import type { KeyFiles } from "./own-keys.ts";
 
 const FILE = "peer-key.pem";
+const LINK_FILE = /^peer-key-[0-9a-f]{32}\.pem$/;
 const fileOf = (keyId: string): string => `peer-key-${keyId.slice(0, 32)}.pem`;
 
 /** The key of this gateway for its links; made when it is first needed. Throws when the file is damaged: a key is not replaced silently. */
@@ -40,6 +41,11 @@ export function keyFilesIn(directory: string): KeyFiles {
       }
     },
     remove: (keyId) => rmSync(join(directory, fileOf(keyId)), { force: true }),
+    removeOthers: (keyIds) => {
+      const kept = new Set(keyIds.map(fileOf));
+      for (const name of readdirSync(directory))
+        if (LINK_FILE.test(name) && !kept.has(name)) rmSync(join(directory, name), { force: true });
+    },
   };
 }
 

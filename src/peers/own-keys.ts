@@ -11,6 +11,8 @@ export type KeyFiles = {
   /** Null: there is none. Throws for a damaged one. */
   read: (keyId: string) => DeviceIdentity | null;
   remove: (keyId: string) => void;
+  /** Removes all but these. */
+  removeOthers: (keyIds: readonly string[]) => void;
 };
 
 export type OwnKeysDeps = {
@@ -73,6 +75,11 @@ export class OwnKeys {
     const pending = this.pendingOf(peer);
     if (pending === null) return;
     await this.#retire(peer, "current", () => this.#deps.rows.setOwnKeyState(pending.id, "current"));
+  }
+
+  /** A process that ended between a file and its row has left a private key that nothing uses. */
+  removeLeftovers(): void {
+    this.#deps.files.removeOthers(this.#rows.filter(({ state }) => state !== "retired").map(({ keyId }) => keyId));
   }
 
   /** The link has the key of the gateway again. */

@@ -87,6 +87,8 @@ export class PeerService implements RemoteTurnDeps {
     const keyOf = (name: string): PeerKeyRow | null => this.#keys.get(name) ?? null;
     this.#own = new OwnKeys({ ...deps, base: deps.identity, files: deps.keyFiles, now: () => deps.clock.now() });
     this.#loadKeys();
+    // Without any link the store may be another one, and the files those of the store that comes back.
+    if (this.#keys.size > 0) this.#own.removeLeftovers();
     this.#rotation = new KeyRotation({
       ...deps,
       own: this.#own,

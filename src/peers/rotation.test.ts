@@ -136,6 +136,17 @@ test("a new key counts only with the signatures of the old key and of itself", a
   assert.equal(reportOf(office).fingerprint, fingerprintOf(made.id));
 });
 
+test("a private key that a killed process has left without its row is removed at the next start", async (t) => {
+  const { home, office } = await linked(t);
+  connect(home, office);
+  await home.service.rotate("office");
+  const used = idOf(home);
+  const left = createDevice();
+  home.keyFiles.set(left.id, left);
+  await home.restart();
+  assert.deepEqual([...home.keyFiles.keys()], [used]);
+});
+
 test("a removed link forgets both keys, and its own key is not kept", async (t) => {
   const { home, office } = await linked(t);
   connect(home, office);

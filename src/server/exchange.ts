@@ -159,3 +159,12 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 const bodyMemoryFull = (): GatewayError =>
   new GatewayError("UNAVAILABLE", "too many request bodies are held right now; send it again", { retryAfterMs: 5_000 });
+
+/** They would say from which chat a request comes, which no route here uses. */
+const UNSERVED_HEADERS = ["x-openclaw-message-channel", "x-openclaw-account-id", "x-openclaw-message-to", "x-openclaw-thread-id"];
+
+/** Throws GatewayError for a header whose effect would be missing. */
+export function refuseUnservedHeaders(exchange: Exchange): void {
+  const header = UNSERVED_HEADERS.find((name) => exchange.header(name) !== undefined);
+  if (header !== undefined) throw new GatewayError("INVALID_REQUEST", `the header ${header} has no effect here`, { fix: "Leave it out." });
+}

@@ -390,6 +390,18 @@ describe("answers of completions", () => {
     assert.equal(runs.at(-1)!.agentId, "work");
   });
 
+  test("a header names the model of the run, and one without an effect here is refused", async () => {
+    script = [FINAL];
+    assert.equal((await post("/v1/chat/completions", ASK, { "x-openclaw-model": "openai/gpt-5" })).status, 200);
+    assert.equal(runs.at(-1)!.model, "openai/gpt-5");
+    assert.equal((await post("/v1/responses", { model: "openclaw", input: "hi" })).status, 200);
+    assert.equal(runs.at(-1)!.model, null);
+    for (const header of ["x-openclaw-message-channel", "x-openclaw-thread-id"]) {
+      const { status, body } = await post("/v1/responses", { model: "openclaw", input: "hi" }, { [header]: "irc" });
+      assert.deepEqual([status, body.includes(`${header} has no effect here`)], [400, true]);
+    }
+  });
+
   test("images come as data", async () => {
     script = [FINAL];
     const content = [

@@ -32,6 +32,8 @@ export type CompletionRun = CompletionInput & {
   sessionKey: string | null;
   /** Stable name of the end user; the same name continues the same session. */
   user: string | null;
+  /** Model in place of the agent's, for this run; null: none. */
+  model: string | null;
   stream: boolean;
   /** The same key gives the same run. */
   idempotencyKey: string;

@@ -3,7 +3,7 @@ import type { Verified } from "../auth/authenticator.ts";
 import { ERRORS } from "../core/error-codes.ts";
 import { GatewayError, reasonOf } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Exchange } from "./exchange.ts";
+import { refuseUnservedHeaders, type Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { readJsonBody } from "./json-body.ts";
 import { CHAT_FIELDS, checkFields, RESPONSES_FIELDS } from "./openai-fields.ts";
@@ -102,6 +102,7 @@ export class OpenAiRoutes {
   }
 
   #prepare(exchange: Exchange, caller: Verified, body: Record<string, unknown>, field: "messages" | "input"): CompletionRun {
+    refuseUnservedHeaders(exchange);
     const agentId = this.#agentOf(body["model"], exchange.header("x-openclaw-agent-id"));
     const user = body["user"];
     if (user !== undefined && user !== null && (typeof user !== "string" || user.length > 256))
@@ -111,10 +112,13 @@ export class OpenAiRoutes {
     const sessionKey = exchange.header("x-openclaw-session-key") ?? null;
     if (sessionKey !== null && (sessionKey === "" || sessionKey.length > 512))
       throw new GatewayError("INVALID_REQUEST", "invalid x-openclaw-session-key");
+    const model = exchange.header("x-openclaw-model") ?? null;
+    if (model !== null && (model === "" || model.length > 256)) throw new GatewayError("INVALID_REQUEST", "invalid x-openclaw-model");
     return {
       ...toInput(body, field),
       agentId,
       sessionKey,
+      model,
       user: typeof user !== "string" || user === "" ? null : user,
       stream: body["stream"] === true,
       idempotencyKey: key ?? randomUUID(),

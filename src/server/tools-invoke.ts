@@ -2,7 +2,7 @@ import type { Verified } from "../auth/authenticator.ts";
 import { GatewayError } from "../core/errors.ts";
 import { asObject } from "../core/json.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Exchange } from "./exchange.ts";
+import { refuseUnservedHeaders, type Exchange } from "./exchange.ts";
 import type { HttpRoute } from "./http-route.ts";
 import { readJsonBody } from "./json-body.ts";
 
@@ -26,12 +26,8 @@ export function toolsInvokeRoute(invoke: ToolInvoker): HttpRoute {
   };
 }
 
-/** They would say in whose conversation the tool acts, which no tool here does. */
-const UNSERVED_HEADERS = ["x-openclaw-message-channel", "x-openclaw-account-id", "x-openclaw-message-to", "x-openclaw-thread-id"];
-
 async function answer(invoke: ToolInvoker, exchange: Exchange, caller: Verified): Promise<void> {
-  const header = UNSERVED_HEADERS.find((name) => exchange.header(name) !== undefined);
-  if (header !== undefined) throw new GatewayError("INVALID_REQUEST", `the header ${header} has no effect here`, { fix: "Leave it out." });
+  refuseUnservedHeaders(exchange);
   const params = toParams(await readJsonBody(exchange, LIMITS.toolRequestBytes));
   const { ok, output, error } = await invoke(params, { scopes: caller.scopes, signal: exchange.signal });
   if (ok) return exchange.json(200, { ok, result: output });

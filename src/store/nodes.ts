@@ -61,7 +61,7 @@ export type InvocationRow = {
   digest: string;
   asker: NodeAsker;
   state: InvocationState;
-  /** Null while there is none, and where it is too large to be kept. */
+  /** Null while there is none, and where it is not kept: it was too large, or newer ones took its place. */
   result: NodeAnswer | null;
   createdAt: number;
   deadlineAt: number;
@@ -230,13 +230,25 @@ function createInvocationRows(store: Store) {
         ),
       ),
 
-    /** Removes at most `limit` that ended before. True: more are left. */
-    prune: (before: number, limit: number): boolean =>
-      store.run(
+    /** Removes at most `limit` that ended before, and empties as many of the oldest answers that do not fit. True: more are left. */
+    prune: (before: number, limit: number, answerBytes: number): boolean => {
+      const removed = store.run(
         "DELETE FROM node_invocations WHERE id IN (SELECT id FROM node_invocations WHERE ended_at < ? ORDER BY ended_at LIMIT ?)",
         before,
         limit,
-      ) >= limit,
+      );
+      // The length in bytes is in the head of a row: no answer is read for it.
+      const emptied = store.run(
+        `UPDATE node_invocations SET result = NULL WHERE id IN (
+           SELECT id FROM (
+             SELECT id, sum(octet_length(result)) OVER (ORDER BY ended_at DESC, id) AS total
+             FROM node_invocations WHERE ended_at IS NOT NULL AND result IS NOT NULL)
+           WHERE total > ? LIMIT ?)`,
+        answerBytes,
+        limit,
+      );
+      return removed >= limit || emptied >= limit;
+    },
   };
 }
 

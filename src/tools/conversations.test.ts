@@ -62,6 +62,17 @@ test("without a setting an agent reaches the sessions of its own and no other ag
   assert.match(outOfReach(all, { ...sender(), surface: "channel" }, asId("main")), /people on channels/);
 });
 
+const meets = (entry: string, id = "research-team"): boolean =>
+  mayMeet(asId(id), asId("other"), { enabled: true, allow: [entry, "other"] });
+
+test("a pattern matches what a person expects, and costs nothing however many stars it has", () => {
+  for (const entry of ["*", "**", "research*", "*team", "re*ch*am", "R*M", "research-team*", "r*-*m", "*a*-*a*"])
+    assert.ok(meets(entry), entry);
+  for (const entry of ["*teams", "xresearch*", "re*am*x", "research-team-*", "*m*m", "research-*search-team", "r*a*a*a*"])
+    assert.ok(!meets(entry), entry);
+  assert.ok(!meets("a*".repeat(31) + "b", "a".repeat(64)));
+});
+
 for (const entry of ["m.in", "mai", "ain", "(.*)", "", "main|ops", "^main$"])
   test(`the entry ${JSON.stringify(entry)} lists no agent by accident`, () => {
     assert.equal(mayMeet(asId("main"), asId("ops"), { enabled: true, allow: [entry, "ops"] }), false);

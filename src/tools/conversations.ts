@@ -62,15 +62,24 @@ type PolicySession = { key: string; agentId: AgentId };
 /** Most steps from a session up to the one that started it. */
 const MAX_ANCESTORS = 32;
 
-/** Whether an id matches an entry of the list. `*` stands for any letters. Pure. */
-function isListed(agentId: AgentId, { allow = [] }: AgentToAgent): boolean {
-  return allow.some((entry) => {
-    const parts = entry.trim().toLowerCase().split("*").map(escapePattern);
-    return new RegExp(`^${parts.join(".*")}$`).test(agentId);
-  });
-}
+/** Whether an id matches an entry of the list. Pure. */
+const isListed = (agentId: AgentId, { allow = [] }: AgentToAgent): boolean =>
+  allow.some((entry) => matchesPattern(agentId, entry.trim().toLowerCase()));
 
-const escapePattern = (text: string): string => text.replaceAll(/[\\^$.|?+()[\]{}]/g, "\\$&");
+/** `*` stands for any letters. Each part takes its first place, so that many `*` cost no more than one. Pure. */
+function matchesPattern(text: string, pattern: string): boolean {
+  const [first = "", ...parts] = pattern.split("*");
+  const last = parts.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of parts) {
+    const found = text.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
 
 /** Whether agents may work with each other's conversations: both are listed. Pure. */
 export const mayMeet = (from: AgentId, to: AgentId, policy: AgentToAgent): boolean =>

@@ -38,6 +38,17 @@ test("spawn chooses a configured agent as what answers, with a model of it where
   assert.deepEqual(bound.changes, { model: "acp/codex", agent_mode: null, agent_options: '{"cwd":"/srv/a"}' });
 });
 
+test("what is longer or more than is kept is refused, and never cut", () => {
+  const long = "x".repeat(201);
+  for (const text of [`set a ${long}`, `set ${long} a`, `set-mode ${long}`, "set model a b", "set mode a b"])
+    assert.deepEqual(answerAcp(text, session("acp/codex"), context()).changes, {}, text);
+  let here = session("acp/codex");
+  for (let index = 0; index < 20; index++) here = { ...here, ...answerAcp(`set o${index} on`, here, context()).changes };
+  const { text, changes } = answerAcp("set o20 on", here, context());
+  assert.deepEqual([changes, /20 options are set here already/.test(text)], [{}, true]);
+  assert.match(answerAcp("set o3 off", here, context()).text, /o3 "off" from the next message on/);
+});
+
 test("an agent that is not configured is not spawned; the answer names those that are", () => {
   for (const [text, expected] of [
     ["spawn", /Agents: codex, pi\./],

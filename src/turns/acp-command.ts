@@ -81,8 +81,10 @@ function answerOption(action: string, words: readonly string[], session: Session
   if (action === "timeout") return setTimeoutSeconds(value, session);
   if (action === "permissions") return setPermissions(value, session);
   const [key = "", ...rest] = words;
-  if (key === "model") return chooseModel(rest[0], session, context);
-  if (key === "mode") return chooseMode(rest[0], session, context);
+  if (key === "model" || key === "mode") {
+    if (rest.length > 1) return only(`/acp set ${key} takes one name.`);
+    return key === "model" ? chooseModel(rest[0], session, context) : chooseMode(rest[0], session, context);
+  }
   return isOptionAction(key) && key !== "set" ? answerOption(key, rest, session, context) : setOption(words, session, context.processes());
 }
 
@@ -130,9 +132,10 @@ function chooseModel(name: string | undefined, session: SessionRow, context: Acp
 function chooseMode(name: string | undefined, session: SessionRow, context: AcpCommandContext): AcpAnswer {
   if (!isAgentOf(session)) return only(NO_AGENT);
   if (name === undefined) return only(`Name a mode: /acp set-mode <mode>. ${statusText(session, context.processes())}`);
+  if (name.length > MODE_CHARS) return only(`A mode has at most ${MODE_CHARS} characters.`);
   const refusal = refuseChoice("mode", name, session, context);
   if (refusal !== null) return only(refusal);
-  return { text: `It works in the mode ${name} from the next message on.`, changes: { agent_mode: name.slice(0, MODE_CHARS) } };
+  return { text: `It works in the mode ${name} from the next message on.`, changes: { agent_mode: name } };
 }
 
 const MODE_CHARS = 200;

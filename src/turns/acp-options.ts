@@ -19,6 +19,10 @@ const changed = (session: SessionRow, change: ConversationOptions, text: string)
   changes: { agent_options: formatConversationOptions({ ...parseConversationOptions(session.agent_options), ...change }) },
 });
 
+/** Characters of an option and of its value, and options of one conversation; more are refused. */
+const OPTION_CHARS = 200;
+const MAX_OPTIONS = 20;
+
 /** `/acp set <option> <value>`: an option of the agent itself. Pure. */
 export function setOption([id, ...words]: readonly string[], session: SessionRow, processes: readonly AgentProcessStatus[]): OptionAnswer {
   const value = words.join(" ");
@@ -32,9 +36,16 @@ export function setOption([id, ...words]: readonly string[], session: SessionRow
   if (running && !option) return only(`${running.name} does not have the option ${quoted(id)}. ${describeOptions(options)}`);
   if (option && !option.values.includes(value))
     return only(`The option ${option.id} does not take ${quoted(value)}. It takes: ${option.values.slice(0, 20).join(", ")}.`);
-  const { config } = parseConversationOptions(session.agent_options);
-  const text = `It works with ${id.slice(0, 100)} ${quoted(value)} from the next message on.`;
-  return changed(session, { config: { ...config, [id.slice(0, 200)]: value.slice(0, 200) } }, text);
+  const { config = {} } = parseConversationOptions(session.agent_options);
+  if (id.length > OPTION_CHARS || value.length > OPTION_CHARS)
+    return only(`An option and its value have at most ${OPTION_CHARS} characters each.`);
+  if (!Object.hasOwn(config, id) && Object.keys(config).length >= MAX_OPTIONS)
+    return only(`${MAX_OPTIONS} options are set here already, and more are not kept. /acp reset-options takes them back.`);
+  return changed(
+    session,
+    { config: { ...config, [id]: value } },
+    `It works with ${id.slice(0, 100)} ${quoted(value)} from the next message on.`,
+  );
 }
 
 const describeOptions = (options: AgentProcessStatus["options"]): string =>

@@ -39,6 +39,8 @@ export type TurnEvents = StageEvents & {
   "session.changed": { sessionKey: SessionKey; reason: string; fields: readonly (keyof SessionRow)[]; runId?: RunId };
   /** A person has stopped what runs or waits in a session. */
   "session.stopped": { sessionKey: SessionKey };
+  /** A person has begun another conversation: in this session, or in one that follows it. */
+  "session.renewed": { sessionKey: SessionKey };
   "session.removed": { sessionKey: SessionKey; sessionId: string };
   /** The connection of a channel account has another state. */
   "channel.changed": { channel: string; account: string };

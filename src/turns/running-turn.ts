@@ -237,6 +237,7 @@ export class RunningTurn {
     });
     if (message) this.#deps.transcript.emitAdded(message, "command");
     if (fields.length > 0) bus.emit("session.changed", { sessionKey, reason: "command", fields });
+    if (fields.includes("session_id")) bus.emit("session.renewed", { sessionKey });
     this.#emitAllEnded(ended);
   }
 

@@ -1,7 +1,8 @@
 import { boolean, enumOf, integer, object, string } from "../../core/config-schema.ts";
+import { durationPattern } from "../quantity.ts";
 
 const DURATION = {
-  regex: "0|\\s*(?:\\d{1,9}(?:\\.\\d+)?\\s*(?:ms|s|m|h|d)?\\s*)+",
+  regex: durationPattern(["ms", "s", "m", "h", "d"]),
   description: "a duration such as 30m or 1h, or 0m for off",
 } as const;
 const CLOCK = { regex: "(?:[01]?\\d|2[0-3]):[0-5]\\d|24:00", description: "a time of day such as 08:00" } as const;

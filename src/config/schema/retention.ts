@@ -1,7 +1,8 @@
 import { enumOf, object, string } from "../../core/config-schema.ts";
+import { durationPattern } from "../quantity.ts";
 
 const DURATION = {
-  regex: "\\s*(?:\\d{1,9}(?:\\.\\d+)?\\s*(?:h|d|w)?\\s*)+",
+  regex: durationPattern(["h", "d", "w"]),
   description: "a duration such as 30d, 12h or 4w; a bare number is days, 0 keeps it without end",
 } as const;
 

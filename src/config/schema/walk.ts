@@ -26,6 +26,17 @@ export function secretFileNode(secret: Node): StringNode {
   return { kind: "string", doc: `Path of a file that holds it instead. ${secret.doc}`, format: "path", ...effect };
 }
 
+/** Whether a path is one of OpenClaw that has no effect here, or inside of one. */
+export function isUnservedAt(root: Node, path: KeyPath): boolean {
+  let node: Node = root;
+  for (const step of path) {
+    const next = childNode(node, step);
+    if (next === null) return node.kind === "object" && node.unserved?.includes(String(step)) === true;
+    node = next;
+  }
+  return false;
+}
+
 /** The effect of a change at `path`: of the deepest place that the schema describes. */
 export function changeEffectAt(root: Node, path: KeyPath): Effect {
   let node: Node | null = root;

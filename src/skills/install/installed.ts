@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensureDirectory, isAbsent, syncDirectory } from "../../core/files.ts";
 import { managedSkillsDir } from "../agent-skills.ts";
@@ -65,6 +65,7 @@ export class InstalledSkills {
     await writePins(this.#paths.gateway, pins);
     const root = managedSkillsDir(this.#paths.state);
     await ensureDirectory(root);
+    await removeLeftovers(root, name);
     const [staged, replaced] = ["new", "old"].map((what) => join(root, `.${name}.${randomBytes(6).toString("hex")}.${what}`)) as [
       string,
       string,
@@ -91,6 +92,7 @@ export class InstalledSkills {
   async approve(name: string, files: readonly ContentFile[]): Promise<void> {
     const root = this.#approvedRoot;
     await ensureDirectory(root);
+    await removeLeftovers(root, name);
     const staged = join(root, `.${name}.${randomBytes(6).toString("hex")}`);
     try {
       await writeContent(staged, files);
@@ -119,6 +121,7 @@ export class InstalledSkills {
 
   /** The directory goes first: without its pin it would count as one that the owner has put there. */
   async remove(name: string): Promise<void> {
+    for (const root of [managedSkillsDir(this.#paths.state), this.#approvedRoot]) await removeLeftovers(root, name);
     await rm(this.directoryOf(name), { recursive: true, force: true });
     await rm(this.#approvedCopy(name), { recursive: true, force: true });
     await this.#change(name, () => null);
@@ -132,6 +135,22 @@ export class InstalledSkills {
     if (next === null) pins.delete(name);
     else pins.set(name, next);
     await writePins(this.#paths.gateway, pins);
+  }
+}
+
+/** What a command for this skill that was killed has left. Nothing reads it: skills are not looked for in hidden directories. */
+async function removeLeftovers(root: string, name: string): Promise<void> {
+  const isLeft = (entry: string): boolean =>
+    entry.startsWith(`.${name}.`) && /^[0-9a-f]{12}(?:\.(?:new|old))?$/.test(entry.slice(name.length + 2));
+  for (const entry of await listIn(root)) if (isLeft(entry)) await rm(join(root, entry), { recursive: true, force: true });
+}
+
+async function listIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (err) {
+    if (isAbsent(err)) return [];
+    throw err;
   }
 }
 
