@@ -61,10 +61,10 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
       checkMcpServers(client),
       checkPlugins(client),
       checkJobs(client),
-      checkBudgets(client),
-      checkMemory(client),
+      orFinding("budgets", checkBudgets(client)),
+      orFinding("memory", checkMemory(client)),
       checkNodes(client, invocation.host.now()),
-      checkLinks(client, invocation.host.now()),
+      orFinding("links", checkLinks(client, invocation.host.now())),
     ]);
     return [
       okFinding("gateway-running", `the gateway answers at ${target.url}`),
@@ -84,6 +84,16 @@ export async function checkGateway(invocation: Invocation): Promise<DoctorFindin
 /** Time of one question to the gateway. */
 const REQUEST_MS = 2_000;
 
+/** What a check found; a finding of its own when the gateway refuses what the check asks: the others are shown all the same. */
+const orFinding = (check: string, found: Promise<DoctorFinding[]>): Promise<DoctorFinding[]> =>
+  found.catch((err: unknown) => [toFinding(check, err)]);
+
+function toFinding(check: string, err: unknown): DoctorFinding {
+  if (!(err instanceof ClientError)) throw err;
+  const fix = "openclaw logs --level error --limit 20";
+  return { check, severity: "problem", title: `${check} does not answer`, why: toSentence(err.message), fix };
+}
+
 /** Findings from the answer of one method; none when the gateway does not serve it. */
 async function describePart<T>(
   client: ProtocolClient,
@@ -96,17 +106,8 @@ async function describePart<T>(
   try {
     return await work(await client.request<T>(method, params, { timeoutMs }));
   } catch (err) {
-    if (!(err instanceof ClientError)) throw err;
-    if (err.kind === "timeout" && whenCut !== undefined) return [whenCut(timeoutMs)];
-    return [
-      {
-        check: method,
-        severity: "problem",
-        title: `${method} does not answer`,
-        why: toSentence(err.message),
-        fix: "openclaw logs --level error --limit 20",
-      },
-    ];
+    if (err instanceof ClientError && err.kind === "timeout" && whenCut !== undefined) return [whenCut(timeoutMs)];
+    return [toFinding(method, err)];
   }
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { reasonOf } from "../core/errors.ts";
+import { GatewayError, reasonOf } from "../core/errors.ts";
 import { ensureDirectorySync } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
 import { matchAll, matchAny, toIndexedText, toQueryWords } from "./search-words.ts";
@@ -171,7 +171,7 @@ export class NoteIndex {
     try {
       return use((this.#db ??= this.#open()));
     } catch (err) {
-      if (!isDamage(err)) throw err;
+      if (!isDamage(err)) throw toUnavailable(err);
       this.#log.warn("the index of an agent's notes is damaged and is made again", { path: this.#path, cause: reasonOf(err) });
       this.clear();
       return use((this.#db = this.#open()));
@@ -199,6 +199,15 @@ export class NoteIndex {
     for (const suffix of ["", "-wal", "-shm"]) rmSync(this.#path + suffix, { force: true });
     this.#generation += 1;
   }
+}
+
+/** A disk that is full or cannot be written. */
+function toUnavailable(err: unknown): unknown {
+  if (!(err instanceof Error) || !("code" in err)) return err;
+  return new GatewayError("UNAVAILABLE", `the index of the notes cannot be used: ${reasonOf(err)}`, {
+    retryable: true,
+    fix: "Free some space, or make the state directory writable; the index goes on by itself.",
+  });
 }
 
 const toBlob = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
