@@ -28,7 +28,7 @@ export class CompletionProvider implements AutocompleteProvider {
     return { lines: lines.with(cursorLine, before + line.slice(cursorCol)), cursorLine, cursorCol: before.length };
   }
 
-  /** What the item stands in for; null: nothing. Who types fast takes an item of a list that is a few letters behind the text. */
+  /** What the item replaces; null: nothing. Who types fast takes an item from a list that is a few letters behind the text. */
   #replaced(lines: string[], cursorLine: number, cursorCol: number, item: AutocompleteItem, prefix: string): string | null {
     const found = lines.length === 1 && cursorLine === 0 ? completionsOf(lines[0]!.slice(0, cursorCol), this.#sources()) : null;
     if (found?.prefix === prefix) return prefix;
