@@ -85,7 +85,7 @@ export const LIMITS = {
   overviewSlotMs: 300_000,
   overviewSettleMs: 60_000,
   overviewRows: 200_000,
-  overviewRowsAtOnce: 2_000,
+  overviewRowsAtOnce: 500,
   overviewEdges: 40,
   overviewRecent: 12,
   overviewTextChars: 120,

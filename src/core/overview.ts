@@ -3,16 +3,22 @@
 /** Durations are milliseconds from the arrival of a message to its stored answer; null where none was answered. */
 export type OverviewHour = { at: number; messages: number; failed: number; p95Ms: number | null };
 
-/** What came from one channel to one agent. */
+/** What came from one channel over one route to one agent. */
 export type OverviewEdge = {
   channel: string;
   account: string;
+  /** The rule that chose the agent, and the position of its binding. Absent where the conversation names its agent, as in a client. */
+  rule?: string;
+  binding?: number;
   agentId: string;
   messages: number;
   failed: number;
   p50Ms: number | null;
   p95Ms: number | null;
 };
+
+/** How often an agent called a tool. */
+export type OverviewTool = { agentId: string; tool: string; calls: number };
 
 export type OverviewActivity = {
   runId: string;
@@ -25,6 +31,9 @@ export type OverviewActivity = {
   endedAt: number | null;
   sender?: string;
   text: string;
+  /** As in `OverviewEdge`. */
+  rule?: string;
+  binding?: number;
 };
 
 /** A link to another gateway. */
@@ -56,6 +65,8 @@ export type Overview = {
   /** In shadow mode: how many messages for channels are held. */
   shadow?: { held: number };
   edges: OverviewEdge[];
+  /** The most called first. */
+  tools: OverviewTool[];
   recent: OverviewActivity[];
   /** Parts of the gateway that do not work as they should. */
   problems: { part: string; cause: string; since: number; vital: boolean }[];

@@ -356,6 +356,7 @@ function operationMethods(deps: MethodsDeps) {
     ...lazyMethods(["gateway.overview"], async () =>
       (await import("../methods/overview.ts")).overviewMethods({
         ...deps,
+        usage: deps.spending,
         lanes: deps.messaging.turns.lanes,
         readiness: () => deps.health.readiness(),
         configErrors: () => deps.running.errors(),

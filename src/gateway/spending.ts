@@ -1,7 +1,7 @@
 import type { ModelCall, ModelPrice, ModelRef, ModelTerms, TurnFailure } from "../agents/runtime.ts";
 import { asId, type SessionKey } from "../core/ids.ts";
 import type { SessionRow } from "../store/sessions.ts";
-import { HOUR_MS, type UsageSessionHour, type UsageSubject } from "../store/usage.ts";
+import { HOUR_MS, type Usage, type UsageSessionHour, type UsageSubject } from "../store/usage.ts";
 import type { ToolCaller } from "../tools/tool.ts";
 import type { Payload } from "../turns/submission.ts";
 import { countRequest, promptTokens, subjectOf, toUsageCall, worstCase, type BudgetHold } from "../turns/turn-usage.ts";
@@ -51,6 +51,9 @@ export class Spending {
     );
     return this.#reports;
   }
+
+  /** Calls of tools in one hour, by agent. */
+  readonly toolsOfHour: Usage["toolsOfHour"] = (hour) => this.#deps.usage.toolsOfHour(hour);
 
   /** What `/usage` answers about a session. */
   usageLines({ key }: SessionRow): string[] {

@@ -4,7 +4,7 @@ import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import type { Overview } from "../core/overview.ts";
 import type { EndedRun } from "../store/inbox.ts";
 import { overviewMethods, type OverviewDeps } from "./overview.ts";
-import { quantile, TrafficWindow } from "./traffic.ts";
+import { quantile, ToolWindow, TrafficWindow } from "./traffic.ts";
 
 const HOUR = 3_600_000;
 const NOW = 500 * HOUR + 20 * 60_000;
@@ -16,6 +16,8 @@ const run = (endedAt: number, tookMs: number, more: Partial<EndedRun> = {}): End
   state: "done",
   receivedAt: endedAt - tookMs,
   endedAt,
+  rule: null,
+  binding: null,
   ...more,
 });
 
@@ -59,6 +61,54 @@ test("the figures of a day are counted by hour and by edge, and a slot that is o
   assert.equal(inbox.reads() - before, 1);
 });
 
+test("messages of one channel are counted by the route that they took", async () => {
+  const window = new TrafficWindow(
+    inboxOf([
+      run(NOW - 1_000, 100, { rule: "peer", binding: 1 }),
+      run(NOW - 2_000, 100, { rule: "peer", binding: 1, state: "failed" }),
+      run(NOW - 3_000, 100, { rule: "default" }),
+      run(NOW - 4_000, 100, { channel: "rpc", account: "" }),
+    ]),
+  );
+  assert.deepEqual(
+    (await window.read(NOW)).edges.map(({ channel, rule, binding, messages, failed }) => [channel, rule, binding, messages, failed]),
+    [
+      ["telegram", "peer", 1, 2, 1],
+      ["telegram", "default", undefined, 1, 0],
+      ["rpc", undefined, undefined, 1, 0],
+    ],
+  );
+});
+
+test("calls of tools are those of the last day, and an hour that is over is read once", () => {
+  const hours = new Map([
+    [500, [{ agentId: "main", tool: "exec", calls: 2 }]],
+    [
+      490,
+      [
+        { agentId: "main", tool: "exec", calls: 3 },
+        { agentId: "ops", tool: "read", calls: 9 },
+      ],
+    ],
+    [476, [{ agentId: "ops", tool: "read", calls: 100 }]],
+  ]);
+  const asked: number[] = [];
+  const window = new ToolWindow({
+    toolsOfHour: (hour) => {
+      asked.push(hour);
+      return hours.get(hour) ?? [];
+    },
+  });
+  const expected = [
+    { agentId: "ops", tool: "read", calls: 9 },
+    { agentId: "main", tool: "exec", calls: 5 },
+  ];
+  assert.deepEqual(window.read(NOW), expected);
+  assert.equal(asked.length, 24);
+  assert.deepEqual(window.read(NOW), expected);
+  assert.deepEqual(asked.slice(24), [499, 500]);
+});
+
 test("a day that moves on forgets its first hour", async () => {
   const window = new TrafficWindow(inboxOf([run(NOW - 23 * HOUR, 100)]));
   assert.equal((await window.read(NOW)).messages, 1);
@@ -94,6 +144,7 @@ function openOverview(inbox: ReturnType<typeof inboxOf>) {
         { state: "attempting", n: 1 },
       ],
     },
+    usage: { toolsOfHour: () => [] },
     isShadow: () => false,
     lanes: {
       load: () => {

@@ -9,12 +9,14 @@ import type { Inbox, InboxRow } from "../store/inbox.ts";
 import type { Outbox } from "../store/outbox.ts";
 import type { Turns } from "../turns/create-turns.ts";
 import type { Payload } from "../turns/submission.ts";
-import { TrafficWindow } from "./traffic.ts";
+import type { Usage } from "../store/usage.ts";
+import { toRoute, ToolWindow, TrafficWindow } from "./traffic.ts";
 
 export type OverviewDeps = {
   clock: Pick<Clock, "now" | "monotonic">;
   inbox: Pick<Inbox, "listEnded" | "listNewest" | "counts" | "oldestOpenAt">;
   outbox: Pick<Outbox, "counts">;
+  usage: Pick<Usage, "toolsOfHour">;
   lanes: Pick<Turns["lanes"], "load">;
   readiness: () => Readiness;
   configErrors: () => readonly string[];
@@ -30,12 +32,12 @@ export type OverviewDeps = {
  * are; it costs nothing while no one asks.
  */
 export function overviewMethods(deps: OverviewDeps) {
-  const traffic = new TrafficWindow(deps.inbox);
+  const windows = { traffic: new TrafficWindow(deps.inbox), tools: new ToolWindow(deps.usage) };
   let cached: { at: number; answer: Promise<EncodedJson> } | null = null;
   const answer = (): Promise<EncodedJson> => {
     const at = deps.clock.monotonic();
     if (cached !== null && at - cached.at < LIMITS.overviewCacheMs) return cached.answer;
-    const made = makeOverview(deps, traffic).then((overview) => EncodedJson.from(JSON.stringify(overview)));
+    const made = makeOverview(deps, windows).then((overview) => EncodedJson.from(JSON.stringify(overview)));
     // What failed is not an answer for the next one.
     made.catch(() => (cached = null));
     cached = { at, answer: made };
@@ -44,10 +46,12 @@ export function overviewMethods(deps: OverviewDeps) {
   return { "gateway.overview": { scope: "operator.read", run: answer } } satisfies MethodTable;
 }
 
-async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<Overview> {
+type Windows = { traffic: TrafficWindow; tools: ToolWindow };
+
+async function makeOverview(deps: OverviewDeps, windows: Windows): Promise<Overview> {
   const { clock, inbox, outbox, lanes, readiness, configErrors, agents } = deps;
   const now = clock.now();
-  const [traffic, links] = await Promise.all([window.read(now), deps.links()]);
+  const [traffic, links] = await Promise.all([windows.traffic.read(now), deps.links()]);
   const inboxCounts = toCounts(inbox.counts());
   const outboxCounts = toCounts(outbox.counts());
   const { running, waiting } = lanes.load();
@@ -63,6 +67,7 @@ async function makeOverview(deps: OverviewDeps, window: TrafficWindow): Promise<
     },
     ...(deps.isShadow() && { shadow: { held: outboxCounts.get("held") ?? 0 } }),
     deadLetters: (inboxCounts.get("parked") ?? 0) + (outboxCounts.get("parked") ?? 0) + (outboxCounts.get("unknown") ?? 0),
+    tools: windows.tools.read(now),
     recent: inbox.listNewest<Payload>(LIMITS.overviewRecent).map(toActivity),
     problems: parts
       .filter((part) => part.state !== "ready" && !/^(?:channel|link):/.test(part.name))
@@ -98,11 +103,13 @@ function toActivity({
   payload,
 }: InboxRow<Payload>): OverviewActivity {
   const { senderName, senderId, channel: from } = payload?.provenance ?? {};
+  const { rule = null, binding = null } = payload?.route ?? {};
   const sender = senderName ?? senderId;
   return {
     runId,
     channel: from ?? channel,
     account,
+    ...toRoute(rule, binding),
     agentId,
     sessionKey,
     state: state === "parked" ? "dead-letter" : state,

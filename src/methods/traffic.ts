@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LIMITS } from "../core/limits.ts";
-import type { OverviewEdge, OverviewHour } from "../core/overview.ts";
+import type { OverviewEdge, OverviewHour, OverviewTool } from "../core/overview.ts";
 import type { EndedRun, Inbox } from "../store/inbox.ts";
+import type { Usage } from "../store/usage.ts";
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
@@ -41,8 +42,8 @@ export function quantile(steps: ReadonlyMap<number, number>, share: number): num
   return null;
 }
 
-/** Runs that ended in one slot, by channel, account and agent. */
-type Slot = Map<string, { source: Pick<EndedRun, "channel" | "account" | "agentId">; tally: Tally }>;
+/** Runs that ended in one slot, by channel, account, route and agent. */
+type Slot = Map<string, { source: Pick<EndedRun, "channel" | "account" | "agentId" | "rule" | "binding">; tally: Tally }>;
 
 export type Traffic = {
   since: number;
@@ -74,6 +75,7 @@ export class TrafficWindow {
     const since = Math.floor(now / HOUR_MS) * HOUR_MS - (HOURS - 1) * HOUR_MS;
     for (const at of this.#slots.keys()) if (at < since || at > now) this.#slots.delete(at);
     let rowsLeft = LIMITS.overviewRows;
+    let rowsInARow = 0;
     for (let at = Math.floor(now / size) * size; at >= since && at >= this.#truncatedBefore; at -= size) {
       // The end of a run that was under way when its slot ended may be stored a moment later.
       const isFinal = at + size + LIMITS.overviewSettleMs <= now;
@@ -82,7 +84,10 @@ export class TrafficWindow {
       this.#slots.set(at, toSlot(rows));
       rowsLeft -= rows.length;
       if (rowsLeft <= 0) this.#truncatedBefore = at;
-      if (rows.length > LIMITS.overviewRowsAtOnce) await nextTurn();
+      rowsInARow += rows.length;
+      if (rowsInARow < LIMITS.overviewRowsAtOnce) continue;
+      rowsInARow = 0;
+      await nextTurn();
     }
     return this.#summarize(since);
   }
@@ -112,12 +117,24 @@ export class TrafficWindow {
         p95Ms: quantile(steps, 0.95),
       })),
       edges: [...edges.values()]
-        .map(({ source, tally }) => ({ ...source, ...toFigures(tally) }))
+        .map(({ source: { channel, account, agentId, rule, binding }, tally }) => ({
+          channel,
+          account,
+          ...toRoute(rule, binding),
+          agentId,
+          ...toFigures(tally),
+        }))
         .toSorted((a, b) => b.messages - a.messages)
         .slice(0, LIMITS.overviewEdges),
     };
   }
 }
+
+/** A route as the overview shows it. Pure. */
+export const toRoute = (rule: string | null, binding: number | null): { rule?: string; binding?: number } => ({
+  ...(rule !== null && { rule }),
+  ...(binding !== null && { binding }),
+});
 
 const toFigures = ({ messages, failed, steps }: Tally) => ({
   messages,
@@ -129,11 +146,39 @@ const toFigures = ({ messages, failed, steps }: Tally) => ({
 function toSlot(rows: readonly EndedRun[]): Slot {
   const slot: Slot = new Map();
   for (const row of rows) {
-    const { channel, account, agentId } = row;
-    const key = `${channel}\n${account}\n${agentId}`;
-    const known = slot.get(key) ?? { source: { channel, account, agentId }, tally: newTally() };
+    const { channel, account, agentId, rule, binding } = row;
+    const key = `${channel}\n${account}\n${rule}\n${binding}\n${agentId}`;
+    const known = slot.get(key) ?? { source: { channel, account, agentId, rule, binding }, tally: newTally() };
     slot.set(key, known);
     addRun(known.tally, row);
   }
   return slot;
+}
+
+/** Calls of tools in the hours of the last day. An hour that is over is read once. */
+export class ToolWindow {
+  readonly #usage: Pick<Usage, "toolsOfHour">;
+  readonly #hours = new Map<number, OverviewTool[]>();
+
+  constructor(usage: Pick<Usage, "toolsOfHour">) {
+    this.#usage = usage;
+  }
+
+  read(now: number): OverviewTool[] {
+    const current = Math.floor(now / HOUR_MS);
+    const first = current - (HOURS - 1);
+    for (const hour of this.#hours.keys()) if (hour < first || hour > current) this.#hours.delete(hour);
+    const sums = new Map<string, OverviewTool>();
+    for (let hour = first; hour <= current; hour += 1) {
+      // A call may be counted a moment after its hour.
+      const isFinal = hour < current - 1;
+      const rows = (isFinal ? this.#hours.get(hour) : undefined) ?? this.#usage.toolsOfHour(hour);
+      this.#hours.set(hour, rows);
+      for (const { agentId, tool, calls } of rows) {
+        const key = `${agentId}\n${tool}`;
+        sums.set(key, { agentId, tool, calls: (sums.get(key)?.calls ?? 0) + calls });
+      }
+    }
+    return [...sums.values()].toSorted((a, b) => b.calls - a.calls).slice(0, LIMITS.overviewEdges);
+  }
 }

@@ -98,7 +98,12 @@ type InboxSqlRow = {
 };
 
 /** What figures need of a run that has ended. */
-export type EndedRun = Pick<InboxRow, "channel" | "account" | "agentId" | "state" | "receivedAt"> & { endedAt: number };
+export type EndedRun = Pick<InboxRow, "channel" | "account" | "agentId" | "state" | "receivedAt"> & {
+  endedAt: number;
+  /** The rule that chose the agent, and the position of its binding; null where no rule was asked, or none matched. */
+  rule: string | null;
+  binding: number | null;
+};
 
 export type Inbox = ReturnType<typeof createInbox>;
 
@@ -229,10 +234,12 @@ export function createInbox(store: Store) {
 
 const MERGED_INTO = "SELECT * FROM inbox WHERE merged_into = ? ORDER BY seq";
 
-/** Runs that ended from `from` on and before `before`, the newest first; only the index is read. What an operator dropped is left out. */
+/** Runs that ended from `from` on and before `before`, the newest first. What an operator dropped is left out. A damaged payload has no rule. */
 const listEnded = (store: Store, from: number, before: number, limit: number): EndedRun[] =>
   store.all<EndedRun>(
-    `SELECT channel, account, agent_id AS agentId, state, received_at AS receivedAt, ended_at AS endedAt FROM inbox
+    `SELECT channel, account, agent_id AS agentId, state, received_at AS receivedAt, ended_at AS endedAt,
+       CASE WHEN json_valid(payload) THEN payload ->> '$.route.rule' END AS rule,
+       CASE WHEN json_valid(payload) THEN payload ->> '$.route.binding' END AS binding FROM inbox
      WHERE ended_at >= ? AND ended_at < ? AND state <> 'dropped' ORDER BY ended_at DESC LIMIT ?`,
     from,
     before,

@@ -33,6 +33,35 @@ const newSession = (n: number) => ({
   now: n,
 });
 
+test("a run that has ended is counted with the route of its message, and a damaged one without", (t) => {
+  const { store } = fresh(t);
+  const inbox = createInbox(store);
+  const payloads = [{ text: "a", route: { rule: "peer", binding: 2, access: "", detail: "" } }, { text: "b" }, { text: "c" }];
+  store.writeNow(() => {
+    for (const [n, payload] of payloads.entries()) {
+      const keys = {
+        runId: asId<never>(`r${n}`),
+        channel: "irc",
+        account: "",
+        eventId: `e${n}`,
+        sessionKey: asId<never>("k"),
+        sessionId: "s",
+      };
+      inbox.add({ ...keys, agentId: asId<never>("main"), payload, receivedAt: n, state: "done", startedAt: n, outcome: null });
+    }
+    store.run("UPDATE inbox SET state = 'done', ended_at = 10 + received_at");
+    store.run("UPDATE inbox SET payload = 'damaged' WHERE run_id = 'r2'");
+  });
+  assert.deepEqual(
+    inbox.listEnded(0, 100, 10).map(({ endedAt, rule, binding }) => [endedAt, rule, binding]),
+    [
+      [12, null, null],
+      [11, null, null],
+      [10, "peer", 2],
+    ],
+  );
+});
+
 test("a number beyond 2^53 does not fail a list: it is clamped, and its row is reported once", (t) => {
   const { store, errors } = fresh(t);
   const sessions = createSessions(store);

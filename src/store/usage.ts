@@ -421,6 +421,10 @@ function usageSessions(store: Store) {
       return store.all(`SELECT tool AS name, sum(calls) AS count FROM ${table} GROUP BY tool ORDER BY count DESC, tool`, ...params);
     },
 
+    /** Calls of tools in one hour, by agent. */
+    toolsOfHour: (hour: number): { agentId: string; tool: string; calls: number }[] =>
+      store.all("SELECT agent_id AS agentId, tool, sum(calls) AS calls FROM usage_tools WHERE hour = ? GROUP BY agent_id, tool", hour),
+
     /** Calls of tools by each of these sessions; the most called first. */
     sessionTools(range: HourRange, sessionKeys: readonly string[]): { sessionKey: string; name: string; count: number }[] {
       if (sessionKeys.length === 0) return [];

@@ -543,6 +543,7 @@ export class TuiApp {
   }
 
   #confirmReset(): void {
+    if (this.#items.length === 0) return this.#say("There is nothing to forget: this conversation has no messages.");
     const items = [
       { value: "no", label: "Keep it", detail: "/new starts another session beside it" },
       { value: "yes", label: "Forget it", detail: "the agent starts again without it" },

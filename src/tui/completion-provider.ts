@@ -22,8 +22,17 @@ export class CompletionProvider implements AutocompleteProvider {
     prefix: string,
   ): { lines: string[]; cursorLine: number; cursorCol: number } {
     const line = lines[cursorLine] ?? "";
-    const before = line.slice(0, cursorCol - prefix.length) + item.value;
+    const current = this.#replaced(lines, cursorLine, cursorCol, item, prefix);
+    if (current === null) return { lines, cursorLine, cursorCol };
+    const before = line.slice(0, cursorCol - current.length) + item.value;
     return { lines: lines.with(cursorLine, before + line.slice(cursorCol)), cursorLine, cursorCol: before.length };
+  }
+
+  /** What the item replaces; null: nothing. Who types fast takes an item from a list that is a few letters behind the text. */
+  #replaced(lines: string[], cursorLine: number, cursorCol: number, item: AutocompleteItem, prefix: string): string | null {
+    const found = lines.length === 1 && cursorLine === 0 ? completionsOf(lines[0]!.slice(0, cursorCol), this.#sources()) : null;
+    if (found?.prefix === prefix) return prefix;
+    return found?.items.some(({ value }) => value === item.value) === true ? found.prefix : null;
   }
 
   shouldTriggerFileCompletion(): boolean {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CompletionProvider } from "./completion-provider.ts";
 import { completionsOf, toSubmission } from "./slash-commands.ts";
 
 const SOURCES = {
@@ -73,4 +74,14 @@ test("/attach completes paths, with spaces in them, until one is complete", () =
   assert.equal(values("/attach a file.png"), undefined);
   assert.deepEqual(toSubmission("/attach a file.png", null), { kind: "local", name: "attach", rest: "a file.png" });
   assert.deepEqual(toSubmission("/detach", null), { kind: "local", name: "detach", rest: "" });
+});
+
+test("who types faster than the list of completions gets what was typed, not the item on top of it", () => {
+  const provider = new CompletionProvider(() => SOURCES);
+  const take = (typed: string, value: string, prefix: string): string =>
+    provider.applyCompletion([typed], 0, typed.length, { value, label: value }, prefix).lines[0]!;
+  assert.equal(take("/he", "/help", "/he"), "/help");
+  assert.equal(take("/help", "/help", "/he"), "/help", "the list was made for /he");
+  assert.equal(take("/hello", "/help", "/he"), "/hello");
+  assert.equal(take("/help me", "/help", "/he"), "/help me");
 });

@@ -391,6 +391,13 @@ export class Conversations {
     this.#tell(session, "sessions.changed", { sessionKey: key, reason, ts: Date.now(), ...fields });
   }
 
+  /** Where a page begins, counted from the newest message: as given, or with the message that is named. */
+  offsetOf(key: string, { offset, messageId }: Readonly<Record<string, unknown>>): number {
+    if (messageId === undefined) return Number(offset ?? 0);
+    const { rows } = this.ensure(key);
+    return rows.length - 1 - rows.findIndex((row) => row.__openclaw.id === messageId);
+  }
+
   history(session: Session, limit: number, offset: number): Record<string, unknown> {
     const end = session.rows.length - offset;
     const start = Math.max(0, end - limit);

@@ -6,11 +6,19 @@ const MIN = 60_000;
 const MESSAGES = [2, 0, 0, 0, 1, 0, 3, 8, 14, 22, 19, 12, 16, 24, 31, 27, 18, 9, 12, 21, 17, 6, 4, 3];
 
 const RECENT: readonly Partial<OverviewActivity>[] = [
-  { text: "Which of the three trains is the fastest on a Sunday?", channel: "telegram", sender: "Ada", state: "running" },
-  { text: "مرحبا، كيف الطقس اليوم؟", channel: "irc", sender: "ann" },
+  { text: "Which of the three trains is the fastest on a Sunday?", channel: "telegram", rule: "default", sender: "Ada", state: "running" },
+  { text: "مرحبا، كيف الطقس اليوم؟", channel: "irc", rule: "default", sender: "ann" },
   { text: "Summarize the log of last night", channel: "webchat" },
-  { text: "a very long word: " + "donaudampfschifffahrt".repeat(6), channel: "telegram", sender: "Ada", agentId: "ops", state: "failed" },
-  { text: "🎉🎉🎉", channel: "telegram", sender: "Bo", state: "dead-letter" },
+  {
+    text: "a very long word: " + "donaudampfschifffahrt".repeat(6),
+    channel: "telegram",
+    rule: "peer",
+    binding: 0,
+    sender: "Ada",
+    agentId: "ops",
+    state: "failed",
+  },
+  { text: "🎉🎉🎉", channel: "telegram", rule: "default", sender: "Bo", state: "dead-letter" },
 ];
 
 export class ScriptedOverview {
@@ -66,11 +74,19 @@ export class ScriptedOverview {
       edges: this.#isEmpty
         ? []
         : [
-            { ...figures, channel: "telegram", account: "default", agentId: "main", messages: 180 },
-            { ...figures, channel: "telegram", account: "default", agentId: "ops", messages: 9, failed: 2 },
-            { ...figures, channel: "irc", account: "libera", agentId: "main", messages: 44 },
+            { ...figures, channel: "telegram", account: "default", rule: "default", agentId: "main", messages: 180 },
+            { ...figures, channel: "telegram", account: "default", rule: "peer", binding: 0, agentId: "ops", messages: 9, failed: 2 },
+            { ...figures, channel: "irc", account: "libera", rule: "default", agentId: "main", messages: 44 },
             { ...figures, channel: "webchat", account: "", agentId: "main", messages: 31 },
             { ...figures, channel: "rpc", account: "", agentId: "main", messages: 6 },
+          ],
+      tools: this.#isEmpty
+        ? []
+        : [
+            { agentId: "main", tool: "read", calls: 96 },
+            { agentId: "main", tool: "web_search", calls: 41 },
+            { agentId: "ops", tool: "exec", calls: 12 },
+            { agentId: "main", tool: "exec", calls: 7 },
           ],
       recent: this.#isEmpty ? [] : RECENT.map((row, index) => this.#toActivity(row, index)),
       problems: this.#problems,

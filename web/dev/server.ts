@@ -436,7 +436,7 @@ function answer(all: Conversations, peer: Peer, method: string, params: Params):
   const branched = all.branches(method, key, params);
   if (branched !== undefined) return branched;
   if (method === "chat.startup" || method === "chat.history")
-    return all.history(all.ensure(key), Number(params["limit"] ?? 80), Number(params["offset"] ?? 0));
+    return all.history(all.ensure(key), Number(params["limit"] ?? 80), all.offsetOf(key, params));
   if (method === "chat.send")
     return all.send(key, String(params["message"]), String(params["idempotencyKey"]), (params["attachments"] as unknown[]) ?? []);
   if (method === "chat.abort") {

@@ -57,23 +57,57 @@ test("one sentence says how things are, the worst first", () => {
   assert.deepEqual(toStanding(needed, accounts, broken), { tone: "bad", text: "Agents: no process can run." });
 });
 
-test("sources with one name are one node of the map, and its lines add up", () => {
-  const flow = toFlow(
-    [
+test("ways with one name are one path of the map, over which the lines of its columns go", () => {
+  const flow = toFlow({
+    edges: [
       edge({ channel: "rpc", account: "" }),
       edge({ channel: "webchat", account: "", messages: 5, failed: 1, p95Ms: 900 }),
-      edge({ agentId: "ops" }),
+      edge({ agentId: "ops", rule: "peer", binding: 1 }),
+      edge({ rule: "default" }),
     ],
-    [{ id: "main", name: "Main" }],
+    agents: [{ id: "main", name: "Main" }],
+    tools: [
+      { agentId: "ops", tool: "exec", calls: 7 },
+      { agentId: "gone", tool: "read", calls: 1 },
+    ],
+  });
+  assert.deepEqual(
+    flow.paths.map(({ source, route, agent, messages, failed, p95Ms, tools }) => [
+      source,
+      route,
+      agent,
+      messages,
+      failed,
+      p95Ms,
+      tools.length,
+    ]),
+    [
+      ["Page and clients", "Agent of the conversation", "Main", 15, 1, 900, 0],
+      ["IRC", "Route 2: its chat", "ops", 10, 0, 200, 1],
+      ["IRC", "Default agent", "Main", 10, 0, 200, 0],
+    ],
   );
   assert.deepEqual(
-    flow.edges.map(({ from, to, messages, failed, p95Ms }) => [from.name, to.name, messages, failed, p95Ms]),
+    flow.columns.map((nodes) => nodes.map(({ name }) => name)),
+    [["Page and clients", "IRC"], ["Agent of the conversation", "Route 2: its chat", "Default agent"], ["Main", "ops"], ["exec"]],
+  );
+  assert.deepEqual(
+    flow.lines.map((lines) => lines.map(({ from, to, failed, paths }) => [from.name, to.name, failed, paths.length])),
     [
-      ["Page and clients", "Main", 15, 1, 900],
-      ["IRC", "ops", 10, 0, 200],
+      [
+        ["Page and clients", "Agent of the conversation", true, 1],
+        ["IRC", "Route 2: its chat", false, 1],
+        ["IRC", "Default agent", false, 1],
+      ],
+      [
+        ["Agent of the conversation", "Main", true, 1],
+        ["Route 2: its chat", "ops", false, 1],
+        ["Default agent", "Main", false, 1],
+      ],
+      [["ops", "exec", false, 1]],
     ],
   );
-  assert.deepEqual([flow.rows, flow.edges[0]!.width], [2, 6]);
+  assert.deepEqual([flow.rows, flow.lines[0]![0]!.width], [3, 6]);
   const row = {
     runId: "r",
     channel: "webchat",
@@ -85,6 +119,18 @@ test("sources with one name are one node of the map, and its lines add up", () =
     endedAt: 2,
     text: "",
   };
-  assert.equal(activityOf([row], flow.edges[0]!.id).length, 1);
-  assert.equal(activityOf([row], flow.edges[1]!.id).length, 0);
+  assert.equal(activityOf([row], flow.paths[0]!.id).length, 1);
+  assert.equal(activityOf([row], flow.paths[1]!.id).length, 0);
+});
+
+test("the tools that are called most are nodes of the map, and the others are one", () => {
+  const { columns } = toFlow({
+    edges: [edge({})],
+    agents: [],
+    tools: Array.from({ length: 9 }, (_, index) => ({ agentId: "main", tool: `t${index}`, calls: 9 - index })),
+  });
+  assert.deepEqual(
+    columns[3]!.map(({ name }) => name),
+    ["t0", "t1", "t2", "t3", "t4", "t5", "other tools"],
+  );
 });

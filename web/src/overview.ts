@@ -1,7 +1,7 @@
 /** The page about everything: figures of the gateway, and what needs a person. */
 import { computed, signal } from "@preact/signals";
 import type { DoctorProblem, DoctorReport } from "../../src/core/doctor-report.ts";
-import type { Overview, OverviewActivity, OverviewEdge } from "../../src/core/overview.ts";
+import type { Overview, OverviewActivity, OverviewEdge, OverviewTool } from "../../src/core/overview.ts";
 import { waiting } from "./approvals.ts";
 import * as channels from "./channel-setup.ts";
 import { isConnectionLost } from "./client.ts";
@@ -18,8 +18,8 @@ export const overview = signal<Overview | null>(null);
 export const costs = signal<readonly { date: string; totalCost: number }[] | null>(null);
 /** Why the last reading failed; null when it did not. */
 export const failed = signal<string | null>(null);
-/** The edge of the map that was chosen: only its messages are shown. */
-export const chosenEdge = signal<string | null>(null);
+/** The path of the map that was chosen: only its messages and figures are shown. */
+export const chosenPath = signal<string | null>(null);
 
 /** Between two readings there is at least this time, however much happens: 20 open pages must cost the gateway next to nothing. */
 const REFRESH_MS = 5_000;
@@ -157,65 +157,130 @@ export const sourceName = ({ channel, account }: Pick<OverviewEdge, "channel" | 
   return account === "" || account === "default" ? channelName(channel) : `${channelName(channel)} (${account})`;
 };
 
-/** The messages of the chosen edge, or all. Pure. */
+/** Rules by which a channel's message finds its agent. */
+const RULES: Readonly<Record<string, string>> = {
+  peer: "its chat",
+  "parent-peer": "the chat of its thread",
+  "peer-wildcard": "its kind of chat",
+  "guild-roles": "server and role",
+  guild: "its server",
+  team: "its team",
+  account: "its account",
+  channel: "its channel",
+};
+
+/** A route in words: which rule of the configuration chose the agent. Pure. */
+export function routeName({ rule, binding }: Pick<OverviewEdge, "rule" | "binding">): string {
+  if (rule === undefined) return "Agent of the conversation";
+  if (binding === undefined) return "Default agent";
+  return `Route ${binding + 1}: ${RULES[rule] ?? rule}`;
+}
+
+const pathOf = (row: Pick<OverviewEdge, "channel" | "account" | "rule" | "binding" | "agentId">): string =>
+  [sourceName(row), routeName(row), row.agentId].join("\n");
+
+/** The messages of the chosen path, or all. Pure. */
 export function activityOf(recent: readonly OverviewActivity[], chosen: string | null): readonly OverviewActivity[] {
-  return chosen === null ? recent : recent.filter((row) => `${sourceName(row)}\n${row.agentId}` === chosen);
+  return chosen === null ? recent : recent.filter((row) => pathOf(row) === chosen);
 }
 
 /** A node of the map, and how far down it is, in steps. */
 export type FlowNode = { id: string; name: string; y: number };
-export type FlowEdge = {
+/** A line of the map, 1 to 6 wide, and the paths that go over it. */
+export type FlowLine = { from: FlowNode; to: FlowNode; width: number; failed: boolean; paths: readonly string[] };
+/** The way of messages from a channel over a route to an agent. */
+export type FlowPath = {
   id: string;
-  from: FlowNode;
-  to: FlowNode;
+  source: string;
+  route: string;
+  agent: string;
   messages: number;
   failed: number;
   p50Ms: number | null;
   p95Ms: number | null;
-  /** 1 to 6. */
-  width: number;
+  /** What the agent called, the most often first. */
+  tools: readonly OverviewTool[];
 };
-export type Flow = { sources: readonly FlowNode[]; targets: readonly FlowNode[]; edges: readonly FlowEdge[]; rows: number };
+/** Four columns of nodes, and the lines between each and the next. */
+export type Flow = {
+  columns: readonly (readonly FlowNode[])[];
+  lines: readonly (readonly FlowLine[])[];
+  paths: readonly FlowPath[];
+  rows: number;
+};
 
-/** The map from channels to agents. Edges with the same name of their channel are one. Pure. */
-export function toFlow(edges: readonly OverviewEdge[], agents: readonly { id: string; name: string }[]): Flow {
-  const merged = new Map<string, OverviewEdge & { source: string }>();
-  for (const edge of edges) {
-    const source = sourceName(edge);
-    const known = merged.get(`${source}\n${edge.agentId}`);
-    merged.set(
-      `${source}\n${edge.agentId}`,
-      known === undefined
-        ? { ...edge, source }
-        : {
-            ...known,
-            messages: known.messages + edge.messages,
-            failed: known.failed + edge.failed,
-            p50Ms: maxOf(known.p50Ms, edge.p50Ms),
-            p95Ms: maxOf(known.p95Ms, edge.p95Ms),
-          },
-    );
+/** Tools of the map; the others are one node. */
+const SHOWN_TOOLS = 6;
+const OTHER_TOOLS = "other tools";
+
+/** The map from channels over routes and agents to tools. Ways with the same names are one. Pure. */
+export function toFlow({ edges, agents, tools }: Pick<Overview, "edges" | "agents" | "tools">): Flow {
+  const merged = new Map<string, FlowPath & { agentId: string }>();
+  for (const { messages, failed, p50Ms, p95Ms, ...way } of edges) {
+    const id = pathOf(way);
+    const known = merged.get(id);
+    merged.set(id, {
+      id,
+      source: sourceName(way),
+      route: routeName(way),
+      agent: agents.find((agent) => agent.id === way.agentId)?.name ?? way.agentId,
+      agentId: way.agentId,
+      messages: messages + (known?.messages ?? 0),
+      failed: failed + (known?.failed ?? 0),
+      p50Ms: known === undefined ? p50Ms : maxOf(known.p50Ms, p50Ms),
+      p95Ms: known === undefined ? p95Ms : maxOf(known.p95Ms, p95Ms),
+      tools: tools.filter((tool) => tool.agentId === way.agentId),
+    });
   }
-  const rows = [...merged.values()];
-  const sources = place([...new Set(rows.map((row) => row.source))], (name) => name);
-  const targets = place([...new Set(rows.map((row) => row.agentId))], (id) => agents.find((agent) => agent.id === id)?.name ?? id);
-  const most = Math.max(1, ...rows.map((row) => row.messages));
+  const paths = [...merged.values()];
+  const ids = paths.map(({ id }) => id);
+  const shown = new Set([...new Set(tools.map(({ tool }) => tool))].slice(0, SHOWN_TOOLS));
+  const steps: readonly (readonly Step[])[] = [
+    paths.map((path) => ({ from: path.source, to: path.route, count: path.messages, failed: path.failed > 0, paths: [path.id] })),
+    paths.map((path) => ({ from: path.route, to: path.agent, count: path.messages, failed: path.failed > 0, paths: [path.id] })),
+    tools
+      .map(({ agentId, tool, calls }) => ({
+        from: agents.find((agent) => agent.id === agentId)?.name ?? agentId,
+        to: shown.has(tool) ? tool : OTHER_TOOLS,
+        count: calls,
+        failed: false,
+        paths: ids.filter((id) => merged.get(id)!.agentId === agentId),
+      }))
+      .filter((step) => step.paths.length > 0),
+  ];
+  const columns = [place(steps[0]!, "from"), place(steps[0]!, "to"), place(steps[1]!, "to"), place(steps[2]!, "to")];
   return {
-    sources,
-    targets,
-    rows: Math.max(sources.length, targets.length),
-    edges: rows.map(({ source, agentId, messages, failed, p50Ms, p95Ms }) => ({
-      id: `${source}\n${agentId}`,
-      from: sources.find((node) => node.id === source)!,
-      to: targets.find((node) => node.id === agentId)!,
-      messages,
-      failed,
-      p50Ms,
-      p95Ms,
-      width: 1 + 5 * (Math.log1p(messages) / Math.log1p(most)),
-    })),
+    columns: columns.filter((column) => column.length > 0),
+    lines: steps.map((step, index) => toLines(step, columns[index]!, columns[index + 1]!)).filter((lines) => lines.length > 0),
+    paths,
+    rows: Math.max(...columns.map((column) => column.length)),
   };
 }
 
-const place = (ids: readonly string[], nameOf: (id: string) => string): FlowNode[] => ids.map((id, y) => ({ id, name: nameOf(id), y }));
+type Step = { from: string; to: string; count: number; failed: boolean; paths: readonly string[] };
+
+/** Steps between the same nodes are one line. */
+function toLines(steps: readonly Step[], sources: readonly FlowNode[], targets: readonly FlowNode[]): FlowLine[] {
+  const sums = new Map<string, Step>();
+  for (const step of steps) {
+    const known = sums.get(`${step.from}\n${step.to}`);
+    sums.set(`${step.from}\n${step.to}`, {
+      ...step,
+      count: step.count + (known?.count ?? 0),
+      failed: step.failed || known?.failed === true,
+      paths: [...(known?.paths ?? []), ...step.paths],
+    });
+  }
+  const most = Math.max(1, ...[...sums.values()].map(({ count }) => count));
+  return [...sums.values()].map(({ from, to, count, failed, paths }) => ({
+    from: sources.find((node) => node.id === from)!,
+    to: targets.find((node) => node.id === to)!,
+    width: 1 + 5 * (Math.log1p(count) / Math.log1p(most)),
+    failed,
+    paths,
+  }));
+}
+
+const place = (steps: readonly Step[], side: "from" | "to"): FlowNode[] =>
+  [...new Set(steps.map((step) => step[side]))].map((name, y) => ({ id: name, name, y }));
 const maxOf = (a: number | null, b: number | null): number | null => (a === null || b === null ? (a ?? b) : Math.max(a, b));

@@ -177,7 +177,14 @@ describe("much content", () => {
     await page.keyboard.press("Control+Shift+F");
     await page.getByLabel("Search in this conversation").fill("needle");
     await hasText(page, ".chat-hits button", "the needle in the hay");
+    const readBefore = await page.locator(".message").count();
     await page.keyboard.press("Enter");
+    await hasText(page, ".chat-excerpt [aria-current]", "the needle in the hay");
+    await hasText(page, ".chat-excerpt li", "Message 6990");
+    assert.equal(await page.locator(".message").count(), readBefore, "nothing in between was read");
+    await assertAccessible(page);
+    if (process.env["PAGE_PICTURES"] !== undefined) await page.screenshot({ path: `${process.env["PAGE_PICTURES"]}/excerpt.png` });
+    await page.getByRole("button", { name: "Read the conversation from here" }).press("Enter");
     await page.locator(".message[data-found]", { hasText: "the needle in the hay" }).waitFor({ timeout: 60_000 });
     assert.ok((await page.locator(".message").count()) >= 2_900);
     // The longest frame while 3,000 of them are scrolled.

@@ -115,7 +115,7 @@ describe("health and the log", () => {
     assert.equal(asked("gateway.doctor").length, before + 1);
     await hasText(page, ".chart-name", "Delay of the event loop, p993.4 ms");
     await hasText(page, ".entry", "2 of 31 sessions run, 117 MB of memory");
-    await hasText(page, ".figures-table tr", /usage\.report\s*4\s*100 ms\s*more than 30 min/);
+    await hasText(page, ".figures-table tr", /usage\.report\s*4\s*100 ms\s*> 30 min/);
     // A line of the log marks its time in the charts, and a chart shows the log until its time.
     await page.locator(".log-then .log-line").first().hover();
     await page.locator(".chart line").nth(2).waitFor({ state: "attached" });

@@ -36,13 +36,15 @@ describe("the overview", () => {
     assert.deepEqual([errors, unexpectedRequests], [[], []]);
   });
 
-  test("an edge of the map shows its messages alone", async () => {
+  test("a path of the map shows its messages, figures and tools alone", async () => {
     const { page } = await openOverview();
-    await hasText(page, ".flow-row", /Page and clients → Main\s*37 messages/);
+    await hasText(page, ".flow-row", /Page and clients → Main\s*Agent of the conversation\s*37 messages, 0\.026 per min/);
     await page.getByRole("button", { name: /Telegram → Operations/ }).click();
     await page.getByRole("button", { name: /Which of the three trains/ }).waitFor({ state: "detached" });
     assert.equal(await page.locator(".recent-row").count(), 1);
-    assert.equal(await page.locator(".flow-lines path[data-failed]").count(), 1);
+    assert.equal(await page.locator(".flow-lines path[data-failed]").count(), 2, "channel to route, and route to agent");
+    await hasText(page, ".tile", /Messages, 24 h\s*9\s*2 failed/);
+    await hasText(page, ".flow-tools", "Operations called exec 12× in 24 hours.");
     await page.getByRole("button", { name: "Show all" }).click();
     await page.getByRole("button", { name: /Which of the three trains/ }).waitFor();
   });

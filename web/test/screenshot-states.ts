@@ -531,6 +531,7 @@ export const STATES: readonly ScreenshotState[] = [
     name: "overview",
     signedIn: true,
     setUp: (gateway) => {
+      fillList(gateway);
       fillApprovals(gateway);
       gateway.channels.fill();
       gateway.overview.now = NOW;
@@ -542,6 +543,8 @@ export const STATES: readonly ScreenshotState[] = [
       await untilVisible(".entry", "The disk is full")(page);
       await page.locator(".flow-row").first().waitFor();
       await page.locator(".question .primary:enabled").first().waitFor();
+      // The names in the questions come with the list of sessions, which on a phone is behind its button.
+      await page.getByText("A backup of the old laptop").first().waitFor({ state: "attached" });
     },
   },
   {

@@ -1,7 +1,9 @@
 // The clicks of ten tasks, as docs/page.md has them.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { decodePng, encodePng, toThumbnail } from "./png.ts";
 import { hasText, sendMessage, startPageTest, untilIdle } from "./page-session.ts";
 import type { Page } from "playwright-core";
 import type { PageTest } from "./page-session.ts";
@@ -149,7 +151,20 @@ for (const { name, setUp, walk } of TASKS) {
   test(`${name}: as many clicks as the document says`, async () => {
     setUp?.();
     const { page, clicks } = await person();
+    const startedAt = performance.now();
     await walk(page);
+    const seconds = (performance.now() - startedAt) / 1_000;
     assert.equal(await clicks(), documented.get(name));
+    if (process.env["PAGE_PICTURES"] !== undefined) await keepPicture(page, name, seconds);
   });
+}
+
+/** For the document: how the page looks at the end, at half its size, and how long the way took. */
+async function keepPicture(page: Page, name: string, seconds: number): Promise<void> {
+  console.log(`# ${name}: ${seconds.toFixed(2)} s`);
+  const dir = process.env["PAGE_PICTURES"]!;
+  mkdirSync(dir, { recursive: true });
+  const png = await page.screenshot({ animations: "disabled", caret: "hide" });
+  const file = `task-${name.replace(/[^a-z]+/gi, "-").toLowerCase()}.png`;
+  writeFileSync(join(dir, file), encodePng(toThumbnail(decodePng(png), 2)));
 }

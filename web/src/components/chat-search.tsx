@@ -11,10 +11,13 @@ import * as store from "../state.ts";
 import { agoText } from "./approval-question.tsx";
 import { Close } from "./icons.tsx";
 import type { MessageHit } from "../all-sessions.ts";
-import type { TranscriptRow } from "../../../src/client/conversation/protocol-types.ts";
+import { contentText } from "../../../src/client/conversation/protocol-types.ts";
+import type { HistoryPayload, TranscriptRow } from "../../../src/client/conversation/protocol-types.ts";
 
 const SEARCH_MS = 200;
 const HITS = 50;
+/** Messages that are shown of a place that has not been read: the one that was found, and those before it. */
+const EXCERPT_ROWS = 12;
 /** Parts of older messages that are read to reach a hit, and rows of each. */
 const MAX_PARTS = 40;
 const PART_ROWS = 1_000;
@@ -23,7 +26,10 @@ export const isSearching = signal(false);
 
 type Found = { hits: readonly MessageHit[]; isWhole: boolean };
 
-/** Finds words in the whole conversation, also in what has not been read, and leads to the message. */
+/** The messages up to a hit that lies further back than what has been read. */
+type Excerpt = { messageId: string; rows: readonly TranscriptRow[] };
+
+/** Finds words in the whole conversation, and leads to the message; of what has not been read, it shows the place alone. */
 export function ChatSearch(): JSX.Element | null {
   const key = store.activeKey.value;
   useEffect(() => {
@@ -52,16 +58,20 @@ function SearchBar(): JSX.Element {
   const [found, setFound] = useState<Found | null>(null);
   const [failed, setFailed] = useState<string | null>(null);
   const [at, setAt] = useState(-1);
+  const [excerpt, setExcerpt] = useState<Excerpt | null>(null);
+  const wanted = useRef<string | null>(null);
   const sessionKey = store.activeKey.value;
   useEffect(() => field.current?.focus(), []);
   useEffect(() => {
     let isCurrent = true;
     setAt(-1);
+    setExcerpt(null);
+    wanted.current = null;
     if (words.trim() === "") return setFound(null);
     const timer = setTimeout(() => {
       search(sessionKey, words).then(
         (result) => isCurrent && (setFound(result), setFailed(null)),
-        (error: unknown) => isCurrent && setFailed(isConnectionLost(error) ? "The gateway is not connected." : errorMessage(error)),
+        (error: unknown) => isCurrent && setFailed(failureText(error)),
       );
     }, SEARCH_MS);
     return () => {
@@ -74,7 +84,14 @@ function SearchBar(): JSX.Element {
     const hit = hits[(next + hits.length) % hits.length];
     if (hit === undefined) return;
     setAt((next + hits.length) % hits.length);
-    void showMessage(sessionKey, hit.messageId);
+    setExcerpt(null);
+    wanted.current = hit.messageId;
+    if (rowOf(sessionKey, hit.messageId) !== undefined) return void showMessage(sessionKey, hit.messageId);
+    readExcerpt(sessionKey, hit.messageId).then(
+      // Another hit may have been chosen meanwhile.
+      (read) => wanted.current === read.messageId && setExcerpt(read),
+      (error: unknown) => setFailed(failureText(error)),
+    );
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (isComposing(event)) return;
@@ -104,22 +121,71 @@ function SearchBar(): JSX.Element {
           <Close size={16} />
         </button>
       </div>
-      {hits.length > 0 && (
-        <ol class="chat-hits" aria-label="Messages found">
-          {hits.map((hit, index) => (
-            <li key={hit.messageId}>
-              <button type="button" aria-current={index === at || undefined} onClick={() => go(index)}>
-                <span dir="auto">{maskKeys(stripMarkdown(hit.snippet))}</span>
-                <span class="hint">
-                  {hit.role === "user" ? "message" : "answer"}, {agoText(hit.timestamp)}
-                </span>
-              </button>
-            </li>
-          ))}
-        </ol>
+      {hits.length > 0 && <Hits hits={hits} at={at} onGo={go} />}
+      {excerpt !== null && (
+        <ExcerptView
+          excerpt={excerpt}
+          onOpen={() => {
+            setExcerpt(null);
+            void showMessage(sessionKey, excerpt.messageId);
+          }}
+        />
       )}
     </search>
   );
+}
+
+function Hits({ hits, at, onGo }: { hits: readonly MessageHit[]; at: number; onGo: (index: number) => void }): JSX.Element {
+  return (
+    <ol class="chat-hits" aria-label="Messages found">
+      {hits.map((hit, index) => (
+        <li key={hit.messageId}>
+          <button type="button" aria-current={index === at || undefined} onClick={() => onGo(index)}>
+            <span dir="auto">{maskKeys(stripMarkdown(hit.snippet))}</span>
+            <span class="hint">
+              {hit.role === "user" ? "message" : "answer"}, {agoText(hit.timestamp)}
+            </span>
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function ExcerptView({ excerpt, onOpen }: { excerpt: Excerpt; onOpen: () => void }): JSX.Element {
+  const end = useRef<HTMLLIElement>(null);
+  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [excerpt]);
+  return (
+    <section
+      class="chat-excerpt"
+      aria-label="The message found, and those before it"
+      // Its button takes Enter, its list the arrows.
+      onKeyDown={(event) => event.key !== "Escape" && event.stopPropagation()}
+    >
+      <ol tabIndex={0}>
+        {excerpt.rows.map((row, index) => (
+          <li key={row.__openclaw?.id ?? index} ref={end} aria-current={row.__openclaw?.id === excerpt.messageId || undefined}>
+            <span class="hint">
+              {row.role === "user" ? "message" : "answer"}
+              {row.timestamp !== undefined && `, ${agoText(row.timestamp)}`}
+            </span>
+            <p dir="auto">{maskKeys(stripMarkdown(contentText(row.content)))}</p>
+          </li>
+        ))}
+      </ol>
+      <button type="button" class="quiet" onClick={onOpen}>
+        Read the conversation from here
+      </button>
+    </section>
+  );
+}
+
+const failureText = (error: unknown): string => (isConnectionLost(error) ? "The gateway is not connected." : errorMessage(error));
+
+/** Reads the place of a message that lies further back, without everything in between. */
+async function readExcerpt(sessionKey: string, messageId: string): Promise<Excerpt> {
+  const { messages } = await requireClient().request<HistoryPayload>("chat.history", { sessionKey, messageId, limit: EXCERPT_ROWS });
+  return { messageId, rows: messages.filter((row) => contentText(row.content) !== "") };
 }
 
 function countText(found: Found | null, at: number): string {

@@ -204,7 +204,7 @@ function Methods({ methods }: { methods: readonly health.MethodLatency[] }): JSX
 
 /** Null: longer than the last step of the histogram. */
 const latencyText = (ms: number | null): string =>
-  ms === null ? "more than 30 min" : ms < 1 ? `${ms.toLocaleString(locale(), { maximumFractionDigits: 1 })} ms` : formatSpan(ms);
+  ms === null ? "> 30 min" : ms < 1 ? `${ms.toLocaleString(locale(), { maximumFractionDigits: 1 })} ms` : formatSpan(ms);
 
 const CHART = { width: 600, height: 48 };
 

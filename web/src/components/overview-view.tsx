@@ -14,7 +14,7 @@ import { CommandLine } from "./command-line.tsx";
 import { capitalized, Fix } from "./doctor-panel.tsx";
 import { ViewFrame } from "./view-frame.tsx";
 import type { Overview, OverviewActivity, OverviewLink } from "../../../src/core/overview.ts";
-import type { Attention, Flow, FlowEdge } from "../overview.ts";
+import type { Attention, Flow, FlowLine, FlowNode, FlowPath } from "../overview.ts";
 import type { SideView } from "../views.ts";
 import "../styles/overview.css";
 
@@ -38,6 +38,8 @@ export function OverviewView(): JSX.Element {
   }, [happened]);
   const { value: overview } = records.overview;
   const { value: failed } = records.failed;
+  const flow = overview === null ? null : records.toFlow(overview);
+  const chosen = flow?.paths.find(({ id }) => id === records.chosenPath.value);
   return (
     <ViewFrame view="overview" failed={failed}>
       <StandingLine overview={overview} />
@@ -47,10 +49,10 @@ export function OverviewView(): JSX.Element {
           {overview.shadow.held === 1 ? "message is" : "messages are"} held, and never sent.
         </p>
       )}
-      <Tiles overview={overview} />
+      <Tiles overview={overview} path={chosen} />
       <NeedsYou />
       {overview?.links !== undefined && <Links links={overview.links} now={overview.ts} />}
-      {overview !== null && <FlowMap flow={records.toFlow(overview.edges, overview.agents)} />}
+      {flow !== null && <FlowMap flow={flow} />}
       <Recent overview={overview} />
     </ViewFrame>
   );
@@ -67,22 +69,24 @@ function StandingLine({ overview }: { overview: Overview | null }): JSX.Element 
   );
 }
 
-function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
+/** With a chosen path, the messages and times are its own. */
+function Tiles({ overview, path }: { overview: Overview | null; path: FlowPath | undefined }): JSX.Element {
   const { value: costs } = records.costs;
   const today = costs?.at(-1)?.totalCost ?? 0;
+  const figures = path ?? overview;
   return (
     <ul class="tiles" aria-label="Figures of the last 24 hours">
       <Tile
         name="Messages, 24 h"
-        value={overview?.messages.toLocaleString(locale())}
-        note={failedNote(overview)}
-        hours={overview?.hours.map((hour) => hour.messages)}
+        value={figures?.messages.toLocaleString(locale())}
+        note={failedNote(figures, overview?.truncated === true)}
+        hours={path === undefined ? overview?.hours.map((hour) => hour.messages) : undefined}
       />
       <Tile
         name="Time to answer, p95"
-        value={overview?.p95Ms == null ? undefined : formatSpan(overview.p95Ms)}
-        note={overview?.p50Ms == null ? "no answers in 24 hours" : `half within ${formatSpan(overview.p50Ms)}`}
-        hours={overview?.hours.map((hour) => hour.p95Ms ?? 0)}
+        value={figures?.p95Ms == null ? undefined : formatSpan(figures.p95Ms)}
+        note={figures?.p50Ms == null ? "no answers in 24 hours" : `half within ${formatSpan(figures.p50Ms)}`}
+        hours={path === undefined ? overview?.hours.map((hour) => hour.p95Ms ?? 0) : undefined}
       />
       <Tile name="Queue" value={overview === null ? undefined : String(overview.queue.waiting)} note={queueNote(overview)} />
       {costs !== null && (
@@ -97,10 +101,10 @@ function Tiles({ overview }: { overview: Overview | null }): JSX.Element {
   );
 }
 
-const failedNote = (overview: Overview | null): string => {
-  if (overview === null) return "";
-  const failed = overview.failed === 0 ? "none failed" : `${overview.failed.toLocaleString(locale())} failed`;
-  return overview.truncated ? `${failed}; older ones are not counted` : failed;
+const failedNote = (figures: Pick<Overview, "failed"> | null, isTruncated: boolean): string => {
+  if (figures === null) return "";
+  const failed = figures.failed === 0 ? "none failed" : `${figures.failed.toLocaleString(locale())} failed`;
+  return isTruncated ? `${failed}; older ones are not counted` : failed;
 };
 
 function queueNote(overview: Overview | null): string {
@@ -380,28 +384,28 @@ function DeadLetterRow({ letter }: { letter: channels.DeadLetter }): JSX.Element
 }
 
 const ROW_HEIGHT = 44;
-const MAP_WIDTH = 600;
+const MAP_WIDTH = 300;
+const DAY_MINUTES = 24 * 60;
 
 function FlowMap({ flow }: { flow: Flow }): JSX.Element {
-  const chosen = records.chosenEdge.value;
   return (
     <section class="panel" aria-labelledby="flow-title">
       <div class="panel-head">
         <h2 id="flow-title">Where messages go</h2>
-        {chosen !== null && (
-          <button type="button" class="quiet" onClick={() => (records.chosenEdge.value = null)}>
+        {records.chosenPath.value !== null && (
+          <button type="button" class="quiet" onClick={() => (records.chosenPath.value = null)}>
             Show all
           </button>
         )}
       </div>
-      {flow.edges.length === 0 ? (
+      {flow.paths.length === 0 ? (
         <p class="panel-empty">No messages in the last 24 hours. Write one in the chat, or connect a channel.</p>
       ) : (
         <>
           <Drawing flow={flow} />
           <ul class="flow-list">
-            {flow.edges.map((edge) => (
-              <FlowRow key={edge.id} edge={edge} />
+            {flow.paths.map((path) => (
+              <FlowRow key={path.id} path={path} />
             ))}
           </ul>
         </>
@@ -410,44 +414,62 @@ function FlowMap({ flow }: { flow: Flow }): JSX.Element {
   );
 }
 
+const COLUMNS = ["Channels", "Routes", "Agents", "Tools"];
+
 /** The same as the list below it, for the eye. */
 function Drawing({ flow }: { flow: Flow }): JSX.Element {
-  const height = flow.rows * ROW_HEIGHT;
-  const at = (y: number, of: number): number => ((y + 0.5) / of) * height;
-  const chosen = records.chosenEdge.value;
   return (
     <div class="flow" aria-hidden="true">
-      <ol class="flow-names">
-        {flow.sources.map((node) => (
-          <li key={node.id}>{node.name}</li>
-        ))}
-      </ol>
-      <svg class="flow-lines" viewBox={`0 0 ${MAP_WIDTH} ${height}`} height={height} preserveAspectRatio="none">
-        {flow.edges.map((edge) => {
-          const from = at(edge.from.y, flow.sources.length);
-          const to = at(edge.to.y, flow.targets.length);
-          return (
-            <path
-              key={edge.id}
-              d={`M0 ${from} C${MAP_WIDTH / 2} ${from} ${MAP_WIDTH / 2} ${to} ${MAP_WIDTH} ${to}`}
-              stroke-width={edge.width}
-              data-failed={edge.failed > 0 || undefined}
-              data-off={(chosen !== null && chosen !== edge.id) || undefined}
-            />
-          );
-        })}
-      </svg>
-      <ol class="flow-names flow-targets">
-        {flow.targets.map((node) => (
-          <li key={node.id}>{node.name}</li>
-        ))}
-      </ol>
+      {flow.columns.flatMap((nodes, index) => [
+        <div class="flow-column" key={COLUMNS[index]}>
+          <p class="hint">{COLUMNS[index]}</p>
+          <ol class="flow-names">
+            {nodes.map((node) => (
+              <li key={node.id}>{node.name}</li>
+            ))}
+          </ol>
+        </div>,
+        index < flow.lines.length && (
+          <Lines
+            key={`${COLUMNS[index]} lines`}
+            lines={flow.lines[index]!}
+            from={nodes}
+            to={flow.columns[index + 1]!}
+            height={flow.rows * ROW_HEIGHT}
+          />
+        ),
+      ])}
     </div>
   );
 }
 
-function FlowRow({ edge }: { edge: FlowEdge }): JSX.Element {
-  const chosen = records.chosenEdge.value === edge.id;
+type LinesProps = { lines: readonly FlowLine[]; from: readonly FlowNode[]; to: readonly FlowNode[]; height: number };
+
+function Lines({ lines, from, to, height }: LinesProps): JSX.Element {
+  const at = (node: FlowNode, column: readonly FlowNode[]): number => ((node.y + 0.5) / column.length) * height;
+  const chosen = records.chosenPath.value;
+  return (
+    <div class="flow-lines" style={{ minHeight: `${height}px` }}>
+      <svg viewBox={`0 0 ${MAP_WIDTH} ${height}`} preserveAspectRatio="none">
+        {lines.map((line) => {
+          const [start, end] = [at(line.from, from), at(line.to, to)];
+          return (
+            <path
+              key={`${line.from.id} ${line.to.id}`}
+              d={`M0 ${start} C${MAP_WIDTH / 2} ${start} ${MAP_WIDTH / 2} ${end} ${MAP_WIDTH} ${end}`}
+              stroke-width={line.width}
+              data-failed={line.failed || undefined}
+              data-off={(chosen !== null && !line.paths.includes(chosen)) || undefined}
+            />
+          );
+        })}
+      </svg>
+    </div>
+  );
+}
+
+function FlowRow({ path }: { path: FlowPath }): JSX.Element {
+  const chosen = records.chosenPath.value === path.id;
   return (
     <li>
       <button
@@ -455,24 +477,33 @@ function FlowRow({ edge }: { edge: FlowEdge }): JSX.Element {
         class="flow-row"
         data-row
         aria-pressed={chosen}
-        onClick={() => (records.chosenEdge.value = chosen ? null : edge.id)}
+        onClick={() => (records.chosenPath.value = chosen ? null : path.id)}
       >
         <span class="flow-name">
-          <bdi>{edge.from.name}</bdi> → <bdi>{edge.to.name}</bdi>
+          <bdi>{path.source}</bdi> → <bdi>{path.agent}</bdi> <span class="hint">{path.route}</span>
         </span>
         <span>
-          {edge.messages.toLocaleString(locale())} {edge.messages === 1 ? "message" : "messages"}
+          {path.messages.toLocaleString(locale())} {path.messages === 1 ? "message" : "messages"}, {rateText(path.messages)}
         </span>
-        {edge.p50Ms !== null && edge.p95Ms !== null && (
+        {path.p50Ms !== null && path.p95Ms !== null && (
           <span class="hint">
-            half within {formatSpan(edge.p50Ms)}, p95 {formatSpan(edge.p95Ms)}
+            half within {formatSpan(path.p50Ms)}, p95 {formatSpan(path.p95Ms)}
           </span>
         )}
-        {edge.failed > 0 && <span class="flow-failed">{edge.failed.toLocaleString(locale())} failed</span>}
+        {path.failed > 0 && <span class="flow-failed">{path.failed.toLocaleString(locale())} failed</span>}
       </button>
+      {chosen && path.tools.length > 0 && (
+        <p class="hint flow-tools">
+          {path.agent} called {path.tools.map(({ tool, calls }) => `${tool} ${calls.toLocaleString(locale())}×`).join(", ")} in 24 hours.
+        </p>
+      )}
     </li>
   );
 }
+
+/** The mean of the last 24 hours. */
+const rateText = (messages: number): string =>
+  `${(messages / DAY_MINUTES).toLocaleString(locale(), { maximumSignificantDigits: 2 })} per min`;
 
 const STATE_DOT: Readonly<Record<string, string>> = {
   done: "done",
@@ -492,7 +523,7 @@ const STATE_TEXT: Readonly<Record<string, string>> = {
 };
 
 function Recent({ overview }: { overview: Overview | null }): JSX.Element {
-  const rows = overview === null ? [] : records.activityOf(overview.recent, records.chosenEdge.value);
+  const rows = overview === null ? [] : records.activityOf(overview.recent, records.chosenPath.value);
   return (
     <section class="panel" aria-labelledby="recent-title">
       <div class="panel-head">
