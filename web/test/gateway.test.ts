@@ -154,7 +154,7 @@ describe("approvals and tools on the page", () => {
   test("the views of approvals and tools show what the gateway says", async () => {
     const { page } = person;
     await page.getByRole("button", { name: "Inbox" }).click();
-    await page.getByText("No command waits.").waitFor({ timeout: WAIT_MS });
+    await page.getByText("Nothing waits.").waitFor({ timeout: WAIT_MS });
     await page.getByText("No earlier questions.").waitFor({ timeout: WAIT_MS });
     await page.getByText("Nothing yet. The answer “Always” adds programs to this list.").waitFor({ timeout: WAIT_MS });
     await page.getByRole("button", { name: "Tools" }).click();
