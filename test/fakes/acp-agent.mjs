@@ -16,7 +16,7 @@
 //   refuse:<text>, flood:<n> pieces of 100 kB, answer: to requests that were not made
 //   stop:<reason>, cost:<dollars>, odd, env, cwd, spawn, picture
 import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -52,7 +52,10 @@ const keeps = script.load || script.resume;
 function save(id) {
   if (!keeps) return;
   mkdirSync(script.state, { recursive: true });
-  writeFileSync(file(id), JSON.stringify(sessions.get(id).prompts));
+  // Whole or not at all: the process may be killed at any moment.
+  writeFileSync(`${file(id)}.new`, JSON.stringify(sessions.get(id).prompts));
+  renameSync(`${file(id)}.new`, file(id));
+  log("saved");
 }
 const select = (id, values, more = {}) => ({
   type: "select",

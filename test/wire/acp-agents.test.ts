@@ -64,11 +64,11 @@ test("an agent of another vendor answers, asks a person, is killed in the middle
     await client.request("plugin.approval.resolve", { id, decision });
     assert.equal(await asked, `chosen: {"outcome":"selected","optionId":"${optionId}"}`);
   }
-  const prompts = (): number => readFileSync(join(home, "acp-log"), "utf8").split("session/prompt").length - 1;
-  const before = prompts();
+  const saves = (): number => readFileSync(join(home, "acp-log"), "utf8").split("\nsaved").length;
+  const before = saves();
   const hanging = openclaw(home, "agent", "--message", "hang");
   const pid = pidOf(home);
-  await until("the turn", () => prompts() > before);
+  await until("the turn", () => saves() > before);
   process.kill(pid, "SIGKILL");
   const failed = await hanging;
   assert.equal(failed.code, 1);

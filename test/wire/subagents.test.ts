@@ -296,6 +296,7 @@ test("a result whose message was stopped before it was answered is not handed ba
   const home = newHome();
   const gateway = await start(home);
   const client = await gateway.connect();
+  model.clear();
   model.setBehaviour((request) => (isResult(request) ? { steps: [{ do: "hang" }] } : undefined));
   await ask(client, spawn("slow:1 one", { label: "quick" }));
   await until("the turn with the result", () => model.requests().some(isResult));
