@@ -41,6 +41,8 @@ export class TuiInTmux {
     const assigned = Object.entries(variables).map(([key, value]) => `${key}=${quoted(value)}`);
     // The program starts when its output is being kept: nothing of it is missed.
     const script = `until [ -e ${quoted(log)} ]; do sleep 0.05; done; ${assigned.join(" ")} ${command}; echo "ended with $?"; cat`;
+    // A server that ended with its last session would meet the next one while it leaves.
+    await tui.#tmux("start-server", ";", "set-option", "-g", "exit-empty", "off");
     await tui.#tmux("new-session", "-d", "-s", name, "-x", String(width), "-y", String(height), script);
     await tui.#tmux("pipe-pane", "-t", name, `cat > ${quoted(log)}`);
     return tui;
