@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ProtocolClient } from "../../src/client/client.ts";
 import type { ModelServer } from "../model-server.ts";
-import { dropHome, modelConfig, newHome, startGateway, until, type GatewayUnderTest } from "../wire/gateway-process.ts";
+import { dropHome, modelConfig, newHome, startGateway, until, WARM_AGENTS, type GatewayUnderTest } from "../wire/gateway-process.ts";
 import { Figures } from "./measure.ts";
 
 export type Config = Record<string, Record<string, unknown>>;
@@ -38,9 +38,9 @@ export class Subject {
 
   record: Figures["record"] = (...args) => this.figures.record(...args);
 
-  /** The environment of every process of this build. */
+  /** The environment of every process of this build, which starts its agents as an installed one does. */
   env(): Record<string, string> {
-    return { NODE_COMPILE_CACHE: this.#cache };
+    return { ...WARM_AGENTS, NODE_COMPILE_CACHE: this.#cache };
   }
 
   /** The configuration with the scripted model, whose context window holds long conversations. */
